@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { functionConfigInput, imageKind } from './function-config.js';
+import { functionName, versionNumber } from './names.js';
+import { functionRecord, keyRecord, nodeRecord, scope, traffic } from './records.js';
+
+/** `POST /v1/functions/:name/versions` */
+export const createVersionBody = z
+  .strictObject({
+    /** A reference or digest that the nodes can reach. */
+    image: z
+      .string()
+      .max(512)
+      .regex(/^[a-z0-9][A-Za-z0-9._\-/:@]*$/, 'must be an image reference'),
+    config: functionConfigInput.optional(),
+  })
+  .meta({ id: 'CreateVersion' });
+
+/** `PATCH /v1/functions/:name`: a new version with the same image and these keys changed. */
+export const patchFunctionBody = z.strictObject({ config: functionConfigInput }).meta({ id: 'PatchFunction' });
+
+/** `PUT /v1/functions/:name/traffic` */
+export const putTrafficBody = traffic;
+
+/** `POST /v1/functions/:name/rollback`: to the traffic before the last change, or all to one version. */
+export const rollbackBody = z.strictObject({ version: versionNumber.optional() }).meta({ id: 'Rollback' });
+
+/** `POST /v1/keys` */
+export const createKeyBody = z
+  .strictObject({ name: z.string().min(1).max(100), scopes: z.array(scope).min(1).max(4) })
+  .meta({ id: 'CreateKey' });
+
+export const keyView = keyRecord.omit({ hash: true }).meta({ id: 'Key' });
+export type KeyView = z.infer<typeof keyView>;
+
+/** Only the answer to the making of a key holds the key. */
+export const createdKey = keyView.extend({ apiKey: z.string() }).meta({ id: 'CreatedKey' });
+export type CreatedKey = z.infer<typeof createdKey>;
+
+/** A function as the API shows it: the record, its address and the versions that get traffic. */
+export const functionView = functionRecord.extend({ url: z.string(), home: z.string().nullable() }).meta({ id: 'FunctionView' });
+export type FunctionView = z.infer<typeof functionView>;
+
+export const nodeView = nodeRecord.extend({ live: z.boolean() }).meta({ id: 'NodeView' });
+export type NodeView = z.infer<typeof nodeView>;
+
+/** What a deployment answers when it is done. */
+export const deployed = z
+  .object({
+    function: functionName,
+    version: versionNumber,
+    digest: z.string(),
+    url: z.string(),
+    /** False where image and configuration are those that serve already. */
+    changed: z.boolean(),
+    buildMs: z.number().optional(),
+    readyMs: z.number().optional(),
+    /** Command that undoes it; absent for a first version. */
+    rollback: z.string().optional(),
+  })
+  .meta({ id: 'Deployed' });
+export type Deployed = z.infer<typeof deployed>;
+
+/** Lines of `POST /v1/functions/:name/builds`, one JSON object each. */
+export type BuildLine =
+  | { type: 'log'; line: string }
+  | ({ type: 'done' } & Deployed)
+  | { type: 'failed'; code: string; detail: string; fix?: string };
+
+/** A page of a list; `next` is given back as `?after=` for the page behind it. */
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+/** Lines that an agent answers to a build sent by a router: the image, not yet a version. */
+export const builtImage = z.object({
+  image: z.string(),
+  digest: z.string(),
+  kind: imageKind,
+  config: functionConfigInput,
+});
+export type BuiltImage = z.infer<typeof builtImage>;
+
+export type AgentBuildLine =
+  | { type: 'log'; line: string }
+  | ({ type: 'built' } & BuiltImage)
+  | { type: 'failed'; code: string; detail: string; fix?: string };

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+
+/** A wrong variable stops the start: the message names the variable, the value and what is allowed. */
+export class EnvironmentError extends Error {}
+
+/**
+ * Reads the process environment once, through one schema whose keys are the variables' names. An empty variable counts as
+ * not set. Values of variables marked `.meta({ secret: true })` never appear in the message.
+ * @throws EnvironmentError
+ */
+export function readEnvironment<T extends z.ZodRawShape>(
+  shape: T,
+  environment: Record<string, string | undefined>,
+): z.output<z.ZodObject<T>> {
+  const set = Object.fromEntries(Object.keys(shape).map((name) => [name, environment[name] || undefined]));
+  const parsed = z.object(shape).safeParse(set);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => {
+    const name = String(issue.path[0]);
+    const secret = (shape[name] as z.ZodType).meta()?.['secret'] === true;
+    const value = set[name] === undefined ? 'not set' : secret ? '(hidden)' : JSON.stringify(set[name]);
+    return `${name} is ${value}: ${issue.message}`;
+  });
+  throw new EnvironmentError(lines.join('\n'));
+}
+
+export const port = (fallback: number) =>
+  z.coerce
+    .number('must be a port, 1 to 65535')
+    .int()
+    .min(1, 'must be a port, 1 to 65535')
+    .max(65_535, 'must be a port, 1 to 65535')
+    .default(fallback);
+
+export const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info');
+
+export const clusterSecret = z.string().min(16, 'must be at least 16 characters').meta({ secret: true });
+
+export const redisUrl = z
+  .string()
+  .regex(/^(rediss?|unix):\/\//, 'must start with redis://, rediss:// or unix://')
+  .meta({ secret: true });

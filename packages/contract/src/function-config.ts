@@ -1,0 +1,148 @@
+import { distance } from 'fastest-levenshtein';
+import { z } from 'zod';
+import { KilnError } from './errors.js';
+import { fieldErrors } from './field-errors.js';
+import { functionName, variableName } from './names.js';
+
+const MAX_ENV_BYTES = 64 * 1024;
+
+/** How an image is spoken to: `runner` dials in to the agent, `http` listens on its port. */
+export const imageKind = z.enum(['runner', 'http']);
+export type ImageKind = z.infer<typeof imageKind>;
+
+const text = z.string().max(1024);
+
+const environment = z
+  .record(
+    variableName,
+    z.string().refine((value) => !value.includes('\0'), 'must not contain NUL'),
+  )
+  .refine((env) => JSON.stringify(env).length <= MAX_ENV_BYTES, `must be at most ${MAX_ENV_BYTES} bytes in all`);
+
+const shape = {
+  entry: text.optional(),
+  handler: text.optional(),
+  /** ms */
+  timeout: z.int().min(1).max(900_000).default(15_000),
+  /** ms until ready */
+  startTimeout: z.int().min(1).max(900_000).default(30_000),
+  /** MB, hard limit, no swap */
+  memory: z.int().min(16).max(1_048_576).default(256),
+  /** cores */
+  cpu: z.number().min(0.01).max(1024).default(1),
+  /** leases per instance */
+  concurrency: z.int().min(1).max(10_000),
+  maxInstances: z.int().min(1).max(100_000).default(100),
+  minInstances: z.int().min(0).max(100_000).default(0),
+  /** waiting requests per node */
+  queue: z.int().min(0).max(100_000).default(100),
+  /** ms from last use to removal */
+  idleTimeout: z.int().min(1).max(2_147_483_647).default(300_000),
+  /** ms from last use to freeze; 0 = never */
+  freezeAfter: z.int().min(0).max(2_147_483_647).default(1000),
+  /** bytes */
+  maxBody: z.int().min(0).default(33_554_432),
+  port: z.int().min(1).max(65_535).default(8080),
+  env: environment.default({}),
+  secrets: z.array(variableName).max(100).default([]),
+  auth: z.enum(['none', 'key']).default('none'),
+};
+
+const DEFAULT_CONCURRENCY: Record<ImageKind, number> = { runner: 1, http: 100 };
+
+/** A version's configuration, complete. */
+export const functionConfig = z
+  .strictObject(shape)
+  .refine((config) => config.minInstances <= config.maxInstances, {
+    path: ['minInstances'],
+    message: 'must not be more than maxInstances',
+  })
+  .meta({ id: 'FunctionConfig' });
+export type FunctionConfig = z.infer<typeof functionConfig>;
+
+/** What a user writes: any of the keys. */
+export const functionConfigInput = z
+  .strictObject({ ...shape, concurrency: shape.concurrency.optional() })
+  .partial()
+  .meta({ id: 'FunctionConfigInput' });
+export type FunctionConfigInput = z.input<typeof functionConfigInput>;
+
+const KEYS = Object.keys(shape);
+
+/**
+ * The configuration with all defaults filled in.
+ * @throws KilnError `bad_request` naming each wrong field; an unknown key names the nearest known one.
+ */
+export function resolveConfig(input: unknown, kind: ImageKind, where = 'config'): FunctionConfig {
+  refuseUnknownKeys(input, KEYS, where);
+  const withDefaults =
+    typeof input === 'object' && input !== null ? { concurrency: DEFAULT_CONCURRENCY[kind], ...withoutUndefined(input) } : input;
+  const parsed = functionConfig.safeParse(withDefaults);
+  if (!parsed.success) throw invalid(fieldErrors(parsed.error, where));
+  return parsed.data;
+}
+
+/** One function as a project declares it: a name (default: the folder's) and its part of the configuration. */
+export interface DeclaredFunction {
+  name: string;
+  config: FunctionConfigInput;
+}
+
+/**
+ * Reads the content of a `kiln.json`: one function, or several under `functions`, a list of the same objects.
+ * @throws KilnError `bad_request` naming each wrong field.
+ */
+export function readKilnJson(content: unknown, folderName: string): DeclaredFunction[] {
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw invalid([{ field: 'kiln.json', message: 'must be an object' }]);
+  }
+  if (!('functions' in content)) return [declared(content, folderName, 'kiln.json')];
+  refuseUnknownKeys(content, ['functions'], 'kiln.json');
+  const list = content.functions;
+  if (!Array.isArray(list) || list.length === 0) {
+    throw invalid([{ field: 'kiln.json.functions', message: 'must be a list of at least one function' }]);
+  }
+  const functions = list.map((entry, i) => declared(entry, undefined, `kiln.json.functions[${i}]`));
+  const names = new Set<string>();
+  for (const [i, { name }] of functions.entries()) {
+    if (names.has(name)) throw invalid([{ field: `kiln.json.functions[${i}].name`, message: `"${name}" is declared twice` }]);
+    names.add(name);
+  }
+  return functions;
+}
+
+function declared(content: unknown, defaultName: string | undefined, where: string): DeclaredFunction {
+  refuseUnknownKeys(content, ['name', ...KEYS], where);
+  const { name, ...config } = content as { name?: unknown };
+  const parsedName = functionName.safeParse(name ?? defaultName);
+  if (!parsedName.success) throw invalid(fieldErrors(parsedName.error, `${where}.name`));
+  const parsed = functionConfigInput.safeParse(config);
+  if (!parsed.success) throw invalid(fieldErrors(parsed.error, where));
+  // The caller's own keys, not the parsed ones: defaults are filled in once the image's kind is known.
+  return { name: parsedName.data, config: config as FunctionConfigInput };
+}
+
+function refuseUnknownKeys(input: unknown, known: readonly string[], where: string): void {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw invalid([{ field: where, message: 'must be an object' }]);
+  }
+  const unknown = Object.keys(input).filter((key) => !known.includes(key));
+  if (unknown.length > 0) {
+    throw invalid(
+      unknown.map((key) => ({ field: `${where}.${key}`, message: `is not a known key; did you mean "${nearest(key, known)}"?` })),
+    );
+  }
+}
+
+function nearest(word: string, known: readonly string[]): string {
+  const clipped = word.slice(0, 64);
+  return known.reduce((best, key) => (distance(clipped, key) < distance(clipped, best) ? key : best));
+}
+
+function withoutUndefined(input: object): object {
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+}
+
+function invalid(fields: { field: string; message: string }[]): KilnError {
+  return new KilnError('bad_request', fields.map(({ field, message }) => `${field} ${message}`).join('; '), { fields });
+}

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { functionConfig, imageKind } from './function-config.js';
+import { functionName, nodeId, versionNumber } from './names.js';
+
+const time = z.iso.datetime();
+
+export const trafficShare = z.strictObject({ version: versionNumber, weight: z.int().min(0).max(100) });
+
+/** Integer weights that sum to exactly 100, each version once. */
+export const traffic = z
+  .array(trafficShare)
+  .min(1)
+  .max(100)
+  .refine((shares) => shares.reduce((sum, share) => sum + share.weight, 0) === 100, 'weights must sum to exactly 100')
+  .refine((shares) => new Set(shares.map((share) => share.version)).size === shares.length, 'names a version twice')
+  .meta({ id: 'Traffic' });
+export type Traffic = z.infer<typeof traffic>;
+
+export const functionRecord = z
+  .object({
+    name: functionName,
+    /** Counts every change; a write with an older one is a conflict. */
+    revision: z.int(),
+    lastVersion: z.int().min(0),
+    /** Empty until the first version is ready. */
+    traffic: z.array(trafficShare),
+    /** What `rollback` returns to. */
+    previousTraffic: z.array(trafficShare),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'Function' });
+export type FunctionRecord = z.infer<typeof functionRecord>;
+
+export const versionState = z.enum(['pending', 'ready', 'failed']);
+
+export const versionRecord = z
+  .object({
+    function: functionName,
+    version: versionNumber,
+    /** What a node runs: an image id of its engine, or a registry reference pinned by digest. */
+    image: z.string().min(1).max(512),
+    digest: z.string(),
+    kind: imageKind,
+    config: functionConfig,
+    state: versionState,
+    failure: z.object({ code: z.string(), detail: z.string() }).optional(),
+    /** The node that proves the version ready. */
+    provingNode: nodeId,
+    createdAt: time,
+  })
+  .meta({ id: 'Version' });
+export type VersionRecord = z.infer<typeof versionRecord>;
+
+/** What an agent says of its node, about once a second. */
+export const nodeRecord = z
+  .object({
+    id: nodeId,
+    /** Base URLs as the routers reach them. */
+    dataUrl: z.url(),
+    controlUrl: z.url(),
+    /** Capacity relative to other nodes: share of functions at home here. */
+    weight: z.number().positive(),
+    cores: z.int().min(1),
+    /** MB that instances may be promised, and that are. */
+    memory: z.number(),
+    memoryPromised: z.number(),
+    /** In busy instances, as the header LOAD. */
+    load: z.number(),
+    instances: z.int(),
+    draining: z.boolean(),
+    /** Made anew at each start of the agent: tells a restarted node from an old message. */
+    epoch: z.string(),
+    /** Counts up with each heartbeat of an epoch. */
+    beat: z.int(),
+    startedAt: time,
+  })
+  .meta({ id: 'Node' });
+export type NodeRecord = z.infer<typeof nodeRecord>;
+
+export const instanceRecord = z
+  .object({
+    id: z.string(),
+    function: functionName,
+    version: versionNumber,
+    node: nodeId,
+    state: z.string(),
+    leases: z.int(),
+    startedAt: time,
+  })
+  .meta({ id: 'Instance' });
+export type InstanceRecord = z.infer<typeof instanceRecord>;
+
+export const scope = z.enum(['admin', 'deploy', 'read', 'invoke']);
+export type Scope = z.infer<typeof scope>;
+
+/** A stored API key. The key itself is shown once, when made; `hash` is its SHA-256 in hex and never leaves the store. */
+export const keyRecord = z.object({
+  id: z.string(),
+  name: z.string(),
+  scopes: z.array(scope),
+  hash: z.string(),
+  createdAt: time,
+});
+export type KeyRecord = z.infer<typeof keyRecord>;
+
+export const logLevelName = z.enum(['debug', 'info', 'warn', 'error']);
+
+export const logRecord = z
+  .object({
+    time,
+    function: functionName,
+    version: versionNumber,
+    node: nodeId,
+    instance: z.string(),
+    /** Absent where a line can't be told from other requests in the same instance. */
+    requestId: z.string().optional(),
+    level: logLevelName,
+    message: z.string(),
+  })
+  .meta({ id: 'LogRecord' });
+export type LogRecord = z.infer<typeof logRecord>;

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  resolve: {
+    // Unit tests run on the sources, so that none passes on a stale build.
+    alias: [
+      {
+        find: /^@kiln\/(contract|ring|forward|state|client|builder|runner|testing)\/(.+)$/,
+        replacement: `${import.meta.dirname}/packages/$1/src/$2.ts`,
+      },
+    ],
+  },
+  test: { include: ['{apps,packages}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+});
