@@ -3,15 +3,16 @@ import { z } from 'zod';
 /** The one rule for a function's name: also a DNS label, so that `<name>.<KILN_DOMAIN>` is a host. */
 export const FUNCTION_NAME_PATTERN = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-export const functionName = z
-  .string()
-  .regex(FUNCTION_NAME_PATTERN, 'must be 1 to 63 characters of a-z, 0-9 and -, start with a letter and not end with -');
+const label = () =>
+  z.string().regex(FUNCTION_NAME_PATTERN, 'must be 1 to 63 characters of a-z, 0-9 and -, start with a letter and not end with -');
+
+export const functionName = label();
+
+/** A node's id also names its engine network and labels, so it obeys the same rule as a function's name. */
+export const nodeId = label();
 
 /** Versions are numbered 1, 2, 3 … per function. */
 export const versionNumber = z.int().min(1).max(1_000_000_000);
-
-/** A node's id also names its engine network and labels, so it obeys the same rule as a function's name. */
-export const nodeId = functionName;
 
 export const REQUEST_ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
 

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+// `npx kiln` in a checkout: the command line of apps/cli on the right Node. Set-up happens here only when it never did.
+import { spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nodePath, ROOT, toolEnvironment } from './tools.mjs';
+
+const ENTRY = join(ROOT, 'apps/cli/dist/main.js');
+
+export function kiln(args) {
+  if (!existsSync(nodePath()) || !existsSync(ENTRY)) {
+    process.stderr.write('kiln: this checkout is not set up yet; run: npm start\n');
+    process.exit(1);
+  }
+  const child = spawn(nodePath(), [ENTRY, ...args], { stdio: 'inherit', env: toolEnvironment() });
+  // The terminal sends Ctrl-C to the child too, which then ends as it sees fit; this process only waits for it.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)));
+}
+
+// npx reaches this file through a link.
+if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) kiln(process.argv.slice(2));
