@@ -1,0 +1,41 @@
+import type { Readable } from 'node:stream';
+
+/** One request, ready to be written: no hop-by-hop headers in it. */
+export interface Sending {
+  method: string;
+  path: string;
+  headers: string[];
+  /** A stream without a `content-length` among the headers is sent chunked. */
+  body: Buffer | Readable | null;
+}
+
+/** Steers the other side's answer. */
+export interface Control {
+  pause(): void;
+  resume(): void;
+  /** Ends the exchange at once; its connection is not used again. */
+  abort(error: Error): void;
+}
+
+/** Who gets the answer: `onStart`, then any `onInformation`, `onHead`, `onData`, and one of `onEnd` and `onError`. */
+export interface Receiver {
+  /** The request is about to be written: up to here no byte of it has left. */
+  onStart(control: Control): void;
+  onInformation(status: number, headers: string[]): void;
+  onHead(status: number, headers: string[]): void;
+  onData(chunk: Buffer): void;
+  onEnd(trailers: string[]): void;
+  onError(error: Error): void;
+}
+
+/** The other side of exchanges. Whatever speaks HTTP/1.1 underneath can be replaced behind this. */
+export interface Upstream {
+  /** Never throws: what goes wrong is told to the receiver. */
+  send(sending: Sending, receiver: Receiver): void;
+  /** True while a request could be sent without a new connection being made. */
+  readonly connected: boolean;
+  /** Takes no new requests; ends when the running ones have ended. */
+  close(): void;
+  /** Ends now, with whatever runs. */
+  destroy(): void;
+}

@@ -1,0 +1,224 @@
+import type { ServerResponse } from 'node:http';
+import type { Control, Receiver, Upstream } from './carrier.js';
+import { is } from './headers.js';
+import type { RequestBody } from './request-body.js';
+
+/** What goes to the other side: a flat header list ready to send, no hop-by-hop headers in it. */
+export interface ForwardRequest {
+  method: string;
+  path: string;
+  headers: string[];
+}
+
+/** How one exchange ended. Nothing is ever thrown: every end has a name. */
+export type Outcome =
+  | { kind: 'relayed'; status: number }
+  /** `onHead` kept the answer back: nothing went to the client. At most 64 KiB of body are kept. */
+  | { kind: 'withheld'; status: number; headers: string[]; body: Buffer }
+  /** There was no connection: provably no byte was sent. */
+  | { kind: 'not_sent'; error: Error }
+  /** Where the response had started the client's socket was destroyed, never ended cleanly. */
+  | { kind: 'broken'; error: Error; responseStarted: boolean }
+  | { kind: 'client_gone' }
+  | { kind: 'aborted'; reason: string; responseStarted: boolean }
+  | { kind: 'body_too_large'; responseStarted: boolean };
+
+export interface Exchange {
+  readonly outcome: Promise<Outcome>;
+  /** Ends it now. The reason comes back in the outcome. */
+  abort(reason: string): void;
+}
+
+export interface ForwardOptions {
+  body: RequestBody;
+  /** The answer's head, raw. Returns the headers to send to the client, or undefined to keep the answer back. */
+  onHead(status: number, headers: string[]): string[] | undefined;
+  /** An interim answer came. 103 goes on to the client by itself. */
+  onInformation?(status: number): void;
+}
+
+const WITHHELD_BYTES = 64 * 1024;
+
+/** Streams one request to the other side and its answer to the client, with back-pressure both ways. */
+export function forward(request: ForwardRequest, response: ServerResponse, upstream: Upstream, options: ForwardOptions): Exchange {
+  const exchange = new HttpExchange(response, options);
+  const { method, path, headers } = request;
+  upstream.send({ method, path, headers, body: options.body.source() }, exchange);
+  return exchange;
+}
+
+class HttpExchange implements Exchange, Receiver {
+  readonly outcome: Promise<Outcome>;
+  private resolve!: (outcome: Outcome) => void;
+  private control: Control | undefined;
+  private status = 0;
+  private settled = false;
+  /** Headers of an answer that is kept back; undefined where it is relayed. */
+  private withheld: string[] | undefined;
+  private withheldBody: Buffer[] = [];
+  private withheldBytes = 0;
+  /** Body bytes that the head announced; -1 where it did not. */
+  private expected = -1;
+  private received = 0;
+  /** The chunk that completes the announced length waits for the end, so that both leave in one write. */
+  private last: Buffer | undefined;
+  private drainWatched = false;
+
+  constructor(
+    private readonly response: ServerResponse,
+    private readonly options: ForwardOptions,
+  ) {
+    this.outcome = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+    response.on('close', this.onClientClose);
+    if (response.destroyed) this.onClientClose();
+  }
+
+  abort(reason: string): void {
+    if (this.settled) return;
+    const responseStarted = this.response.headersSent;
+    this.settle({ kind: 'aborted', reason, responseStarted });
+    this.control?.abort(new Error(reason));
+    if (responseStarted) cut(this.response, this.expected >= 0);
+  }
+
+  onStart(control: Control): void {
+    this.control = control;
+    if (this.settled) control.abort(new Error('no longer wanted'));
+  }
+
+  onInformation(status: number, headers: string[]): void {
+    if (this.settled) return;
+    this.options.onInformation?.(status);
+    if (status === 103) relayEarlyHints(this.response, headers);
+  }
+
+  onHead(status: number, headers: string[]): void {
+    if (this.settled) return;
+    this.status = status;
+    const relayed = this.options.onHead(status, headers);
+    if (relayed === undefined) {
+      this.withheld = headers;
+      return;
+    }
+    for (let i = 0; i < relayed.length; i += 2) {
+      if (relayed[i]!.length === 14 && is(relayed[i]!, 'content-length')) this.expected = Number(relayed[i + 1]);
+    }
+    try {
+      this.response.writeHead(status, relayed);
+    } catch (error) {
+      this.break(error as Error);
+      return;
+    }
+    // Data that came in the same read follows at once; only where none did must the head go out alone.
+    process.nextTick(flushHead, this);
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.settled) return;
+    if (this.withheld !== undefined) {
+      this.withhold(chunk);
+      return;
+    }
+    this.received += chunk.length;
+    if (this.received === this.expected) {
+      this.last = chunk;
+      return;
+    }
+    if (this.response.write(chunk)) return;
+    this.control?.pause();
+    if (this.drainWatched) return;
+    this.drainWatched = true;
+    this.response.on('drain', () => this.control?.resume());
+  }
+
+  onEnd(trailers: string[]): void {
+    if (this.settled) return;
+    if (this.withheld !== undefined) {
+      this.settle({ kind: 'withheld', status: this.status, headers: this.withheld, body: Buffer.concat(this.withheldBody) });
+      return;
+    }
+    if (trailers.length > 0) addTrailers(this.response, trailers);
+    this.settle({ kind: 'relayed', status: this.status });
+    if (this.last === undefined) this.response.end();
+    else this.response.end(this.last);
+    this.options.body.discard();
+  }
+
+  onError(error: Error): void {
+    if (this.settled) return;
+    const { fault } = this.options.body;
+    const responseStarted = this.response.headersSent;
+    if (fault === 'too_large') this.settle({ kind: 'body_too_large', responseStarted });
+    else if (fault === 'gone') this.settle({ kind: 'client_gone' });
+    else if (fault === 'slow') this.settle({ kind: 'aborted', reason: 'the request body stopped arriving', responseStarted });
+    else if (this.control === undefined) this.settle({ kind: 'not_sent', error });
+    else this.settle({ kind: 'broken', error, responseStarted });
+    if (responseStarted) cut(this.response, this.expected >= 0);
+  }
+
+  /** Sends the head where no data followed it. */
+  flush(): void {
+    if (!this.settled && this.received === 0) this.response.flushHeaders();
+  }
+
+  private withhold(chunk: Buffer): void {
+    this.withheldBody.push(chunk.subarray(0, WITHHELD_BYTES - this.withheldBytes));
+    this.withheldBytes += chunk.length;
+    if (this.withheldBytes <= WITHHELD_BYTES) return;
+    const { control } = this;
+    this.onEnd([]);
+    control?.abort(new Error('the rest of a withheld answer is not wanted'));
+  }
+
+  /** The answer can't be relayed as it is. */
+  private break(error: Error): void {
+    const responseStarted = this.response.headersSent;
+    this.settle({ kind: 'broken', error, responseStarted });
+    this.control?.abort(error);
+    if (responseStarted) cut(this.response, this.expected >= 0);
+  }
+
+  private readonly onClientClose = (): void => {
+    if (this.settled) return;
+    this.settle({ kind: 'client_gone' });
+    this.control?.abort(new Error('the client is gone'));
+  };
+
+  private settle(outcome: Outcome): void {
+    this.settled = true;
+    this.response.off('close', this.onClientClose);
+    this.resolve(outcome);
+  }
+}
+
+function flushHead(exchange: HttpExchange): void {
+  exchange.flush();
+}
+
+/**
+ * Ends a response that can't be completed so that the client notices. A length or chunks show the cut by themselves; an answer
+ * that ends with its connection would look whole, so that connection is reset.
+ */
+function cut(response: ServerResponse, framed: boolean): void {
+  if (!framed && !response.chunkedEncoding) response.socket?.resetAndDestroy();
+  response.destroy();
+}
+
+function relayEarlyHints(response: ServerResponse, headers: string[]): void {
+  if (response.headersSent || response.req.httpVersionMinor === 0) return;
+  try {
+    response.writeInformation(103, headers);
+  } catch {
+    // A hint that can't be written is left out: it is never worth a failed request.
+    return;
+  }
+}
+
+function addTrailers(response: ServerResponse, trailers: string[]): void {
+  if (!response.chunkedEncoding) return;
+  const pairs: [string, string][] = [];
+  for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i]!, trailers[i + 1]!]);
+  response.addTrailers(pairs);
+}
