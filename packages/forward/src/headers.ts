@@ -70,11 +70,14 @@ export function endToEnd(raw: readonly string[]): string[] {
 }
 
 /** Adds the header names that a `Connection` value lists; undefined as long as there are none worth a second look. */
-export function addConnectionNames(named: string[] | undefined, value: string): string[] | undefined {
+export function addConnectionNames(before: string[] | undefined, value: string): string[] | undefined {
+  let named = before;
   if (value === 'keep-alive' || value === 'close') return named;
   for (const token of value.split(',')) {
     const name = token.trim().toLowerCase();
-    if (name !== '' && !KEPT_DESPITE_CONNECTION.has(name)) (named ??= []).push(name);
+    if (name === '' || KEPT_DESPITE_CONNECTION.has(name)) continue;
+    if (named === undefined) named = [name];
+    else named.push(name);
   }
   return named;
 }

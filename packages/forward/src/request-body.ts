@@ -147,7 +147,10 @@ export class RequestBody {
 
   private onData(chunk: Buffer): void {
     this.bytes += chunk.length;
-    if (this.bytes > this.maxBody) return this.fail('too_large');
+    if (this.bytes > this.maxBody) {
+      this.fail('too_large');
+      return;
+    }
     if (this.kept !== undefined && this.bytes > KEPT_BYTES) {
       if (!this.isAccepted) {
         this.held = chunk;
