@@ -74,6 +74,8 @@ export const nodeRecord = z
     /** Counts up with each heartbeat of an epoch. */
     beat: z.int(),
     startedAt: time,
+    /** What is not as it should be on this node, a sentence each: host rules that could not be set, a missing limit. */
+    warnings: z.array(z.string()).default([]),
   })
   .meta({ id: 'Node' });
 export type NodeRecord = z.infer<typeof nodeRecord>;
