@@ -1,0 +1,62 @@
+// The same image without Kiln: its runner serves on a port of its own, as `npx kiln-runner` does.
+import http from 'node:http';
+import { engine } from '@kiln/testing/engine';
+import { freePorts } from '@kiln/testing/ports';
+
+const PORT = 8080;
+const PATH = '/hello';
+const FIRST_ANSWER_MS = 30_000;
+const LABEL = { 'kiln.bench': String(process.pid) };
+
+/** @returns where it answers, and the time from the create call to the end of its first answer. */
+export async function startPlain(image, { published = false } = {}) {
+  const [hostPort] = await freePorts(1);
+  const started = performance.now();
+  const container = await engine.createContainer({
+    Image: image,
+    Labels: LABEL,
+    Env: [`PORT=${PORT}`],
+    WorkingDir: '/app',
+    Entrypoint: [],
+    Cmd: ['node', '/opt/kiln/runner.mjs'],
+    ExposedPorts: { [`${PORT}/tcp`]: {} },
+    HostConfig: published ? { PortBindings: { [`${PORT}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: String(hostPort) }] } } : {},
+  });
+  await container.start();
+  const target = published ? { address: '127.0.0.1', port: hostPort } : { address: await addressOf(container), port: PORT };
+  await firstAnswer(target, container);
+  return { ...target, path: PATH, firstAnswerMs: performance.now() - started };
+}
+
+export async function removePlain() {
+  const found = await engine.listContainers({ all: true, filters: { label: [`kiln.bench=${process.pid}`] } });
+  for (const { Id } of found) await engine.getContainer(Id).remove({ force: true, v: true });
+}
+
+async function addressOf(container) {
+  const { NetworkSettings } = await container.inspect();
+  return Object.values(NetworkSettings.Networks)[0].IPAddress;
+}
+
+async function firstAnswer(target, container) {
+  const deadline = performance.now() + FIRST_ANSWER_MS;
+  for (;;) {
+    const answer = await once(target);
+    if (answer === 200) return;
+    if (performance.now() > deadline) {
+      const output = await container.logs({ stdout: true, stderr: true });
+      throw new Error(`the plain container does not answer (${answer}): ${output.toString('utf8').slice(-1000)}`);
+    }
+  }
+}
+
+function once({ address, port }) {
+  return new Promise((resolve) => {
+    const request = http.get({ host: address, port, path: PATH, agent: false, timeout: 1000 }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode));
+    });
+    request.on('timeout', () => request.destroy(new Error('timeout')));
+    // A published port accepts before the server behind it listens: only an answer counts.
+    request.on('error', (error) => setTimeout(resolve, 1, error.message));
+  });
+}

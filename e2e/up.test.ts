@@ -1,0 +1,181 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { call } from '@kiln/testing/call';
+import { startCli } from '@kiln/testing/cluster-programs';
+import { engine } from '@kiln/testing/engine';
+import { freePorts } from '@kiln/testing/ports';
+import type { Program } from '@kiln/testing/program';
+import { until } from '@kiln/testing/until';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { canConnect } from './reachable.js';
+
+const EXAMPLES = join(import.meta.dirname, '..', 'examples');
+const READY_MS = 180_000;
+/** 20 s is the promise for a second start. */
+const ALLOWED_AGAIN_MS = 40_000;
+
+let home: string;
+let http: number;
+let control: number;
+let kiln: Program | undefined;
+let containersBefore: Set<string>;
+
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), 'kiln-up-'));
+  [http, control] = (await freePorts(2)) as [number, number];
+  containersBefore = await containers();
+});
+
+afterAll(async () => {
+  if (kiln?.alive) await kiln.end(40_000);
+  killAll(processes());
+  for (const id of await containers())
+    if (!containersBefore.has(id))
+      await engine
+        .getContainer(id)
+        .remove({ force: true, v: true })
+        .catch(() => undefined);
+  rmSync(home, { recursive: true, force: true });
+});
+
+async function containers(): Promise<Set<string>> {
+  return new Set((await engine.listContainers({ all: true, filters: { label: ['kiln.node'] } })).map(({ Id }) => Id));
+}
+
+async function newContainers(): Promise<string[]> {
+  return [...(await containers())].filter((id) => !containersBefore.has(id));
+}
+
+/** Ids of the processes that were started with our KILN_HOME: all children of `kiln up`, Redis included. */
+function processes(): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return (readFileSync(`/proc/${pid}/environ`, 'utf8') + readFileSync(`/proc/${pid}/cmdline`, 'utf8')).includes(home);
+      } catch {
+        return false; // It ended meanwhile, or is the kernel's.
+      }
+    });
+}
+
+function killAll(pids: number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}
+
+/** Starts `kiln up` and gives how long it took to the ready line. */
+async function up(...args: string[]): Promise<number> {
+  const started = performance.now();
+  const program = startCli(['up', '--nodes', '3', ...args], { KILN_HOME: home, KILN_HTTP_PORT: http, KILN_CONTROL_PORT: control });
+  kiln = program;
+  await until(
+    'the ready line',
+    () => {
+      if (!program.alive) throw new Error(`kiln up ended:\n${program.stdout}\n${program.stderr}`);
+      return /ready/i.test(program.stdout + program.stderr);
+    },
+    READY_MS,
+  );
+  return performance.now() - started;
+}
+
+const said = () => (kiln?.stdout ?? '') + (kiln?.stderr ?? '');
+
+async function everyFunctionAnswers(): Promise<void> {
+  for (const name of ['hello', 'counter', 'express', 'python']) {
+    const answer = await call(http, `/fn/${name}/`);
+    expect([name, answer.status], answer.text).toEqual([name, 200]);
+  }
+}
+
+async function nothingIsLeft(): Promise<void> {
+  expect(processes()).toEqual([]);
+  expect(await newContainers()).toEqual([]);
+  expect(await canConnect('127.0.0.1', http)).toBe('ECONNREFUSED');
+  expect(await canConnect('127.0.0.1', control)).toBe('ECONNREFUSED');
+  const sockets = existsSync(home) ? readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isSocket()) : [];
+  expect(sockets.map(({ name }) => name)).toEqual([]);
+}
+
+it('kiln up with the examples ends in a ready line that names addresses, the key file and a call to try', async () => {
+  const took = await up('--deploy', EXAMPLES);
+  console.info(`kiln up: ready with the examples deployed after ${(took / 1000).toFixed(1)} s`);
+  await until('the whole of it is written', () => /curl/.test(said()), 5_000);
+  expect(said()).toContain(`:${http}`);
+  expect(said()).toContain(`:${control}`);
+  expect(said()).toContain(join(home, 'credentials.json'));
+  expect(statSync(join(home, 'credentials.json')).mode & 0o777).toBe(0o600);
+  const { apiKey } = JSON.parse(readFileSync(join(home, 'credentials.json'), 'utf8')) as { apiKey: string };
+  expect(said()).not.toContain(apiKey);
+  await everyFunctionAnswers();
+
+  const address = /curl (?:-\S+ )*['"]?http:\/\/[^/\s'"]+(\/[^\s'"]*)/.exec(said())?.[1];
+  expect((await call(http, address as string)).status).toBe(200);
+}, 240_000);
+
+it('neither key nor secret is in any process’s arguments', () => {
+  const { apiKey } = JSON.parse(readFileSync(join(home, 'credentials.json'), 'utf8')) as { apiKey: string };
+  for (const pid of processes()) {
+    const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    expect(line).not.toContain(apiKey);
+    expect(line).not.toMatch(/secret/i);
+  }
+});
+
+it('Ctrl-C ends it with no container, process or socket left', async () => {
+  const program = kiln as Program;
+  program.kill('SIGINT');
+  const started = performance.now();
+  const exit = await program.exited;
+  console.info(`kiln up: ended ${((performance.now() - started) / 1000).toFixed(1)} s after SIGINT with code ${exit.code}`);
+  expect([0, 130], program.stderr).toContain(exit.code);
+  await nothingIsLeft();
+}, 60_000);
+
+it('a second start is soon ready, and has all functions without deploying them', async () => {
+  const took = await up();
+  console.info(`kiln up: ready again after ${(took / 1000).toFixed(1)} s`);
+  expect(took).toBeLessThan(ALLOWED_AGAIN_MS);
+  await everyFunctionAnswers();
+}, 120_000);
+
+it('after kill -9 of everything the next start removes the orphans and has all functions', async () => {
+  await call(http, '/fn/counter/');
+  const orphans = await newContainers();
+  expect(orphans.length).toBeGreaterThan(0);
+  killAll(processes());
+  await until('all of it is dead', () => processes().length === 0, 10_000);
+
+  await up();
+  await everyFunctionAnswers();
+  await until('no orphan is left', async () => (await newContainers()).every((id) => !orphans.includes(id)), 20_000);
+}, 120_000);
+
+it('a child that dies is said, or started again: the platform does not go on without it in silence', async () => {
+  const agents = processes().filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/agent/'));
+  expect(agents).toHaveLength(3);
+  process.kill(agents[0] as number, 'SIGKILL');
+  await until(
+    'three agents run again, or all of it has ended with a word on why',
+    () =>
+      kiln?.alive === false || processes().filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/agent/')).length === 3,
+    20_000,
+  );
+  expect(said()).toMatch(/agent/i);
+}, 60_000);
+
+it('kiln down ends it from another terminal, again with nothing left', async () => {
+  if (kiln?.alive === false) return;
+  const down = startCli(['down'], { KILN_HOME: home, KILN_HTTP_PORT: http, KILN_CONTROL_PORT: control });
+  expect((await down.exited).code, down.stderr).toBe(0);
+  await kiln?.exited;
+  await nothingIsLeft();
+}, 60_000);

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Program } from './program.js';
+
+const ROOT = join(import.meta.dirname, '..', '..', '..');
+
+export type Environment = Record<string, string | number>;
+
+/** What all programs of one cluster share. */
+export interface Shared {
+  home: string;
+  secret: string;
+  adminKey: string;
+  redisUrl: string;
+  env: Environment;
+}
+
+export interface Ports {
+  data: number;
+  control: number;
+}
+
+export function newSecrets(): { secret: string; adminKey: string } {
+  return { secret: randomBytes(24).toString('hex'), adminKey: `kiln_${randomBytes(6).toString('hex')}_${randomBytes(20).toString('hex')}` };
+}
+
+export function startRouter(index: number, ports: Ports, shared: Shared): Program {
+  return startApp('router', `router ${index + 1}`, {
+    ...common(shared),
+    KILN_HTTP_PORT: ports.data,
+    KILN_CONTROL_PORT: ports.control,
+    KILN_ADMIN_KEY: shared.adminKey,
+    ...shared.env,
+  });
+}
+
+export function startAgent(id: string, ports: Ports, shared: Shared): Program {
+  return startApp('agent', `agent ${id}`, {
+    ...common(shared),
+    KILN_NODE_ID: id,
+    KILN_AGENT_PORT: ports.data,
+    KILN_AGENT_CONTROL_PORT: ports.control,
+    ...shared.env,
+  });
+}
+
+/** As `kiln up` runs it: what was acknowledged outlives a kill -9. */
+export function startRedis(port: number, folder: string): Program {
+  const settings = { port, bind: '127.0.0.1', dir: folder, appendonly: 'yes', save: '', 'maxmemory-policy': 'noeviction' };
+  return new Program('redis', {
+    command: 'redis-server',
+    args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    env: { PATH: process.env['PATH'] },
+  });
+}
+
+export function startCli(args: string[], env: Environment): Program {
+  return startApp('cli', `kiln ${args.join(' ')}`, env, args);
+}
+
+function startApp(app: string, name: string, env: Environment, args: string[] = []): Program {
+  return new Program(name, {
+    command: process.execPath,
+    args: ['--enable-source-maps', join(ROOT, 'apps', app, 'dist', 'main.js'), ...args],
+    env: { ...inherited(), ...Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])) },
+  });
+}
+
+/** A developer's own KILN_ variables must not reach a test's processes. */
+function inherited(): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KILN_') && !name.startsWith('VITEST')));
+}
+
+function common({ home, secret, redisUrl }: Shared): Environment {
+  return { KILN_HOME: home, KILN_CLUSTER_SECRET: secret, KILN_REDIS_URL: redisUrl, KILN_LOG_LEVEL: 'info' };
+}

@@ -1,0 +1,238 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { KilnClient } from '@kiln/client/client';
+import type { BuildLine, Deployed } from '@kiln/contract/control-api';
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { VersionRecord } from '@kiln/contract/records';
+import { type Answer, type CallOptions, call } from './call.js';
+import { type Environment, newSecrets, type Ports, type Shared, startAgent, startRedis, startRouter } from './cluster-programs.js';
+import { containersOf, type Owned, removeLeftovers, removeLeftoversNow } from './engine.js';
+import { type FolderChanges, folderTar } from './folder-tar.js';
+import { freePorts } from './ports.js';
+import type { Program } from './program.js';
+import { until } from './until.js';
+
+const START_MS = 60_000;
+const STOP_MS = 40_000;
+
+export interface ClusterOptions {
+  nodes?: number;
+  routers?: number;
+  env?: Environment;
+}
+
+export interface Member {
+  id: string;
+  ports: Ports;
+  program: Program;
+}
+
+export interface DeployedImage extends Deployed {
+  image: string;
+}
+
+/** Routers, agents and a Redis as real processes on ports of their own. */
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = new Cluster(options.nodes ?? 1, options.routers ?? 1, await newShared(options.env ?? {}));
+  try {
+    await cluster.start();
+    return cluster;
+  } catch (error) {
+    const output = cluster.outputs();
+    await cluster.stop().catch((reason: unknown) => console.error(reason));
+    throw new Error(`the cluster does not come up\n${output}`, { cause: error });
+  }
+}
+
+async function newShared(env: Environment): Promise<Shared & { redisPort: number }> {
+  const [redisPort] = (await freePorts(1)) as [number];
+  const home = mkdtempSync(join(tmpdir(), 'kiln-e2e-'));
+  return { home, ...newSecrets(), redisUrl: `redis://127.0.0.1:${redisPort}`, redisPort, env };
+}
+
+export class Cluster {
+  readonly routers: Member[] = [];
+  readonly agents: Member[] = [];
+  readonly nodes: string[];
+  redis!: Program;
+  private readonly run = randomBytes(3).toString('hex');
+  private readonly removeNow = () => removeLeftoversNow(this.nodes);
+
+  constructor(
+    nodes: number,
+    private readonly routerCount: number,
+    readonly shared: Shared & { redisPort: number },
+  ) {
+    this.nodes = Array.from({ length: nodes }, (_, i) => `e2e-${this.run}-${i + 1}`);
+    process.on('exit', this.removeNow);
+  }
+
+  async start(): Promise<void> {
+    this.redis = startRedis(this.shared.redisPort, this.shared.home);
+    const ports = await freePorts(2 * (this.nodes.length + this.routerCount));
+    const next = (): Ports => ({ data: ports.pop() as number, control: ports.pop() as number });
+    for (let i = 0; i < this.routerCount; i += 1) {
+      const own = next();
+      this.routers.push({ id: `router-${i + 1}`, ports: own, program: startRouter(i, own, this.shared) });
+    }
+    for (const id of this.nodes) {
+      const own = next();
+      this.agents.push({ id, ports: own, program: startAgent(id, own, this.shared) });
+    }
+    await this.ready();
+  }
+
+  /** Every router sees every node whose process runs. */
+  async ready(): Promise<void> {
+    const expected = this.agents.filter(({ program }) => program.alive).map(({ id }) => id);
+    for (const router of this.routers.filter(({ program }) => program.alive)) {
+      await until(
+        `${router.id} sees ${expected.join(', ')}`,
+        async () => {
+          if (!router.program.alive) throw new Error(`${router.id} has ended`);
+          const live = await this.liveNodes(router);
+          return expected.every((id) => live.includes(id)) && live.length === expected.length;
+        },
+        START_MS,
+      );
+    }
+  }
+
+  async liveNodes(router: Member = this.router): Promise<string[]> {
+    const answer = await this.api('GET', '/v1/nodes', undefined, { router });
+    if (answer.status !== 200) throw new Error(`GET /v1/nodes: ${answer.status} ${answer.text}`);
+    return answer
+      .json<{ items: { id: string; live: boolean }[] }>()
+      .items.filter(({ live }) => live)
+      .map(({ id }) => id);
+  }
+
+  get router(): Member {
+    return this.routers[0] as Member;
+  }
+
+  get client(): KilnClient {
+    return this.clientOf(this.router);
+  }
+
+  clientOf(router: Member, apiKey = this.shared.adminKey): KilnClient {
+    return new KilnClient({ url: `http://127.0.0.1:${router.ports.control}`, apiKey });
+  }
+
+  agent(id: string): Member {
+    const found = this.agents.find((agent) => agent.id === id);
+    if (!found) throw new Error(`no node ${id}`);
+    return found;
+  }
+
+  /** Calls a function's door: the path is sent as given, `/fn/<name>/…` included. */
+  call(path: string, options: CallOptions & { router?: Member } = {}): Promise<Answer> {
+    return call((options.router ?? this.router).ports.data, path, options);
+  }
+
+  /** One call of the control API; `key: null` sends none. */
+  api(method: string, path: string, body?: unknown, options: { router?: Member; key?: string | null } = {}): Promise<Answer> {
+    const key = options.key === undefined ? this.shared.adminKey : options.key;
+    return call((options.router ?? this.router).ports.control, path, {
+      method,
+      headers: {
+        ...(key !== null && { authorization: `Bearer ${key}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      timeoutMs: 120_000,
+    });
+  }
+
+  /** Builds and deploys a folder. @throws Error with the build's output when it fails. */
+  async deploy(folder: string, changes: FolderChanges & { name: string }): Promise<DeployedImage> {
+    const lines = await this.build(changes.name, folderTar(folder, changes));
+    const last = lines.at(-1);
+    if (last?.type !== 'done') throw new Error(`deploy of ${changes.name}: ${JSON.stringify(lines, null, 1)}`);
+    const versions = await this.versions(changes.name);
+    const image = versions.find(({ version }) => version === last.version)?.image;
+    if (image === undefined) throw new Error(`version ${last.version} of ${changes.name} is not listed`);
+    return { ...last, image };
+  }
+
+  /** Sends a tar to `POST builds` and gives every line of the answer; a refusal before the first line is thrown. */
+  async build(name: string, tar: Readable): Promise<BuildLine[]> {
+    const answer = await call(this.router.ports.control, `/v1/functions/${name}/builds`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.shared.adminKey}`, 'content-type': 'application/gzip' },
+      body: tar,
+      timeoutMs: 300_000,
+    });
+    if (answer.status !== 200) throw new Error(`build of ${name}: ${answer.status} ${answer.text}`);
+    return answer.text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as BuildLine);
+  }
+
+  async versions(name: string): Promise<VersionRecord[]> {
+    const answer = await this.api('GET', `/v1/functions/${name}/versions`);
+    if (answer.status !== 200) throw new Error(`versions of ${name}: ${answer.status} ${answer.text}`);
+    return answer.json<{ items: VersionRecord[] }>().items;
+  }
+
+  /** Another version, of this or a new function, from an image that is built already. */
+  async addVersion(name: string, image: string, config: FunctionConfigInput = {}): Promise<void> {
+    const answer = await this.api('POST', `/v1/functions/${name}/versions`, { image, config });
+    if (answer.status >= 300) throw new Error(`version of ${name}: ${answer.status} ${answer.text}`);
+  }
+
+  containers(functionName?: string): Promise<Owned[]> {
+    return containersOf(this.nodes, functionName);
+  }
+
+  /** kill -9, and the confirmed end of the process. */
+  async kill(member: Member): Promise<void> {
+    member.program.kill('SIGKILL');
+    await member.program.exited;
+  }
+
+  restart(member: Member): void {
+    member.program = member.program.again();
+  }
+
+  async killRedis(): Promise<void> {
+    this.redis.kill('SIGKILL');
+    await this.redis.exited;
+  }
+
+  restartRedis(): void {
+    this.redis = startRedis(this.shared.redisPort, this.shared.home);
+  }
+
+  outputs(): string {
+    return [...this.routers, ...this.agents]
+      .map(({ program }) => `--- ${program.name}\n${program.stdout.slice(-4000)}${program.stderr.slice(-4000)}`)
+      .join('\n');
+  }
+
+  /**
+   * Ends everything and removes what is left.
+   * @throws Error when processes that ended in order left containers or networks behind, or did not end in order.
+   */
+  async stop(): Promise<void> {
+    const members = [...this.agents, ...this.routers].filter(({ program }) => program.alive);
+    const clean = members.length === this.agents.length + this.routers.length;
+    const faults: string[] = [];
+    await Promise.all(
+      members.map(async ({ id, program }) => {
+        const exit = await program.end(STOP_MS);
+        if (exit.code !== 0) faults.push(`${id} ended with ${exit.code ?? exit.signal}: ${program.stderr.slice(-2000)}`);
+      }),
+    );
+    await this.redis.end(STOP_MS);
+    const leftovers = await removeLeftovers(this.nodes);
+    process.off('exit', this.removeNow);
+    rmSync(this.shared.home, { recursive: true, force: true });
+    if (clean) faults.push(...leftovers);
+    if (faults.length > 0) throw new Error(`the cluster did not end cleanly:\n${faults.join('\n')}`);
+  }
+}

@@ -1,0 +1,71 @@
+import { spawnSync } from 'node:child_process';
+import Dockerode from 'dockerode';
+
+/** Client of the engine at `DOCKER_HOST`, as the agents have it. */
+export const engine = new Dockerode();
+
+const NODE_LABEL = 'kiln.node';
+
+export interface Owned {
+  id: string;
+  node: string;
+  role: string;
+  function: string | undefined;
+  version: string | undefined;
+  instance: string | undefined;
+  state: string;
+}
+
+/** Every container, whatever its state, that carries the label of one of these nodes. */
+export async function containersOf(nodes: readonly string[], functionName?: string): Promise<Owned[]> {
+  const all = await engine.listContainers({ all: true, filters: { label: [NODE_LABEL] } });
+  return all
+    .filter(({ Labels }) => nodes.includes(Labels[NODE_LABEL] ?? ''))
+    .map(({ Id, Labels, State }) => ({
+      id: Id,
+      node: Labels[NODE_LABEL] ?? '',
+      role: Labels['kiln.role'] ?? '',
+      function: Labels['kiln.function'],
+      version: Labels['kiln.version'],
+      instance: Labels['kiln.instance'],
+      state: State,
+    }))
+    .filter((container) => functionName === undefined || container.function === functionName);
+}
+
+export async function networksOf(nodes: readonly string[]): Promise<{ id: string; name: string }[]> {
+  const all = await engine.listNetworks({ filters: { label: [NODE_LABEL] } });
+  return all.filter(({ Labels }) => nodes.includes(Labels?.[NODE_LABEL] ?? '')).map(({ Id, Name }) => ({ id: Id, name: Name }));
+}
+
+/** Removes what these nodes left on the engine, and says what it was. */
+export async function removeLeftovers(nodes: readonly string[]): Promise<string[]> {
+  const containers = await containersOf(nodes);
+  for (const { id } of containers) await engine.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
+  const networks = await networksOf(nodes);
+  for (const { id } of networks) await engine.getNetwork(id).remove().catch(ignoreGone);
+  return [
+    ...containers.map(({ node, role, state, ...rest }) => `container of ${node}: ${role} ${rest.function ?? ''} ${state}`),
+    ...networks.map(({ name }) => `network ${name}`),
+  ];
+}
+
+/** The same where nothing can be awaited any more: from a process's exit hook. */
+export function removeLeftoversNow(nodes: readonly string[]): void {
+  for (const node of nodes) {
+    const filter = ['--quiet', '--filter', `label=${NODE_LABEL}=${node}`];
+    const containers = lines('docker', ['ps', '--all', ...filter]);
+    if (containers.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...containers], { stdio: 'ignore' });
+    const networks = lines('docker', ['network', 'ls', ...filter]);
+    if (networks.length > 0) spawnSync('docker', ['network', 'rm', ...networks], { stdio: 'ignore' });
+  }
+}
+
+function lines(command: string, args: string[]): string[] {
+  const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
+  return (stdout ?? '').split('\n').filter((line) => line !== '');
+}
+
+function ignoreGone(error: { statusCode?: number }): void {
+  if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
+}
