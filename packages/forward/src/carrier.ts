@@ -17,10 +17,12 @@ export interface Control {
   abort(error: Error): void;
 }
 
-/** Who gets the answer: `onStart`, then any `onInformation`, `onHead`, `onData`, and one of `onEnd` and `onError`. */
+/** Who gets the answer: `onStart`, `onAnswer`, any `onInformation`, `onHead`, `onData`, and one of `onEnd` and `onError`. */
 export interface Receiver {
   /** The request is about to be written: up to here no byte of it has left. */
   onStart(control: Control): void;
+  /** The first byte of an answer came. */
+  onAnswer(): void;
   onInformation(status: number, headers: string[]): void;
   onHead(status: number, headers: string[]): void;
   onData(chunk: Buffer): void;

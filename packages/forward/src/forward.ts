@@ -17,8 +17,11 @@ export type Outcome =
   | { kind: 'withheld'; status: number; headers: string[]; body: Buffer }
   /** There was no connection: provably no byte was sent. */
   | { kind: 'not_sent'; error: Error }
-  /** Where the response had started the client's socket was destroyed, never ended cleanly. */
-  | { kind: 'broken'; error: Error; responseStarted: boolean }
+  /**
+   * `answered`: a byte of an answer had come. Where the response had started the client's socket was destroyed, never ended
+   * cleanly.
+   */
+  | { kind: 'broken'; error: Error; answered: boolean; responseStarted: boolean }
   | { kind: 'client_gone' }
   | { kind: 'aborted'; reason: string; responseStarted: boolean }
   | { kind: 'body_too_large'; responseStarted: boolean };
@@ -37,6 +40,9 @@ export interface ForwardOptions {
   onInformation?(status: number): void;
 }
 
+/** The reason of an abort because the client stopped sending its body. */
+export const SLOW_BODY = 'the request body stopped arriving';
+
 const WITHHELD_BYTES = 64 * 1024;
 
 /** Streams one request to the other side and its answer to the client, with back-pressure both ways. */
@@ -51,6 +57,7 @@ class HttpExchange implements Exchange, Receiver {
   readonly outcome: Promise<Outcome>;
   private resolve!: (outcome: Outcome) => void;
   private control: Control | undefined;
+  private answered = false;
   private status = 0;
   private settled = false;
   /** Headers of an answer that is kept back; undefined where it is relayed. */
@@ -86,6 +93,10 @@ class HttpExchange implements Exchange, Receiver {
   onStart(control: Control): void {
     this.control = control;
     if (this.settled) control.abort(new Error('no longer wanted'));
+  }
+
+  onAnswer(): void {
+    this.answered = true;
   }
 
   onInformation(status: number, headers: string[]): void {
@@ -152,9 +163,9 @@ class HttpExchange implements Exchange, Receiver {
     const responseStarted = this.response.headersSent;
     if (fault === 'too_large') this.settle({ kind: 'body_too_large', responseStarted });
     else if (fault === 'gone') this.settle({ kind: 'client_gone' });
-    else if (fault === 'slow') this.settle({ kind: 'aborted', reason: 'the request body stopped arriving', responseStarted });
+    else if (fault === 'slow') this.settle({ kind: 'aborted', reason: SLOW_BODY, responseStarted });
     else if (this.control === undefined) this.settle({ kind: 'not_sent', error });
-    else this.settle({ kind: 'broken', error, responseStarted });
+    else this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
     if (responseStarted) cut(this.response, this.expected >= 0);
   }
 
@@ -175,7 +186,7 @@ class HttpExchange implements Exchange, Receiver {
   /** The answer can't be relayed as it is. */
   private break(error: Error): void {
     const responseStarted = this.response.headersSent;
-    this.settle({ kind: 'broken', error, responseStarted });
+    this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
     this.control?.abort(error);
     if (responseStarted) cut(this.response, this.expected >= 0);
   }

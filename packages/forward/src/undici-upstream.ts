@@ -34,6 +34,10 @@ class UndiciHandler implements Dispatcher.DispatchHandler {
     this.receiver.onStart(controller satisfies Control);
   }
 
+  onResponseStarted(): void {
+    this.receiver.onAnswer();
+  }
+
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     const headers = text(controller.rawHeaders);
     if (status < 200) this.receiver.onInformation(status, headers);

@@ -160,7 +160,7 @@ class UpgradeExchange implements Exchange {
   private fail(error: Error): void {
     if (this.settled) return;
     if (!this.sent) this.settle({ kind: 'not_sent', error });
-    else this.end({ kind: 'broken', error, responseStarted: this.responseStarted });
+    else this.end({ kind: 'broken', error, answered: this.responseStarted, responseStarted: this.responseStarted });
     this.upstream?.destroy();
   }
 

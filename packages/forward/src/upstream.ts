@@ -50,7 +50,7 @@ class DialledUpstream extends UndiciUpstream {
   }
 
   override send(sending: Sending, receiver: Receiver): void {
-    if (sending.body instanceof Readable) sendHeadFirst(() => this.dial(), sending, sending.body, receiver, MAX_HEADER_BYTES);
+    if (sending.body instanceof Readable) sendHeadFirst(this.dial(), sending, sending.body, receiver, MAX_HEADER_BYTES);
     else super.send(sending, receiver);
   }
 

@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { ERRORS, KilnError } from '@kiln/contract/errors';
+import { REQUEST_ID, VERSION } from '@kiln/contract/headers';
+import { type Exchange, SLOW_BODY } from '@kiln/forward/forward';
+import { problemMessage, writeProblem } from '@kiln/forward/problem';
+import { KEPT_BYTES, RequestBody } from '@kiln/forward/request-body';
+import type { Route, VersionRoute } from '../deploy/route-table.js';
+import type { NodeTable } from '../placement/node-table.js';
+import { addressOf, type FunctionAddress } from './address.js';
+import { admit, type Keys } from './admission.js';
+import { agentHeaders } from './agent-request.js';
+import type { Agents } from './agents.js';
+import { attemptNodes } from './attempt-nodes.js';
+import { Call } from './call.js';
+import { conclude } from './conclude.js';
+import { type InvocationRecord, newRecord } from './invocation-record.js';
+import type { Peer, Peers } from './peers.js';
+import { pickVersion } from './pick-version.js';
+import { answerPlatform } from './platform.js';
+import { RefusedAtDoor, refuseAtDoor } from './refuse-at-door.js';
+import { type ScannedHeaders, scanHeaders } from './scan-headers.js';
+import { RequestSender, UpgradeSender } from './senders.js';
+
+/** A body that is read before a node is chosen must have come by then. */
+const SMALL_BODY_MS = 30_000;
+
+/** What the pipeline works with; all of it in memory. */
+export interface HandlerParts {
+  domain: string;
+  secret: string;
+  placementHeaders: boolean;
+  peers: Peers;
+  routes: { find(name: string): Route | undefined };
+  nodes: NodeTable;
+  agents: Agents;
+  keys: Keys;
+  isReady(): boolean;
+  onInvocation(record: InvocationRecord): void;
+  /** An error that is Kiln's own fault. */
+  onFault(error: unknown, requestId: string): void;
+}
+
+/** Takes requests from the door to a node and their answers back. */
+export class InvokeHandler {
+  /** Requests that switch, or have switched, protocols. */
+  readonly upgrades = new Set<Exchange>();
+
+  constructor(private readonly parts: HandlerParts) {}
+
+  /** The way of a request, top to bottom. Never rejects. `expectsContinue`: the client waits for leave to send its body. */
+  async request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const arrivedAt = performance.now();
+    const { parts } = this;
+    const peer = parts.peers.of(request.socket);
+    const scanned = scanHeaders(request.rawHeaders, peer.trusted);
+    const record = newRecord(scanned.requestId ?? randomUUID(), request.method!);
+    let body: RequestBody | undefined;
+    try {
+      refuseAtDoor(request);
+      const address = addressOf(scanned.host, request.url!, parts.domain);
+      if (address.kind === 'platform') {
+        answerPlatform(request, response, address.path, record.requestId, parts.isReady());
+        return;
+      }
+      if (address.kind === 'no_function') throw noSuchFunction(address.name);
+      const version = this.find(address, record);
+      if (address.redirect !== undefined && (record.method === 'GET' || record.method === 'HEAD')) {
+        redirect(response, address.redirect, record);
+        return;
+      }
+      admit(version.config, parts.keys, scanned.authorization, scanned.bodyLength);
+      body = new RequestBody(request, scanned.bodyLength, version.config.maxBody);
+      const notifyLease = expectsContinue || body.length === undefined || body.length > KEPT_BYTES;
+      if (!notifyLease && body.length !== 0) await readWhole(body);
+      const call = this.call(record, version, address, scanned, peer, arrivedAt, notifyLease);
+      const outcome = await attemptNodes(call, parts.nodes, parts.agents, new RequestSender(call, response, body, expectsContinue));
+      record.end = conclude(outcome, version.config);
+    } catch (error) {
+      this.refuse(error, record, response);
+    } finally {
+      this.close(record, body, arrivedAt);
+    }
+  }
+
+  /** The same for a request to switch protocols. */
+  async upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const arrivedAt = performance.now();
+    const { parts } = this;
+    const peer = parts.peers.of(socket);
+    const scanned = scanHeaders(request.rawHeaders, peer.trusted);
+    const record = newRecord(scanned.requestId ?? randomUUID(), request.method!);
+    try {
+      refuseAtDoor(request);
+      if (scanned.bodyLength !== 0) throw new KilnError('bad_request', 'a request to switch protocols can have no body');
+      const address = addressOf(scanned.host, request.url!, parts.domain);
+      if (address.kind === 'platform') throw new KilnError('not_found', 'nothing here switches protocols');
+      if (address.kind === 'no_function') throw noSuchFunction(address.name);
+      const version = this.find(address, record);
+      admit(version.config, parts.keys, scanned.authorization, 0);
+      const call = this.call(record, version, address, scanned, peer, arrivedAt, false);
+      const outcome = await attemptNodes(
+        call,
+        parts.nodes,
+        parts.agents,
+        new UpgradeSender(call, { request, socket, head }, this.upgrades),
+      );
+      record.end = conclude(outcome, version.config);
+    } catch (error) {
+      this.refuseSocket(error, record, socket);
+    } finally {
+      this.close(record, undefined, arrivedAt);
+    }
+  }
+
+  private find(address: FunctionAddress, record: InvocationRecord): VersionRoute {
+    const route = this.parts.routes.find(address.name);
+    if (route === undefined) throw noSuchFunction(address.name);
+    const version = pickVersion(route, address.version, Math.random);
+    if (version === undefined) {
+      const which = address.version === undefined ? 'no version that is ready' : `no version ${address.version}`;
+      throw new KilnError('version_not_found', `function "${address.name}" has ${which}`, { fix: `see \`kiln versions ${address.name}\`` });
+    }
+    record.function = address.name;
+    record.version = version.version;
+    return version;
+  }
+
+  private call(
+    record: InvocationRecord,
+    version: VersionRoute,
+    address: FunctionAddress,
+    scanned: ScannedHeaders,
+    peer: Peer,
+    arrivedAt: number,
+    notifyLease: boolean,
+  ): Call {
+    const { secret, placementHeaders } = this.parts;
+    const headers = agentHeaders(scanned, peer, {
+      secret,
+      function: record.function,
+      version: record.version,
+      requestId: record.requestId,
+      prefix: address.prefix,
+      notifyLease,
+      hidesKey: version.config.auth === 'key',
+    });
+    return new Call(record, version, headers, address.path, arrivedAt, placementHeaders);
+  }
+
+  private refuse(error: unknown, record: InvocationRecord, response: ServerResponse): void {
+    const known = this.known(error, record);
+    if (response.headersSent || response.destroyed) response.destroy();
+    else writeProblem(response, known, record.requestId, versionHeader(record), record.status);
+  }
+
+  private refuseSocket(error: unknown, record: InvocationRecord, socket: Socket): void {
+    const known = this.known(error, record);
+    if (socket.writable) socket.write(problemMessage(known, record.requestId, versionHeader(record), record.status));
+    socket.destroySoon();
+  }
+
+  private known(error: unknown, record: InvocationRecord): KilnError {
+    const known = error instanceof KilnError ? error : new KilnError('internal', 'the router failed; its log has the request id');
+    if (known !== error) this.parts.onFault(error, record.requestId);
+    record.end = 'refused';
+    record.code = known.code;
+    record.status = known instanceof RefusedAtDoor ? known.status : ERRORS[known.code].status;
+    return known;
+  }
+
+  private close(record: InvocationRecord, body: RequestBody | undefined, arrivedAt: number): void {
+    record.totalMs = performance.now() - arrivedAt;
+    if (body !== undefined) {
+      record.requestBytes = body.bytes;
+      body.discard();
+    }
+    if (record.function === '') return;
+    try {
+      this.parts.onInvocation(record);
+    } catch (error) {
+      this.parts.onFault(error, record.requestId);
+    }
+  }
+}
+
+async function readWhole(body: RequestBody): Promise<void> {
+  const fault = await body.readWhole(SMALL_BODY_MS);
+  if (fault === 'slow') throw new RefusedAtDoor(408, SLOW_BODY);
+  if (fault !== undefined) throw new KilnError('bad_request', 'the request body ended early');
+}
+
+function redirect(response: ServerResponse, location: string, record: InvocationRecord): void {
+  record.status = 307;
+  record.end = 'answered';
+  response.writeHead(307, ['Location', location, 'Content-Length', '0', ...versionHeader(record), REQUEST_ID, record.requestId]);
+  response.end();
+}
+
+function noSuchFunction(name: string): KilnError {
+  return new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'see `kiln ls` for those that exist' });
+}
+
+function versionHeader({ version }: InvocationRecord): string[] {
+  return version === 0 ? [] : [VERSION, String(version)];
+}

@@ -1,0 +1,142 @@
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import { MAX_HEADER_BYTES } from '@kiln/forward/strict';
+import { Agents } from './agents.js';
+import { type HandlerParts, InvokeHandler } from './handler.js';
+import { Peers } from './peers.js';
+import { refuseConnect, refuseExpectation, refuseUnparsed } from './refuse-socket.js';
+
+/** The part of the router's configuration that the data listener reads. */
+export interface DataListenerConfig {
+  bind: string;
+  httpPort: number;
+  domain: string;
+  clusterSecret: string;
+  /** Addresses or CIDR ranges. */
+  trustedProxies: readonly string[];
+  /** Callers see which node and instance answered. */
+  placementHeaders: boolean;
+}
+
+export interface DataListenerParts extends Pick<HandlerParts, 'routes' | 'nodes' | 'keys' | 'onInvocation'> {
+  config: DataListenerConfig;
+  log: { error(details: object, message: string): void };
+  /** Whether load balancers should send requests; default: as long as it does not drain. */
+  isReady?: () => boolean;
+}
+
+export interface DataListener {
+  listen(): Promise<{ port: number }>;
+  /** Takes no new connections, finishes what runs, and ends by force what is left after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+const HEAD_TIMEOUT_MS = 10_000;
+// Longer than load balancers and our own pools keep an idle connection: the client's side must be the one that closes.
+const KEEP_ALIVE_MS = 75_000;
+const CHECK_MS = 1000;
+const MAX_CONNECTIONS = 20_000;
+/** While draining, idle connections may still bring one request each for so long. */
+const LINGER_MS = 300;
+const DRAIN_TICK_MS = 50;
+
+/** The door for calls of functions. */
+export function createDataListener(parts: DataListenerParts): DataListener {
+  return new Listener(parts);
+}
+
+class Listener implements DataListener {
+  private readonly agents: Agents;
+  private readonly handler: InvokeHandler;
+  private readonly server: http.Server;
+  /** The response under way on a connection: what a parser failure in its request's body must know of. */
+  private readonly responses = new WeakMap<object, ServerResponse>();
+  private draining = false;
+
+  constructor(private readonly parts: DataListenerParts) {
+    const { config, routes, nodes, keys, onInvocation, log } = parts;
+    this.agents = new Agents(nodes);
+    this.handler = new InvokeHandler({
+      domain: config.domain,
+      secret: config.clusterSecret,
+      placementHeaders: config.placementHeaders,
+      peers: new Peers(config.trustedProxies),
+      routes,
+      nodes,
+      agents: this.agents,
+      keys,
+      isReady: () => !this.draining && (parts.isReady?.() ?? true),
+      onInvocation,
+      onFault: (error, requestId) => log.error({ err: error, requestId }, 'a request failed in the router'),
+    });
+    this.server = this.createServer();
+  }
+
+  listen(): Promise<{ port: number }> {
+    const { bind, httpPort } = this.parts.config;
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ host: bind, port: httpPort, backlog: 4096 }, () => {
+        this.server.off('error', reject);
+        resolve({ port: (this.server.address() as AddressInfo).port });
+      });
+    });
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    if (this.draining || !this.server.listening) return;
+    this.draining = true;
+    const deadline = performance.now() + timeoutMs;
+    const lingerUntil = performance.now() + Math.min(LINGER_MS, timeoutMs);
+    // http.Server's own close() also cuts idle connections, on which a request may be arriving at this moment.
+    const closed = new Promise<void>((resolve) => net.Server.prototype.close.call(this.server, () => resolve()));
+    const tick = setInterval(() => {
+      const now = performance.now();
+      if (now >= deadline) this.close();
+      else if (now >= lingerUntil) this.server.closeIdleConnections();
+    }, DRAIN_TICK_MS);
+    await closed;
+    clearInterval(tick);
+    this.close();
+  }
+
+  close(): void {
+    for (const exchange of this.handler.upgrades) exchange.abort('the router is stopping');
+    this.server.close();
+    this.server.closeAllConnections();
+    this.agents.destroy();
+  }
+
+  private createServer(): http.Server {
+    const server = http.createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEAD_TIMEOUT_MS,
+      // Bodies have bounds of their own: an upload may take as long as its function lets it.
+      requestTimeout: 0,
+      connectionsCheckingInterval: CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // A missing or second Host is refused by us, with a problem that says so.
+      requireHostHeader: false,
+      noDelay: true,
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+    });
+    server.timeout = 0;
+    // Node would silently cut off the lines beyond its limit; ours are counted and refused.
+    server.maxHeadersCount = 0;
+    server.maxConnections = MAX_CONNECTIONS;
+    server.on('request', (request, response) => this.onRequest(request, response, false));
+    server.on('checkContinue', (request, response) => this.onRequest(request, response, true));
+    server.on('checkExpectation', (_request, response) => refuseExpectation(response));
+    server.on('upgrade', (request, socket, head) => void this.handler.upgrade(request, socket as Socket, head));
+    server.on('connect', (_request, socket) => refuseConnect(socket));
+    server.on('clientError', (error, socket) => refuseUnparsed(error, socket, this.responses.get(socket)));
+    return server;
+  }
+
+  private onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    this.responses.set(request.socket, response);
+    if (this.draining) response.shouldKeepAlive = false;
+    void this.handler.request(request, response, expectsContinue);
+  }
+}

@@ -1,0 +1,16 @@
+import type { Route, VersionRoute } from '../deploy/route-table.js';
+
+/** The version that a request runs: the fixed one, or one drawn by traffic weight with a number from [0, 1). */
+export function pickVersion(route: Route, fixed: number | undefined, draw: () => number): VersionRoute | undefined {
+  if (fixed !== undefined) return route.versions.get(fixed);
+  const { traffic } = route;
+  if (traffic.length === 1) return route.versions.get(traffic[0]!.version);
+  let total = 0;
+  for (const { weight } of traffic) total += weight;
+  let at = draw() * total;
+  for (const { version, weight } of traffic) {
+    at -= weight;
+    if (at < 0) return route.versions.get(version);
+  }
+  return undefined;
+}

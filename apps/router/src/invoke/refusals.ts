@@ -1,0 +1,43 @@
+import { KilnError } from '@kiln/contract/errors';
+
+/** Why no node has taken a request so far, and what its caller is told when none is left. */
+export class Refusals {
+  private limit: string | undefined;
+  private capacity: string | undefined;
+  private unreached = 0;
+  private broken = 0;
+
+  refused(code: string | undefined, body: Buffer): void {
+    const detail = detailOf(body);
+    if (code === 'concurrency_limit') this.limit ??= detail ?? 'the function and its queue are full on every node';
+    else this.capacity ??= detail ?? 'no node has room for another instance';
+  }
+
+  unreachable(): void {
+    this.unreached++;
+  }
+
+  /** @returns how many nodes broke under the request */
+  broke(): number {
+    return ++this.broken;
+  }
+
+  error(): KilnError {
+    if (this.limit !== undefined) return new KilnError('concurrency_limit', this.limit);
+    if (this.broken > 0)
+      return new KilnError('function_crashed', 'the node stopped answering and no other could take the request; the function may have run');
+    if (this.capacity !== undefined) return new KilnError('no_capacity', this.capacity);
+    if (this.unreached > 0) return new KilnError('no_capacity', `none of ${this.unreached} nodes could be reached`);
+    return new KilnError('no_capacity', 'no node is in use', { fix: 'see `kiln nodes ls`' });
+  }
+}
+
+function detailOf(body: Buffer): string | undefined {
+  try {
+    const problem = JSON.parse(body.toString()) as { detail?: unknown };
+    return typeof problem.detail === 'string' ? problem.detail : undefined;
+  } catch {
+    // A cut or foreign body says nothing that could be passed on.
+    return undefined;
+  }
+}
