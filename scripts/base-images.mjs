@@ -4,7 +4,7 @@
 //
 //   node scripts/base-images.mjs [NAME ...]     make those that are missing (default: the ones that functions need)
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,6 +14,7 @@ import { NODE_VERSION, nodePackage } from './tools.mjs';
 const PULL_TIMEOUT_MS = 120_000;
 const NPM_VERSION = '11.21.2';
 const DEBIAN = 'debian:trixie-slim';
+const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 /** Each recipe: the folder it builds in is empty; it writes a Dockerfile and whatever that copies. */
 const RECIPES = {
@@ -22,9 +23,29 @@ const RECIPES = {
     from: DEBIAN,
     write: (dir) => writeAptImage(dir, ['python3'], 'RUN ln -s /usr/bin/python3 /usr/local/bin/python\n'),
   },
+  'redis:8': {
+    from: DEBIAN,
+    write: (dir) => writeAptImage(dir, ['redis-server'], 'RUN install -d -o redis -g redis /data\nWORKDIR /data\nUSER redis\n'),
+  },
+  'registry:2': {
+    from: DEBIAN,
+    write: (dir) =>
+      writeAptImage(
+        dir,
+        ['ca-certificates', 'docker-registry'],
+        'RUN ln -s /usr/bin/docker-registry /usr/local/bin/registry && mkdir -p /var/lib/registry\n',
+      ),
+  },
+  'caddy:2': {
+    from: DEBIAN,
+    write: (dir) => writeAptImage(dir, ['ca-certificates', 'caddy'], 'ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data\n'),
+  },
 };
 
 export const FUNCTION_IMAGES = ['node:24-trixie-slim', 'python:3.13-slim-trixie'];
+
+/** What `infra/compose` runs beside Kiln's own images; those are built on the first of these. */
+export const COMPOSE_IMAGES = ['node:24-trixie-slim', 'redis:8', 'registry:2', 'caddy:2'];
 
 /** Makes sure that the engine has each image: there already, pulled, or made here. Safe to call again. */
 export function ensureBaseImages(names, announce) {
@@ -107,6 +128,7 @@ function writeNodeImage(dir) {
   );
   cpSync(join(packages, 'node_modules', nodePackage(), 'bin', 'node'), join(dir, 'node'));
   cpSync(join(packages, 'node_modules', 'npm'), join(dir, 'npm'), { recursive: true });
+  if (existsSync(CERTIFICATES)) copyFileSync(CERTIFICATES, join(dir, 'ca-certificates.crt'));
   writeFileSync(
     join(dir, 'Dockerfile'),
     `FROM ${DEBIAN}
@@ -115,9 +137,17 @@ COPY node /usr/local/bin/node
 COPY npm /usr/local/lib/node_modules/npm
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\
  && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
-CMD ["node"]
+${trustCertificates(dir)}CMD ["node"]
 `,
   );
+}
+
+/** An image made here trusts what this machine trusts: builds reach the package registry through the same proxies. */
+function trustCertificates(dir) {
+  if (!existsSync(CERTIFICATES)) return '';
+  copyFileSync(CERTIFICATES, join(dir, 'ca-certificates.crt'));
+  writeFileSync(join(dir, 'npmrc'), `cafile=${CERTIFICATES}\n`);
+  return `COPY ca-certificates.crt ${CERTIFICATES}\nCOPY npmrc /usr/local/etc/npmrc\n`;
 }
 
 function writeAptImage(dir, packages, rest = '') {
