@@ -81,10 +81,12 @@ describe('attack 39: the ways out of a container', () => {
   it('end with an error, each of them', async () => {
     await expectAllRefused(
       await python(`
-SYS = dict(mount=165, umount2=166, unshare=272, setns=308, mknod=133, ptrace=101, keyctl=250, add_key=248, bpf=321, userfaultfd=323, perf_event_open=298,
+SYS = dict(mount=165, umount2=166, unshare=272, setns=308, mknod=133, keyctl=250, add_key=248, bpf=321, userfaultfd=323, perf_event_open=298,
   init_module=175, kexec_load=246, reboot=169, swapon=167, pivot_root=155, chroot=161, open_by_handle_at=304, setuid=105, iopl=172, acct=163, settimeofday=164,
   sethostname=170, clone_newuser=56, process_vm_readv=310, fsopen=430, open_tree=428, move_mount=429, io_uring_setup=425)
 b = ctypes.c_char_p
+def put(path, text):
+    os.write(os.open(path, os.O_WRONLY), text.encode())
 result = {
   "mount": syscall(SYS["mount"], b(b"none"), b(b"/tmp"), b(b"tmpfs"), 0, None),
   "remount": syscall(SYS["mount"], None, b(b"/"), None, 32, None),
@@ -94,7 +96,6 @@ result = {
   "unshare net": syscall(SYS["unshare"], 0x40000000),
   "setns": syscall(SYS["setns"], 0, 0),
   "mknod": syscall(SYS["mknod"], b(b"/tmp/disk"), 0o60666, (8 << 8)),
-  "ptrace init": syscall(SYS["ptrace"], 16, 1, 0, 0),
   "keyctl": syscall(SYS["keyctl"], 0, -3, 0),
   "add_key": syscall(SYS["add_key"], b(b"user"), b(b"x"), b(b"x"), 1, -2),
   "bpf": syscall(SYS["bpf"], 0, None, 0),
@@ -116,13 +117,13 @@ result = {
   "kcore": attempt(lambda: os.read(os.open("/proc/kcore", os.O_RDONLY), 1) or (_ for _ in ()).throw(OSError(2, "empty"))),
   "mem": attempt(lambda: open("/dev/mem", "rb")),
   "kmsg": attempt(lambda: open("/dev/kmsg", "rb")),
-  "sysrq": attempt(lambda: open("/proc/sysrq-trigger", "w").write("h")),
-  "core_pattern": attempt(lambda: open("/proc/sys/kernel/core_pattern", "w").write("|/tmp/x")),
-  "modprobe": attempt(lambda: open("/proc/sys/kernel/modprobe", "w").write("/tmp/x")),
-  "uevent_helper": attempt(lambda: open("/sys/kernel/uevent_helper", "w").write("/tmp/x")),
-  "release_agent": attempt(lambda: open("/sys/fs/cgroup/memory/release_agent", "w").write("/tmp/x")),
+  "sysrq": attempt(lambda: put("/proc/sysrq-trigger", "h")),
+  "core_pattern": attempt(lambda: put("/proc/sys/kernel/core_pattern", "|/tmp/x")),
+  "modprobe": attempt(lambda: put("/proc/sys/kernel/modprobe", "/tmp/x")),
+  "uevent_helper": attempt(lambda: put("/sys/kernel/uevent_helper", "/tmp/x")),
+  "release_agent": attempt(lambda: put("/sys/fs/cgroup/memory/release_agent", "/tmp/x")),
   "new cgroup": attempt(lambda: os.mkdir("/sys/fs/cgroup/memory/mine")),
-  "own oom score": attempt(lambda: open("/proc/self/oom_score_adj", "w").write("-1000")),
+  "own oom score": attempt(lambda: put("/proc/self/oom_score_adj", "-1000")),
   "host root": attempt(lambda: os.listdir("/proc/1/root/var/lib/docker")),
   "runc fds": attempt(lambda: os.listdir("/proc/self/fd/8/..")),
   "run from tmp": attempt(lambda: (open("/tmp/run", "w").write("#!/bin/sh\\n"), os.chmod("/tmp/run", 0o4755), os.execv("/tmp/run", ["run"]))),

@@ -157,7 +157,7 @@ function zerosTar(bytes: number): Readable {
         return;
       }
     }
-    entry.end();
+    entry.end(Buffer.alloc(0));
     archive.finalize();
   };
   more();
