@@ -1,0 +1,76 @@
+import type { Server } from 'node:http';
+import net from 'node:net';
+
+const RETRY_MS = 50;
+const GIVE_UP_MS = 5000;
+
+export interface DialInOptions {
+  socketPath: string;
+  /** Never more connections than this. */
+  concurrency: number;
+  /** The agent's socket could not be reached for 5 s. */
+  onUnreachable(): void;
+}
+
+/**
+ * Serves HTTP on connections that it opens itself to the agent's socket, one request at a time on each. There is always an
+ * idle one beyond the busy ones, up to `concurrency`; as many as the busy ones while those are many, so that a burst does
+ * not wait for one connection after another.
+ */
+export class DialIn {
+  readonly #connections = new Set<net.Socket>();
+  readonly #busy = new Set<net.Socket>();
+  #unreachableSince: number | undefined;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly server: Server,
+    private readonly options: DialInOptions,
+  ) {
+    server.on('request', ({ socket }, response) => {
+      this.#busy.add(socket);
+      response.once('close', () => this.#busy.delete(socket));
+      this.#fill();
+    });
+    server.on('upgrade', ({ socket }) => {
+      this.#busy.add(socket);
+      this.#fill();
+    });
+  }
+
+  start(): void {
+    this.#fill();
+  }
+
+  #fill(): void {
+    if (this.#retry !== undefined) return;
+    const wanted = Math.min(this.options.concurrency, this.#busy.size + Math.max(1, this.#busy.size));
+    while (this.#connections.size < wanted) this.#open();
+  }
+
+  #open(): void {
+    const socket = net.connect(this.options.socketPath);
+    // Whether the process has anything left to do is for the function's own work to decide: see Unanswered.
+    socket.unref();
+    this.#connections.add(socket);
+    socket.on('error', (error) => socket.destroy(error));
+    socket.once('connect', () => {
+      this.#unreachableSince = undefined;
+      this.server.emit('connection', socket);
+    });
+    socket.once('close', () => this.#lost(socket));
+  }
+
+  /** Every lost connection waits a little before the next: an agent that is going away closes them as fast as they come. */
+  #lost(socket: net.Socket): void {
+    this.#connections.delete(socket);
+    this.#busy.delete(socket);
+    if (this.#connections.size === 0) this.#unreachableSince ??= performance.now();
+    if (this.#unreachableSince !== undefined && performance.now() - this.#unreachableSince >= GIVE_UP_MS)
+      return this.options.onUnreachable();
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.#fill();
+    }, RETRY_MS);
+  }
+}

@@ -1,0 +1,39 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const NAMES = ['index.js', 'index.mjs', 'index.cjs', 'function.js', 'function.mjs', 'function.cjs'];
+
+export interface EntrySearch {
+  /** The module's file. */
+  found: string | undefined;
+  /** What was looked at, in order, in words for a user. */
+  lookedFor: string[];
+}
+
+/** The module that `path` means: itself where it is a file; in a folder `main` of its package.json, else the first usual name. */
+export function findEntry(path: string): EntrySearch {
+  const folder = resolve(path);
+  if (isFile(folder)) return { found: folder, lookedFor: [path] };
+  if (!isFolder(folder)) return { found: undefined, lookedFor: [path] };
+  const main = mainOf(folder);
+  const candidates = main === undefined ? NAMES : [main, `${main}.js`, `${main}/index.js`, ...NAMES];
+  const found = candidates.map((name) => join(folder, name)).find(isFile);
+  const lookedFor = [main === undefined ? 'main in package.json' : `${main} (main in package.json)`, ...NAMES];
+  return { found, lookedFor };
+}
+
+function mainOf(folder: string): string | undefined {
+  const file = join(folder, 'package.json');
+  if (!isFile(file)) return undefined;
+  const content: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  const main = typeof content === 'object' && content !== null && 'main' in content ? content.main : undefined;
+  return typeof main === 'string' && main !== '' ? main : undefined;
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

@@ -1,0 +1,88 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
+import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
+import type { FunctionExport } from './exports.js';
+
+/** Called when a handler returned without a promise and without an answer. */
+export type OnUnanswered = (response: ServerResponse) => void;
+
+/**
+ * Runs a handler. One that throws before it answered gives `function_error`; an async one that ends without an answer gives
+ * an empty 200. An app answers for itself, its errors included.
+ */
+export async function invoke(
+  target: FunctionExport,
+  request: IncomingMessage,
+  response: ServerResponse,
+  onUnanswered: OnUnanswered,
+): Promise<void> {
+  let piped = false;
+  response.once('pipe', () => {
+    piped = true;
+  });
+  try {
+    const { handler } = target;
+    const returned = handler(request, response, (error) => passedOn(request, response, error));
+    const isPromise = isThenable(returned);
+    if (isPromise) await returned;
+    if (target.kind === 'app' || piped || response.headersSent || response.writableEnded) return;
+    if (isPromise) answerEmpty(response);
+    else onUnanswered(response);
+  } catch (error) {
+    fail(request, response, error);
+  }
+}
+
+export function answerEmpty(response: ServerResponse): void {
+  if (!response.destroyed) response.end();
+}
+
+export function requestIdOf(request: IncomingMessage): string {
+  const id = request.headers[REQUEST_ID];
+  return typeof id === 'string' ? id : '';
+}
+
+/** A body that is not what its content type says never reaches the handler. */
+export function refuseBody(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 400;
+  const problem = toProblem(new KilnError('bad_request', `the body can't be read: ${(error as Error).message}`), requestIdOf(request));
+  response.statusCode = status;
+  writeProblem(response, { ...problem, status });
+}
+
+function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  console.error(error);
+  if (response.headersSent) {
+    // A clean end would pass for a whole answer.
+    response.destroy();
+    return;
+  }
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  response.statusCode = 500;
+  response.setHeader(ERROR, 'function_error');
+  writeProblem(response, toProblem(new KilnError('function_error', 'the handler threw; its stack is in the log'), requestIdOf(request)));
+}
+
+function passedOn(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  if (error !== undefined && error !== null) {
+    fail(request, response, error);
+    return;
+  }
+  if (response.headersSent || response.writableEnded) return;
+  response.statusCode = 404;
+  writeProblem(
+    response,
+    toProblem(new KilnError('not_found', 'the handler passed the request on, and nothing is behind it'), requestIdOf(request)),
+  );
+}
+
+function writeProblem(response: ServerResponse, problem: object): void {
+  const body = JSON.stringify(problem);
+  response.setHeader('content-type', PROBLEM_CONTENT_TYPE);
+  response.setHeader('content-length', Buffer.byteLength(body));
+  response.end(body);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}

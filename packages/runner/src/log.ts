@@ -1,0 +1,37 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { format } from 'node:util';
+
+type Level = 'debug' | 'info' | 'warn' | 'error';
+
+const MAX_MESSAGE = 64 * 1024;
+const LEVELS: Readonly<Record<'debug' | 'log' | 'info' | 'warn' | 'error', Level>> = {
+  debug: 'debug',
+  log: 'info',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+};
+
+const requestIds = new AsyncLocalStorage<string>();
+
+/** Lines written by `action`, and by whatever it starts, carry the request's id. */
+export function withRequestId<T>(requestId: string, action: () => T): T {
+  return requestIds.run(requestId, action);
+}
+
+/**
+ * Every console line becomes one JSON line that the agent reads, with its level and request id. Other console methods
+ * (`table`, `count`, `assert`, `timeEnd`, `trace`) end in one of these.
+ */
+export function consoleToAgent(): void {
+  for (const [method, level] of Object.entries(LEVELS) as [keyof typeof LEVELS, Level][]) {
+    console[method] = (...values: unknown[]) => writeLine(level, format(...values));
+  }
+  console.dir = (value: unknown) => writeLine('info', format('%O', value));
+}
+
+function writeLine(level: Level, text: string): void {
+  const cut = text.length - MAX_MESSAGE;
+  const message = cut > 0 ? `${text.slice(0, MAX_MESSAGE)}… (${cut} more characters)` : text;
+  process.stdout.write(`${JSON.stringify({ kiln: 1, level, requestId: requestIds.getStore(), message })}\n`);
+}

@@ -1,0 +1,53 @@
+import { writeSync } from 'node:fs';
+import { DialIn } from './dial-in.js';
+import type { FunctionExport } from './exports.js';
+import { answerEmpty } from './invoke.js';
+import { LoadError, loadExports, requireExport } from './load.js';
+import { serveLocally } from './local.js';
+import { consoleToAgent } from './log.js';
+import { type InstanceOptions, readOptions, USAGE, UsageError } from './options.js';
+import { createListener, createServer } from './server.js';
+import { Unanswered } from './unanswered.js';
+
+try {
+  await run();
+} catch (error) {
+  const expected = error instanceof UsageError || error instanceof LoadError;
+  process.stderr.write(`${expected ? `kiln-runner: ${error.message}` : ((error as Error)?.stack ?? String(error))}\n`);
+  process.exit(error instanceof UsageError ? 2 : 1);
+}
+
+async function run(): Promise<void> {
+  const options = readOptions();
+  if (options.mode === 'help') return console.info(USAGE);
+  if (options.mode === 'describe') return describe(options.entry);
+  if (options.mode === 'local') return serveLocally(await loadExports(options.entry), options.port);
+  await serveInstance(options);
+}
+
+/** The module is loaded before the first connection: that connection tells the agent that this instance is ready. */
+async function serveInstance({ entry, handler, functionName, socketPath, concurrency }: InstanceOptions): Promise<void> {
+  consoleToAgent();
+  process.on('uncaughtException', crash);
+  const target = requireExport(await loadExports(entry), handler, functionName);
+  const unanswered = new Unanswered(answerEmpty);
+  // With other requests in the same instance one of them may answer this one, so nothing can be said.
+  const listener = await createListener(target, (response) => concurrency === 1 && unanswered.wait(response));
+  const server = createServer(() => target, { listenerOf: () => listener, notFound: answerEmpty });
+  new DialIn(server, { socketPath, concurrency, onUnreachable: () => process.exit(0) }).start();
+}
+
+/** As Node would, but as one line of the log. A function that listens for itself decides for itself. */
+function crash(error: Error): void {
+  console.error('uncaught exception:', error);
+  if (process.listenerCount('uncaughtException') === 1) process.exit(1);
+}
+
+/** Prints the exports as JSON, and nothing else: what the module itself prints goes to stderr. */
+async function describe(entry: string): Promise<void> {
+  process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+  const exports = await loadExports(entry);
+  const described = exports.map(({ name, kind, config }: FunctionExport) => ({ name, kind, config }));
+  writeSync(1, `${JSON.stringify({ exports: described })}\n`);
+  process.exit(0);
+}

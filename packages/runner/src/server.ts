@@ -1,0 +1,101 @@
+import http from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ParsedRequest, parseBody, readBody } from './body.js';
+import type { FunctionExport } from './exports.js';
+import { invoke, type OnUnanswered, refuseBody, requestIdOf } from './invoke.js';
+import { withRequestId } from './log.js';
+
+/** Above the router's own bound on a header block, so that it is the router who refuses. */
+const MAX_HEADER_BYTES = 64 * 1024;
+
+type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void;
+
+/**
+ * An HTTP server, not yet listening. No time limits: those are the platform's. A WebSocket handshake goes to the `upgrade`
+ * of the target; any other Upgrade header is ignored, as HTTP allows.
+ * @param targetOf says who serves a request; may rewrite its URL.
+ */
+export function createServer(targetOf: (request: http.IncomingMessage) => FunctionExport | undefined, serve: ServeOptions): http.Server {
+  const server = http.createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      requestTimeout: 0,
+      headersTimeout: 0,
+      keepAliveTimeout: 0,
+      requireHostHeader: false,
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    (request, response) => {
+      const target = targetOf(request);
+      if (target === undefined) return serve.notFound(response);
+      serve.listenerOf(target)(request, response);
+    },
+  );
+  server.on('upgrade', (request: http.IncomingMessage, socket: Duplex, head: Buffer) => upgrade(targetOf(request), request, socket, head));
+  return server;
+}
+
+export interface ServeOptions {
+  listenerOf(target: FunctionExport): Listener;
+  notFound(response: http.ServerResponse): void;
+}
+
+/** Serves one export. An app is called as it is; a function gets Express's `req` and `res`. */
+export async function createListener(target: FunctionExport, onUnanswered: OnUnanswered): Promise<Listener> {
+  const call: Listener = (request, response) => void invoke(target, request, response, onUnanswered);
+  if (target.kind === 'app') trustProxy(target.handler);
+  const enter = target.kind === 'app' ? call : await expressShell(call);
+  return (request, response) => {
+    response.once('close', () => request.resume());
+    withRequestId(requestIdOf(request), () => void serve(target, request, response, enter));
+  };
+}
+
+async function serve(target: FunctionExport, request: ParsedRequest, response: http.ServerResponse, enter: Listener): Promise<void> {
+  try {
+    await readBody(request);
+  } catch {
+    // The client left: there is nobody to answer.
+    response.destroy();
+    return;
+  }
+  try {
+    await parseBody(request, response);
+  } catch (error) {
+    // An app may have parsers of its own that take what these don't.
+    if (target.kind !== 'app') return refuseBody(request, response, error);
+  }
+  enter(request, response);
+}
+
+async function expressShell(listener: Listener): Promise<Listener> {
+  const { default: express } = await import('express');
+  const shell = express();
+  shell.disable('x-powered-by').disable('etag').enable('trust proxy');
+  shell.use(listener);
+  return shell as unknown as Listener;
+}
+
+/** An app that never chose for itself sees the caller's address and protocol, which the router has made trustworthy. */
+function trustProxy(app: unknown): void {
+  const { settings, enable } = app as { settings?: Record<string, unknown>; enable?: unknown };
+  if (settings?.['trust proxy'] === false && typeof enable === 'function') enable.call(app, 'trust proxy');
+}
+
+function upgrade(target: FunctionExport | undefined, request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
+  socket.on('error', () => socket.destroy());
+  const handler = target?.upgrade;
+  if (handler === undefined) {
+    socket.end(
+      'HTTP/1.1 501 Not Implemented\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 34\r\n\r\nthis function takes no WebSockets\n',
+    );
+    return;
+  }
+  const accept = async () => handler(request, socket, head);
+  withRequestId(requestIdOf(request), () => {
+    accept().catch((error: unknown) => {
+      console.error(error);
+      socket.destroy();
+    });
+  });
+}
