@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http';
-import { ERRORS, type KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
 import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
 
 /** Answers with an error of Kiln's own. The head must not have been sent. `status` where it is not the code's usual one. */
@@ -18,7 +18,7 @@ export function writeProblem(
 /** The same as the bytes of a whole answer that ends its connection, for sockets that have no response object. */
 export function problemMessage(error: KilnError, requestId: string, extraHeaders: string[] = [], status?: number): string {
   const { headers, body, code } = problemParts(error, requestId, extraHeaders, status);
-  let head = `HTTP/1.1 ${code} ${ERRORS[error.code].title}\r\n`;
+  let head = `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? 'Error'}\r\n`;
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${head}Connection: close\r\n\r\n${body}`;
 }

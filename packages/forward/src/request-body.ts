@@ -205,6 +205,8 @@ class BodyStream extends Readable {
   ) {
     super({ highWaterMark: KEPT_BYTES });
     for (const chunk of kept) this.push(chunk);
+    // Its fault is told by the body; a stream that fails while nobody reads it yet must not end the process.
+    this.on('error', () => this.destroy());
   }
 
   override _read(): void {
