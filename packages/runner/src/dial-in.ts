@@ -66,8 +66,7 @@ export class DialIn {
     this.#connections.delete(socket);
     this.#busy.delete(socket);
     if (this.#connections.size === 0) this.#unreachableSince ??= performance.now();
-    if (this.#unreachableSince !== undefined && performance.now() - this.#unreachableSince >= GIVE_UP_MS)
-      return this.options.onUnreachable();
+    if (performance.now() - (this.#unreachableSince ?? Number.POSITIVE_INFINITY) >= GIVE_UP_MS) this.options.onUnreachable();
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined;
       this.#fill();
