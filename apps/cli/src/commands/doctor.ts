@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { dataCommand, examples, type Session } from '../command.js';
+import type { Check } from '../doctor/check.js';
+import { checkCluster } from '../doctor/check-cluster.js';
+import { checkEngine } from '../doctor/check-engine.js';
+import { checkMachine } from '../doctor/check-machine.js';
+import { Failure } from '../failure.js';
+import { neutralise } from '../output/neutralise.js';
+import { type OutputOptions, print } from '../output/print.js';
+
+export function doctorCommand(session: Session): Command {
+  return dataCommand('doctor', session)
+    .summary('check this machine and the nodes')
+    .description(
+      'Checks what Kiln needs on this machine, how well containers are kept apart here, and what the nodes complain of.\nEnds with 1 when something keeps Kiln from running.',
+    )
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln doctor', 'all checks'],
+        ['kiln doctor -o json | jq \'.[] | select(.state != "ok")\'', 'what is not well'],
+      ]),
+    )
+    .action((options: OutputOptions) => doctor(session, options));
+}
+
+async function doctor(session: Session, options: OutputOptions): Promise<void> {
+  const { config, terminal } = session;
+  const checks = (await Promise.all([checkMachine(config), checkEngine(config.DOCKER_HOST), checkCluster(session)])).flat();
+  print(terminal, options, checks, (all) => all.map(checkText).join('\n'));
+  const broken = checks.filter(({ state }) => state === 'failed');
+  if (broken.length === 0) return;
+  const [first] = broken;
+  throw new Failure(`${broken.length} of ${checks.length} checks failed: ${broken.map(({ name }) => name).join(', ')}`, first?.fix ?? '');
+}
+
+const MARK = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const;
+
+function checkText({ name, state, detail, fix }: Check): string {
+  const line = `${MARK[state]}  ${neutralise(name)}: ${neutralise(detail)}`;
+  return fix === undefined ? line : `${line}\n           next: ${neutralise(fix)}`;
+}

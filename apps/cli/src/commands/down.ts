@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import { dataCommand, examples, type Session } from '../command.js';
+import { Engine } from '../engine.js';
+import { Failure } from '../failure.js';
+import { homePaths } from '../home.js';
+import { type OutputOptions, print } from '../output/print.js';
+import { nodeIds } from '../up/cluster-file.js';
+import { end, gone, isAlive, signal } from '../up/processes.js';
+import { forgetRunning, type Running, readRunning } from '../up/running-file.js';
+
+const LEFTOVER_STOP_MS = 5000;
+/** Beyond the drains of router and agents: the kills after them, Redis, and the look for containers left behind. */
+const STOP_MARGIN_MS = 45_000;
+
+export function downCommand(session: Session): Command {
+  return dataCommand('down', session)
+    .summary('stop what kiln up runs')
+    .description(
+      'Stops the kiln up of this KILN_HOME as Ctrl-C would, waits for it, and removes what a killed one left behind.\nFunctions and data are kept.',
+    )
+    .addHelpText('after', examples([['kiln down', 'stop; kiln up starts again with all functions']]))
+    .action((options: OutputOptions) => down(session, options));
+}
+
+async function down(session: Session, options: OutputOptions): Promise<void> {
+  const { config, terminal } = session;
+  const paths = homePaths(config.KILN_HOME);
+  const running = readRunning(paths.running);
+  const stopped = running !== undefined && isAlive(running.supervisor);
+  if (stopped) await stop(session, running);
+  else if (running) await Promise.all(Object.values(running.children).map((child) => end(child, LEFTOVER_STOP_MS)));
+  const removed = await sweep(session);
+  if (!stopped) forgetRunning(paths.running);
+  print(terminal, options, { stopped, removed }, () => (stopped ? 'stopped' : 'nothing was running'));
+  const { containers, networks } = removed;
+  if (containers + networks > 0) terminal.say(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
+}
+
+async function stop({ config, terminal }: Session, { supervisor }: Running): Promise<void> {
+  terminal.say(`stopping kiln up (process ${supervisor.pid})`);
+  signal(supervisor, 'SIGTERM');
+  if (await gone(supervisor, 2 * config.KILN_DRAIN_TIMEOUT + STOP_MARGIN_MS)) return;
+  throw new Failure(
+    `kiln up (process ${supervisor.pid}) does not end`,
+    `see what it waits for in ${homePaths(config.KILN_HOME).logs}, or end it: kill -9 ${supervisor.pid} && kiln down`,
+  );
+}
+
+async function sweep({ config, terminal }: Session) {
+  try {
+    return await new Engine(config.DOCKER_HOST).sweep(nodeIds(config.KILN_HOME));
+  } catch (error) {
+    terminal.say(`could not look for containers left behind: ${(error as Error).message}; the next kiln up removes them`);
+    return { containers: 0, networks: 0 };
+  }
+}

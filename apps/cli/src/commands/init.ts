@@ -1,0 +1,53 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { KilnError } from '@kiln/contract/errors';
+import type { Command } from 'commander';
+import { dataCommand, examples, type Session } from '../command.js';
+import { suggestName } from '../folder/project.js';
+import { type OutputOptions, print } from '../output/print.js';
+
+const HANDLER = `// Every export is a handler: (req, res) as in Express. Module state lives as long as the instance.
+export const hello = {
+  func: async (req, res) => {
+    res.json({ hello: req.query.name ?? 'world' });
+  },
+  config: { timeout: 10_000 },
+};
+`;
+
+export function initCommand(session: Session): Command {
+  return dataCommand('init', session)
+    .summary('write a first function into a folder')
+    .description(
+      'Writes index.js, package.json and kiln.json into a folder, which is made if it is not there.\nA file that is there already is never overwritten.',
+    )
+    .argument('[dir]', 'the folder', '.')
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln init hello', 'write ./hello'],
+        ['kiln init', 'write into the current folder'],
+      ]),
+    )
+    .action((dir: string, options: OutputOptions) => init(session, dir, options));
+}
+
+async function init({ terminal }: Session, dir: string, options: OutputOptions): Promise<void> {
+  const folder = resolve(dir);
+  const name = suggestName(basename(folder));
+  const files = new Map([
+    ['index.js', HANDLER],
+    ['package.json', `${JSON.stringify({ name, private: true, type: 'module', main: 'index.js' }, null, 2)}\n`],
+    ['kiln.json', `${JSON.stringify({ name, handler: 'hello', timeout: 10_000 }, null, 2)}\n`],
+  ]);
+  await mkdir(folder, { recursive: true });
+  const there = (await readdir(folder)).filter((file) => files.has(file));
+  if (there.length > 0) {
+    throw new KilnError('conflict', `${folder} holds ${there.join(', ')} already`, {
+      fix: `deploy what is there: kiln deploy ${dir}; or choose another folder`,
+    });
+  }
+  for (const [file, content] of files) await writeFile(join(folder, file), content, { flag: 'wx' });
+  print(terminal, options, { name, folder, files: [...files.keys()] }, () => `wrote ${[...files.keys()].join(', ')} into ${folder}`);
+  terminal.say(`next: kiln deploy ${dir} && kiln invoke ${name}`);
+}

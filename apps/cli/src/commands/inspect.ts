@@ -1,0 +1,80 @@
+import type { FunctionView } from '@kiln/contract/control-api';
+import type { InstanceRecord, VersionRecord } from '@kiln/contract/records';
+import type { Command } from 'commander';
+import { dataCommand, examples, type Session } from '../command.js';
+import { connect } from '../connection.js';
+import { requireFunctionName } from '../function-reference.js';
+import { type OutputOptions, print } from '../output/print.js';
+import { pairs, table } from '../output/table.js';
+import { age, shortDigest } from '../output/units.js';
+import { trafficText } from './ls.js';
+
+interface Inspected extends FunctionView {
+  versions: VersionRecord[];
+  instances: InstanceRecord[];
+}
+
+export function inspectCommand(session: Session): Command {
+  return dataCommand('inspect', session)
+    .summary('show a function with its versions and instances')
+    .description('Shows everything about one function: address, traffic, versions with their configuration, running instances.')
+    .argument('<name>', 'the function')
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln inspect hello', 'a summary'],
+        ['kiln inspect hello -o json', 'with every version and its configuration'],
+      ]),
+    )
+    .action((name: string, options: OutputOptions) => inspect(session, requireFunctionName(name), options));
+}
+
+async function inspect(session: Session, name: string, options: OutputOptions): Promise<void> {
+  const client = connect(session);
+  const [view, versions, instances] = await Promise.all([client.functions.get(name), client.versions.list(name), client.instances(name)]);
+  print(session.terminal, options, { ...view, versions, instances }, inspectedText);
+}
+
+function inspectedText(inspected: Inspected): string {
+  const { name, url, traffic, home, createdAt, updatedAt, versions, instances } = inspected;
+  const newestFirst = versions.toSorted((a, b) => b.version - a.version);
+  const parts = [
+    pairs([
+      ['function', name],
+      ['url', url],
+      ['traffic', trafficText(traffic)],
+      ['home', home ?? undefined],
+      ['created', createdAt],
+      ['changed', updatedAt],
+    ]),
+    table(
+      ['version', 'state', 'kind', 'digest', 'age', 'memory', 'timeout', 'concurrency'],
+      newestFirst.map((version) => [
+        `v${version.version}`,
+        version.failure ? `${version.state}: ${version.failure.code}` : version.state,
+        version.kind,
+        shortDigest(version.digest),
+        age(version.createdAt),
+        `${version.config.memory} MB`,
+        `${version.config.timeout} ms`,
+        version.config.concurrency,
+      ]),
+    ),
+  ];
+  if (instances.length > 0) parts.push(instanceTable(instances));
+  return parts.join('\n\n');
+}
+
+function instanceTable(instances: InstanceRecord[]): string {
+  return table(
+    ['instance', 'version', 'node', 'state', 'leases', 'up'],
+    instances.map(({ id, version, node, state, leases, startedAt }) => [
+      id.slice(0, 12),
+      `v${version}`,
+      node,
+      state,
+      leases,
+      age(startedAt),
+    ]),
+  );
+}

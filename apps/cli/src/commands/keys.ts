@@ -1,0 +1,69 @@
+import type { KeyView } from '@kiln/contract/control-api';
+import { type Scope, scope } from '@kiln/contract/records';
+import { type Command, Option } from 'commander';
+import { dataCommand, examples, newCommand, type Session } from '../command.js';
+import { connect } from '../connection.js';
+import { type OutputOptions, print } from '../output/print.js';
+import { table } from '../output/table.js';
+import { age } from '../output/units.js';
+
+export function keysCommand(session: Session): Command {
+  return newCommand('keys', session)
+    .summary('list, create and remove API keys')
+    .description('API keys. Each has one or more scopes: admin (everything), deploy, read, invoke.')
+    .addCommand(lsKeys(session))
+    .addCommand(createKey(session))
+    .addCommand(removeKey(session))
+    .addHelpText('after', examples([['kiln keys create ci --scope deploy', 'a key for a pipeline']]));
+}
+
+function lsKeys(session: Session): Command {
+  return dataCommand('ls', session)
+    .summary('list the keys')
+    .description('Lists the keys by id. The keys themselves are stored nowhere and are never shown again.')
+    .addHelpText('after', examples([['kiln keys ls', 'all keys']]))
+    .action(async (options: OutputOptions) => print(session.terminal, options, await connect(session).keys.list(), keyTable));
+}
+
+interface CreateOptions extends OutputOptions {
+  scope: Scope[];
+}
+
+function createKey(session: Session): Command {
+  return dataCommand('create', session)
+    .summary('make a key and show it, this once')
+    .description('Makes a key. It is shown this once and can not be read back.')
+    .argument('<name>', 'what it is for')
+    .addOption(new Option('-s, --scope <scope...>', 'what it may do').choices(scope.options).makeOptionMandatory())
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln keys create ci --scope deploy read', 'two scopes'],
+        ['KEY=$(kiln keys create app -s invoke -o text)', 'keep it in a variable'],
+      ]),
+    )
+    .action(async (name: string, options: CreateOptions) => {
+      const created = await connect(session).keys.create({ name, scopes: [...new Set(options.scope)] });
+      print(session.terminal, options, created, ({ apiKey }) => apiKey);
+      session.terminal.say(`made key ${created.id} (${created.scopes.join(', ')}): keep it now, it is not shown again`);
+    });
+}
+
+function removeKey(session: Session): Command {
+  return dataCommand('rm', session)
+    .summary('remove a key')
+    .description('Removes a key: whoever uses it is refused from then on.')
+    .argument('<id>', "the key's id, from kiln keys ls")
+    .addHelpText('after', examples([['kiln keys rm 4fJx02kQpLmN', 'by the id that kiln keys ls shows']]))
+    .action(async (id: string, options: OutputOptions) => {
+      await connect(session).keys.remove(id);
+      print(session.terminal, options, { id, removed: true }, () => `removed key ${id}`);
+    });
+}
+
+function keyTable(keys: KeyView[]): string {
+  return table(
+    ['id', 'name', 'scopes', 'age'],
+    keys.map(({ id, name, scopes, createdAt }) => [id, name, scopes.join(', '), age(createdAt)]),
+  );
+}

@@ -1,0 +1,70 @@
+import type { NodeView } from '@kiln/contract/control-api';
+import { nodeId } from '@kiln/contract/names';
+import type { Command } from 'commander';
+import { dataCommand, examples, newCommand, type Session } from '../command.js';
+import { connect } from '../connection.js';
+import { UsageFailure } from '../failure.js';
+import { type OutputOptions, print } from '../output/print.js';
+import { table } from '../output/table.js';
+import { age, megabytes } from '../output/units.js';
+
+export function nodesCommand(session: Session): Command {
+  return newCommand('nodes', session)
+    .summary('list and drain nodes')
+    .description('The nodes of the cluster: one per Docker host.')
+    .addCommand(lsNodes(session))
+    .addCommand(drainNode(session))
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln nodes ls', 'all nodes'],
+        ['kiln nodes drain node-2', 'take a node out of use'],
+      ]),
+    );
+}
+
+function lsNodes(session: Session): Command {
+  return dataCommand('ls', session)
+    .summary('list the nodes')
+    .description('Lists every node with its load, its memory and how long it has been up.')
+    .addHelpText('after', examples([['kiln nodes ls', 'all nodes']]))
+    .action(async (options: OutputOptions) => {
+      const nodes = await connect(session).nodes.list();
+      print(session.terminal, options, nodes, nodeTable);
+      for (const { id, warnings } of nodes) for (const warning of warnings) session.terminal.say(`warning: ${id}: ${warning}`);
+    });
+}
+
+function drainNode(session: Session): Command {
+  return dataCommand('drain', session)
+    .summary('let a node finish what runs and take no new work')
+    .description('The node takes no new work from now on, finishes what runs, and stays so until its agent is started again.')
+    .argument('<node>', "the node's id")
+    .addHelpText('after', examples([['kiln nodes drain node-2', 'before its machine is switched off']]))
+    .action(async (id: string, options: OutputOptions) => {
+      if (!nodeId.safeParse(id).success) throw new UsageFailure(`"${id}" can't be a node's id`, 'see which there are: kiln nodes ls');
+      await connect(session).nodes.drain(id);
+      print(session.terminal, options, { id, draining: true }, () => `${id} is draining`);
+      session.terminal.say('next: kiln nodes ls shows when nothing runs there any more');
+    });
+}
+
+export function nodeTable(nodes: NodeView[]): string {
+  return table(
+    ['node', 'state', 'instances', 'load', 'memory', 'cores', 'up'],
+    nodes.map((node) => [
+      node.id,
+      nodeState(node),
+      node.instances,
+      node.load.toFixed(1),
+      `${megabytes(node.memoryPromised)} of ${megabytes(node.memory)}`,
+      node.cores,
+      node.live ? age(node.startedAt) : undefined,
+    ]),
+  );
+}
+
+export function nodeState({ live, draining }: NodeView): string {
+  if (!live) return 'away';
+  return draining ? 'draining' : 'ready';
+}

@@ -1,0 +1,78 @@
+import type { FunctionView, NodeView } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import type { Command } from 'commander';
+import { dataCommand, examples, type Session } from '../command.js';
+import { connect, findCredentials } from '../connection.js';
+import { type OutputOptions, print } from '../output/print.js';
+import { pairs } from '../output/table.js';
+import { nodeTable } from './nodes.js';
+
+const PROBE_TIMEOUT_MS = 5000;
+
+interface Status {
+  url: string;
+  router: 'ready' | 'not ready';
+  redis: 'answers' | 'away';
+  /** Null where only Redis knows, and it is away. */
+  nodes: NodeView[] | null;
+  functions: { total: number; serving: number } | null;
+}
+
+export function statusCommand(session: Session): Command {
+  return dataCommand('status', session)
+    .summary('show router, Redis, nodes and functions at a glance')
+    .description('Shows whether the router, Redis and each node are well, and how many functions there are.')
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln status', 'a summary'],
+        ['kiln status -o json | jq .redis', 'one of its facts'],
+      ]),
+    )
+    .action((options: OutputOptions) => status(session, options));
+}
+
+async function status(session: Session, options: OutputOptions): Promise<void> {
+  const { url } = findCredentials(session);
+  const client = connect(session);
+  const router = (await probe(url)) ? 'ready' : 'not ready';
+  const [nodes, functions] = await Promise.all([unlessAway(client.nodes.list()), unlessAway(client.functions.list())]);
+  const redis = nodes === null || functions === null ? 'away' : 'answers';
+  print<Status>(session.terminal, options, { url, router, redis, nodes, functions: functions && count(functions) }, statusText);
+}
+
+/** @throws KilnError `unavailable` when nothing answers there at all. */
+async function probe(url: string): Promise<boolean> {
+  try {
+    return (await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })).ok;
+  } catch (error) {
+    const { cause } = error as Error & { cause?: { code?: string } };
+    throw new KilnError('unavailable', `cannot connect to the control API at ${url}: ${cause?.code ?? (error as Error).message}`, {
+      fix: 'start Kiln with kiln up, or set KILN_URL to where it runs',
+    });
+  }
+}
+
+async function unlessAway<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof KilnError && error.code === 'unavailable') return null;
+    throw error;
+  }
+}
+
+function count(functions: FunctionView[]) {
+  return { total: functions.length, serving: functions.filter(({ traffic }) => traffic.length > 0).length };
+}
+
+function statusText({ url, router, redis, nodes, functions }: Status): string {
+  const live = nodes?.filter((node) => node.live).length;
+  const summary = pairs([
+    ['router', `${router} at ${url}`],
+    ['redis', redis === 'answers' ? 'answers' : 'away: known functions go on, changes have to wait'],
+    ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown while Redis is away'],
+    ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown while Redis is away'],
+  ]);
+  return nodes && nodes.length > 0 ? `${summary}\n\n${nodeTable(nodes)}` : summary;
+}

@@ -1,0 +1,95 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { dataCommand, examples, type Session } from '../command.js';
+import { failed, type Outcome, succeeded } from '../deploy/deploy-function.js';
+import { outcomesText } from '../deploy/outcomes.js';
+import { homePaths } from '../home.js';
+import { formatOf, type OutputOptions, printLine } from '../output/print.js';
+import { pairs } from '../output/table.js';
+import { MAX_NODES } from '../up/cluster-file.js';
+import { deployFolders, foldersIn } from '../up/deploy-folders.js';
+import { localAddress, up } from '../up/up.js';
+
+interface UpOptions extends OutputOptions {
+  nodes: number;
+  deploy?: string;
+}
+
+export function upCommand(session: Session): Command {
+  return dataCommand('up', session)
+    .summary('run Kiln on this machine')
+    .description(
+      'Runs a router, one or more nodes and (unless KILN_REDIS_URL is set) a Redis on this machine until Ctrl-C or kiln down.\n' +
+        'Processes that die are started again. Data, secrets and logs are kept under KILN_HOME.',
+    )
+    .option('--nodes <count>', 'how many nodes share this machine', nodeCount, 1)
+    .option('--deploy <dir>', 'deploy every folder in this one when all is ready')
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln up', 'one node on the ports 8080 and 8081'],
+        ['kiln up --nodes 3 --deploy examples', 'three nodes, and the examples deployed'],
+        ['KILN_HTTP_PORT=9080 KILN_CONTROL_PORT=9081 kiln up', 'on other ports'],
+      ]),
+    )
+    .action((options: UpOptions) => runUp(session, options));
+}
+
+async function runUp(session: Session, options: UpOptions): Promise<void> {
+  const { terminal } = session;
+  terminal.endsItself = true;
+  const folders = options.deploy === undefined ? [] : await foldersIn(options.deploy);
+  await up({
+    session,
+    nodes: options.nodes,
+    whileUp: async (client, nodes) => {
+      const outcomes = await deployFolders(folders, client, terminal);
+      if (terminal.interrupted.aborted) return;
+      if (outcomes.length > 0) sayOutcomes(session, outcomes);
+      announce(session, options, { nodes, outcomes });
+      await new Promise((resolve) => terminal.interrupted.addEventListener('abort', resolve, { once: true }));
+    },
+  });
+}
+
+function sayOutcomes({ terminal }: Session, outcomes: readonly Outcome[]): void {
+  terminal.say(`\n${outcomesText(outcomes)}`);
+  for (const outcome of outcomes.filter(failed)) {
+    terminal.say(
+      `\n${outcome.function} was not deployed: ${outcome.error.message}\n  next: ${outcome.error.fix.replaceAll('<function>', outcome.function)}`,
+    );
+  }
+}
+
+interface Up {
+  nodes: readonly string[];
+  outcomes: readonly Outcome[];
+}
+
+/** The ready block: for people on stderr, for programs as one line on stdout. */
+function announce({ config, terminal }: Session, options: OutputOptions, { nodes, outcomes }: Up): void {
+  const { credentials } = homePaths(config.KILN_HOME);
+  const dataUrl = `http://${config.KILN_BIND === '127.0.0.1' ? 'localhost' : localAddress(config.KILN_BIND)}:${config.KILN_HTTP_PORT}`;
+  const controlUrl = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
+  const deployed = outcomes.filter(succeeded);
+  const shown = deployed.find((outcome) => outcome.function === 'hello') ?? deployed[0];
+  const attempt = shown ? `curl ${shown.url}` : 'kiln init hello && kiln deploy hello && kiln invoke hello';
+  const block = pairs([
+    ['functions', `${dataUrl}/fn/<name>/`],
+    ['control', controlUrl],
+    ['key file', credentials],
+    ['try', attempt],
+    ['stop', 'Ctrl-C, or kiln down'],
+  ]);
+  terminal.say(
+    `\nKiln is ready: ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}, ${deployed.length} functions deployed\n${block.replace(/^/gm, '  ')}`,
+  );
+  if (formatOf(options, terminal) === 'json') {
+    printLine(terminal, 'json', { ready: true, dataUrl, controlUrl, credentials, try: attempt, nodes, functions: outcomes }, () => '');
+  }
+}
+
+function nodeCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > MAX_NODES) throw new InvalidArgumentError(`It must be 1 to ${MAX_NODES}.`);
+  return count;
+}

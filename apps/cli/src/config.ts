@@ -1,0 +1,38 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { clusterSecret, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { z } from 'zod';
+
+const positive = (what: string) => z.coerce.number(what).positive(what);
+
+const shape = {
+  KILN_HOME: z
+    .string()
+    .default(join(homedir(), '.kiln'))
+    .transform((path) => resolve(path)),
+  KILN_URL: z.url({ protocol: /^https?$/, error: 'must be the http:// or https:// address of the control API' }).optional(),
+  KILN_API_KEY: z.string().max(512).meta({ secret: true }).optional(),
+  KILN_BIND: z.union([z.ipv4(), z.ipv6()], 'must be an IP address of this machine').default('127.0.0.1'),
+  KILN_HTTP_PORT: port(8080),
+  KILN_CONTROL_PORT: port(8081),
+  KILN_AGENT_PORT: port(9200),
+  KILN_REDIS_URL: redisUrl.optional(),
+  KILN_CLUSTER_SECRET: clusterSecret.optional(),
+  KILN_NODE_MEMORY: positive('must be a number of MB').optional(),
+  KILN_NODE_CPUS: positive('must be a number of cores').optional(),
+  KILN_DRAIN_TIMEOUT: z.coerce.number('must be milliseconds').int().min(0).max(3_600_000).default(30_000),
+  DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
+};
+
+export type Config = z.output<z.ZodObject<typeof shape>> & {
+  /** What child processes inherit. */
+  inherited: Record<string, string | undefined>;
+};
+
+/**
+ * Everything the command line takes from its environment.
+ * @throws EnvironmentError
+ */
+export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
+  return { ...readEnvironment(shape, environment), inherited: environment };
+}

@@ -1,0 +1,81 @@
+import { Engine, type EngineInfo, type EngineVersion } from '../engine.js';
+import { type Check, failedCheck, ok, warning } from './check.js';
+import { engineFlaws, runcFlaws } from './known-flaws.js';
+
+const UPDATE = 'update Docker Engine and runc; until then let only code you trust run here';
+
+export async function checkEngine(host: string): Promise<Check[]> {
+  try {
+    const engine = new Engine(host);
+    const [version, info] = await Promise.all([engine.get<EngineVersion>('/version'), engine.get<EngineInfo>('/info')]);
+    return [
+      ok('docker engine', `${version.Version} (API ${version.ApiVersion}) at ${host}`),
+      checkEngineFlaws(version),
+      checkRunc(version),
+      checkCgroups(info),
+      checkSeccomp(info),
+      checkLsm(info),
+    ];
+  } catch (error) {
+    return [
+      failedCheck(
+        'docker engine',
+        `does not answer at ${host}: ${(error as Error).message}`,
+        'start Docker, or set DOCKER_HOST to where it is',
+      ),
+    ];
+  }
+}
+
+function checkEngineFlaws({ Version }: EngineVersion): Check {
+  const flaws = engineFlaws({ version: Version });
+  return flaws.length === 0
+    ? ok('engine version', `${Version} has none of the flaws known to this check`)
+    : warning('engine version', `${Version} has known flaws. ${flaws.join('. ')}`, UPDATE);
+}
+
+function checkRunc({ Components = [] }: EngineVersion): Check {
+  const runc = Components.find(({ Name }) => Name === 'runc');
+  if (!runc) return warning('runc version', 'the engine does not say which runc it runs', 'check it: runc --version');
+  const packaged = runc.Details?.['GitCommit'];
+  const name = packaged ? `${runc.Version} (${packaged})` : runc.Version;
+  const flaws = runcFlaws({ version: runc.Version, package: packaged });
+  return flaws.length === 0
+    ? ok('runc version', `${name} has none of the flaws known to this check`)
+    : warning(
+        'runc version',
+        `${name} has known flaws. ${flaws.join('. ')}. It keeps apart code that means no harm, not code that does`,
+        UPDATE,
+      );
+}
+
+function checkCgroups(info: EngineInfo): Check {
+  const mode = `version ${info.CgroupVersion ?? '1'}, driver ${info.CgroupDriver ?? 'unknown'}`;
+  const limits = { memory: info.MemoryLimit, swap: info.SwapLimit, processes: info.PidsLimit, cpu: info.CpuCfsQuota };
+  const missing = Object.entries(limits)
+    .filter(([, there]) => there === false)
+    .map(([name]) => name);
+  if (missing.length === 0) return ok('cgroups', mode);
+  return warning(
+    'cgroups',
+    `${mode}; limits that don't work here: ${missing.join(', ')}`,
+    'enable the cgroup controllers in the kernel (cgroup_enable=memory swapaccount=1)',
+  );
+}
+
+function checkSeccomp({ SecurityOptions = [] }: EngineInfo): Check {
+  return SecurityOptions.some((option) => option.includes('name=seccomp'))
+    ? ok('seccomp', 'system calls are filtered')
+    : failedCheck('seccomp', 'the engine filters no system calls', 'use a kernel and an engine with seccomp');
+}
+
+function checkLsm({ SecurityOptions = [] }: EngineInfo): Check {
+  const active = ['apparmor', 'selinux'].filter((name) => SecurityOptions.some((option) => option.includes(`name=${name}`)));
+  return active.length > 0
+    ? ok('security module', active.join(', '))
+    : warning(
+        'security module',
+        'neither AppArmor nor SELinux confines the containers here',
+        'enable one of them on this machine for a second wall',
+      );
+}

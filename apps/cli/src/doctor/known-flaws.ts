@@ -1,0 +1,70 @@
+/** A published flaw of an engine or runc: fixed from these versions on, each for its own line. */
+interface Flaw {
+  id: string;
+  what: string;
+  fixedIn: readonly string[];
+  /** A distribution's version that has the fix under an older number. */
+  backports?: RegExp;
+}
+
+const RUNC: readonly Flaw[] = [
+  {
+    id: 'CVE-2024-21626',
+    what: 'a leaked file descriptor lets a container out to the host',
+    fixedIn: ['1.1.12'],
+    backports: /^1\.1\.5\+ds1-1\+deb12u[1-9]/,
+  },
+  {
+    id: 'CVE-2025-31133, CVE-2025-52565, CVE-2025-52881',
+    what: 'races around masked paths and the console let a container out to the host',
+    fixedIn: ['1.2.8', '1.3.3'],
+  },
+];
+
+const ENGINE: readonly Flaw[] = [
+  { id: 'CVE-2024-24557', what: "the classic builder's cache can be poisoned by another image", fixedIn: ['24.0.9', '25.0.2'] },
+  {
+    id: 'CVE-2024-23651, CVE-2024-23652, CVE-2024-23653',
+    what: 'BuildKit lets a Dockerfile out to the host',
+    fixedIn: ['25.0.2'],
+  },
+  { id: 'CVE-2024-29018', what: 'internal networks leak name look-ups to the outside', fixedIn: ['23.0.11', '25.0.5', '26.0.0'] },
+];
+
+export interface Version {
+  version: string;
+  /** As the distribution calls it, where it says. */
+  package?: string | undefined;
+}
+
+export function runcFlaws(runc: Version): string[] {
+  return RUNC.filter((flaw) => isOpen(flaw, runc)).map(told);
+}
+
+export function engineFlaws(engine: Version): string[] {
+  return ENGINE.filter((flaw) => isOpen(flaw, engine)).map(told);
+}
+
+function told({ id, what }: Flaw): string {
+  return `${id}: ${what}`;
+}
+
+/** Open in every version that is before all fixes, or on an older patch of a line that was fixed later. */
+function isOpen({ fixedIn, backports }: Flaw, { version, package: packaged }: Version): boolean {
+  if (packaged !== undefined && backports?.test(packaged)) return false;
+  const own = numbers(version);
+  const sameLine = fixedIn.map(numbers).find((fix) => fix[0] === own[0] && fix[1] === own[1]);
+  if (sameLine) return isBefore(own, sameLine);
+  return isBefore(own, numbers(fixedIn.at(-1) ?? ''));
+}
+
+function numbers(version: string): number[] {
+  return (/\d+(\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);
+}
+
+function isBefore(a: readonly number[], b: readonly number[]): boolean {
+  for (const i of [0, 1, 2]) {
+    if ((a[i] ?? 0) !== (b[i] ?? 0)) return (a[i] ?? 0) < (b[i] ?? 0);
+  }
+  return false;
+}

@@ -1,0 +1,98 @@
+import { EnvironmentError } from '@kiln/contract/environment';
+import { ERRORS, type ErrorCode, KilnError } from '@kiln/contract/errors';
+
+export const EXIT = { ok: 0, failed: 1, usage: 2, retry: 3, auth: 4, notFound: 5, conflict: 6, interrupted: 130 } as const;
+
+/** Something that went wrong on this side of the wire: what and why in the message, and always the next thing to do. */
+export class Failure extends Error {
+  constructor(
+    message: string,
+    readonly fix: string,
+    readonly exitCode: number = EXIT.failed,
+    readonly code: ErrorCode | 'failed' | 'usage' | 'interrupted' = 'failed',
+  ) {
+    super(message);
+  }
+}
+
+/** The command was given wrongly. */
+export class UsageFailure extends Failure {
+  constructor(message: string, fix: string) {
+    super(message, fix, EXIT.usage, 'usage');
+  }
+}
+
+export class Interrupted extends Failure {
+  constructor() {
+    super('interrupted', 'run the command again', EXIT.interrupted, 'interrupted');
+  }
+}
+
+const EXIT_OF: Partial<Record<ErrorCode, number>> = {
+  unavailable: EXIT.retry,
+  no_capacity: EXIT.retry,
+  concurrency_limit: EXIT.retry,
+  unauthorized: EXIT.auth,
+  forbidden: EXIT.auth,
+  function_not_found: EXIT.notFound,
+  version_not_found: EXIT.notFound,
+  not_found: EXIT.notFound,
+  conflict: EXIT.conflict,
+};
+
+export function exitCodeOf(code: ErrorCode): number {
+  return EXIT_OF[code] ?? EXIT.failed;
+}
+
+const NEXT: Record<ErrorCode, string> = {
+  bad_request: 'correct what is named above and run the command again',
+  unauthorized: 'set KILN_API_KEY to a valid key, or use the one of `kiln up` in KILN_HOME/credentials.json',
+  forbidden: 'make a key with the scope it lacks: kiln keys create <name> --scope <scope>',
+  function_not_found: 'see which there are: kiln ls',
+  version_not_found: 'see which there are: kiln inspect <function>',
+  not_found: 'see what there is: kiln ls',
+  method_not_allowed: 'the command line and the server are of different versions: update both',
+  conflict: 'look at the current state and try again: kiln inspect <function>',
+  payload_too_large: 'send less, or raise maxBody in kiln.json and deploy again',
+  concurrency_limit: 'try again shortly, or raise maxInstances, concurrency or queue in kiln.json',
+  function_error: 'see its stack: kiln logs <function> --level error',
+  internal: 'see the platform state: kiln status',
+  function_crashed: 'see its last lines: kiln logs <function>',
+  start_failed: 'see its last lines: kiln logs <function>',
+  no_capacity: 'try again shortly, or add a node; see what there is: kiln nodes ls',
+  unavailable: 'try again shortly; see the platform state: kiln status',
+  function_timeout: 'raise timeout in kiln.json, or see what it does: kiln logs <function>',
+  start_timeout: 'raise startTimeout in kiln.json, or see what it does: kiln logs <function>',
+};
+
+/** What is told of an error: the same in prose and in JSON. */
+export interface Told {
+  code: ErrorCode | 'failed' | 'usage' | 'interrupted';
+  message: string;
+  fix: string;
+  exitCode: number;
+  fields?: { field: string; message: string }[];
+}
+
+export function tell(error: unknown): Told {
+  if (error instanceof KilnError) return tellKilnError(error);
+  if (error instanceof Failure) {
+    return { code: error.code, message: error.message, fix: error.fix, exitCode: error.exitCode };
+  }
+  if (error instanceof EnvironmentError) {
+    return { code: 'usage', message: error.message, fix: 'correct or unset the variable', exitCode: EXIT.usage };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'failed', message, fix: 'look for the cause on this machine: kiln doctor', exitCode: EXIT.failed };
+}
+
+function tellKilnError(error: KilnError): Told {
+  const { title } = ERRORS[error.code];
+  return {
+    code: error.code,
+    message: `${title}: ${error.message}`,
+    fix: error.fix ?? NEXT[error.code],
+    exitCode: exitCodeOf(error.code),
+    ...(error.fields !== undefined && { fields: error.fields }),
+  };
+}

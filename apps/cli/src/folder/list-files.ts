@@ -1,0 +1,80 @@
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import ignore, { type Ignore } from 'ignore';
+import { Failure } from '../failure.js';
+
+/** Sent whatever the ignore files say: the builder reads them. */
+const ALWAYS = new Set(['kiln.json', 'Dockerfile']);
+const NEVER_UNLESS_ASKED = ['node_modules', '.git'];
+const MAX_FILES = 50_000;
+
+export interface FolderFile {
+  /** Relative to the folder, with `/`. */
+  path: string;
+  source: string;
+  size: number;
+  executable: boolean;
+}
+
+/**
+ * The regular files of a folder that `.dockerignore` and `.kilnignore` leave in, sorted by path.
+ * @throws Failure naming each link or special file: what it means elsewhere can't be known.
+ */
+export async function listFiles(folder: string): Promise<FolderFile[]> {
+  const ignored = await readIgnoreFiles(folder);
+  const files: FolderFile[] = [];
+  const refused: string[] = [];
+  await walk('');
+  if (refused.length > 0) {
+    const named = refused.slice(0, 10).join(', ') + (refused.length > 10 ? ` and ${refused.length - 10} more` : '');
+    throw new Failure(
+      `only regular files and folders can be deployed, and these are links or special files: ${named}`,
+      'put the files themselves there, or name what is not needed in .kilnignore',
+    );
+  }
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+
+  async function walk(below: string): Promise<void> {
+    for (const entry of await readdir(join(folder, below), { withFileTypes: true })) {
+      const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      if (!ALWAYS.has(path) && ignored.ignores(entry.isDirectory() ? `${path}/` : path)) continue;
+      if (entry.isDirectory()) await walk(path);
+      else if (entry.isFile()) await take(path);
+      else refused.push(path);
+    }
+  }
+
+  async function take(path: string): Promise<void> {
+    if (files.length === MAX_FILES) {
+      throw new Failure(`${folder} holds more than ${MAX_FILES} files`, 'name what is not needed in .kilnignore');
+    }
+    const source = join(folder, path);
+    const { size, mode } = await lstat(source);
+    files.push({ path, source, size, executable: (mode & 0o111) !== 0 });
+  }
+}
+
+async function readIgnoreFiles(folder: string): Promise<Ignore> {
+  const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => readLines(join(folder, name))));
+  return ignore()
+    .add(NEVER_UNLESS_ASKED)
+    .add((docker ?? []).map(anchored))
+    .add(own ?? []);
+}
+
+/** Docker's patterns all start at the folder's root; those of `.kilnignore` are as in `.gitignore`. */
+function anchored(line: string): string {
+  const pattern = line.trim();
+  if (pattern === '' || pattern.startsWith('#')) return '';
+  const [negation, rest] = pattern.startsWith('!') ? ['!', pattern.slice(1)] : ['', pattern];
+  return `${negation}/${rest.replace(/^\.?\/+/, '')}`;
+}
+
+async function readLines(file: string): Promise<string[]> {
+  try {
+    return (await readFile(file, 'utf8')).split(/\r?\n/);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

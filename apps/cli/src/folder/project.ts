@@ -1,0 +1,93 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { KilnError } from '@kiln/contract/errors';
+import { type DeclaredFunction, readKilnJson } from '@kiln/contract/function-config';
+import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
+import { Failure, UsageFailure } from '../failure.js';
+
+const KILN_JSON = 'kiln.json';
+const MAX_KILN_JSON_BYTES = 1024 * 1024;
+
+/** A folder with code and the functions that it declares. */
+export interface Project {
+  folder: string;
+  functions: DeclaredFunction[];
+  /** What `kiln.json` holds in place of the folder's own, where a name was given on the command line. */
+  kilnJson: string | undefined;
+}
+
+/**
+ * Reads which functions a folder holds.
+ * @throws Failure or KilnError saying what is wrong with the folder.
+ */
+export async function readProject(path: string, nameGiven?: string): Promise<Project> {
+  const folder = resolve(path);
+  const found = await stat(folder).catch(() => undefined);
+  if (!found) throw new UsageFailure(`there is no folder ${folder}`, 'give the folder that holds the code: kiln deploy <dir>');
+  if (!found.isDirectory()) throw new UsageFailure(`${folder} is not a folder`, 'give the folder that holds the code: kiln deploy <dir>');
+  const content = await readContent(join(folder, KILN_JSON));
+  if (nameGiven === undefined) return { folder, functions: declared(content ?? {}, basename(folder)), kilnJson: undefined };
+  if (!FUNCTION_NAME_PATTERN.test(nameGiven)) {
+    throw new UsageFailure(
+      `"${nameGiven}" can't be a function's name`,
+      `use a-z, 0-9 and -, as in: kiln deploy --name ${suggestName(nameGiven)}`,
+    );
+  }
+  if (content && 'functions' in content) {
+    throw new UsageFailure('--name is for a single function, and kiln.json declares several', 'change the names in kiln.json');
+  }
+  const named = { ...content, name: nameGiven };
+  return { folder, functions: declared(named, nameGiven), kilnJson: JSON.stringify(named) };
+}
+
+async function readContent(file: string): Promise<object | undefined> {
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => undefined,
+  );
+  if (size === undefined) return undefined;
+  if (size > MAX_KILN_JSON_BYTES) throw new Failure(`${file} is ${size} bytes`, `keep it under ${MAX_KILN_JSON_BYTES} bytes`);
+  const text = await readFile(file, 'utf8');
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (error) {
+    throw new Failure(`${file} is not JSON: ${(error as Error).message}`, 'correct it, or remove it to use the defaults');
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new Failure(`${file} does not hold an object`, 'write { "name": "my-function" } there, or remove it to use the defaults');
+  }
+  return content;
+}
+
+function declared(content: object, folderName: string): DeclaredFunction[] {
+  const named = 'name' in content || 'functions' in content;
+  if (!named && !FUNCTION_NAME_PATTERN.test(folderName)) {
+    throw new Failure(
+      `the folder's name "${folderName}" can't be a function's name, and kiln.json gives none`,
+      `add "name": "${suggestName(folderName)}" to kiln.json, or deploy with --name ${suggestName(folderName)}`,
+    );
+  }
+  try {
+    return readKilnJson(content, folderName);
+  } catch (error) {
+    if (!(error instanceof KilnError) || error.fix !== undefined) throw error;
+    throw new KilnError(error.code, error.message, {
+      fix: 'correct kiln.json and deploy again',
+      ...(error.fields && { fields: error.fields }),
+    });
+  }
+}
+
+/** The nearest valid name. */
+export function suggestName(text: string): string {
+  const name = text
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 63)
+    .replace(/-+$/, '');
+  return name === '' ? 'my-function' : name;
+}

@@ -1,0 +1,14 @@
+import { join } from 'node:path';
+
+/** What lies where under KILN_HOME. */
+export function homePaths(home: string) {
+  return {
+    home,
+    credentials: join(home, 'credentials.json'),
+    cluster: join(home, 'cluster.json'),
+    running: join(home, 'up.json'),
+    logs: join(home, 'logs'),
+    redis: join(home, 'redis'),
+  };
+}
+export type HomePaths = ReturnType<typeof homePaths>;

@@ -1,0 +1,64 @@
+import http from 'node:http';
+import https from 'node:https';
+import { Readable } from 'node:stream';
+import { KilnError } from '@kiln/contract/errors';
+import type { Target } from './address.js';
+import type { Body } from './body.js';
+
+export interface Call {
+  target: Target;
+  method: string;
+  /** Flat list of names and values, sent in this order. */
+  headers: string[];
+  body: Body | undefined;
+  signal: AbortSignal;
+}
+
+/** One HTTP request whose answer is handed over as soon as its head is there. */
+export function send({ target: { origin, path }, method, headers, body, signal }: Call): Promise<http.IncomingMessage> {
+  const { request: open } = origin.protocol === 'https:' ? https : http;
+  return new Promise((resolve, reject) => {
+    const request = open(origin, { path, method, headers: complete(headers, origin, body), signal, agent: false });
+    request.once('response', resolve);
+    request.once('error', (error: NodeJS.ErrnoException) => reject(explained(error, origin)));
+    if (body?.content instanceof Readable) {
+      body.content.once('error', (error) => request.destroy(error));
+      body.content.pipe(request);
+    } else request.end(body?.content);
+  });
+}
+
+function complete(headers: readonly string[], origin: URL, body: Body | undefined): string[] {
+  const has = (name: string) => headers.some((header, i) => i % 2 === 0 && header.toLowerCase() === name);
+  const all = [...headers];
+  if (!has('host')) all.push('Host', origin.host);
+  if (!has('user-agent')) all.push('User-Agent', 'kiln');
+  if (!body) return all;
+  if (!has('content-type')) all.push('Content-Type', looksLikeJson(body.content) ? 'application/json' : 'application/octet-stream');
+  if (body.length !== undefined) all.push('Content-Length', String(body.length));
+  else all.push('Transfer-Encoding', 'chunked');
+  return all;
+}
+
+function looksLikeJson(content: Body['content']): boolean {
+  if (typeof content !== 'string') return false;
+  try {
+    JSON.parse(content);
+    return true;
+  } catch {
+    return false; // Whatever else it is, the function is told so.
+  }
+}
+
+const UNREACHED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT']);
+
+function explained(error: NodeJS.ErrnoException, { origin }: URL): Error {
+  if (error.name === 'AbortError') return error;
+  const why = error.code ?? error.message;
+  if (UNREACHED.has(why)) {
+    return new KilnError('unavailable', `cannot connect to ${origin}: ${why}`, { fix: 'see whether the router runs: kiln status' });
+  }
+  return new KilnError('unavailable', `the connection to ${origin} broke before an answer came: ${why}`, {
+    fix: 'see what happened: kiln status',
+  });
+}

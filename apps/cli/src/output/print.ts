@@ -1,0 +1,24 @@
+import type { Terminal } from '../terminal.js';
+import { neutraliseJson } from './neutralise.js';
+
+export type Format = 'text' | 'json';
+
+export interface OutputOptions {
+  output?: Format;
+}
+
+/** What was asked for; else text for a person and JSON for a program. */
+export function formatOf(options: OutputOptions, terminal: Terminal): Format {
+  return options.output ?? (terminal.dataIsShown ? 'text' : 'json');
+}
+
+/** One answer: indented where a person reads it, one line where a program does. */
+export function print<T>(terminal: Terminal, options: OutputOptions, value: T, text: (value: T) => string): void {
+  if (formatOf(options, terminal) === 'text') terminal.data(text(value));
+  else terminal.data(neutraliseJson(JSON.stringify(value, null, terminal.dataIsShown ? 2 : undefined)));
+}
+
+/** One of many: a line of its own in either format. */
+export function printLine<T>(terminal: Terminal, format: Format, value: T, text: (value: T) => string): void {
+  terminal.data(format === 'text' ? text(value) : neutraliseJson(JSON.stringify(value)));
+}

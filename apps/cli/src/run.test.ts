@@ -1,0 +1,224 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ControlApi, KEY, kiln, type RunOptions } from './control-api.fixture.js';
+
+let api: ControlApi;
+let home: string;
+
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), 'kiln-cli-'));
+  api = new ControlApi();
+});
+
+beforeEach(async () => {
+  await api.close().catch(() => {});
+  api = new ControlApi();
+  await api.listen();
+});
+
+afterAll(async () => {
+  await api.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+function connected(args: string[], options: RunOptions = {}) {
+  return kiln(args, { ...options, env: { KILN_HOME: home, KILN_URL: api.url, KILN_API_KEY: KEY, ...options.env } });
+}
+
+const COMMANDS = ['up', 'down', 'status', 'doctor', 'init', 'deploy', 'invoke', 'logs', 'ls', 'inspect', 'rm'];
+const NESTED = ['nodes ls', 'nodes drain', 'keys ls', 'keys create', 'keys rm'];
+
+describe('help and usage', () => {
+  it.each([...COMMANDS, ...NESTED, 'nodes', 'keys', ''])('shows help with examples for: kiln %s', async (command) => {
+    const { code, stdout, stderr } = await connected([...command.split(' ').filter(Boolean), '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('Examples:');
+  });
+
+  it.each([
+    [['deplyo'], 'Did you mean deploy'],
+    [['nodes', 'drian', 'x'], 'Did you mean drain'],
+    [['ls', '--outptu', 'json'], 'Did you mean --output'],
+    [['ls', 'too', 'many'], 'too many arguments'],
+    [['inspect'], "missing required argument 'name'"],
+    [['ls', '-o', 'yaml'], 'text, json'],
+    [['up', '--nodes', '0'], '1 to 32'],
+    [['keys', 'create', 'x'], '--scope'],
+    [['keys', 'create', 'x', '--scope', 'root'], 'admin, deploy, read, invoke'],
+    [['inspect', 'Not A Name'], 'not-a-name'],
+    [['inspect', '../keys'], "can't be a function's name"],
+    [['invoke', 'hello@0'], 'does not name a version'],
+    [['invoke', 'hello', '-H', 'no colon'], 'is not a header'],
+    [['invoke', 'hello', '-d', '@/no/such/file'], '/no/such/file'],
+    [['invoke', 'hello', '/a b'], '%20'],
+    [['logs', 'hello', '--since', 'yesterday'], '10m'],
+    [['rm', 'hello'], 'kiln rm hello --yes'],
+    [['up', '--deploy', '/no/such/folder'], '/no/such/folder'],
+  ])('refuses %j as wrong usage', async (args, message) => {
+    const { code, stdout, stderr } = await connected(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('next: ');
+    expect(api.seen).toEqual([]);
+  });
+
+  it('shows help on stderr where a command is missing', async () => {
+    const { code, stdout, stderr } = await connected([]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('Usage: kiln <command>');
+  });
+
+  it('names the variable that is wrong', async () => {
+    const { code, stderr } = await kiln(['ls'], { env: { KILN_HTTP_PORT: 'x' } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('KILN_HTTP_PORT is "x": must be a port');
+  });
+});
+
+describe('errors', () => {
+  it.each([
+    ['unauthorized', 4],
+    ['forbidden', 4],
+    ['function_not_found', 5],
+    ['conflict', 6],
+    ['unavailable', 3],
+    ['no_capacity', 3],
+    ['concurrency_limit', 3],
+    ['bad_request', 1],
+    ['internal', 1],
+  ] as const)('ends with the exit code of %s', async (errorCode, exitCode) => {
+    api.fail('GET /v1/functions', errorCode, 'because of the test');
+    const { code, stdout, stderr } = await connected(['ls']);
+    expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' });
+    expect(stderr).toMatch(/^kiln: .*: because of the test\n {2}next: .{10,}\n$/);
+  });
+
+  it('tells them as an object where JSON was asked for', async () => {
+    const { code, stderr } = await connected(['inspect', 'nope', '-o', 'json']);
+    expect(code).toBe(5);
+    const { error } = JSON.parse(stderr) as { error: unknown };
+    expect(error).toMatchObject({
+      code: 'function_not_found',
+      exitCode: 5,
+      message: expect.stringContaining('/v1/functions/nope'),
+      fix: expect.any(String),
+    });
+    const usage = await connected(['lss', '--output=json']);
+    expect(JSON.parse(usage.stderr)).toMatchObject({ error: { code: 'usage', exitCode: 2 } });
+  });
+
+  it('says that nothing answers there', async () => {
+    const { url } = api;
+    await api.close();
+    for (const args of [['ls'], ['status']]) {
+      const { code, stderr } = await connected(args, { env: { KILN_URL: url } });
+      expect(code).toBe(3);
+      expect(stderr).toContain(url);
+      expect(stderr).toContain('kiln up');
+    }
+  });
+
+  it('says which credentials are missing', async () => {
+    const none = await kiln(['ls'], { env: { KILN_HOME: home } });
+    expect(none.code).toBe(4);
+    expect(none.stderr).toContain('kiln up');
+    const half = await kiln(['ls'], { env: { KILN_HOME: home, KILN_URL: api.url } });
+    expect(half.code).toBe(4);
+    expect(half.stderr).toContain('set KILN_API_KEY');
+  });
+
+  it('uses what kiln up wrote, and never sends its key elsewhere', async () => {
+    const credentials = join(home, 'credentials.json');
+    writeFileSync(credentials, JSON.stringify({ url: api.url, apiKey: KEY }));
+    expect((await kiln(['ls'], { env: { KILN_HOME: home } })).code).toBe(0);
+    const elsewhere = await kiln(['ls'], { env: { KILN_HOME: home, KILN_URL: 'http://127.0.0.1:1' } });
+    expect(elsewhere.code).toBe(4);
+    writeFileSync(credentials, '{');
+    expect((await kiln(['ls'], { env: { KILN_HOME: home } })).code).toBe(4);
+    rmSync(credentials);
+  });
+
+  it('can not steer the terminal', async () => {
+    api.fail('GET /v1/functions', 'internal', '\u001b[2Jgone');
+    expect((await connected(['ls'], { typed: '' })).stderr).toContain('\\x1b[2Jgone');
+  });
+});
+
+describe('lists and views', () => {
+  it('prints JSON where stdout is no terminal, and a table where it is', async () => {
+    const piped = await connected(['ls']);
+    expect(piped.code).toBe(0);
+    expect(JSON.parse(piped.stdout)).toEqual([api.functionView()]);
+    const shown = await connected(['ls'], { typed: '' });
+    expect(shown.stdout).toMatch(/^FUNCTION +TRAFFIC +HOME +CHANGED +URL\nhello +v2 +node-1/);
+    expect((await connected(['ls', '-o', 'text'])).stdout).toBe(shown.stdout);
+  });
+
+  it('reads every page', async () => {
+    api.routes.set('GET /v1/functions', ({ path }, response) => {
+      const second = path.includes('after=');
+      response.end(JSON.stringify({ items: [{ ...api.functionView(), name: second ? 'b' : 'a' }], next: second ? null : 'a' }));
+    });
+    expect((JSON.parse((await connected(['ls'])).stdout) as { name: string }[]).map(({ name }) => name)).toEqual(['a', 'b']);
+  });
+
+  it('inspects a function', async () => {
+    const { stdout } = await connected(['inspect', 'hello']);
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'hello', versions: [{ version: 2 }], instances: [] });
+    expect((await connected(['inspect', 'hello', '-o', 'text'])).stdout).toContain('v2       ready');
+  });
+
+  it('lists nodes with what they complain of', async () => {
+    const { stdout, stderr } = await connected(['nodes', 'ls']);
+    expect(JSON.parse(stdout)).toMatchObject([{ id: 'node-1', live: true }]);
+    expect(stderr).toContain('warning: node-1: no rules in INPUT');
+  });
+
+  it('drains a node', async () => {
+    api.json('POST /v1/nodes/node-1/drain', { id: 'node-1', draining: true }, 202);
+    expect(JSON.parse((await connected(['nodes', 'drain', 'node-1'])).stdout)).toEqual({ id: 'node-1', draining: true });
+  });
+
+  it('shows a new key once, alone on stdout', async () => {
+    api.json(
+      'POST /v1/keys',
+      { id: 'k1', name: 'ci', scopes: ['deploy'], createdAt: '2030-01-01T00:00:00.000Z', apiKey: 'kiln_k1_s' },
+      201,
+    );
+    const { stdout } = await connected(['keys', 'create', 'ci', '--scope', 'deploy', '-o', 'text']);
+    expect(stdout).toBe('kiln_k1_s\n');
+    expect(JSON.parse(api.seen.at(-1)?.body.toString() ?? '')).toEqual({ name: 'ci', scopes: ['deploy'] });
+  });
+
+  it('summarises, also while Redis is away', async () => {
+    expect(JSON.parse((await connected(['status'])).stdout)).toMatchObject({
+      router: 'ready',
+      redis: 'answers',
+      functions: { total: 1, serving: 1 },
+    });
+    api.fail('GET /v1/nodes', 'unavailable', 'the store is away');
+    const away = await connected(['status']);
+    expect(away.code).toBe(0);
+    expect(JSON.parse(away.stdout)).toMatchObject({ redis: 'away', nodes: null });
+  });
+});
+
+describe('rm', () => {
+  it('asks on a terminal and takes no for an answer', async () => {
+    const no = await connected(['rm', 'hello'], { typed: 'n\n' });
+    expect(no.code).toBe(1);
+    expect(no.stderr).toContain('[y/N]');
+    expect(api.seen).toEqual([]);
+    api.json('DELETE /v1/functions/hello', undefined, 204);
+    expect((await connected(['rm', 'hello'], { typed: 'y\n' })).code).toBe(0);
+  });
+
+  it('does not ask with --yes', async () => {
+    api.json('DELETE /v1/functions/hello', undefined, 204);
+    const { code, stdout } = await connected(['rm', 'hello', '--yes']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ name: 'hello', removed: true });
+  });
+});

@@ -1,0 +1,26 @@
+import { readConfig } from './config.js';
+import { EXIT, Interrupted } from './failure.js';
+import { asksForJson, report } from './output/report.js';
+import { createProgram } from './program.js';
+import { type Streams, Terminal } from './terminal.js';
+
+/** One run of the command line, from arguments to exit code. Every error ends here. */
+export async function run(argv: readonly string[], streams: Streams, environment?: Record<string, string | undefined>): Promise<number> {
+  const terminal = new Terminal(streams);
+  try {
+    const session = { config: readConfig(environment), terminal };
+    await Promise.race([createProgram(session).parseAsync(argv, { from: 'user' }), interruption(terminal)]);
+    return EXIT.ok;
+  } catch (error) {
+    return report(error, terminal, asksForJson(argv));
+  }
+}
+
+function interruption(terminal: Terminal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const interrupt = () => {
+      if (!terminal.endsItself) reject(new Interrupted());
+    };
+    terminal.interrupted.addEventListener('abort', interrupt, { once: true });
+  });
+}

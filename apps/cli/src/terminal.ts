@@ -1,0 +1,60 @@
+import type { Readable, Writable } from 'node:stream';
+import { neutralise } from './output/neutralise.js';
+
+type MaybeTerminal = { isTTY?: boolean };
+
+/** The three streams of a run and the ways to interrupt it; tests bring their own. */
+export interface Streams {
+  stdin: Readable & MaybeTerminal;
+  stdout: Writable & MaybeTerminal;
+  stderr: Writable & MaybeTerminal;
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. */
+  interrupted: AbortSignal;
+  /** Aborted by the second. */
+  insisted: AbortSignal;
+}
+
+export class Terminal {
+  /** Set by a command that ends in its own way when interrupted; all others are simply left. */
+  endsItself = false;
+
+  constructor(readonly streams: Streams) {}
+
+  get interrupted(): AbortSignal {
+    return this.streams.interrupted;
+  }
+
+  get insisted(): AbortSignal {
+    return this.streams.insisted;
+  }
+
+  /** True where a person can be asked: questions go to stderr, answers come from stdin. */
+  get canAsk(): boolean {
+    return this.streams.stdin.isTTY === true && this.streams.stderr.isTTY === true;
+  }
+
+  get dataIsShown(): boolean {
+    return this.streams.stdout.isTTY === true;
+  }
+
+  /** Prose and progress, on stderr; whatever it quotes can't steer the terminal. */
+  say(line: string): void {
+    this.streams.stderr.write(`${neutralise(line)}\n`);
+  }
+
+  /** A question without a line end, and the first line of the answer. */
+  async ask(question: string): Promise<string> {
+    this.streams.stderr.write(neutralise(question));
+    let answer = '';
+    for await (const chunk of this.streams.stdin) {
+      answer += String(chunk);
+      if (answer.includes('\n')) break;
+    }
+    return answer.trim();
+  }
+
+  /** Data, on stdout, complete lines. */
+  data(text: string): void {
+    this.streams.stdout.write(`${text}\n`);
+  }
+}

@@ -1,0 +1,76 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config.js';
+import type { HomePaths } from '../home.js';
+import type { Cluster } from './cluster-file.js';
+import type { MemberSpec } from './member.js';
+
+const MEMORY_SHARE = 0.75;
+const CPUS_PER_CORE = 16;
+
+export interface AppOptions {
+  config: Config;
+  paths: HomePaths;
+  cluster: Cluster;
+  redisUrl: string;
+}
+
+export function routerSpec(options: AppOptions): MemberSpec {
+  const { config, cluster } = options;
+  return appSpec('router', fileURLToPath(import.meta.resolve('@kiln/router/dist/main.js')), options, {
+    KILN_HTTP_PORT: config.KILN_HTTP_PORT,
+    KILN_CONTROL_PORT: config.KILN_CONTROL_PORT,
+    KILN_ADMIN_KEY: cluster.adminKey,
+  });
+}
+
+export interface NodeShare {
+  id: string;
+  port: number;
+  /** How many nodes share this machine. */
+  of: number;
+}
+
+export function agentSpec({ id, port, of }: NodeShare, options: AppOptions): MemberSpec {
+  const { KILN_NODE_MEMORY: memory, KILN_NODE_CPUS: cpus } = options.config;
+  return appSpec(id, fileURLToPath(import.meta.resolve('@kiln/agent/dist/main.js')), options, {
+    KILN_NODE_ID: id,
+    KILN_AGENT_PORT: port,
+    KILN_AGENT_CONTROL_PORT: port + 1,
+    KILN_NODE_MEMORY: memory ?? Math.floor((machineMemory() * MEMORY_SHARE) / of),
+    KILN_NODE_CPUS: cpus ?? (availableParallelism() * CPUS_PER_CORE) / of,
+  });
+}
+
+function appSpec(
+  name: string,
+  entry: string,
+  { config, paths, cluster, redisUrl }: AppOptions,
+  own: Record<string, string | number>,
+): MemberSpec {
+  // Each process gets what it needs: the key of the command line's user is not for them.
+  const { KILN_API_KEY: _key, KILN_URL: _url, KILN_ADMIN_KEY: _admin, ...inherited } = config.inherited;
+  const given = {
+    KILN_HOME: paths.home,
+    KILN_BIND: config.KILN_BIND,
+    KILN_REDIS_URL: redisUrl,
+    KILN_CLUSTER_SECRET: cluster.secret,
+    ...own,
+  };
+  return {
+    name,
+    command: process.execPath,
+    args: ['--enable-source-maps', entry],
+    env: { ...inherited, ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, String(value)])) },
+    logFile: join(paths.logs, `${name}.log`),
+    channel: true,
+  };
+}
+
+/** MB; of the container that this runs in, where it has less than the machine. */
+function machineMemory(): number {
+  const constrained = process.constrainedMemory();
+  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  return bytes / 1024 / 1024;
+}

@@ -1,0 +1,48 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { Failure } from '../failure.js';
+import { writePrivate } from './private-file.js';
+
+const cluster = z.object({
+  secret: z.string().min(16),
+  adminKey: z.string().min(16),
+  redisPassword: z.string().min(16),
+});
+export type Cluster = z.infer<typeof cluster>;
+
+/** The cluster's secrets, made once and kept: keys and agents of yesterday go on working. */
+export function loadCluster(file: string): Cluster {
+  if (!existsSync(file)) {
+    const made = { secret: randomBytes(32).toString('hex'), adminKey: newApiKey(), redisPassword: randomBytes(24).toString('hex') };
+    writePrivate(file, `${JSON.stringify(made)}\n`);
+    return made;
+  }
+  try {
+    return cluster.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    throw new Failure(
+      `${file} can't be read as the secrets of this cluster`,
+      `put back a copy, or remove it to have new ones made: rm ${file}`,
+    );
+  }
+}
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+function newApiKey(): string {
+  const random = (length: number) => Array.from({ length }, () => BASE62[randomInt(62)]).join('');
+  return `kiln_${random(12)}_${random(40)}`;
+}
+
+/** How many nodes may share a machine. */
+export const MAX_NODES = 32;
+
+/**
+ * The ids of a home's nodes. They end in a mark of the home: agents tell what is theirs on an engine by these ids, and two
+ * homes may share one engine.
+ */
+export function nodeIds(home: string, count: number = MAX_NODES): string[] {
+  const mark = createHash('sha256').update(home).digest('hex').slice(0, 5);
+  return Array.from({ length: count }, (_, i) => `node-${i + 1}-${mark}`);
+}

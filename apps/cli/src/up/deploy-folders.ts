@@ -1,0 +1,42 @@
+import { readdir } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { KilnClient } from '@kiln/client/client';
+import { deployAll, type Outcome, prepare } from '../deploy/deploy-function.js';
+import { tell, UsageFailure } from '../failure.js';
+import type { Terminal } from '../terminal.js';
+
+const AT_ONCE = 2;
+
+/** @throws UsageFailure when there is no such folder. */
+export async function foldersIn(dir: string): Promise<string[]> {
+  const folder = resolve(dir);
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: Error) => {
+    throw new UsageFailure(`cannot read ${folder}: ${error.message}`, 'give --deploy a folder of folders');
+  });
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules')
+    .map((entry) => join(folder, entry.name))
+    .sort();
+}
+
+/** Deploys every folder, a few at once; what is wrong with one stops none of the others. */
+export async function deployFolders(folders: readonly string[], client: KilnClient, terminal: Terminal): Promise<Outcome[]> {
+  const waiting = folders.entries();
+  const outcomes: Outcome[][] = [];
+  const work = async () => {
+    for (const [i, folder] of waiting) {
+      if (terminal.interrupted.aborted) return;
+      outcomes[i] = await deployFolder(folder, client, terminal);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return outcomes.flat();
+}
+
+async function deployFolder(folder: string, client: KilnClient, terminal: Terminal): Promise<Outcome[]> {
+  try {
+    return await deployAll(await prepare(folder), client, terminal);
+  } catch (error) {
+    return [{ function: basename(folder), error: tell(error) }];
+  }
+}

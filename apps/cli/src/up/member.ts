@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { LogFile } from './log-file.js';
+
+export interface MemberSpec {
+  name: string;
+  command: string;
+  args: string[];
+  env: Record<string, string | undefined>;
+  logFile: string;
+  /** Node programs end by themselves when this channel to their supervisor closes. */
+  channel: boolean;
+}
+
+export interface MemberHooks {
+  spawned(member: Member, pid: number): void;
+  died(member: Member, how: string, againInMs: number): void;
+}
+
+const FIRST_BACKOFF_MS = 250;
+const MAX_BACKOFF_MS = 10_000;
+/** Who ran this long has recovered: the next back-off starts from the first again. */
+const RECOVERED_MS = 30_000;
+
+/** One child process that is kept running until it is stopped. */
+export class Member {
+  readonly log: LogFile;
+  private child: ChildProcess | undefined;
+  private ended: Promise<void> = Promise.resolve();
+  private again: NodeJS.Timeout | undefined;
+  private stopping = false;
+  private backoffMs = FIRST_BACKOFF_MS;
+
+  constructor(
+    readonly spec: MemberSpec,
+    private readonly hooks: MemberHooks,
+  ) {
+    this.log = new LogFile(spec.logFile);
+  }
+
+  get name(): string {
+    return this.spec.name;
+  }
+
+  start(): void {
+    const { command, args, env, channel } = this.spec;
+    const handle = this.log.open();
+    const startedAt = performance.now();
+    try {
+      // A process group of its own: Ctrl-C is for the supervisor, which then stops its children in order.
+      this.child = spawn(command, args, { env, detached: true, stdio: ['ignore', handle, handle, ...(channel ? ['ipc' as const] : [])] });
+    } finally {
+      closeSync(handle);
+    }
+    const child = this.child;
+    this.ended = new Promise((resolve) => {
+      const settle = (how: string) => {
+        if (this.child !== child) return;
+        this.child = undefined;
+        resolve();
+        if (!this.stopping) this.startAgain(how, performance.now() - startedAt);
+      };
+      child.once('error', (error) => settle(error.message));
+      child.once('exit', (code, signal) => settle(signal ?? `exit code ${code}`));
+    });
+    if (child.pid !== undefined) this.hooks.spawned(this, child.pid);
+  }
+
+  /** SIGTERM, and SIGKILL to it and all it started when it has not ended within the bound. */
+  async stop(boundMs: number): Promise<'ended' | 'killed'> {
+    this.stopping = true;
+    clearTimeout(this.again);
+    if (!this.child) return 'ended';
+    this.child.kill('SIGTERM');
+    const timeout = new AbortController();
+    const inTime = await Promise.race([this.ended.then(() => true), delay(boundMs, false, { signal: timeout.signal }).catch(() => false)]);
+    timeout.abort();
+    if (inTime) return 'ended';
+    this.kill();
+    await this.ended;
+    return 'killed';
+  }
+
+  kill(): void {
+    this.stopping = true;
+    clearTimeout(this.again);
+    const pid = this.child?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+
+  private startAgain(how: string, ranMs: number): void {
+    if (ranMs > RECOVERED_MS) this.backoffMs = FIRST_BACKOFF_MS;
+    const waitMs = this.backoffMs;
+    this.backoffMs = Math.min(MAX_BACKOFF_MS, waitMs * 2);
+    this.again = setTimeout(() => this.start(), waitMs);
+    this.hooks.died(this, how, waitMs);
+  }
+}

@@ -1,0 +1,80 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { KilnError } from '@kiln/contract/errors';
+import { z } from 'zod';
+import { writePrivate } from './private-file.js';
+import { identify, isAlive, type KnownProcess } from './processes.js';
+
+const knownProcess = z.object({ pid: z.int().min(1), started: z.string() });
+const runningFile = z.object({ supervisor: knownProcess, children: z.record(z.string(), knownProcess) });
+export type Running = z.infer<typeof runningFile>;
+
+/**
+ * Says which `kiln up` runs for a KILN_HOME and which processes are its own: the lock that keeps a second one out, and the
+ * list by which the next one ends what a killed one left behind.
+ */
+export class RunningFile {
+  private children: Record<string, KnownProcess> = {};
+
+  private constructor(
+    private readonly file: string,
+    private readonly supervisor: KnownProcess,
+    /** What the last one left, where it did not end by itself. */
+    readonly left: Running | undefined,
+  ) {}
+
+  /** @throws KilnError `conflict` when another `kiln up` runs. */
+  static take(file: string): RunningFile {
+    const left = readRunning(file);
+    if (left && isAlive(left.supervisor)) throw alreadyRunning(left.supervisor.pid);
+    const supervisor = identify(process.pid);
+    if (!supervisor) throw new Error('this process can not be found among the processes of this machine');
+    const taken = new RunningFile(file, supervisor, left);
+    taken.children = left?.children ?? {};
+    taken.write();
+    // Two may have found the same stale file: who wrote last has it.
+    const now = readRunning(file);
+    if (now?.supervisor.pid !== process.pid) throw alreadyRunning(now?.supervisor.pid);
+    return taken;
+  }
+
+  setChild(name: string, pid: number): void {
+    const child = identify(pid);
+    if (child) this.children[name] = child;
+    else delete this.children[name];
+    this.write();
+  }
+
+  forgetLeft(): void {
+    this.children = {};
+    this.write();
+  }
+
+  release(): void {
+    forgetRunning(this.file);
+  }
+
+  private write(): void {
+    writePrivate(this.file, JSON.stringify({ supervisor: this.supervisor, children: this.children } satisfies Running));
+  }
+}
+
+/** @returns undefined where there is none, or none that can be read: then nothing is known of earlier processes. */
+export function readRunning(file: string): Running | undefined {
+  try {
+    return runningFile.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Removes the file of a `kiln up` that has ended. */
+export function forgetRunning(file: string): void {
+  rmSync(file, { force: true });
+}
+
+function alreadyRunning(pid: number | undefined): KilnError {
+  return new KilnError('conflict', `kiln up runs already for this KILN_HOME (process ${pid ?? 'unknown'})`, {
+    fix: 'use it (kiln status), stop it (kiln down), or set another KILN_HOME',
+  });
+}

@@ -1,0 +1,126 @@
+import type { Engine } from '../engine.js';
+import { Failure } from '../failure.js';
+import type { Terminal } from '../terminal.js';
+import { Member, type MemberHooks, type MemberSpec } from './member.js';
+import type { RunningFile } from './running-file.js';
+import { waitUntil } from './wait.js';
+
+const ROTATE_EVERY_MS = 5000;
+const KILL_AFTER_DRAIN_MS = 5000;
+const REDIS_STOP_MS = 10_000;
+
+export interface SupervisorOptions {
+  terminal: Terminal;
+  running: RunningFile;
+  engine: Engine;
+  nodeIds: readonly string[];
+  drainTimeoutMs: number;
+}
+
+/** Keeps the processes of one machine running, and ends them in order: router, agents, then Redis. */
+export class Supervisor {
+  private readonly members: Member[] = [];
+  private readonly dead = new Map<Member, string>();
+  private up = false;
+  private rotation: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: SupervisorOptions) {}
+
+  /**
+   * Starts the members and waits until `ready` says yes for each, in any order.
+   * @throws Failure with the last lines of the one that ended or stayed silent.
+   */
+  async start(specs: readonly MemberSpec[], ready: (name: string) => Promise<boolean>, boundMs: number): Promise<void> {
+    this.rotation ??= setInterval(() => this.rotateLogs(), ROTATE_EVERY_MS).unref();
+    const started = specs.map((spec) => new Member(spec, this.hooks));
+    this.members.push(...started);
+    for (const member of started) member.start();
+    const deadline = performance.now() + boundMs;
+    await Promise.all(started.map((member) => this.waitFor(member, ready, deadline)));
+  }
+
+  private rotateLogs(): void {
+    for (const { log } of this.members) log.rotate();
+  }
+
+  /** From now on a member that dies is started again; until now it was a failed start. */
+  nowUp(): void {
+    this.up = true;
+  }
+
+  private async waitFor(member: Member, ready: (name: string) => Promise<boolean>, deadline: number): Promise<void> {
+    const { terminal } = this.options;
+    const stopping = terminal.interrupted;
+    const isReady = await waitUntil(
+      async () => {
+        const how = this.dead.get(member);
+        if (how !== undefined) throw startFailure(member, `ended at its start (${how})`);
+        return ready(member.name);
+      },
+      deadline - performance.now(),
+      stopping,
+    );
+    if (stopping.aborted) return;
+    if (!isReady) throw startFailure(member, 'did not become ready in time');
+    terminal.say(`${member.name} is ready`);
+  }
+
+  private readonly hooks: MemberHooks = {
+    spawned: (member, pid) => this.options.running.setChild(member.name, pid),
+    died: (member, how, againInMs) => {
+      if (!this.up) this.dead.set(member, how);
+      else this.options.terminal.say(`${member.name} ended (${how}); starting it again in ${againInMs} ms, its log is ${member.log.path}`);
+    },
+  };
+
+  /** Bounded in every step. What an agent left on the engine, because it had to be killed, is removed. */
+  async stop(): Promise<void> {
+    clearInterval(this.rotation);
+    const { terminal, drainTimeoutMs } = this.options;
+    const killAll = () => {
+      for (const member of this.members) member.kill();
+    };
+    if (terminal.insisted.aborted) killAll();
+    terminal.insisted.addEventListener('abort', killAll, { once: true });
+    const boundMs = drainTimeoutMs + KILL_AFTER_DRAIN_MS;
+    const isAgent = (member: Member) => this.options.nodeIds.includes(member.name);
+    await this.stopEach((member) => member.name === 'router', boundMs);
+    await this.stopEach(isAgent, boundMs);
+    await this.stopEach((member) => member.name === 'redis', REDIS_STOP_MS);
+    if (this.members.some(isAgent)) await this.sweep();
+  }
+
+  private async stopEach(which: (member: Member) => boolean, boundMs: number): Promise<void> {
+    await Promise.all(
+      this.members.filter(which).map(async (member) => {
+        const how = await member.stop(boundMs);
+        if (how === 'killed') this.options.terminal.say(`${member.name} did not end in time and was killed`);
+      }),
+    );
+  }
+
+  private async sweep(): Promise<void> {
+    const { engine, nodeIds, terminal } = this.options;
+    try {
+      const { containers, networks } = await engine.sweep(nodeIds);
+      if (containers + networks > 0) terminal.say(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
+    } catch (error) {
+      terminal.say(`could not look for containers left behind: ${(error as Error).message}; the next kiln up removes them`);
+    }
+  }
+}
+
+function startFailure({ name, log, spec }: Member, what: string): Failure {
+  const lines = log.tail();
+  const shown = lines === '' ? 'It wrote nothing.' : `Its last lines:\n${lines.replace(/^/gm, '  | ')}`;
+  const missing = spec.command === 'redis-server' && what.includes('ENOENT');
+  if (missing)
+    return new Failure(
+      'there is no redis-server on this machine',
+      'install it (apt-get install redis-server), or set KILN_REDIS_URL to one that runs',
+    );
+  return new Failure(
+    `${name} ${what}. ${shown}`,
+    `correct the cause and run kiln up again; the whole log is ${log.path}; kiln doctor checks this machine`,
+  );
+}

@@ -1,0 +1,133 @@
+import { KilnClient } from '@kiln/client/client';
+import type { Session } from '../command.js';
+import { Engine } from '../engine.js';
+import { Failure, Interrupted } from '../failure.js';
+import { type HomePaths, homePaths } from '../home.js';
+import { type AppOptions, agentSpec, routerSpec } from './apps.js';
+import { loadCluster, nodeIds } from './cluster-file.js';
+import { findFree, requireFree } from './ports.js';
+import { makePrivateFolder, writePrivate } from './private-file.js';
+import { end } from './processes.js';
+import { type ManagedRedis, redisAnswers, redisSpec, redisUrl } from './redis.js';
+import { RunningFile } from './running-file.js';
+import { Supervisor } from './supervisor.js';
+
+const READY_BOUND_MS = 60_000;
+const LEFTOVER_STOP_MS = 3000;
+const FIRST_REDIS_PORT = 16_379;
+
+export interface UpOptions {
+  session: Session;
+  nodes: number;
+  /** Runs when everything is ready; the processes are stopped when it returns or throws. */
+  whileUp(client: KilnClient, nodes: readonly string[]): Promise<void>;
+}
+
+/** One `kiln up`, from lock to the last process gone. */
+export async function up(options: UpOptions): Promise<void> {
+  const { config, terminal } = options.session;
+  const paths = homePaths(config.KILN_HOME);
+  for (const folder of [paths.home, paths.logs, paths.redis]) makePrivateFolder(folder);
+  const running = RunningFile.take(paths.running);
+  try {
+    await endLeftovers(options.session, running);
+    const engine = await requireEngine(config.DOCKER_HOST);
+    const ids = nodeIds(paths.home, options.nodes);
+    // The agents look after what is left of their own nodes; there may have been more nodes before.
+    await engine.sweep(nodeIds(paths.home).filter((id) => !ids.includes(id)));
+    const supervisor = new Supervisor({ terminal, running, engine, nodeIds: ids, drainTimeoutMs: config.KILN_DRAIN_TIMEOUT });
+    try {
+      const client = await start(options, { paths, ids, supervisor });
+      if (!terminal.interrupted.aborted) await options.whileUp(client, ids);
+    } finally {
+      terminal.say('stopping');
+      await supervisor.stop();
+    }
+    if (terminal.insisted.aborted) throw new Interrupted();
+    terminal.say('stopped');
+  } finally {
+    running.release();
+  }
+}
+
+interface Starting {
+  paths: HomePaths;
+  ids: readonly string[];
+  supervisor: Supervisor;
+}
+
+async function start({ session, nodes }: UpOptions, { paths, ids, supervisor }: Starting): Promise<KilnClient> {
+  const { config } = session;
+  const taken = new Set([config.KILN_HTTP_PORT, config.KILN_CONTROL_PORT]);
+  await requireFree(config.KILN_BIND, config.KILN_HTTP_PORT, 'KILN_HTTP_PORT');
+  await requireFree(config.KILN_BIND, config.KILN_CONTROL_PORT, 'KILN_CONTROL_PORT');
+  const cluster = { ...loadCluster(paths.cluster), ...(config.KILN_CLUSTER_SECRET && { secret: config.KILN_CLUSTER_SECRET }) };
+  const url = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
+  writePrivate(paths.credentials, `${JSON.stringify({ url, apiKey: cluster.adminKey })}\n`);
+  const redis = config.KILN_REDIS_URL ?? (await startRedis({ session, paths, supervisor }, { password: cluster.redisPassword, taken }));
+  const apps: AppOptions = { config, paths, cluster, redisUrl: redis };
+  const specs = [routerSpec(apps)];
+  for (const id of ids) {
+    const port = await findFree(config.KILN_BIND, config.KILN_AGENT_PORT, { length: 2, taken });
+    specs.push(agentSpec({ id, port, of: nodes }, apps));
+  }
+  const client = new KilnClient({ url, apiKey: cluster.adminKey });
+  await supervisor.start(specs, (name) => (name === 'router' ? routerAnswers(url) : nodeIsLive(client, name)), READY_BOUND_MS);
+  supervisor.nowUp();
+  return client;
+}
+
+async function startRedis(
+  { session, paths, supervisor }: { session: Session; paths: HomePaths; supervisor: Supervisor },
+  { password, taken }: { password: string; taken: Set<number> },
+): Promise<string> {
+  const port = await findFree('127.0.0.1', FIRST_REDIS_PORT, { length: 1, taken });
+  const redis: ManagedRedis = { port, password };
+  await supervisor.start([redisSpec(paths, redis, session.config.inherited)], () => redisAnswers(redis), READY_BOUND_MS);
+  return redisUrl(redis);
+}
+
+/** A killed `kiln up` may have left Redis and, for a moment, others: two of a kind must not work on the same data. */
+async function endLeftovers({ terminal }: Session, running: RunningFile): Promise<void> {
+  const children = Object.entries(running.left?.children ?? {});
+  if (children.length === 0) return;
+  terminal.say('the last kiln up did not end by itself; ending what it left');
+  await Promise.all(children.map(([, child]) => end(child, LEFTOVER_STOP_MS)));
+  running.forgetLeft();
+}
+
+async function requireEngine(host: string): Promise<Engine> {
+  try {
+    const engine = new Engine(host);
+    await engine.get('/_ping');
+    return engine;
+  } catch (error) {
+    throw new Failure(
+      `no Docker engine answers at ${host}: ${(error as Error).message}`,
+      'start Docker (or install it: npm start does so on Debian and Ubuntu), or set DOCKER_HOST to where it is',
+    );
+  }
+}
+
+async function routerAnswers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2000) })).ok;
+  } catch {
+    return false; // Not yet.
+  }
+}
+
+async function nodeIsLive(client: KilnClient, id: string): Promise<boolean> {
+  try {
+    return (await client.nodes.list()).some((node) => node.id === id && node.live);
+  } catch {
+    return false; // The router is not ready yet.
+  }
+}
+
+/** Where this machine reaches what listens on an address. */
+export function localAddress(bind: string): string {
+  if (bind === '0.0.0.0') return '127.0.0.1';
+  if (bind === '::') return '[::1]';
+  return bind.includes(':') ? `[${bind}]` : bind;
+}
