@@ -53,20 +53,27 @@ export class DialIn {
     // Whether the process has anything left to do is for the function's own work to decide: see Unanswered.
     socket.unref();
     this.#connections.add(socket);
+    let connectedAt: number | undefined;
     socket.on('error', (error) => socket.destroy(error));
     socket.once('connect', () => {
+      connectedAt = performance.now();
       this.#unreachableSince = undefined;
       this.server.emit('connection', socket);
     });
-    socket.once('close', () => this.#lost(socket));
+    socket.once('close', () => this.#lost(socket, connectedAt));
   }
 
-  /** Every lost connection waits a little before the next: an agent that is going away closes them as fast as they come. */
-  #lost(socket: net.Socket): void {
+  /** One that lived is replaced at once; one that did not waits, lest an agent that is going away be asked without pause. */
+  #lost(socket: net.Socket, connectedAt: number | undefined): void {
     this.#connections.delete(socket);
     this.#busy.delete(socket);
-    if (this.#connections.size === 0) this.#unreachableSince ??= performance.now();
-    if (performance.now() - (this.#unreachableSince ?? Number.POSITIVE_INFINITY) >= GIVE_UP_MS) this.options.onUnreachable();
+    const now = performance.now();
+    if (connectedAt !== undefined && now - connectedAt > RETRY_MS) {
+      this.#fill();
+      return;
+    }
+    if (this.#connections.size === 0) this.#unreachableSince ??= now;
+    if (this.#unreachableSince !== undefined && now - this.#unreachableSince >= GIVE_UP_MS) this.options.onUnreachable();
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined;
       this.#fill();

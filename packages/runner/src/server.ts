@@ -43,7 +43,7 @@ export interface ServeOptions {
 /** Serves one export. An app is called as it is; a function gets Express's `req` and `res`. */
 export async function createListener(target: FunctionExport, onUnanswered: OnUnanswered): Promise<Listener> {
   const call: Listener = (request, response) => void invoke(target, request, response, onUnanswered);
-  if (target.kind === 'app') trustProxy(target.handler);
+  if (target.kind === 'app') platformDefaults(target.handler);
   const enter = target.kind === 'app' ? call : await expressShell(call);
   return (request, response) => {
     response.once('close', () => request.resume());
@@ -76,10 +76,15 @@ async function expressShell(listener: Listener): Promise<Listener> {
   return shell as unknown as Listener;
 }
 
-/** An app that never chose for itself sees the caller's address and protocol, which the router has made trustworthy. */
-function trustProxy(app: unknown): void {
-  const { settings, enable } = app as { settings?: Record<string, unknown>; enable?: unknown };
-  if (settings?.['trust proxy'] === false && typeof enable === 'function') enable.call(app, 'trust proxy');
+/**
+ * Where an app did not choose for itself: it sees the caller's address and protocol, which the router has made
+ * trustworthy, and its own error page shows no stack to callers.
+ */
+function platformDefaults(app: unknown): void {
+  const { settings, set } = app as { settings?: Record<string, unknown>; set?: unknown };
+  if (settings === undefined || typeof set !== 'function') return;
+  if (settings['trust proxy'] === false) set.call(app, 'trust proxy', true);
+  if (settings['env'] === 'development') set.call(app, 'env', 'production');
 }
 
 function upgrade(target: FunctionExport | undefined, request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
