@@ -1,0 +1,185 @@
+import { KilnError } from '@kiln/contract/errors';
+import { type FunctionRecord, functionRecord, type Traffic, type VersionRecord, versionRecord } from '@kiln/contract/records';
+import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, versionsKey } from './keys.js';
+import { readRecord, readRecords } from './read-record.js';
+import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD } from './scripts.js';
+import type { Store } from './store.js';
+
+export type VersionDraft = Omit<VersionRecord, 'version' | 'state' | 'failure' | 'createdAt' | 'function'>;
+
+export interface FunctionWithVersions {
+  function: FunctionRecord;
+  versions: VersionRecord[];
+}
+
+/** Others that write at the same moment are let through first, so often. */
+const ATTEMPTS = 200;
+
+/** Functions and versions: the desired state. */
+export class FunctionStore {
+  private readonly cached: { key: string; all: FunctionWithVersions[] } = { key: '', all: [] };
+
+  constructor(private readonly store: Store) {}
+
+  async list(): Promise<FunctionRecord[]> {
+    const hash = await this.store.run((redis) => redis.hgetall(FUNCTIONS));
+    return readRecords(this.store, functionRecord, hash, FUNCTIONS).sort(byName);
+  }
+
+  async get(name: string): Promise<FunctionRecord | undefined> {
+    versionsKey(name);
+    const raw = await this.store.run((redis) => redis.hget(FUNCTIONS, name));
+    return readRecord(this.store, functionRecord, raw, `${FUNCTIONS} ${name}`);
+  }
+
+  /** In order; empty for a function that does not exist. */
+  async versions(name: string): Promise<VersionRecord[]> {
+    const key = versionsKey(name);
+    const hash = await this.store.run((redis) => redis.hgetall(key));
+    return this.versionsOf(hash, key);
+  }
+
+  async version(name: string, version: number): Promise<VersionRecord | undefined> {
+    return (await this.readVersion(name, version))?.record;
+  }
+
+  /** Everything at once; the same list again, not a copy, while nothing has changed. */
+  async listAll(): Promise<readonly FunctionWithVersions[]> {
+    const connection = this.store.connections;
+    const changes = await this.store.run((redis) => redis.get(FUNCTION_CHANGES));
+    const key = `${connection} ${changes}`;
+    if (key === this.cached.key) return this.cached.all;
+    const functions = await this.list();
+    const hashes = await this.store.pipeline((pipeline) => {
+      for (const { name } of functions) pipeline.hgetall(versionsKey(name));
+    });
+    const all = functions.map((record, i) => ({ function: record, versions: this.versionsOf(hashes[i], versionsKey(record.name)) }));
+    Object.assign(this.cached, { key, all });
+    return all;
+  }
+
+  /** Adds the next version, and the function if it is the first. A number is never given twice, not even after a removal. */
+  createVersion(name: string, draft: VersionDraft): Promise<VersionRecord> {
+    const keys = [FUNCTIONS, versionsKey(name), NUMBERS, FUNCTION_CHANGES];
+    return this.untilFirst(async () => {
+      const [functionRaw, numberRaw] = (await this.store.run((redis) =>
+        Promise.all([redis.hget(FUNCTIONS, name), redis.hget(NUMBERS, name)]),
+      )) as [string | null, string | null];
+      const before = this.existing(name, functionRaw);
+      const number = Math.max(before?.lastVersion ?? 0, Number(numberRaw ?? 0)) + 1;
+      const now = new Date().toISOString();
+      const next: FunctionRecord = { ...(before ?? newFunction(name, now)), lastVersion: number, updatedAt: now };
+      next.revision += 1;
+      const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
+      const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
+      const done = await this.store.run((redis) => redis.eval(CREATE_VERSION, keys.length, ...keys, ...values));
+      return done === 1 ? version : undefined;
+    });
+  }
+
+  markReady(name: string, version: number): Promise<VersionRecord> {
+    return this.settle(name, version, { state: 'ready' });
+  }
+
+  markFailed(name: string, version: number, failure: { code: string; detail: string }): Promise<VersionRecord> {
+    return this.settle(name, version, { state: 'failed', failure });
+  }
+
+  /**
+   * Moves the pointer. Every version named must be ready.
+   * @throws KilnError `function_not_found`, `version_not_found`, `conflict` for a stale revision or a version that is not ready
+   */
+  async setTraffic(name: string, traffic: Traffic, options: { expectedRevision?: number } = {}): Promise<FunctionRecord> {
+    return this.changeFunction(name, async (before) => {
+      const { expectedRevision } = options;
+      if (expectedRevision !== undefined && expectedRevision !== before.revision) {
+        throw new KilnError('conflict', `"${name}" is at revision ${before.revision}, not ${expectedRevision}`, { fix: 'read it again' });
+      }
+      await this.requireReady(name, traffic);
+      if (JSON.stringify(before.traffic) === JSON.stringify(traffic)) return before;
+      const previousTraffic = before.traffic.length > 0 ? before.traffic : before.previousTraffic;
+      return { ...before, traffic, previousTraffic, revision: before.revision + 1, updatedAt: new Date().toISOString() };
+    });
+  }
+
+  /** @throws KilnError `function_not_found` */
+  async remove(name: string): Promise<void> {
+    const keys = [FUNCTIONS, versionsKey(name), logsKey(name), FUNCTION_CHANGES];
+    const removed = await this.store.run((redis) => redis.eval(REMOVE_FUNCTION, keys.length, ...keys, name));
+    if (removed !== 1) throw notFound(name);
+  }
+
+  private changeFunction(name: string, change: (before: FunctionRecord) => Promise<FunctionRecord>): Promise<FunctionRecord> {
+    versionsKey(name);
+    return this.untilFirst(async () => {
+      const raw = await this.store.run((redis) => redis.hget(FUNCTIONS, name));
+      const before = this.existing(name, raw);
+      if (raw === null || before === undefined) throw notFound(name);
+      const after = await change(before);
+      return after === before || (await this.replace(FUNCTIONS, name, raw, after)) ? after : undefined;
+    });
+  }
+
+  /** A version is proved once: what is ready stays ready, what failed stays failed. */
+  private settle(name: string, number: number, outcome: Pick<VersionRecord, 'state' | 'failure'>): Promise<VersionRecord> {
+    return this.untilFirst(async () => {
+      const found = await this.readVersion(name, number);
+      if (found === undefined) throw new KilnError('version_not_found', `"${name}" has no version ${number}`);
+      const { raw, record } = found;
+      if (record.state === outcome.state) return record;
+      if (record.state !== 'pending') throw new KilnError('conflict', `version ${number} of "${name}" is ${record.state} already`);
+      const after: VersionRecord = { ...record, ...outcome };
+      return (await this.replace(versionsKey(name), String(number), raw, after)) ? after : undefined;
+    });
+  }
+
+  private async requireReady(name: string, traffic: Traffic): Promise<void> {
+    const states = new Map((await this.versions(name)).map(({ version, state }) => [version, state]));
+    for (const { version } of traffic) {
+      const state = states.get(version);
+      if (state === undefined)
+        throw new KilnError('version_not_found', `"${name}" has no version ${version}`, { fix: `kiln inspect ${name}` });
+      if (state !== 'ready') throw new KilnError('conflict', `version ${version} of "${name}" is ${state}, not ready`);
+    }
+  }
+
+  private async readVersion(name: string, version: number): Promise<{ raw: string; record: VersionRecord } | undefined> {
+    const key = versionsKey(name);
+    const raw = await this.store.run((redis) => redis.hget(key, checkedVersion(version)));
+    const record = readRecord(this.store, versionRecord, raw, `${key} ${version}`);
+    return raw === null || record === undefined ? undefined : { raw, record };
+  }
+
+  private async replace(key: string, field: string, before: string, after: object): Promise<boolean> {
+    const values = [field, before, JSON.stringify(after)];
+    return (await this.store.run((redis) => redis.eval(REPLACE_RECORD, 2, key, FUNCTION_CHANGES, ...values))) === 1;
+  }
+
+  private existing(name: string, raw: string | null): FunctionRecord | undefined {
+    return readRecord(this.store, functionRecord, raw, `${FUNCTIONS} ${name}`);
+  }
+
+  private versionsOf(hash: unknown, key: string): VersionRecord[] {
+    return readRecords(this.store, versionRecord, hash, key).sort((a, b) => a.version - b.version);
+  }
+
+  private async untilFirst<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+    for (let i = 0; i < ATTEMPTS; i += 1) {
+      const done = await attempt();
+      if (done !== undefined) return done;
+    }
+    throw new KilnError('conflict', 'others keep changing the same function', { fix: 'try again', retryAfter: 1 });
+  }
+}
+
+function newFunction(name: string, now: string): FunctionRecord {
+  return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], createdAt: now, updatedAt: now };
+}
+
+function notFound(name: string): KilnError {
+  return new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
+}
+
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}

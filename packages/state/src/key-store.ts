@@ -1,0 +1,24 @@
+import { type KeyRecord, keyRecord } from '@kiln/contract/records';
+import { checkedKeyId, KEYS } from './keys.js';
+import { readRecords } from './read-record.js';
+import type { Store } from './store.js';
+
+/** API keys, of which only hashes are stored. */
+export class KeyStore {
+  constructor(private readonly store: Store) {}
+
+  async list(): Promise<KeyRecord[]> {
+    const hash = await this.store.run((redis) => redis.hgetall(KEYS));
+    return readRecords(this.store, keyRecord, hash, KEYS).sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
+  }
+
+  async put(record: KeyRecord): Promise<void> {
+    const id = checkedKeyId(record.id);
+    await this.store.run((redis) => redis.hset(KEYS, id, JSON.stringify(record)));
+  }
+
+  /** False when there was none. */
+  async remove(id: string): Promise<boolean> {
+    return (await this.store.run((redis) => redis.hdel(KEYS, checkedKeyId(id)))) === 1;
+  }
+}

@@ -1,0 +1,62 @@
+import { KilnError } from '@kiln/contract/errors';
+import { functionName, nodeId, versionNumber } from '@kiln/contract/names';
+
+/** Every Redis key in one place. A name from outside enters a key or a field only through here, checked. */
+const PREFIX = 'kiln:';
+
+/** Hash: function name to FunctionRecord. */
+export const FUNCTIONS = `${PREFIX}functions`;
+/** Hash: function name to the highest version number ever given, kept when the function is removed. */
+export const NUMBERS = `${PREFIX}version-numbers`;
+/** Counter: every change of a function or a version adds one. */
+export const FUNCTION_CHANGES = `${PREFIX}function-changes`;
+/** Hash: node id to NodeRecord. */
+export const NODES = `${PREFIX}nodes`;
+/** Sorted set: node ids by the time of their last heartbeat, in seconds. */
+export const NODES_SEEN = `${PREFIX}nodes-seen`;
+/** Hash: key id to KeyRecord. */
+export const KEYS = `${PREFIX}keys`;
+/** Start of the keys that exist while a node is alive; scripts append ids that were checked when they were stored. */
+export const NODE_ALIVE_PREFIX = `${PREFIX}node-alive:`;
+
+/** Hash: version number to VersionRecord. */
+export const versionsKey = (name: string): string => `${PREFIX}versions:${checkedFunction(name)}`;
+
+/** Stream of LogRecords. */
+export const logsKey = (name: string): string => `${PREFIX}logs:${checkedFunction(name)}`;
+
+/** Hash: node id to its instances of one version. */
+export const slotsKey = (name: string, version: number): string => `${PREFIX}slots:${slotMember(name, version)}`;
+
+/** Set: which slot hashes hold a count of this node. */
+export const slotIndexKey = (node: string): string => `${PREFIX}slot-index:${checkedNode(node)}`;
+
+/** Start of the keys of slot hashes; scripts append members of a slot index. */
+export const SLOTS_PREFIX = `${PREFIX}slots:`;
+
+export const slotMember = (name: string, version: number): string => `${checkedFunction(name)}:${checkedVersion(version)}`;
+
+export const nodeAliveKey = (id: string): string => `${NODE_ALIVE_PREFIX}${checkedNode(id)}`;
+
+export function checkedFunction(name: string): string {
+  return checked(functionName.safeParse(name).success, name, "a function's name");
+}
+
+export function checkedNode(id: string): string {
+  return checked(nodeId.safeParse(id).success, id, "a node's id");
+}
+
+export function checkedVersion(version: number): string {
+  return checked(versionNumber.safeParse(version).success, String(version), "a version's number");
+}
+
+const KEY_ID = /^[A-Za-z0-9]{1,64}$/;
+
+export function checkedKeyId(id: string): string {
+  return checked(KEY_ID.test(id), id, "a key's id");
+}
+
+function checked(valid: boolean, value: string, what: string): string {
+  if (!valid) throw new KilnError('bad_request', `${JSON.stringify(String(value).slice(0, 80))} can't be ${what}`);
+  return value;
+}

@@ -1,0 +1,39 @@
+import { type NodeRecord, nodeRecord } from '@kiln/contract/records';
+import { checkedNode, NODES, NODES_SEEN, nodeAliveKey } from './keys.js';
+import { readRecords } from './read-record.js';
+import { HEARTBEAT } from './scripts.js';
+import type { Store } from './store.js';
+
+/** Three missed heartbeats, and a node is not alive. */
+const ALIVE_MS = 3000;
+/** A node that was silent for so long is no member any more. */
+const FORGET_S = 24 * 3600;
+
+export type StoredNode = NodeRecord & { alive: boolean };
+
+/** Membership: who is there, and when it was last heard of. */
+export class NodeStore {
+  constructor(private readonly store: Store) {}
+
+  async heartbeat(record: NodeRecord): Promise<void> {
+    const keys = [NODES, NODES_SEEN, nodeAliveKey(record.id)];
+    const values = [record.id, JSON.stringify(record), ALIVE_MS, FORGET_S];
+    await this.store.run((redis) => redis.eval(HEARTBEAT, keys.length, ...keys, ...values));
+  }
+
+  async list(): Promise<StoredNode[]> {
+    const hash = await this.store.run((redis) => redis.hgetall(NODES));
+    const records = readRecords(this.store, nodeRecord, hash, NODES);
+    const alive = await this.store.pipeline((pipeline) => {
+      for (const { id } of records) pipeline.exists(nodeAliveKey(id));
+    });
+    return records.map((record, i) => ({ ...record, alive: alive[i] === 1 })).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** The node's last word; without it it would be listed as away for a day. */
+  async leave(id: string): Promise<void> {
+    await this.store.pipeline((pipeline) => {
+      pipeline.hdel(NODES, checkedNode(id)).zrem(NODES_SEEN, id).del(nodeAliveKey(id));
+    });
+  }
+}

@@ -1,0 +1,35 @@
+import type { z } from 'zod';
+import type { Store } from './store.js';
+
+const REMEMBERED = 200;
+
+/** Broken records that were reported already: every process reads the whole store each second or two. */
+const reported = new Set<string>();
+
+/** A record as the contract knows it; undefined, and a report, when what is stored is not one. */
+export function readRecord<T extends z.ZodType>(store: Store, schema: T, raw: unknown, where: string): z.output<T> | undefined {
+  if (typeof raw !== 'string') return undefined;
+  const parsed = schema.safeParse(fromJson(raw));
+  if (parsed.success) return parsed.data;
+  const seen = `${where} ${raw}`.slice(0, 1000);
+  if (!reported.has(seen)) {
+    if (reported.size >= REMEMBERED) reported.clear();
+    reported.add(seen);
+    store.report(new Error(`skipped a broken record at ${where}: ${parsed.error.issues.map(({ message }) => message).join('; ')}`));
+  }
+  return undefined;
+}
+
+export function readRecords<T extends z.ZodType>(store: Store, schema: T, hash: unknown, where: string): z.output<T>[] {
+  return Object.entries(hash as Record<string, string>)
+    .map(([field, raw]) => readRecord(store, schema, raw, `${where} ${field}`))
+    .filter((record) => record !== undefined);
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * What must happen in one step inside Redis. Records go in and out as the text that JavaScript made: Lua's JSON would turn an
+ * empty list into an object. So a change is "read, compute, replace if nobody changed it meanwhile".
+ */
+
+/**
+ * Gives a function its next version; 1, or 0 when someone else was first.
+ * KEYS: functions, versions of this one, version numbers, changes.
+ * ARGV: name, function record as read ('' = none), highest number as read ('' = none), number, function record, version record.
+ */
+export const CREATE_VERSION = `
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+if (redis.call('HGET', KEYS[3], ARGV[1]) or '') ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
+redis.call('HSET', KEYS[2], ARGV[4], ARGV[6])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])
+redis.call('INCR', KEYS[4])
+return 1`;
+
+/**
+ * Replaces one record; 1, or 0 when it is not any more what was read.
+ * KEYS: hash, changes. ARGV: field, record as read, record.
+ */
+export const REPLACE_RECORD = `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('INCR', KEYS[2])
+return 1`;
+
+/**
+ * Removes a function with its versions and logs; 1, or 0 when there was none.
+ * KEYS: functions, its versions, its logs, changes. ARGV: name.
+ */
+export const REMOVE_FUNCTION = `
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('DEL', KEYS[2], KEYS[3])
+redis.call('INCR', KEYS[4])
+return 1`;
+
+/**
+ * Stores a node's record and says that it lives; nodes that were silent for long are forgotten.
+ * KEYS: nodes, nodes seen, alive key of this one. ARGV: id, record, alive for ms, forget after s.
+ */
+export const HEARTBEAT = `
+local now = tonumber(redis.call('TIME')[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('SET', KEYS[3], '1', 'PX', ARGV[3])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[4]))) do
+  redis.call('HDEL', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
+end
+return 1`;
+
+/**
+ * Takes a slot for one more instance if the whole cluster holds fewer than allowed; 1 or 0. Dead nodes hold none.
+ * KEYS: slots of the version, slot index of the node. ARGV: node, most instances, alive prefix, slot member, kept for s.
+ */
+export const RESERVE_SLOT = `
+local held = 0
+local counts = redis.call('HGETALL', KEYS[1])
+for i = 1, #counts, 2 do
+  if counts[i] == ARGV[1] or redis.call('EXISTS', ARGV[3] .. counts[i]) == 1 then held = held + tonumber(counts[i + 1]) end
+end
+if held >= tonumber(ARGV[2]) then return 0 end
+redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('SADD', KEYS[2], ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+return 1`;
+
+/**
+ * Gives a slot back; one that is not held is no fault.
+ * KEYS: slots of the version, slot index of the node. ARGV: node, slot member.
+ */
+export const RELEASE_SLOT = `
+if tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0') > 1 then return redis.call('HINCRBY', KEYS[1], ARGV[1], -1) end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('SREM', KEYS[2], ARGV[2])
+return 0`;
+
+/**
+ * Sets all counts of a node to what it says it holds.
+ * KEYS: slot index of the node. ARGV: node, slots prefix, kept for s, then pairs of slot member and count.
+ */
+export const REWRITE_SLOTS = `
+local listed = {}
+for i = 4, #ARGV, 2 do listed[ARGV[i]] = ARGV[i + 1] end
+for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if not listed[member] then
+    redis.call('HDEL', ARGV[2] .. member, ARGV[1])
+    redis.call('SREM', KEYS[1], member)
+  end
+end
+for member, count in pairs(listed) do
+  redis.call('HSET', ARGV[2] .. member, ARGV[1], count)
+  redis.call('EXPIRE', ARGV[2] .. member, ARGV[3])
+  redis.call('SADD', KEYS[1], member)
+end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1`;

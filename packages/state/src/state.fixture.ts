@@ -1,0 +1,36 @@
+import { resolveConfig } from '@kiln/contract/function-config';
+import type { LogRecord, NodeRecord } from '@kiln/contract/records';
+import type { VersionDraft } from './function-store.js';
+
+export const draft: VersionDraft = {
+  image: 'sha256:abc',
+  digest: 'sha256:abc',
+  kind: 'runner',
+  config: resolveConfig({ cpu: 0.1, env: {}, secrets: [] }, 'runner'),
+  provingNode: 'node-1',
+};
+
+export function nodeOf(id: string, changes: Partial<NodeRecord> = {}): NodeRecord {
+  return {
+    id,
+    dataUrl: 'http://127.0.0.1:9200',
+    controlUrl: 'http://127.0.0.1:9201',
+    weight: 1,
+    cores: 2,
+    memory: 1024,
+    memoryPromised: 0,
+    load: 0,
+    instances: 0,
+    draining: false,
+    epoch: 'e',
+    beat: 1,
+    startedAt: new Date().toISOString(),
+    warnings: [],
+    ...changes,
+  };
+}
+
+export function logOf(message: string, changes: Partial<LogRecord> = {}): LogRecord {
+  const time = new Date().toISOString();
+  return { time, function: 'hello', version: 1, node: 'node-1', instance: 'i1', level: 'info', message, ...changes };
+}

@@ -1,0 +1,130 @@
+import { KilnError } from '@kiln/contract/errors';
+import { type ChainableCommander, Redis, type RedisOptions } from 'ioredis';
+import { connectionOptions } from './connection-options.js';
+
+const COMMAND_TIMEOUT_MS = 1000;
+const CONNECT_TIMEOUT_MS = 2000;
+const FIRST_RETRY_MS = 50;
+const MAX_RETRY_MS = 1000;
+
+export interface StoreOptions {
+  /** The first fault of an outage, and records that can't be read. Never called for a command: that rejects. */
+  onError(error: Error): void;
+}
+
+/** Connects in the background and, for as long as it is not closed, again and again. */
+export function connectStore(url: string, options: StoreOptions): Store {
+  return new Store(url, options);
+}
+
+/**
+ * One connection to Redis. A command either answers within about a second or throws `unavailable`; none is ever sent twice, and
+ * none waits for a connection to come back.
+ */
+export class Store {
+  /** Counts up each time that a connection is there: what was read through an earlier one may be of another server. */
+  connections = 0;
+  private readonly redis: Redis;
+  private reported = false;
+
+  constructor(
+    url: string,
+    private readonly options: StoreOptions,
+  ) {
+    this.redis = new Redis({ ...connectionOptions(url), ...BEHAVIOUR });
+    this.redis.on('ready', () => {
+      this.reported = false;
+      this.connections += 1;
+    });
+    this.redis.on('error', (error) => this.reportOnce(error));
+  }
+
+  /** Whether commands are sent at all. */
+  get ready(): boolean {
+    return this.redis.status === 'ready';
+  }
+
+  /** @throws KilnError `unavailable` */
+  async ping(): Promise<void> {
+    await this.run((redis) => redis.ping());
+  }
+
+  /** Waits for the connection, no longer than given; false when it is not there by then. */
+  whenReady(timeoutMs: number): Promise<boolean> {
+    if (this.ready) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (ready: boolean) => {
+        clearTimeout(timer);
+        this.redis.off('ready', onReady);
+        resolve(ready);
+      };
+      const onReady = () => settle(true);
+      const timer = setTimeout(() => settle(false), timeoutMs);
+      this.redis.on('ready', onReady);
+    });
+  }
+
+  /** @throws KilnError `unavailable` when the store is away; anything else is a fault of ours. */
+  async run<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.redis);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  /** Several commands in one write. @throws as `run` */
+  pipeline(fill: (pipeline: ChainableCommander) => void): Promise<unknown[]> {
+    return this.run(async (redis) => {
+      const pipeline = redis.pipeline();
+      fill(pipeline);
+      const replies = (await pipeline.exec()) ?? [];
+      return replies.map(([error, reply]) => {
+        if (error !== null) throw error;
+        return reply;
+      });
+    });
+  }
+
+  /** For the log: something that does not stop a caller. */
+  report(error: Error): void {
+    this.options.onError(error);
+  }
+
+  async close(): Promise<void> {
+    // Not quit(): it would wait for a server that may be away. Every caller awaits its own command.
+    this.redis.disconnect();
+  }
+
+  private reportOnce(error: Error): void {
+    if (this.reported) return;
+    this.reported = true;
+    this.options.onError(error);
+  }
+}
+
+const BEHAVIOUR: RedisOptions = {
+  enableOfflineQueue: false,
+  // A command that was under way when the connection broke may have been executed: its caller decides, not the library.
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  commandTimeout: COMMAND_TIMEOUT_MS,
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  retryStrategy: (times) => Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
+  connectionName: 'kiln',
+};
+
+/** Replies that say "not now": still loading, read-only replica, full, busy in a script, wrong password. */
+const NOT_NOW = /^(LOADING|READONLY|MASTERDOWN|OOM|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|CLUSTERDOWN)\b/;
+const FROM_SERVER = 'ReplyError';
+
+function translated(error: unknown): unknown {
+  if (error instanceof KilnError || !(error instanceof Error)) return error;
+  if (error.name === FROM_SERVER && !NOT_NOW.test(error.message)) return error;
+  // Faults of our own code are no outage.
+  if (error instanceof TypeError || error instanceof SyntaxError || error instanceof RangeError) return error;
+  return new KilnError('unavailable', 'the store does not answer', {
+    fix: 'try again; if it stays so, see that Redis runs and that KILN_REDIS_URL is right',
+    cause: error,
+  });
+}
