@@ -15,13 +15,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     } else if (performance.now() - firstAt > SAME_SIGNAL_MS) insisted.abort(signal);
   });
 }
-// `kiln ls | head` is no failure.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
-}
+// A closed terminal must not bring `kiln up` down before it has ended its children.
+process.stderr.on('error', () => {});
 
 const code = await run(process.argv.slice(2), {
   stdin: process.stdin,
@@ -31,5 +26,5 @@ const code = await run(process.argv.slice(2), {
   insisted: insisted.signal,
 });
 process.exitCode = code;
-// An interrupted command leaves its connections behind; they must not keep the process.
-if (interrupted.signal.aborted) process.exit();
+// Left in the middle of something: what is still open must not keep the process.
+if (interrupted.signal.aborted || process.stdout.errored) process.exit();

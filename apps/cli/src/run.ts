@@ -9,7 +9,7 @@ export async function run(argv: readonly string[], streams: Streams, environment
   const terminal = new Terminal(streams);
   try {
     const session = { config: readConfig(environment), terminal };
-    await Promise.race([createProgram(session).parseAsync(argv, { from: 'user' }), interruption(terminal)]);
+    await Promise.race([createProgram(session).parseAsync(argv, { from: 'user' }), interruption(terminal), nobodyReads(terminal)]);
     return EXIT.ok;
   } catch (error) {
     return report(error, terminal, asksForJson(argv));
@@ -22,5 +22,14 @@ function interruption(terminal: Terminal): Promise<never> {
       if (!terminal.endsItself) reject(new Interrupted());
     };
     terminal.interrupted.addEventListener('abort', interrupt, { once: true });
+  });
+}
+
+/** `kiln logs -f hello | head` is done when head is. */
+function nobodyReads(terminal: Terminal): Promise<void> {
+  return new Promise((resolve) => {
+    terminal.streams.stdout.on('error', () => {
+      if (!terminal.endsItself) resolve();
+    });
   });
 }

@@ -16,7 +16,7 @@ export function deployCommand(session: Session): Command {
     .description(
       'Sends a folder, builds it, proves that it starts, and gives it the traffic. If that fails, what served before goes on serving.\n' +
         'The folder holds a Node module, or a Dockerfile; kiln.json may name and configure it. Left out are .git, node_modules and what\n' +
-        '.dockerignore and .kilnignore name. JSON output has one object per function, a line each.',
+        '.dockerignore and .kilnignore name. JSON output has one object per function deployed, a line each.',
     )
     .argument('[dir]', 'the folder', '.')
     .option('--name <name>', 'deploy under this name instead of the one in kiln.json or of the folder')
@@ -34,10 +34,11 @@ export function deployCommand(session: Session): Command {
 async function deploy(session: Session, dir: string, options: DeployOptions): Promise<void> {
   const { terminal } = session;
   const ready = await prepare(dir, options.name);
-  const outcomes = await deployAll(ready, connect(session), terminal);
+  const outcomes = await deployAll(ready, connect(session), (line) => terminal.say(line));
+  const deployed = outcomes.filter(succeeded);
   const format = formatOf(options, terminal);
-  if (format === 'json') for (const outcome of outcomes) printLine(terminal, format, outcome, () => '');
-  else if (outcomes.some(succeeded)) terminal.data(outcomesText(outcomes));
+  if (format === 'json') for (const one of deployed) printLine(terminal, format, one, () => '');
+  else if (deployed.length > 0) terminal.data(outcomesText(outcomes));
   refuseFailures(outcomes);
 }
 

@@ -2,6 +2,7 @@ import type { KeyView } from '@kiln/contract/control-api';
 import { type Scope, scope } from '@kiln/contract/records';
 import { type Command, Option } from 'commander';
 import { dataCommand, examples, newCommand, type Session } from '../command.js';
+import { type ConfirmOptions, confirm } from '../confirm.js';
 import { connect } from '../connection.js';
 import { type OutputOptions, print } from '../output/print.js';
 import { table } from '../output/table.js';
@@ -52,10 +53,12 @@ function createKey(session: Session): Command {
 function removeKey(session: Session): Command {
   return dataCommand('rm', session)
     .summary('remove a key')
-    .description('Removes a key: whoever uses it is refused from then on.')
+    .description('Removes a key: whoever uses it is refused from then on. On a terminal it asks first; elsewhere it wants --yes.')
     .argument('<id>', "the key's id, from kiln keys ls")
+    .option('-y, --yes', 'do not ask')
     .addHelpText('after', examples([['kiln keys rm 4fJx02kQpLmN', 'by the id that kiln keys ls shows']]))
-    .action(async (id: string, options: OutputOptions) => {
+    .action(async (id: string, options: OutputOptions & ConfirmOptions) => {
+      await confirm(session.terminal, options, { what: `the key ${id}`, command: `kiln keys rm ${id}` });
       await connect(session).keys.remove(id);
       print(session.terminal, options, { id, removed: true }, () => `removed key ${id}`);
     });

@@ -1,13 +1,9 @@
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
+import { type ConfirmOptions, confirm } from '../confirm.js';
 import { connect } from '../connection.js';
-import { Failure, UsageFailure } from '../failure.js';
 import { requireFunctionName } from '../function-reference.js';
 import { type OutputOptions, print } from '../output/print.js';
-
-interface RmOptions extends OutputOptions {
-  yes?: boolean;
-}
 
 export function rmCommand(session: Session): Command {
   return dataCommand('rm', session)
@@ -22,19 +18,11 @@ export function rmCommand(session: Session): Command {
         ['kiln rm hello --yes', 'does not ask'],
       ]),
     )
-    .action((name: string, options: RmOptions) => rm(session, name, options));
+    .action((name: string, options: OutputOptions & ConfirmOptions) => rm(session, requireFunctionName(name), options));
 }
 
-async function rm(session: Session, name: string, options: RmOptions): Promise<void> {
-  const { terminal } = session;
-  requireFunctionName(name);
-  if (!options.yes) {
-    if (!terminal.canAsk) {
-      throw new UsageFailure(`removing "${name}" needs a yes, and there is no terminal to ask on`, `kiln rm ${name} --yes`);
-    }
-    const answer = await terminal.ask(`Remove the function "${name}" with all its versions? [y/N] `);
-    if (!/^y(es)?$/i.test(answer)) throw new Failure(`"${name}" was not removed`, `answer y, or: kiln rm ${name} --yes`);
-  }
+async function rm(session: Session, name: string, options: OutputOptions & ConfirmOptions): Promise<void> {
+  await confirm(session.terminal, options, { what: `the function "${name}" with all its versions`, command: `kiln rm ${name}` });
   await connect(session).functions.remove(name);
-  print(terminal, options, { name, removed: true }, () => `removed ${name}`);
+  print(session.terminal, options, { name, removed: true }, () => `removed ${name}`);
 }

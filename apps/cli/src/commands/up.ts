@@ -80,9 +80,7 @@ function announce({ config, terminal }: Session, options: OutputOptions, { nodes
     ['try', attempt],
     ['stop', 'Ctrl-C, or kiln down'],
   ]);
-  terminal.say(
-    `\nKiln is ready: ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}, ${deployed.length} functions deployed\n${block.replace(/^/gm, '  ')}`,
-  );
+  terminal.say(`\nKiln is ready with ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}\n${block.replace(/^/gm, '  ')}`);
   if (formatOf(options, terminal) === 'json') {
     printLine(terminal, 'json', { ready: true, dataUrl, controlUrl, credentials, try: attempt, nodes, functions: outcomes }, () => '');
   }

@@ -5,7 +5,6 @@ import { checkBuildable } from '../folder/check-buildable.js';
 import { type FolderFile, listFiles } from '../folder/list-files.js';
 import { packFiles } from '../folder/pack.js';
 import { type Project, readProject } from '../folder/project.js';
-import type { Terminal } from '../terminal.js';
 
 /** A folder that was found fit to be sent. */
 export interface Ready {
@@ -32,12 +31,12 @@ export async function prepare(path: string, name?: string): Promise<Ready> {
 }
 
 /** Sends the folder for each function that it declares, one after the other; a failure of one does not stop the next. */
-export async function deployAll({ project, files }: Ready, client: KilnClient, terminal: Terminal): Promise<Outcome[]> {
+export async function deployAll({ project, files }: Ready, client: KilnClient, say: (line: string) => void): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   const replaced = new Map(project.kilnJson === undefined ? [] : [['kiln.json', project.kilnJson] as const]);
   for (const { name } of project.functions) {
     const started = performance.now();
-    const progress = (line: string) => terminal.say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
+    const progress = (line: string) => say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
     progress(`sending ${files.length} files`);
     outcomes.push(await attempt(name, () => client.deploy(name, packFiles(files, replaced), progress)));
   }

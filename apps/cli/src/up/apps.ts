@@ -60,6 +60,7 @@ function appSpec(
   };
   return {
     name,
+    title: name === 'router' ? name : `agent ${name}`,
     command: process.execPath,
     args: ['--enable-source-maps', entry],
     env: { ...inherited, ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, String(value)])) },

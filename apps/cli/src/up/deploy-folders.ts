@@ -1,11 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { KilnClient } from '@kiln/client/client';
-import { deployAll, type Outcome, prepare } from '../deploy/deploy-function.js';
+import { deployAll, failed, type Outcome, prepare } from '../deploy/deploy-function.js';
 import { tell, UsageFailure } from '../failure.js';
 import type { Terminal } from '../terminal.js';
 
 const AT_ONCE = 2;
+const SHOWN_LINES = 20;
 
 /** @throws UsageFailure when there is no such folder. */
 export async function foldersIn(dir: string): Promise<string[]> {
@@ -33,10 +34,16 @@ export async function deployFolders(folders: readonly string[], client: KilnClie
   return outcomes.flat();
 }
 
+/** What builds write is shown for failed ones only, its last lines: several go on at once. */
 async function deployFolder(folder: string, client: KilnClient, terminal: Terminal): Promise<Outcome[]> {
+  const name = basename(folder);
+  terminal.say(`deploying ${name}`);
+  const lines: string[] = [];
   try {
-    return await deployAll(await prepare(folder), client, terminal);
+    const outcomes = await deployAll(await prepare(folder), client, (line) => lines.splice(0, Math.max(0, lines.push(line) - SHOWN_LINES)));
+    if (outcomes.some(failed)) for (const line of lines) terminal.say(`  | ${line}`);
+    return outcomes;
   } catch (error) {
-    return [{ function: basename(folder), error: tell(error) }];
+    return [{ function: name, error: tell(error) }];
   }
 }

@@ -4,7 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LogFile } from './log-file.js';
 
 export interface MemberSpec {
+  /** `router`, `redis`, or a node's id. */
   name: string;
+  /** What people call it. */
+  title: string;
   command: string;
   args: string[];
   env: Record<string, string | undefined>;
@@ -41,6 +44,10 @@ export class Member {
 
   get name(): string {
     return this.spec.name;
+  }
+
+  get title(): string {
+    return this.spec.title;
   }
 
   start(): void {

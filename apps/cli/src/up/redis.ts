@@ -28,6 +28,7 @@ export function redisSpec(paths: HomePaths, { port, password }: ManagedRedis, in
   const { PATH, LANG, TZ } = inherited;
   return {
     name: 'redis',
+    title: 'redis',
     command: 'redis-server',
     args: [settings],
     env: { PATH, LANG, TZ },

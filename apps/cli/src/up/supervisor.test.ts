@@ -51,7 +51,15 @@ afterEach(async () => {
 });
 
 function spec(name: string, program: string): MemberSpec {
-  return { name, command: process.execPath, args: ['-e', program], env: {}, logFile: join(folder, `${name}.log`), channel: true };
+  return {
+    name,
+    title: name,
+    command: process.execPath,
+    args: ['-e', program],
+    env: {},
+    logFile: join(folder, `${name}.log`),
+    channel: true,
+  };
 }
 
 const log = (name: string) => readFileSync(join(folder, `${name}.log`), 'utf8');
@@ -67,7 +75,7 @@ describe('the supervisor', () => {
       wroteUp,
       10_000,
     );
-    expect(said).toContain('node-2 is ready');
+    expect(said).toContain('node-2 is up');
     await supervisor.stop();
     expect(told('node-1')).toBeGreaterThanOrEqual(ended('router'));
     expect(told('node-2')).toBeLessThan(ended('node-1'));
@@ -94,7 +102,7 @@ describe('the supervisor', () => {
 
   it('waits a bounded time for one that stays silent', async () => {
     const silent = supervisor.start([spec('router', DRAINING)], async () => false, 300);
-    expect(tell(await silent.catch((error: unknown) => error)).message).toContain('router did not become ready in time');
+    expect(tell(await silent.catch((error: unknown) => error)).message).toContain('router was not up in time');
   });
 
   it('says how to get a Redis where there is none', async () => {

@@ -1,5 +1,5 @@
 import type { Engine } from '../engine.js';
-import { Failure } from '../failure.js';
+import { Failure, Interrupted } from '../failure.js';
 import type { Terminal } from '../terminal.js';
 import { Member, type MemberHooks, type MemberSpec } from './member.js';
 import type { RunningFile } from './running-file.js';
@@ -17,6 +17,11 @@ export interface SupervisorOptions {
   drainTimeoutMs: number;
 }
 
+interface Wait {
+  deadline: number;
+  signal: AbortSignal;
+}
+
 /** Keeps the processes of one machine running, and ends them in order: router, agents, then Redis. */
 export class Supervisor {
   private readonly members: Member[] = [];
@@ -28,7 +33,7 @@ export class Supervisor {
 
   /**
    * Starts the members and waits until `ready` says yes for each, in any order.
-   * @throws Failure with the last lines of the one that ended or stayed silent.
+   * @throws Interrupted, or Failure with the last lines of the one that ended or stayed silent.
    */
   async start(specs: readonly MemberSpec[], ready: (name: string) => Promise<boolean>, boundMs: number): Promise<void> {
     this.rotation ??= setInterval(() => this.rotateLogs(), ROTATE_EVERY_MS).unref();
@@ -36,7 +41,13 @@ export class Supervisor {
     this.members.push(...started);
     for (const member of started) member.start();
     const deadline = performance.now() + boundMs;
-    await Promise.all(started.map((member) => this.waitFor(member, ready, deadline)));
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.options.terminal.interrupted, over.signal]);
+    try {
+      await Promise.all(started.map((member) => this.waitFor(member, ready, { deadline, signal })));
+    } finally {
+      over.abort();
+    }
   }
 
   private rotateLogs(): void {
@@ -48,28 +59,23 @@ export class Supervisor {
     this.up = true;
   }
 
-  private async waitFor(member: Member, ready: (name: string) => Promise<boolean>, deadline: number): Promise<void> {
-    const { terminal } = this.options;
-    const stopping = terminal.interrupted;
-    const isReady = await waitUntil(
-      async () => {
-        const how = this.dead.get(member);
-        if (how !== undefined) throw startFailure(member, `ended at its start (${how})`);
-        return ready(member.name);
-      },
-      deadline - performance.now(),
-      stopping,
-    );
-    if (stopping.aborted) return;
-    if (!isReady) throw startFailure(member, 'did not become ready in time');
-    terminal.say(`${member.name} is ready`);
+  private async waitFor(member: Member, ready: (name: string) => Promise<boolean>, { deadline, signal }: Wait): Promise<void> {
+    const ask = () => {
+      const how = this.dead.get(member);
+      if (how !== undefined) throw startFailure(member, `ended at its start (${how})`);
+      return ready(member.name);
+    };
+    const isReady = await waitUntil(ask, deadline - performance.now(), signal);
+    if (signal.aborted) throw new Interrupted();
+    if (!isReady) throw startFailure(member, 'was not up in time');
+    this.options.terminal.say(`${member.title} is up`);
   }
 
   private readonly hooks: MemberHooks = {
     spawned: (member, pid) => this.options.running.setChild(member.name, pid),
     died: (member, how, againInMs) => {
       if (!this.up) this.dead.set(member, how);
-      else this.options.terminal.say(`${member.name} ended (${how}); starting it again in ${againInMs} ms, its log is ${member.log.path}`);
+      else this.options.terminal.say(`${member.title} ended (${how}); starting it again in ${againInMs} ms, its log is ${member.log.path}`);
     },
   };
 
@@ -94,7 +100,7 @@ export class Supervisor {
     await Promise.all(
       this.members.filter(which).map(async (member) => {
         const how = await member.stop(boundMs);
-        if (how === 'killed') this.options.terminal.say(`${member.name} did not end in time and was killed`);
+        if (how === 'killed') this.options.terminal.say(`${member.title} did not end in time and was killed`);
       }),
     );
   }
@@ -110,7 +116,7 @@ export class Supervisor {
   }
 }
 
-function startFailure({ name, log, spec }: Member, what: string): Failure {
+function startFailure({ title, log, spec }: Member, what: string): Failure {
   const lines = log.tail();
   const shown = lines === '' ? 'It wrote nothing.' : `Its last lines:\n${lines.replace(/^/gm, '  | ')}`;
   const missing = spec.command === 'redis-server' && what.includes('ENOENT');
@@ -120,7 +126,7 @@ function startFailure({ name, log, spec }: Member, what: string): Failure {
       'install it (apt-get install redis-server), or set KILN_REDIS_URL to one that runs',
     );
   return new Failure(
-    `${name} ${what}. ${shown}`,
+    `${title} ${what}. ${shown}`,
     `correct the cause and run kiln up again; the whole log is ${log.path}; kiln doctor checks this machine`,
   );
 }

@@ -146,6 +146,7 @@ describe('log files', () => {
 describe('a member', () => {
   const spec = (program: string) => ({
     name: 'x',
+    title: 'x',
     command: process.execPath,
     args: ['-e', program],
     env: {},
