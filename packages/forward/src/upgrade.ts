@@ -6,7 +6,9 @@ import type { Exchange, ForwardRequest, Outcome } from './forward.js';
 /** A client that asked to switch protocols, as node:http's `upgrade` event hands it over. */
 export interface UpgradingClient {
   request: IncomingMessage;
+  /** A TCP or Unix socket, which node:http types as a mere Duplex. */
   socket: Duplex;
+  /** What came behind the request's head; grows while the answer is awaited. */
   head: Buffer;
 }
 
@@ -20,7 +22,9 @@ export interface UpgradeHooks {
 }
 
 const IDLE_MS = 5 * 60_000;
-const LAST_BYTES_MS = 5_000;
+/** A connection of which one side has ended may stay silent for so long. */
+const HALF_OPEN_MS = 1000;
+const EARLY_BYTES = 64 * 1024;
 const DECLINED_BYTES = 64 * 1024;
 
 /**
@@ -56,7 +60,11 @@ class UpgradeExchange implements Exchange {
     // Without a listener an error of a socket would end the process.
     client.socket.on('error', this.onClientClose);
     client.socket.on('close', this.onClientClose);
-    if (client.socket.destroyed) this.onClientClose();
+    client.socket.on('end', this.onClientClose);
+    // Only a socket that is read shows that its other side has left.
+    client.socket.on('data', this.onEarlyData);
+    client.socket.resume();
+    if (client.socket.destroyed || client.socket.readableEnded) this.onClientClose();
   }
 
   run(request: ForwardRequest, connect: () => Socket | Promise<Socket>): void {
@@ -106,9 +114,9 @@ class UpgradeExchange implements Exchange {
       return;
     }
     this.responseStarted = true;
+    this.stopWatchingClient();
     upstream.on('error', (error) => this.fail(error));
     upstream.on('close', () => this.finish(socket as Socket));
-    socket.off('error', this.onClientClose).off('close', this.onClientClose);
     socket.on('error', () => this.end({ kind: 'client_gone' }));
     socket.on('close', () => this.finish(upstream));
     const switched = [...headers, 'Connection', 'Upgrade', 'Upgrade', response.headers.upgrade ?? ''];
@@ -117,7 +125,6 @@ class UpgradeExchange implements Exchange {
     if (this.client.head.length > 0) upstream.write(this.client.head);
     this.hooks.onSwitched?.();
     this.watchIdle(upstream);
-    // pipe() ends the far side when the near one ends, so half-closed connections close in order.
     socket.pipe(upstream);
     upstream.pipe(socket);
   }
@@ -155,6 +162,10 @@ class UpgradeExchange implements Exchange {
     const idle = () => this.end({ kind: 'aborted', reason: 'idle', responseStarted: true });
     // One socket's timer sees both directions: a write resets it as a read does.
     upstream.setTimeout(this.hooks.idleTimeout ?? IDLE_MS, idle);
+    // pipe() passes an end on; the other side may still finish its last words.
+    const onEnd = () => upstream.setTimeout(HALF_OPEN_MS);
+    upstream.on('end', onEnd);
+    this.client.socket.on('end', onEnd);
   }
 
   private fail(error: Error): void {
@@ -167,8 +178,21 @@ class UpgradeExchange implements Exchange {
   /** One side is gone in good order; the other gets what is still on its way, within a bound. */
   private finish(other: Socket): void {
     this.settle({ kind: 'relayed', status: 101 });
-    other.setTimeout(LAST_BYTES_MS, () => other.destroy());
+    other.setTimeout(HALF_OPEN_MS, () => other.destroy());
     other.destroySoon();
+  }
+
+  private readonly onEarlyData = (chunk: Buffer): void => {
+    const { client } = this;
+    client.head = Buffer.concat([client.head, chunk]);
+    if (client.head.length > EARLY_BYTES) client.socket.pause();
+  };
+
+  // The listener for errors stays: without one an error of the socket would end the process.
+  private stopWatchingClient(): void {
+    const { socket } = this.client;
+    socket.off('close', this.onClientClose).off('end', this.onClientClose).off('data', this.onEarlyData);
+    if (!this.responseStarted) socket.pause();
   }
 
   private readonly onClientClose = (): void => {
@@ -186,7 +210,7 @@ class UpgradeExchange implements Exchange {
   private settle(outcome: Outcome): void {
     if (this.settled) return;
     this.settled = true;
-    this.client.socket.off('close', this.onClientClose);
+    this.stopWatchingClient();
     this.resolve(outcome);
   }
 }

@@ -197,7 +197,12 @@ export async function connected(port: number): Promise<Socket & { received: () =
 
 async function fakeAgent(id: string, answer: Answer): Promise<FakeAgent> {
   const server = http.createServer({ keepAliveTimeout: 75_000, maxHeaderSize: 64 * 1024 });
-  const agent: FakeAgent = { id, port: 0, server, requests: [], answer, stop: () => stop(server) };
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  const agent: FakeAgent = { id, port: 0, server, requests: [], answer, stop: () => stop(server, sockets) };
   const onRequest: Answer = (request, response) => {
     agent.requests.push(request);
     agent.answer(request, response);
@@ -208,10 +213,10 @@ async function fakeAgent(id: string, answer: Answer): Promise<FakeAgent> {
   return agent;
 }
 
-function stop(server: http.Server): Promise<void> {
+function stop(server: http.Server, sockets: Set<Socket>): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    server.closeAllConnections();
+    for (const socket of sockets) socket.destroy();
   });
 }
 

@@ -1,0 +1,144 @@
+import type { Duplex } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { connected, type Door, exchangeRaw, openDoor, refuseWith } from './door.fixture.js';
+
+const ASK =
+  'GET /fn/hello/chat?room=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';
+
+/** Makes every agent switch protocols and then hand each connection to `onSocket`. */
+function switching(door: Door, onSocket: (socket: Duplex) => void): string[][] {
+  const asked: string[][] = [];
+  for (const { server } of door.agents) {
+    server.on('upgrade', (request, socket, head) => {
+      asked.push([request.url!, ...request.rawHeaders]);
+      socket.on('error', () => socket.destroy());
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: abc\r\nx-kiln-instance: i1\r\nx-kiln-load: 1\r\n\r\n',
+      );
+      if (head.length > 0) socket.unshift(head);
+      onSocket(socket);
+    });
+  }
+  return asked;
+}
+
+describe('an upgrade', () => {
+  it('is spliced, bytes both ways, also those sent at once with the request', async () => {
+    const door = await openDoor();
+    const asked = switching(door, (socket) => void socket.pipe(socket));
+    const client = await connected(door.port);
+    client.write(`${ASK}early`);
+    await expect.poll(() => client.received()).toMatch(/^HTTP\/1\.1 101 Switching Protocols\r\n[\s\S]*\r\n\r\nearly$/);
+    expect(client.received()).toContain('Sec-WebSocket-Accept: abc\r\n');
+    expect(client.received()).toContain('x-kiln-instance: i1\r\n');
+    expect(client.received()).not.toContain('x-kiln-load');
+    client.write('later');
+    await expect.poll(() => client.received()).toMatch(/earlylater$/);
+    expect(asked[0]![0]).toBe('/chat?room=1');
+    const lines = asked[0]!.join('\n');
+    expect(lines).toContain('Sec-WebSocket-Key\ndGhlIHNhbXBsZSBub25jZQ==');
+    expect(lines).toContain('Connection\nUpgrade\nUpgrade\nwebsocket');
+    expect(lines).toContain('x-kiln-function\nhello');
+    expect(door.nodes.live()[0]!.load).toBe(1);
+    client.end();
+    await expect.poll(() => door.records).toMatchObject([{ status: 101, end: 'switched', instance: 'i1' }]);
+  });
+
+  it('ends at one side when the other one ends', async () => {
+    const door = await openDoor();
+    const sockets: Duplex[] = [];
+    switching(door, (socket) => sockets.push(socket));
+    const [leaving, left] = [await connected(door.port), await connected(door.port)];
+    leaving.write(ASK);
+    await expect.poll(() => sockets.length).toBe(1);
+    let closed = false;
+    sockets[0]!.resume().on('end', () => {
+      closed = true;
+    });
+    leaving.destroy();
+    await expect.poll(() => closed).toBe(true);
+    left.write(ASK);
+    await expect.poll(() => sockets.length).toBe(2);
+    sockets[1]!.end('goodbye');
+    await expect.poll(() => left.closed).toBe(true);
+    expect(left.received()).toMatch(/goodbye$/);
+  });
+
+  it('that the function declines is answered with its answer', async () => {
+    const door = await openDoor({
+      answer: (_request, response) => response.writeHead(403, { 'x-why': 'no', 'x-kiln-instance': 'i1' }).end('not you'),
+    });
+    const answer = await exchangeRaw(door.port, ASK);
+    expect(answer).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n[\s\S]*x-why: no\r\n[\s\S]*Connection: close\r\n\r\nnot you$/);
+    expect(door.records).toMatchObject([{ status: 403, end: 'answered' }]);
+  });
+
+  it('goes on to the next node where one refuses or is gone', async () => {
+    const door = await openDoor({ agents: 3 });
+    const [home, next] = door.inOrder();
+    for (const { server } of [home!, next!])
+      server.on(
+        'upgrade',
+        (_request, socket) =>
+          void socket.end('HTTP/1.1 503 No\r\nx-kiln-error: no_capacity\r\nx-kiln-not-executed: 1\r\nContent-Length: 2\r\n\r\n{}'),
+      );
+    const [, , last] = door.inOrder();
+    last!.server.on('upgrade', (_request, socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello');
+    });
+    await home!.stop();
+    const client = await connected(door.port);
+    client.write(ASK);
+    await expect.poll(() => client.received()).toMatch(/^HTTP\/1\.1 101 [\s\S]*hello$/);
+    client.destroy();
+    await expect.poll(() => door.records[0]?.attempts, { timeout: 3000 }).toBe(3);
+  });
+
+  it('that no node takes is refused as any request', async () => {
+    const door = await openDoor({ agents: 2, answer: refuseWith(429, 'concurrency_limit', 'full') });
+    expect(await exchangeRaw(door.port, ASK)).toMatch(
+      /^HTTP\/1\.1 429 Too Many Requests\r\n[\s\S]*x-kiln-error: concurrency_limit[\s\S]*Retry-After: 1/,
+    );
+    expect(await exchangeRaw(door.port, ASK.replace('hello', 'nobody'))).toMatch(/^HTTP\/1\.1 404 [\s\S]*function_not_found/);
+    expect(await exchangeRaw(door.port, ASK.replace('/fn/hello/chat', '/chat'))).toMatch(/^HTTP\/1\.1 404 [\s\S]*not_found/);
+    expect(await exchangeRaw(door.port, ASK.replace('Host: localhost', 'Host: a\r\nHost: b'))).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await exchangeRaw(door.port, ASK.replace('Connection', 'Content-Length: 3\r\nConnection'))).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('to anything but a WebSocket is an ordinary request', async () => {
+    const door = await openDoor();
+    const answer = await exchangeRaw(door.port, ASK.replace('websocket', 'h2c'));
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect(answer).not.toMatch(/"upgrade"/i);
+  });
+
+  it('is cut when the router has drained for long enough', async () => {
+    const door = await openDoor();
+    switching(door, () => undefined);
+    const client = await connected(door.port);
+    client.write(ASK);
+    await expect.poll(() => client.received()).toContain('101');
+    await door.listener.drain(500);
+    await expect.poll(() => client.closed).toBe(true);
+  });
+
+  it('of a client that leaves before the answer is given up', async () => {
+    const door = await openDoor();
+    let closed = false;
+    door.agents[0]!.server.on('upgrade', (_request, socket) => {
+      socket.resume();
+      socket
+        .on('error', () => undefined)
+        .on('end', () => {
+          closed = true;
+        });
+    });
+    const client = await connected(door.port);
+    client.write(ASK);
+    await expect.poll(() => door.nodes.live()[0]!.load).toBe(1);
+    client.destroy();
+    await expect.poll(() => closed).toBe(true);
+    await expect.poll(() => door.records).toMatchObject([{ end: 'client_gone' }]);
+  });
+});
