@@ -91,8 +91,13 @@ function tellKilnError(error: KilnError): Told {
   return {
     code: error.code,
     message: `${title}: ${error.message}`,
-    fix: error.fix ?? NEXT[error.code],
+    fix: isUnreached(error) ? 'start Kiln here with kiln up, or set KILN_URL to where it runs' : (error.fix ?? NEXT[error.code]),
     exitCode: exitCodeOf(error.code),
     ...(error.fields !== undefined && { fields: error.fields }),
   };
+}
+
+/** Nothing answered: what the server would have advised is not known. */
+function isUnreached({ code, cause }: KilnError): boolean {
+  return code === 'unavailable' && cause !== undefined;
 }
