@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { functionConfigInput, imageKind } from './function-config.js';
-import { functionName, versionNumber } from './names.js';
+import { functionName, nodeId, versionNumber } from './names.js';
 import { functionRecord, keyRecord, nodeRecord, scope, traffic } from './records.js';
 
 /** `POST /v1/functions/:name/versions` */
@@ -42,6 +42,15 @@ export type FunctionView = z.infer<typeof functionView>;
 
 export const nodeView = nodeRecord.extend({ live: z.boolean() }).meta({ id: 'NodeView' });
 export type NodeView = z.infer<typeof nodeView>;
+
+/** `GET /v1/ring`: who is on it, and where each function goes, home first. */
+export const ringView = z
+  .object({
+    nodes: z.array(z.object({ id: nodeId, weight: z.number() })),
+    functions: z.array(z.object({ name: functionName, nodes: z.array(nodeId) })),
+  })
+  .meta({ id: 'Ring' });
+export type RingView = z.infer<typeof ringView>;
 
 /** What a deployment answers when it is done. */
 export const deployed = z

@@ -1,0 +1,135 @@
+import type { Readable } from 'node:stream';
+import type { BuildLine, CreatedKey, Deployed, FunctionView, KeyView, NodeView, Page, RingView } from '@kiln/contract/control-api';
+import { isErrorCode, KilnError } from '@kiln/contract/errors';
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { InstanceRecord, LogRecord, Scope, Traffic, VersionRecord } from '@kiln/contract/records';
+import { jsonLines } from './json-lines.js';
+import { type ClientOptions, type SendOptions, Transport } from './transport.js';
+
+export interface LogOptions {
+  /** Go on with new lines until the caller stops reading. */
+  follow?: boolean;
+  /** ISO 8601 */
+  since?: string;
+  requestId?: string;
+  /** This level or above. */
+  level?: LogRecord['level'];
+  signal?: AbortSignal;
+}
+
+/** A version may take its whole `startTimeout` to become ready, and an upload its own time before anything is answered. */
+const DEPLOY_TIMEOUT_MS = 1_200_000;
+
+/** The control API, typed. Every call throws a KilnError: the server's own, or `unavailable` when there is none to be reached. */
+export class KilnClient {
+  private readonly transport: Transport;
+
+  constructor(options: ClientOptions) {
+    this.transport = new Transport(options);
+  }
+
+  readonly functions = {
+    list: (): Promise<FunctionView[]> => this.all('/v1/functions'),
+    get: (name: string): Promise<FunctionView> => this.transport.json('GET', path('functions', name)),
+    /** A new version with the same image and these keys of the configuration changed. */
+    patch: (name: string, config: FunctionConfigInput): Promise<Deployed> =>
+      this.transport.json('PATCH', path('functions', name), { json: { config }, timeoutMs: DEPLOY_TIMEOUT_MS }),
+    remove: (name: string): Promise<void> => this.transport.json('DELETE', path('functions', name)),
+  };
+
+  readonly versions = {
+    list: (name: string): Promise<VersionRecord[]> => this.all(path('functions', name, 'versions')),
+    /** Deploys an image that exists already. */
+    create: (name: string, version: { image: string; config?: FunctionConfigInput }): Promise<Deployed> =>
+      this.transport.json('POST', path('functions', name, 'versions'), { json: version, timeoutMs: DEPLOY_TIMEOUT_MS }),
+  };
+
+  readonly traffic = {
+    get: (name: string): Promise<Traffic> => this.transport.json('GET', path('functions', name, 'traffic')),
+    /** With a revision, a `conflict` when the function has changed since. */
+    put: (name: string, traffic: Traffic, options: { revision?: number } = {}): Promise<Traffic> =>
+      this.transport.json('PUT', path('functions', name, 'traffic'), { json: traffic, ...options }),
+  };
+
+  readonly nodes = {
+    list: (): Promise<NodeView[]> => this.all('/v1/nodes'),
+    drain: (id: string): Promise<void> => this.transport.json('POST', path('nodes', id, 'drain')),
+  };
+
+  readonly keys = {
+    list: (): Promise<KeyView[]> => this.all('/v1/keys'),
+    create: (key: { name: string; scopes: Scope[] }): Promise<CreatedKey> => this.transport.json('POST', '/v1/keys', { json: key }),
+    remove: (id: string): Promise<void> => this.transport.json('DELETE', path('keys', id)),
+  };
+
+  /** Sends a gzip tar of a folder, tells what happens line by line, and is done when the new version serves. */
+  async deploy(name: string, tar: Readable, onLine: (line: string) => void, options: Pick<SendOptions, 'signal'> = {}): Promise<Deployed> {
+    const response = await this.transport.send('POST', path('functions', name, 'builds'), {
+      stream: tar,
+      timeoutMs: DEPLOY_TIMEOUT_MS,
+      ...options,
+    });
+    for await (const line of this.lines<BuildLine>(response, options.signal)) {
+      if (line.type === 'log') onLine(line.line);
+      else if (line.type === 'failed') throw failure(line);
+      else return withoutType(line);
+    }
+    throw this.transport.unreachable(new Error('the answer ended before the deployment did'));
+  }
+
+  /** Back to the traffic before the last change, or all to one version. */
+  rollback(name: string, version?: number): Promise<FunctionView> {
+    return this.transport.json('POST', path('functions', name, 'rollback'), { json: { ...(version !== undefined && { version }) } });
+  }
+
+  async *logs(name: string, options: LogOptions = {}): AsyncGenerator<LogRecord> {
+    const { follow, since, requestId, level, signal } = options;
+    const query = { since, requestId, level, follow: follow ? 'true' : undefined };
+    const response = await this.transport.send('GET', path('functions', name, 'logs'), { query, ...(signal && { signal }) });
+    yield* this.lines<LogRecord>(response, signal);
+  }
+
+  instances(name: string): Promise<InstanceRecord[]> {
+    return this.all(path('functions', name, 'instances'));
+  }
+
+  ring(): Promise<RingView> {
+    return this.transport.json('GET', '/v1/ring');
+  }
+
+  private async all<T>(address: string): Promise<T[]> {
+    const items: T[] = [];
+    let after: string | undefined;
+    do {
+      const page: Page<T> = await this.transport.json('GET', address, { query: { after } });
+      items.push(...page.items);
+      after = page.next ?? undefined;
+    } while (after !== undefined);
+    return items;
+  }
+
+  private async *lines<T>(response: Response, signal: AbortSignal | undefined): AsyncGenerator<T> {
+    if (response.body === null) return;
+    try {
+      yield* jsonLines<T>(response.body);
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw error instanceof KilnError ? error : this.transport.unreachable(error);
+    }
+  }
+}
+
+/** Every part is one segment of the path, whatever it holds. @throws KilnError for what can't be one. */
+function path(...parts: string[]): string {
+  const bad = parts.find((part) => /^\.{0,2}$/.test(part));
+  if (bad !== undefined) throw new KilnError('bad_request', `"${bad}" can't be a name`);
+  return `/v1/${parts.map(encodeURIComponent).join('/')}`;
+}
+
+function failure({ code, detail, fix }: BuildLine & { type: 'failed' }): KilnError {
+  return new KilnError(isErrorCode(code) ? code : 'internal', detail, fix === undefined ? {} : { fix });
+}
+
+function withoutType({ type: _, ...deployed }: BuildLine & { type: 'done' }): Deployed {
+  return deployed;
+}

@@ -1,0 +1,134 @@
+import { Readable } from 'node:stream';
+import { type ErrorCode, isErrorCode, KilnError, type Problem } from '@kiln/contract/errors';
+
+export interface ClientOptions {
+  /** Base URL of the control API. */
+  url: string;
+  apiKey: string;
+  fetch?: typeof fetch;
+}
+
+export interface SendOptions {
+  /** Sent as JSON. */
+  json?: unknown;
+  /** Sent as it is, as gzip. */
+  stream?: Readable;
+  query?: Record<string, string | undefined>;
+  /** Revision for `If-Match`. */
+  revision?: number;
+  signal?: AbortSignal;
+  /** How long to wait for the answer's head. */
+  timeoutMs?: number;
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+const TIMEOUT_MS = 30_000;
+const MAX_PROBLEM_CHARS = 65_536;
+
+/** Calls of the control API: an answer is a success, everything else a KilnError with the server's own code. */
+export class Transport {
+  private readonly base: string;
+
+  constructor(private readonly options: ClientOptions) {
+    this.base = options.url.replace(/\/+$/, '');
+  }
+
+  /** @throws KilnError */
+  async json<T>(method: Method, path: string, options: SendOptions = {}): Promise<T> {
+    const response = await this.send(method, path, options);
+    try {
+      return (response.status === 204 ? undefined : await response.json()) as T;
+    } catch (error) {
+      throw this.unreachable(error);
+    }
+  }
+
+  /** @throws KilnError */
+  async send(method: Method, path: string, options: SendOptions = {}): Promise<Response> {
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(new Error('no answer in time')), options.timeoutMs ?? TIMEOUT_MS);
+    const signal = options.signal === undefined ? patience.signal : AbortSignal.any([patience.signal, options.signal]);
+    let response: Response;
+    try {
+      response = await (this.options.fetch ?? fetch)(this.address(path, options.query), this.request(method, options, signal));
+    } catch (error) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      // A source that broke is the caller's own trouble, not the network's.
+      throw options.stream?.errored ?? this.unreachable(error);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (response.ok) return response;
+    throw await problemOf(response);
+  }
+
+  /** The connection failed, or broke. */
+  unreachable(error: unknown): KilnError {
+    return new KilnError('unavailable', `cannot reach ${this.base}: ${reasonOf(error)}`, {
+      fix: 'see that Kiln runs there (kiln status), and that the URL is right',
+      cause: error,
+    });
+  }
+
+  private address(path: string, query: SendOptions['query'] = {}): string {
+    const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return given.length === 0 ? `${this.base}${path}` : `${this.base}${path}?${new URLSearchParams(given)}`;
+  }
+
+  private request(method: Method, { json, stream, revision }: SendOptions, signal: AbortSignal): RequestInit {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.options.apiKey}`, accept: 'application/json' };
+    if (revision !== undefined) headers['if-match'] = `"${revision}"`;
+    if (json !== undefined) headers['content-type'] = 'application/json';
+    if (stream !== undefined) headers['content-type'] = 'application/gzip';
+    return {
+      method,
+      headers,
+      signal,
+      // A key is for one address: it does not follow a redirection.
+      redirect: 'error',
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      ...(stream !== undefined && { body: Readable.toWeb(stream) as ReadableStream, duplex: 'half' }),
+    };
+  }
+}
+
+/** An error as the server told it, whatever answered. */
+async function problemOf(response: Response): Promise<KilnError> {
+  const text = await response.text().catch(() => '');
+  const problem = asProblem(text);
+  const code = problem?.code ?? '';
+  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
+  return new KilnError(isErrorCode(code) ? code : codeOf(response.status), problem?.detail ?? `the server answered ${response.status}`, {
+    ...(problem?.fix !== undefined && { fix: problem.fix }),
+    ...(problem?.fields !== undefined && { fields: problem.fields }),
+    ...(Number.isFinite(retryAfter) && { retryAfter }),
+  });
+}
+
+function asProblem(text: string): Partial<Problem> | undefined {
+  if (text.length > MAX_PROBLEM_CHARS) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** For an answer that is not Kiln's own: a load balancer's, or another server's. */
+function codeOf(status: number): ErrorCode {
+  if (status === 401) return 'unauthorized';
+  if (status === 403) return 'forbidden';
+  if (status === 404) return 'not_found';
+  if (status === 413) return 'payload_too_large';
+  if (status === 502 || status === 503 || status === 504) return 'unavailable';
+  return status < 500 ? 'bad_request' : 'internal';
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (cause instanceof AggregateError && cause.errors.length > 0) return reasonOf(cause.errors[0]);
+  return cause instanceof Error ? reasonOf(cause) : error.message;
+}
