@@ -64,7 +64,7 @@ export function nodeTable(nodes: NodeView[]): string {
   );
 }
 
-export function nodeState({ live, draining }: NodeView): string {
+function nodeState({ live, draining }: NodeView): string {
   if (!live) return 'away';
   return draining ? 'draining' : 'ready';
 }

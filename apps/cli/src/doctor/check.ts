@@ -1,4 +1,4 @@
-export type CheckState = 'ok' | 'warning' | 'failed';
+type CheckState = 'ok' | 'warning' | 'failed';
 
 /** One thing that was looked at. */
 export interface Check {

@@ -82,7 +82,9 @@ export class Supervisor {
   /** Bounded in every step. What an agent left on the engine, because it had to be killed, is removed. */
   async stop(): Promise<void> {
     clearInterval(this.rotation);
+    if (this.members.length === 0) return;
     const { terminal, drainTimeoutMs } = this.options;
+    terminal.say('stopping');
     const killAll = () => {
       for (const member of this.members) member.kill();
     };
@@ -94,6 +96,7 @@ export class Supervisor {
     await this.stopEach(isAgent, boundMs);
     await this.stopEach((member) => member.name === 'redis', REDIS_STOP_MS);
     if (this.members.some(isAgent)) await this.sweep();
+    terminal.say('stopped');
   }
 
   private async stopEach(which: (member: Member) => boolean, boundMs: number): Promise<void> {

@@ -40,11 +40,9 @@ export async function up(options: UpOptions): Promise<void> {
       const client = await start(options, { paths, ids, supervisor });
       if (!terminal.interrupted.aborted) await options.whileUp(client, ids);
     } finally {
-      terminal.say('stopping');
       await supervisor.stop();
     }
     if (terminal.insisted.aborted) throw new Interrupted();
-    terminal.say('stopped');
   } finally {
     running.release();
   }
