@@ -174,6 +174,9 @@ describe('checkBuildable', () => {
     [{ Dockerfile: 'FROM x' }],
     [{ 'index.js': '' }],
     [{ 'index.mjs': '' }],
+    [{ 'function.js': '' }],
+    [{ 'package.json': '{"main":"gone.js"}', 'index.js': '' }],
+    [{ 'kiln.json': '{"entry":"src"}', 'src/index.js': '' }],
     [{ 'package.json': '{"main":"./src/app"}', 'src/app.js': '' }],
     [{ 'kiln.json': '{"entry":"a.js"}', 'a.js': '' }],
   ])('takes %j', async (files) => {
@@ -182,13 +185,14 @@ describe('checkBuildable', () => {
   });
 
   it.each([
-    [{}, 'the folder is empty'],
+    [{}, 'it is empty'],
     [{ 'README.md': '' }, 'no Dockerfile'],
     [{ 'package.json': '{}' }, 'no Dockerfile'],
     [{ 'package.json': '{' }, 'is not JSON'],
-    [{ 'package.json': '{"main":"gone.js"}' }, 'main is gone.js'],
+    [{ 'package.json': '{"main":"gone.js"}' }, 'gone.js (main in package.json)'],
+    [{ 'package.json': '{"main":"../hello.js"}' }, 'no Dockerfile'],
     [{ 'kiln.json': '{"entry":"gone.js"}', 'index.js': '' }, 'entry of "hello" is gone.js'],
-    [{ 'kiln.json': '{"entry":"a.js"}', 'a.js': '', '.kilnignore': 'a.js' }, 'no such file would be sent'],
+    [{ 'kiln.json': '{"entry":"a.js"}', 'a.js': '', '.kilnignore': 'a.js' }, 'would not be sent'],
   ])('refuses %j and says what to do', async (files, message) => {
     write(files as unknown as Record<string, string>);
     const told = await refusal(check);
