@@ -1,0 +1,50 @@
+import { KilnError } from '@kiln/contract/errors';
+import type Dockerode from 'dockerode';
+import { engineError, isNotFound } from './engine-error.js';
+import { progressOf } from './progress-lines.js';
+
+const PULL_TIME_MS = 180_000;
+
+/**
+ * The id of an image that the engine has, or pulls now.
+ * @throws KilnError naming the image.
+ */
+export async function ensureImage(
+  docker: Dockerode,
+  reference: string,
+  onLine: (line: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const there = await imageId(docker, reference);
+  if (there !== undefined) return there;
+  onLine(`pulling ${reference}`);
+  await pull(docker, reference, AbortSignal.any([signal, AbortSignal.timeout(PULL_TIME_MS)]), signal);
+  const pulled = await imageId(docker, reference);
+  if (pulled !== undefined) return pulled;
+  throw notThere(reference, 'the engine does not have it after the pull');
+}
+
+export async function imageId(docker: Dockerode, reference: string): Promise<string | undefined> {
+  try {
+    return (await docker.getImage(reference).inspect()).Id;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw engineError(`image ${reference}`, error);
+  }
+}
+
+async function pull(docker: Dockerode, reference: string, bounded: AbortSignal, signal: AbortSignal): Promise<void> {
+  try {
+    const answer = (await docker.pull(reference, { abortSignal: bounded })) as AsyncIterable<Buffer>;
+    for await (const { error } of progressOf(answer)) if (error !== undefined) throw notThere(reference, error);
+  } catch (error) {
+    if (signal.aborted || error instanceof KilnError) throw error;
+    throw notThere(reference, bounded.aborted ? `not pulled within ${PULL_TIME_MS / 1000} s` : (error as Error).message.trim());
+  }
+}
+
+function notThere(reference: string, why: string): KilnError {
+  return new KilnError('bad_request', `base image ${reference} can't be pulled: ${why}`, {
+    fix: `docker pull ${reference}, or where no registry can be reached: node scripts/base-images.mjs ${reference}`,
+  });
+}

@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { BuiltImage } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type Dockerode from 'dockerode';
+import { ensureImage, imageId } from './base-image.js';
+import { contextHash, contextTar } from './context.js';
+import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
+import { describeExports } from './describe.js';
+import { type BuildPlan, detect } from './detect.js';
+import { engineBuild } from './engine-build.js';
+import { type BuildLimits, DEFAULT_LIMITS } from './limits.js';
+import { push, type Registry } from './registry.js';
+import { BASE_IMAGE, ensureRunnerImage } from './runner-image.js';
+import type { SourceFolder } from './source-folder.js';
+import { unpack } from './unpack.js';
+
+export interface BuildRequest {
+  docker: Dockerode;
+  /** Gzip tar of the folder. */
+  source: Readable;
+  functionName: string;
+  limits?: Partial<BuildLimits>;
+  /** Where the other nodes get the image; without one it stays on this engine. */
+  registry?: Registry;
+  /** Owner of the containers that a build makes. */
+  nodeId?: string;
+  /** Network of the build's steps; the engine's default without. */
+  network?: string;
+  onLine(line: string): void;
+  signal: AbortSignal;
+}
+
+type Build = Omit<BuildRequest, 'limits'> & { limits: BuildLimits };
+
+/**
+ * From a folder to an image that can be started, in order: unpack, detect, Dockerfile, build, describe, push.
+ * Equal sources give an equal image, found instead of built the second time.
+ * @throws KilnError `bad_request` for whatever is wrong with the folder; nothing of it stays behind.
+ */
+export async function build(request: BuildRequest): Promise<BuiltImage> {
+  const limits = { ...DEFAULT_LIMITS, ...request.limits };
+  const deadline = AbortSignal.timeout(limits.time);
+  const run: Build = { ...request, limits, signal: AbortSignal.any([request.signal, deadline]) };
+  const root = await mkdtemp(join(tmpdir(), 'kiln-build-'));
+  try {
+    return await buildIn(root, run);
+  } catch (error) {
+    if (request.signal.aborted) throw new KilnError('unavailable', 'the build was cancelled', { cause: error });
+    if (deadline.aborted) throw new KilnError('bad_request', `the build was not done within ${limits.time / 1000} s`, { cause: error });
+    throw error;
+  } finally {
+    request.source.destroy();
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+async function buildIn(root: string, run: Build): Promise<BuiltImage> {
+  const folder = await unpack(run.source, root, run.limits, run.signal);
+  const declared = await declaredConfig(folder, run.functionName);
+  const plan = await detect(folder, declared);
+  for (const note of plan.notes) run.onLine(note);
+  mergeConfig(declared, undefined, plan.kind);
+  const { id, tag } = await makeImage(folder, plan, run);
+  const config = plan.kind === 'runner' ? await completeConfig(id, plan, declared, run) : declared;
+  const { image, digest } = await publish(id, tag, run);
+  return { image, digest, kind: plan.kind, config };
+}
+
+interface Made {
+  id: string;
+  tag: string;
+}
+
+async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<Made> {
+  const { docker, onLine, signal, limits, network } = run;
+  const baseIds: string[] = [];
+  for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal));
+  const own = plan.dockerfile && {
+    sourcesUnder: plan.dockerfile.sourcesUnder,
+    dockerfile: plan.dockerfile.content(await runnerImage(baseIds, run)),
+  };
+  const tag = contextHash(folder, own?.dockerfile, baseIds);
+  const reference = `kiln/${run.functionName}:${tag}`;
+  const there = await imageId(docker, reference);
+  if (there !== undefined) {
+    onLine(`nothing changed: ${reference} is there already`);
+    return { id: there, tag };
+  }
+  const context = contextTar(folder, own);
+  await engineBuild({
+    docker,
+    context,
+    tag: reference,
+    labels: kindLabels(plan),
+    memory: limits.memory,
+    network,
+    onLine,
+    signal,
+  });
+  const id = await imageId(docker, reference);
+  if (id === undefined) throw new KilnError('unavailable', `the engine lost ${reference} after its build`);
+  return { id, tag };
+}
+
+/** Runner functions have theirs from the runner's image; any other must not pass for one. */
+function kindLabels({ kind }: BuildPlan): Record<string, string> {
+  return kind === 'runner' ? {} : { 'kiln.kind': kind };
+}
+
+async function runnerImage([baseImageId]: string[], { docker, onLine, signal }: Build): Promise<string> {
+  if (baseImageId === undefined) throw new Error(`a runner function is built on ${BASE_IMAGE}`);
+  return await ensureRunnerImage(docker, baseImageId, onLine, signal);
+}
+
+/** What only the module itself can tell: its exports, and their configuration. */
+async function completeConfig(image: string, plan: BuildPlan, declared: FunctionConfigInput, run: Build): Promise<FunctionConfigInput> {
+  const entry = plan.entry ?? '.';
+  const startTime = declared.startTimeout ?? Number.POSITIVE_INFINITY;
+  const description = await describeExports({
+    docker: run.docker,
+    image,
+    entry,
+    env: declared.env ?? {},
+    memory: declared.memory ?? 256,
+    time: Math.min(run.limits.describeTime, startTime),
+    labels: { 'kiln.role': 'build', 'kiln.function': run.functionName, ...(run.nodeId !== undefined && { 'kiln.node': run.nodeId }) },
+    signal: run.signal,
+  });
+  if ('failure' in description) {
+    run.onLine(`the exports can't be read before the start: ${description.failure}`);
+    return { ...declared, entry };
+  }
+  const chosen = chooseHandler(description.exports, declared.handler, run.functionName);
+  run.onLine(`handler: ${chosen.name}`);
+  return { ...mergeConfig(declared, chosen.config, 'runner', chosen.name), entry, handler: chosen.name };
+}
+
+async function publish(
+  id: string,
+  tag: string,
+  { docker, registry, functionName, onLine, signal }: Build,
+): Promise<{ image: string; digest: string }> {
+  if (registry === undefined) return { image: id, digest: id };
+  return await push(docker, { image: id, name: functionName, tag }, registry, onLine, signal);
+}
