@@ -72,10 +72,10 @@ it('gives a code to answers that are not Kiln’s', async () => {
 });
 
 it('says which URL can not be reached', async () => {
-  const client = new KilnClient({ url: 'http://127.0.0.1:20', apiKey: 'k' });
+  const client = new KilnClient({ url: 'http://127.0.0.1:2', apiKey: 'k' });
   const error = await refusal(client.functions.list());
   expect(error.code).toBe('unavailable');
-  expect(error.message).toMatch(/cannot reach http:\/\/127\.0\.0\.1:20: .*ECONNREFUSED/);
+  expect(error.message).toMatch(/cannot reach http:\/\/127\.0\.0\.1:2: .*ECONNREFUSED/);
 });
 
 it('does not take its key along to where a redirection points', async () => {

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { BuildLine, CreatedKey, Deployed, FunctionView, KeyView, NodeView, Page, RingView } from '@kiln/contract/control-api';
-import { isErrorCode, KilnError } from '@kiln/contract/errors';
+import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import { readFailure } from '@kiln/contract/problem';
 import type { InstanceRecord, LogRecord, Scope, Traffic, VersionRecord } from '@kiln/contract/records';
 import { jsonLines } from './json-lines.js';
 import { type ClientOptions, type SendOptions, Transport } from './transport.js';
@@ -71,7 +72,7 @@ export class KilnClient {
     });
     for await (const line of this.lines<BuildLine>(response, options.signal)) {
       if (line.type === 'log') onLine(line.line);
-      else if (line.type === 'failed') throw failure(line);
+      else if (line.type === 'failed') throw readFailure(line);
       else return withoutType(line);
     }
     throw this.transport.unreachable(new Error('the answer ended before the deployment did'));
@@ -124,10 +125,6 @@ function path(...parts: string[]): string {
   const bad = parts.find((part) => /^\.{0,2}$/.test(part));
   if (bad !== undefined) throw new KilnError('bad_request', `"${bad}" can't be a name`);
   return `/v1/${parts.map(encodeURIComponent).join('/')}`;
-}
-
-function failure({ code, detail, fix }: BuildLine & { type: 'failed' }): KilnError {
-  return new KilnError(isErrorCode(code) ? code : 'internal', detail, fix === undefined ? {} : { fix });
 }
 
 function withoutType({ type: _, ...deployed }: BuildLine & { type: 'done' }): Deployed {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
-import { type ErrorCode, isErrorCode, KilnError, type Problem } from '@kiln/contract/errors';
+import { KilnError } from '@kiln/contract/errors';
+import { readProblem } from '@kiln/contract/problem';
 
 export interface ClientOptions {
   /** Base URL of the control API. */
@@ -24,7 +25,6 @@ export interface SendOptions {
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 const TIMEOUT_MS = 30_000;
-const MAX_PROBLEM_CHARS = 65_536;
 
 /** Calls of the control API: an answer is a success, everything else a KilnError with the server's own code. */
 export class Transport {
@@ -60,7 +60,7 @@ export class Transport {
       clearTimeout(timer);
     }
     if (response.ok) return response;
-    throw await problemOf(response);
+    throw readProblem(response.status, await response.text().catch(() => ''), response.headers.get('retry-after'));
   }
 
   /** The connection failed, or broke. */
@@ -91,39 +91,6 @@ export class Transport {
       ...(stream !== undefined && { body: Readable.toWeb(stream) as ReadableStream, duplex: 'half' }),
     };
   }
-}
-
-/** An error as the server told it, whatever answered. */
-async function problemOf(response: Response): Promise<KilnError> {
-  const text = await response.text().catch(() => '');
-  const problem = asProblem(text);
-  const code = problem?.code ?? '';
-  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
-  return new KilnError(isErrorCode(code) ? code : codeOf(response.status), problem?.detail ?? `the server answered ${response.status}`, {
-    ...(problem?.fix !== undefined && { fix: problem.fix }),
-    ...(problem?.fields !== undefined && { fields: problem.fields }),
-    ...(Number.isFinite(retryAfter) && { retryAfter }),
-  });
-}
-
-function asProblem(text: string): Partial<Problem> | undefined {
-  if (text.length > MAX_PROBLEM_CHARS) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** For an answer that is not Kiln's own: a load balancer's, or another server's. */
-function codeOf(status: number): ErrorCode {
-  if (status === 401) return 'unauthorized';
-  if (status === 403) return 'forbidden';
-  if (status === 404) return 'not_found';
-  if (status === 413) return 'payload_too_large';
-  if (status === 502 || status === 503 || status === 504) return 'unavailable';
-  return status < 500 ? 'bad_request' : 'internal';
 }
 
 function reasonOf(error: unknown): string {
