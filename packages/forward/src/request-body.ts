@@ -111,7 +111,7 @@ export class RequestBody {
     this.held = undefined;
     if (this.ended || message.complete || message.destroyed) return;
     let dropped = 0;
-    const timer = setTimeout(() => message.socket.destroy(), DISCARD_MS);
+    const timer = setTimeout(() => message.socket.destroy(), DISCARD_MS).unref();
     message.removeAllListeners('data');
     message.on('data', (chunk: Buffer) => {
       dropped += chunk.length;

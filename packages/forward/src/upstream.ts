@@ -19,28 +19,26 @@ export interface Address {
   connections?: number;
   /** ms an idle connection is kept; must be less than the other side keeps it. */
   idleTimeout?: number;
+  /** The largest head of an answer; default 64 KiB. */
+  maxHeaderBytes?: number;
 }
 
 /** A pool of keep-alive connections to one address. */
-export function connectTo({ host, port, connections, idleTimeout = IDLE_MS }: Address): Upstream {
-  return new DialledUpstream(host, port, connections, idleTimeout);
+export function connectTo(address: Address): Upstream {
+  return new DialledUpstream(address);
 }
 
 class DialledUpstream extends UndiciUpstream {
   private readonly running = new Set<net.Socket>();
 
-  constructor(
-    private readonly host: string,
-    private readonly port: number,
-    connections: number | undefined,
-    idleTimeout: number,
-  ) {
+  constructor(private readonly address: Address) {
+    const { host, port, connections = null, idleTimeout = IDLE_MS, maxHeaderBytes = MAX_HEADER_BYTES } = address;
     const pool = new Pool(`http://${net.isIPv6(host) ? `[${host}]` : host}:${port}`, {
-      connections: connections ?? null,
+      connections,
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
-      maxHeaderSize: MAX_HEADER_BYTES,
+      maxHeaderSize: maxHeaderBytes,
       keepAliveTimeout: idleTimeout,
       keepAliveMaxTimeout: idleTimeout,
       allowH2: false,
@@ -50,7 +48,8 @@ class DialledUpstream extends UndiciUpstream {
   }
 
   override send(sending: Sending, receiver: Receiver): void {
-    if (sending.body instanceof Readable) sendHeadFirst(this.dial(), sending, sending.body, receiver, MAX_HEADER_BYTES);
+    const { maxHeaderBytes = MAX_HEADER_BYTES } = this.address;
+    if (sending.body instanceof Readable) sendHeadFirst(this.dial(), sending, sending.body, receiver, maxHeaderBytes);
     else super.send(sending, receiver);
   }
 
@@ -60,7 +59,7 @@ class DialledUpstream extends UndiciUpstream {
   }
 
   private dial(): net.Socket {
-    const socket = dial(this.host, this.port);
+    const socket = dial(this.address.host, this.address.port);
     this.running.add(socket);
     socket.once('close', () => this.running.delete(socket));
     return socket;
@@ -95,12 +94,15 @@ export function overSocket(socket: net.Socket): Upstream {
     keepAliveTimeout: NEVER_MS,
     keepAliveMaxTimeout: NEVER_MS,
     keepAliveTimeoutThreshold: -NEVER_MS,
-    connect: (_options, callback) => {
-      watch.stop();
-      if (taken || socket.destroyed) callback(new Error('the connection is closed'), null);
-      else callback(null, socket);
-      taken = true;
-    },
+    // In a later tick: undici takes no notice of a connection that stands at once.
+    connect: (_options, callback) =>
+      process.nextTick(() => {
+        watch.stop();
+        const usable = !taken && !socket.destroyed && !socket.readableEnded;
+        taken = true;
+        if (usable) callback(null, socket);
+        else callback(new Error('the connection is closed'), null);
+      }),
   });
   return new UndiciUpstream(client, () => !socket.destroyed && !socket.readableEnded);
 }

@@ -1,6 +1,9 @@
 import { connectTo, type Upstream } from '@kiln/forward/upstream';
 import type { LiveNode, NodeTable } from '../placement/node-table.js';
 
+// More than a node takes from an instance: what a function answers can never look like a fault of its node.
+const MAX_HEADER_BYTES = 96 * 1024;
+
 /** How a node is reached. */
 export interface Agent {
   readonly upstream: Upstream;
@@ -26,7 +29,13 @@ export class Agents {
     this.forgetGone();
     const { hostname, port } = new URL(record.dataUrl);
     const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
-    const agent = { upstream: connectTo({ host, port: Number(port) }), host, port: Number(port), url: record.dataUrl, epoch: record.epoch };
+    const agent = {
+      upstream: connectTo({ host, port: Number(port), maxHeaderBytes: MAX_HEADER_BYTES }),
+      host,
+      port: Number(port),
+      url: record.dataUrl,
+      epoch: record.epoch,
+    };
     this.known.set(id, agent);
     return agent;
   }

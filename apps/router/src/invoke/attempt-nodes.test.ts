@@ -119,6 +119,20 @@ describe('a request is not sent twice', () => {
   });
 });
 
+describe('a node is not blamed', () => {
+  it('for an answer that its function breaks off, nor for the function’s own errors', async () => {
+    const door = await openDoor({
+      answer: (request, response) => {
+        if (request.url === '/error') response.writeHead(500).end();
+        else response.write('half', () => response.destroy());
+      },
+    });
+    await expect(text(await get(door, '/fn/hello/cut'))).rejects.toThrow();
+    expect((await get(door, '/fn/hello/error')).statusCode).toBe(500);
+    expect(door.inOrder()).toEqual(door.agents);
+  });
+});
+
 describe('when no node takes the request', () => {
   it('a full function is 429 with what a node said, even if others have no room', async () => {
     const door = await openDoor({ agents: 3, answer: refuseWith(503, 'no_capacity', 'no memory') });

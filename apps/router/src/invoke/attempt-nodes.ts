@@ -31,6 +31,7 @@ export async function attemptNodes(call: Call, nodes: NodeTable, agents: Agents,
     const outcome = await attempt(call, node, nodes, agents, sender);
     switch (outcome.kind) {
       case 'not_sent':
+        if (isUnsendable(outcome.error)) throw new KilnError('bad_request', 'the request cannot be sent on', { cause: outcome.error });
         nodes.suspect(node.id);
         refusals.unreachable();
         break;
@@ -38,7 +39,8 @@ export async function attemptNodes(call: Call, nodes: NodeTable, agents: Agents,
         refusals.refused(call.answer?.error, outcome.body);
         break;
       case 'broken':
-        nodes.suspect(node.id);
+        // A node that had begun to answer cuts the connection when the function breaks off: no fault of the node.
+        if (!outcome.answered) nodes.suspect(node.id);
         if (outcome.responseStarted) return outcome;
         if (outcome.answered || !mayRunTwice(call, sender) || refusals.broke() >= MAX_BROKEN)
           throw stoppedAnswering(node.id, outcome.error);
@@ -78,6 +80,11 @@ function silence(this: Exchange, reason: string): void {
 
 function mayRunTwice(call: Call, sender: Sender): boolean {
   return IDEMPOTENT.has(call.record.method) && sender.hasWholeBody();
+}
+
+/** The HTTP client would not write the request: that says nothing about the node. */
+function isUnsendable({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED';
 }
 
 function stoppedAnswering(node: string, cause?: Error): KilnError {

@@ -1,0 +1,167 @@
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type Exchange, forward, type Outcome } from './forward.js';
+import { endToEnd } from './headers.js';
+import { RequestBody } from './request-body.js';
+import { connectTo, overSocket, type Upstream } from './upstream.js';
+
+/** A server on a port of its own, closed when the test ends. */
+async function listening<T extends net.Server>(server: T): Promise<{ server: T; port: number }> {
+  const sockets = new Set<net.Socket>();
+  server.on('connection', (socket: net.Socket) => sockets.add(socket));
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+/** A server that forwards each request to the upstream, and the outcomes of what it forwarded. */
+async function proxying(upstream: Upstream, onHead = (_status: number, headers: string[]): string[] | undefined => endToEnd(headers)) {
+  const outcomes: Outcome[] = [];
+  const exchanges: Exchange[] = [];
+  const server = http.createServer((request, response) => {
+    const body = RequestBody.of(request, 2 ** 30);
+    body.accepted();
+    const exchange = forward({ method: request.method!, path: request.url!, headers: endToEnd(request.rawHeaders) }, response, upstream, {
+      body,
+      onHead,
+    });
+    exchanges.push(exchange);
+    void exchange.outcome.then((outcome) => {
+      outcomes.push(outcome);
+      if (!response.headersSent && !response.destroyed) response.writeHead(599).end(outcome.kind);
+    });
+  });
+  onTestFinished(() => upstream.destroy());
+  const { port } = await listening(server);
+  return { port, outcomes, exchanges };
+}
+
+const call = (port: number, init?: RequestInit) => fetch(`http://127.0.0.1:${port}/path?q`, init);
+
+describe('forward', () => {
+  it('names every end', async () => {
+    const { server, port } = await listening(
+      http.createServer((request, response) => {
+        if (request.url !== '/path?q') response.writeHead(400);
+        response.end('hello');
+      }),
+    );
+    const { port: door, outcomes } = await proxying(connectTo({ host: '127.0.0.1', port }));
+    expect(await (await call(door)).text()).toBe('hello');
+    server.removeAllListeners('request').on('request', (request) => request.socket.destroy());
+    expect(await (await call(door)).text()).toBe('broken');
+    server.close();
+    server.closeAllConnections();
+    expect(await (await call(door)).text()).toBe('not_sent');
+    expect(outcomes).toMatchObject([
+      { kind: 'relayed', status: 200 },
+      { kind: 'broken', answered: false, responseStarted: false },
+      { kind: 'not_sent' },
+    ]);
+  });
+
+  it('keeps an answer back where it is told to, with at most 64 KiB of its body', async () => {
+    const { port } = await listening(
+      http.createServer((_request, response) => response.writeHead(503, { 'x-why': 'full' }).end('a'.repeat(300_000))),
+    );
+    const { port: door, outcomes } = await proxying(connectTo({ host: '127.0.0.1', port }), () => undefined);
+    expect((await call(door)).status).toBe(599);
+    const [outcome] = outcomes;
+    expect(outcome).toMatchObject({ kind: 'withheld', status: 503 });
+    if (outcome?.kind === 'withheld') expect(outcome.body.length).toBe(65_536);
+  });
+
+  it('gives the reason of an abort back, and cuts an answer that had started', async () => {
+    const { port } = await listening(
+      http.createServer((request, response) => {
+        if (request.method === 'POST') response.write('begun');
+      }),
+    );
+    const { port: door, outcomes, exchanges } = await proxying(connectTo({ host: '127.0.0.1', port }));
+    const silent = call(door);
+    await expect.poll(() => exchanges.length).toBe(1);
+    exchanges[0]!.abort('deadline');
+    expect(await (await silent).text()).toBe('aborted');
+    const started = await call(door, { method: 'POST' });
+    exchanges[1]!.abort('deadline');
+    await expect(started.text()).rejects.toThrow();
+    expect(outcomes).toEqual([
+      { kind: 'aborted', reason: 'deadline', responseStarted: false },
+      { kind: 'aborted', reason: 'deadline', responseStarted: true },
+    ]);
+  });
+});
+
+describe('an upstream over one connection that the other side opened', () => {
+  /** A server that speaks HTTP over connections which it opens, as a runner does. */
+  async function dialledIn(onRequest: http.RequestListener) {
+    const runner = http.createServer(onRequest);
+    const taken = new Promise<net.Socket>((resolve) => agent.once('connection', resolve));
+    const { port } = await listening(agent);
+    const near = net.connect(port, '127.0.0.1');
+    onTestFinished(() => void near.destroy());
+    await new Promise((resolve) => near.once('connect', resolve));
+    runner.emit('connection', near);
+    return { near, upstream: overSocket(await taken) };
+  }
+  let agent = net.createServer();
+
+  it('carries one request after another, bodies too', async () => {
+    agent = net.createServer();
+    const { upstream } = await dialledIn((request, response) => {
+      request.pipe(response);
+    });
+    const { port } = await proxying(upstream);
+    for (const body of ['one', 'x'.repeat(300_000), 'three']) {
+      expect(await (await call(port, { method: 'POST', body })).text()).toBe(body);
+      expect(upstream.connected).toBe(true);
+    }
+    const streamed = new ReadableStream({
+      start(controller) {
+        for (let i = 0; i < 100; i++) controller.enqueue(new TextEncoder().encode('abc'.repeat(1000)));
+        controller.close();
+      },
+    });
+    expect((await (await call(port, { method: 'POST', body: streamed, duplex: 'half' } as RequestInit)).text()).length).toBe(300_000);
+  });
+
+  it('is gone when the other side closes, before or after its first request', async () => {
+    agent = net.createServer();
+    const first = await dialledIn((_request, response) => response.end());
+    first.near.end();
+    await expect.poll(() => first.upstream.connected).toBe(false);
+    const { port } = await proxying(first.upstream);
+    expect(await (await call(port)).text()).toBe('not_sent');
+
+    agent = net.createServer();
+    const second = await dialledIn((_request, response) => response.end('hello'));
+    const { port: door } = await proxying(second.upstream);
+    expect(await (await call(door)).text()).toBe('hello');
+    second.near.destroy();
+    await expect.poll(() => second.upstream.connected).toBe(false);
+    expect(await (await call(door)).text()).toBe('not_sent');
+  });
+
+  it('is gone when the other side speaks unasked', async () => {
+    agent = net.createServer();
+    const { near, upstream } = await dialledIn((_request, response) => response.end());
+    near.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfake');
+    await expect.poll(() => upstream.connected).toBe(false);
+  });
+
+  it('stays idle for longer than the other side hints', async () => {
+    agent = net.createServer();
+    const { upstream } = await dialledIn((_request, response) =>
+      response.writeHead(200, { connection: 'keep-alive', 'keep-alive': 'timeout=1' }).end('hello'),
+    );
+    const { port } = await proxying(upstream);
+    await (await call(port)).text();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(upstream.connected).toBe(true);
+    expect(await (await call(port)).text()).toBe('hello');
+  });
+});
