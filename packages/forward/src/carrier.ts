@@ -7,6 +7,8 @@ export interface Sending {
   headers: string[];
   /** A stream without a `content-length` among the headers is sent chunked. */
   body: Buffer | Readable | null;
+  /** The head must be seen before the first byte of a streaming body. */
+  headFirst: boolean;
 }
 
 /** Steers the other side's answer. */

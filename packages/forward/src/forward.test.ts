@@ -96,6 +96,22 @@ describe('forward', () => {
   });
 });
 
+describe('an upstream that we dial', () => {
+  it('reuses connections for small bodies, and gives each large one a connection of its own', async () => {
+    let connections = 0;
+    const { server, port } = await listening(http.createServer((request, response) => void request.pipe(response)));
+    server.on('connection', () => connections++);
+    const { port: door } = await proxying(connectTo({ host: '127.0.0.1', port }));
+    for (let i = 0; i < 5; i++) expect(await (await call(door, { method: 'POST', body: 'small' })).text()).toBe('small');
+    expect(connections).toBe(1);
+    const large = 'x'.repeat(300_000);
+    expect(await (await call(door, { method: 'POST', body: large })).text()).toBe(large);
+    expect(connections).toBe(2);
+    expect(await (await call(door)).text()).toBe('');
+    expect(connections).toBe(2);
+  });
+});
+
 describe('an upstream over one connection that the other side opened', () => {
   /** A server that speaks HTTP over connections which it opens, as a runner does. */
   async function dialledIn(onRequest: http.RequestListener) {

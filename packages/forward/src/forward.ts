@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Control, Receiver, Upstream } from './carrier.js';
 import { is } from './headers.js';
-import type { RequestBody } from './request-body.js';
+import { KEPT_BYTES, type RequestBody } from './request-body.js';
 
 /** What goes to the other side: a flat header list ready to send, no hop-by-hop headers in it. */
 export interface ForwardRequest {
@@ -51,7 +51,10 @@ const WITHHELD_BYTES = 64 * 1024;
 export function forward(request: ForwardRequest, response: ServerResponse, upstream: Upstream, options: ForwardOptions): Exchange {
   const exchange = new HttpExchange(response, options);
   const { method, path, headers } = request;
-  upstream.send({ method, path, headers, body: options.body.source() }, exchange);
+  const { body } = options;
+  // Whoever waits for interim answers may not send the body before one; and what is large or of unknown length may be slow to come.
+  const headFirst = options.onInformation !== undefined || body.length === undefined || body.length > KEPT_BYTES;
+  upstream.send({ method, path, headers, body: body.source(), headFirst }, exchange);
   return exchange;
 }
 

@@ -5,7 +5,7 @@ import type { Control, Receiver, Sending } from './carrier.js';
 import { get } from './headers.js';
 
 /**
- * Sends a request whose body streams over a connection of its own, its head at once. Two reasons not to use the pool: undici
+ * Sends a request with a streaming body over a connection of its own, its head at once. Two reasons not to use the pool: undici
  * holds the head back until the first byte of the body, but the other side must see the head first (it may have to admit the
  * request before the body may come); and a body that can't be sent twice should not go over a connection which the other side
  * may be closing at this moment.

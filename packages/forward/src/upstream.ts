@@ -49,7 +49,7 @@ class DialledUpstream extends UndiciUpstream {
 
   override send(sending: Sending, receiver: Receiver): void {
     const { maxHeaderBytes = MAX_HEADER_BYTES } = this.address;
-    if (sending.body instanceof Readable) sendHeadFirst(this.dial(), sending, sending.body, receiver, maxHeaderBytes);
+    if (sending.headFirst && sending.body instanceof Readable) sendHeadFirst(this.dial(), sending, sending.body, receiver, maxHeaderBytes);
     else super.send(sending, receiver);
   }
 
