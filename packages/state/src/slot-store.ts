@@ -37,4 +37,14 @@ export class SlotStore {
     const values = [checkedNode(node), SLOTS_PREFIX, KEPT_S, ...pairs];
     await this.store.run((redis) => redis.eval(REWRITE_SLOTS, 1, slotIndexKey(node), ...values));
   }
+
+  /** What each node holds of these versions, in their order: for going on without the store when it is away. */
+  async counts(versions: readonly Pick<SlotCount, 'function' | 'version'>[]): Promise<Record<string, number>[]> {
+    const hashes = await this.store.pipeline((pipeline) => {
+      for (const slot of versions) pipeline.hgetall(slotsKey(slot.function, slot.version));
+    });
+    return hashes.map((hash) =>
+      Object.fromEntries(Object.entries(hash as Record<string, string>).map(([node, count]) => [node, Number(count)])),
+    );
+  }
 }

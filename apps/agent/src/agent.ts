@@ -1,0 +1,164 @@
+import type { NodeRecord } from '@kiln/contract/records';
+import { FunctionStore } from '@kiln/state/function-store';
+import { LogStore } from '@kiln/state/log-store';
+import { NodeStore } from '@kiln/state/node-store';
+import { SlotStore } from '@kiln/state/slot-store';
+import type { Store } from '@kiln/state/store';
+import type { Logger } from 'pino';
+import { Builds } from './builds/run-build.js';
+import type { AgentConfig } from './config.js';
+import { buildOnEngine } from './docker/build-on-engine.js';
+import { Admit } from './invoke/admit.js';
+import { CallerCheck } from './invoke/caller-check.js';
+import { createDataListener, type DataListener } from './invoke/listen.js';
+import { LogShipper } from './logs/log-shipper.js';
+import { type NodeParts, openNode } from './node-parts.js';
+import { Heartbeat } from './reconcile/heartbeat.js';
+import { Homes } from './reconcile/homes.js';
+import { drain, type LeaveParts, leave } from './reconcile/leave.js';
+import { protectedAddresses } from './reconcile/protected-addresses.js';
+import { Reconciler } from './reconcile/reconcile.js';
+import { StoredSlots } from './reconcile/slots.js';
+import { VersionTable } from './reconcile/version-table.js';
+
+const LAST_LOGS_MS = 2000;
+
+/** Tells routers and other nodes to look again. Never throws and never waits: whoever misses it looks by himself. */
+export interface Announce {
+  functionChanged(name: string): void;
+  nodeChanged(): void;
+}
+
+/** One node's agent, put together. Starts and ends in the order written here. */
+export class Agent {
+  readonly heartbeat: Heartbeat;
+  readonly reconciler: Reconciler;
+  readonly builds: Builds;
+  readonly listener: DataListener;
+  private readonly nodes: NodeStore;
+  private readonly admit: Admit;
+  private alive: ReadonlySet<string> = new Set();
+  private draining: Promise<void> | undefined;
+  listening = false;
+
+  private constructor(
+    readonly config: AgentConfig,
+    readonly store: Store,
+    readonly node: NodeParts,
+    private readonly logs: LogShipper,
+    slots: StoredSlots,
+    private readonly announce: Announce,
+    private readonly log: Logger,
+  ) {
+    const { pools } = node;
+    this.nodes = new NodeStore(store);
+    const functions = new FunctionStore(store);
+    const table = new VersionTable(() => functions.listAll());
+    this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), pools, versions: table });
+    this.listener = createDataListener({ host: config.bind, port: config.dataPort, pools, admit: this.admit, onFault: this.onFault });
+    this.builds = new Builds(buildOnEngine(node.docker, config.nodeId, config.registry), this.onFault);
+    const homes = new Homes(config.nodeId);
+    this.reconciler = new Reconciler({
+      node: config.nodeId,
+      pools,
+      table,
+      homes,
+      readNodes: async () => this.onNodes(await this.nodes.list(), homes),
+      ensureImage: (image) => node.images.ensure(image),
+      markReady: (name, version) => functions.markReady(name, version),
+      markFailed: (name, version, failure) => functions.markFailed(name, version, failure),
+      announce: (name) => announce.functionChanged(name),
+      onTrouble: this.onTrouble,
+    });
+    this.heartbeat = this.newHeartbeat(slots);
+  }
+
+  /** @throws where the engine does not answer. The store may be away. */
+  static async open(config: AgentConfig, store: Store, announce: Announce, log: Logger): Promise<Agent> {
+    const slots = new StoredSlots(new SlotStore(store), config.nodeId);
+    const logs = new LogShipper(new LogStore(store), (dropped) => log.warn(`${dropped} log records were dropped: the store was away`));
+    const node = await openNode({
+      node: config.nodeId,
+      home: config.home,
+      dockerHost: config.dockerHost,
+      memory: config.memory,
+      cpus: config.cpus,
+      slots,
+      onLogRecord: logs.add,
+      onTrouble: (message) => log.warn(message),
+    });
+    return new Agent(config, store, node, logs, slots, announce, log);
+  }
+
+  async start(): Promise<void> {
+    const { port } = await this.listener.listen();
+    this.listening = true;
+    this.reconciler.start();
+    this.heartbeat.start();
+    this.log.info({ node: this.config.nodeId, port, warnings: this.node.engine.warnings }, 'node takes requests');
+  }
+
+  /** Takes no new work and finishes what runs; the process goes on. */
+  drain(): Promise<void> {
+    this.draining ??= drain(this.leaveParts(), this.config.drainTimeout);
+    return this.draining;
+  }
+
+  /** Leaves the cluster and finishes what runs. */
+  async leave(): Promise<void> {
+    await this.reconciler.stop();
+    await leave(this.leaveParts(), this.config.drainTimeout);
+  }
+
+  /** Leaves nothing behind on the engine and the host. */
+  async close(): Promise<void> {
+    await this.listener.close();
+    await this.node.engine.close();
+    await this.logs.close(LAST_LOGS_MS);
+    await this.store.close();
+  }
+
+  status(): NodeRecord {
+    return this.heartbeat.record();
+  }
+
+  private newHeartbeat(slots: StoredSlots): Heartbeat {
+    const { advertiseHost, dataPort, controlPort, weight } = this.config;
+    return new Heartbeat({
+      pools: this.node.pools,
+      warnings: this.node.engine.warnings,
+      dataUrl: `http://${advertiseHost}:${dataPort}`,
+      controlUrl: `http://${advertiseHost}:${controlPort}`,
+      weight,
+      send: (record) => this.nodes.heartbeat(record),
+      sent: () => slots.sync(this.alive),
+      joined: () => this.announce.nodeChanged(),
+    });
+  }
+
+  private async onNodes(nodes: readonly (NodeRecord & { alive: boolean })[], homes: Homes): Promise<void> {
+    homes.update(nodes);
+    this.alive = new Set(nodes.filter(({ alive }) => alive).map(({ id }) => id));
+    const urls = [...nodes.flatMap(({ dataUrl, controlUrl }) => [dataUrl, controlUrl]), this.config.redisUrl];
+    try {
+      await this.node.engine.rules.protect(await protectedAddresses(urls));
+    } catch (error) {
+      this.onTrouble(`the addresses of other nodes could not be closed to functions: ${(error as Error).message}`);
+    }
+  }
+
+  private leaveParts(): LeaveParts {
+    return {
+      heartbeat: this.heartbeat,
+      listener: this.listener,
+      pools: this.node.pools,
+      announce: () => this.announce.nodeChanged(),
+      leaveTable: () => this.nodes.leave(this.config.nodeId),
+      onTrouble: this.onTrouble,
+    };
+  }
+
+  private readonly onTrouble = (message: string): void => this.log.warn(message);
+
+  private readonly onFault = (error: unknown): void => this.log.error({ err: error }, 'a fault of Kiln’s own');
+}

@@ -1,0 +1,76 @@
+import { PassThrough, type Readable } from 'node:stream';
+import type { AgentBuildLine, BuiltImage } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+
+/** More builds at once would take the machine from the functions. */
+const MAX_BUILDS = 2;
+const MAX_WAITING = 20;
+
+export interface BuildInput {
+  /** Gzip tar of the folder. */
+  source: Readable;
+  functionName: string;
+  onLine(line: string): void;
+  signal: AbortSignal;
+}
+
+export type Builder = (input: BuildInput) => Promise<BuiltImage>;
+
+/** Builds sent by a router, a few at a time. */
+export class Builds {
+  private running = 0;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly builder: Builder,
+    private readonly onFault: (error: unknown) => void,
+  ) {}
+
+  /**
+   * Starts a build and gives its lines, the last one saying how it went. Closing the stream cancels the build.
+   * @throws KilnError `unavailable` where too many wait already
+   */
+  start(functionName: string, source: Readable): Readable {
+    if (this.waiting.length >= MAX_WAITING) throw new KilnError('unavailable', `${MAX_WAITING} builds are waiting on this node already`);
+    const output = new PassThrough();
+    const cancelled = new AbortController();
+    output.once('close', () => cancelled.abort());
+    // The sender may leave at any moment; whoever reads the source is told by its error.
+    source.on('error', () => undefined);
+    void this.run({ functionName, source, onLine: (line) => say(output, { type: 'log', line }), signal: cancelled.signal }).then((last) => {
+      say(output, last);
+      output.end();
+    });
+    return output;
+  }
+
+  private async run(input: BuildInput): Promise<AgentBuildLine> {
+    try {
+      await this.enter();
+      return { type: 'built', ...(await this.builder(input)) };
+    } catch (error) {
+      if (!(error instanceof KilnError)) this.onFault(error);
+      const { code, message, fix } =
+        error instanceof KilnError ? error : new KilnError('internal', 'the build failed for a reason of Kiln’s own');
+      return { type: 'failed', code, detail: message, ...(fix !== undefined && { fix }) };
+    } finally {
+      this.leave();
+      input.source.destroy();
+    }
+  }
+
+  private async enter(): Promise<void> {
+    if (this.running >= MAX_BUILDS) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    else this.running++;
+  }
+
+  private leave(): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.running--;
+    else next();
+  }
+}
+
+function say(output: PassThrough, line: AgentBuildLine): void {
+  if (!output.destroyed) output.write(`${JSON.stringify(line)}\n`);
+}

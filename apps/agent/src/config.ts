@@ -1,0 +1,94 @@
+import { availableParallelism, homedir, hostname, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { FUNCTION_NAME_PATTERN, nodeId } from '@kiln/contract/names';
+import { z } from 'zod';
+
+const CPU_PER_CORE = 16;
+const MEMORY_SHARE = 0.75;
+const MB = 1024 * 1024;
+
+const host = z.string().min(1).max(253);
+
+const shape = {
+  KILN_HOME: z.string().min(1).default(join(homedir(), '.kiln')),
+  KILN_NODE_ID: nodeId.default(defaultNodeId()),
+  KILN_REDIS_URL: redisUrl.default('redis://127.0.0.1:6379'),
+  KILN_CLUSTER_SECRET: clusterSecret,
+  KILN_BIND: host.default('127.0.0.1'),
+  /** The host in the URLs that routers reach this node by. */
+  KILN_ADVERTISE_HOST: host.default('127.0.0.1'),
+  KILN_AGENT_PORT: port(9200),
+  KILN_AGENT_CONTROL_PORT: z.coerce.number('must be a port, 1 to 65535').int().min(1).max(65_535, 'must be a port, 1 to 65535').optional(),
+  /** MB that instances may be promised. */
+  KILN_NODE_MEMORY: z.coerce
+    .number('must be a number of MB')
+    .int()
+    .min(16, 'must be at least 16 (MB)')
+    .default(Math.floor((totalmem() / MB) * MEMORY_SHARE)),
+  /** Cores that instances may be promised: more than there are, because most wait most of the time. */
+  KILN_NODE_CPUS: z.coerce
+    .number('must be a number of cores')
+    .positive('must be more than 0')
+    .default(availableParallelism() * CPU_PER_CORE),
+  KILN_NODE_WEIGHT: z.coerce.number('must be a number').positive('must be more than 0').max(100, 'must be at most 100').default(1),
+  KILN_DRAIN_TIMEOUT: z.coerce
+    .number('must be a number of ms')
+    .int()
+    .min(0, 'must not be negative')
+    .max(3_600_000, 'must be at most an hour (ms)')
+    .default(30_000),
+  KILN_REGISTRY: host.optional(),
+  DOCKER_HOST: z
+    .string()
+    .regex(/^(unix:\/\/\/|tcp:\/\/|http:\/\/)/, 'must start with unix:///, tcp:// or http://')
+    .default('unix:///var/run/docker.sock'),
+  KILN_LOG_LEVEL: logLevel,
+};
+
+/** Everything that the environment says, read once. */
+export interface AgentConfig {
+  home: string;
+  nodeId: string;
+  redisUrl: string;
+  clusterSecret: string;
+  bind: string;
+  advertiseHost: string;
+  dataPort: number;
+  controlPort: number;
+  memory: number;
+  cpus: number;
+  weight: number;
+  drainTimeout: number;
+  registry: string | undefined;
+  dockerHost: string;
+  logLevel: z.output<typeof logLevel>;
+}
+
+/** @throws EnvironmentError naming the variable, its value and what is allowed */
+export function readConfig(environment: Record<string, string | undefined> = process.env): AgentConfig {
+  const read = readEnvironment(shape, environment);
+  return {
+    home: read.KILN_HOME,
+    nodeId: read.KILN_NODE_ID,
+    redisUrl: read.KILN_REDIS_URL,
+    clusterSecret: read.KILN_CLUSTER_SECRET,
+    bind: read.KILN_BIND,
+    advertiseHost: read.KILN_ADVERTISE_HOST,
+    dataPort: read.KILN_AGENT_PORT,
+    controlPort: read.KILN_AGENT_CONTROL_PORT ?? read.KILN_AGENT_PORT + 1,
+    memory: read.KILN_NODE_MEMORY,
+    cpus: read.KILN_NODE_CPUS,
+    weight: read.KILN_NODE_WEIGHT,
+    drainTimeout: read.KILN_DRAIN_TIMEOUT,
+    registry: read.KILN_REGISTRY,
+    dockerHost: read.DOCKER_HOST,
+    logLevel: read.KILN_LOG_LEVEL,
+  };
+}
+
+/** The machine's name, as far as it is a valid id. */
+function defaultNodeId(): string {
+  const name = (hostname().split('.')[0] ?? '').toLowerCase();
+  return FUNCTION_NAME_PATTERN.test(name) ? name : 'node-1';
+}

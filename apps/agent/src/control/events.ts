@@ -1,0 +1,48 @@
+import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/events';
+import { connectionOptions } from '@kiln/state/connection-options';
+import { type ClientProxy, ClientProxyFactory, type MicroserviceOptions, type RedisOptions, Transport } from '@nestjs/microservices';
+import type { Announce } from '../agent.js';
+
+const RETRY_MS = 1000;
+
+/** The Redis transport of control events. While Redis is away events are lost, not kept: everybody looks by himself anyway. */
+export function eventTransport(redisUrl: string): RedisOptions & MicroserviceOptions {
+  return {
+    transport: Transport.REDIS,
+    options: {
+      ...connectionOptions(redisUrl),
+      retryAttempts: Number.MAX_SAFE_INTEGER,
+      retryDelay: RETRY_MS,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+    },
+  };
+}
+
+/** Sends events of this node. */
+export class Events implements Announce {
+  private readonly client: ClientProxy;
+
+  constructor(
+    redisUrl: string,
+    private readonly node: string,
+  ) {
+    this.client = ClientProxyFactory.create(eventTransport(redisUrl));
+  }
+
+  functionChanged(name: string): void {
+    this.emit(FUNCTION_CHANGED, { name });
+  }
+
+  nodeChanged(): void {
+    this.emit(NODE_CHANGED, { id: this.node });
+  }
+
+  async close(): Promise<void> {
+    await Promise.resolve(this.client.close()).catch(() => undefined);
+  }
+
+  private emit(pattern: string, data: object): void {
+    this.client.emit(pattern, data).subscribe({ error: () => undefined });
+  }
+}

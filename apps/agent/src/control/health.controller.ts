@@ -1,0 +1,27 @@
+import { Controller, Get, Inject, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { Agent } from '../agent.js';
+
+@Controller()
+export class HealthController {
+  constructor(@Inject(Agent) private readonly agent: Agent) {}
+
+  @Get('healthz')
+  health() {
+    return { status: 'ok' };
+  }
+
+  /** Ready to take requests; what is not as it should be is said beside it. */
+  @Get('readyz')
+  ready(@Res({ passthrough: true }) reply: FastifyReply) {
+    const { warnings, draining } = this.agent.status();
+    const ready = this.agent.listening && !draining;
+    void reply.status(ready ? 200 : 503);
+    return { ready, draining, store: this.agent.store.ready, warnings };
+  }
+
+  @Get('status')
+  status() {
+    return this.agent.status();
+  }
+}

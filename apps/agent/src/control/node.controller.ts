@@ -1,0 +1,45 @@
+import { createVersionBody } from '@kiln/contract/control-api';
+import { parse } from '@kiln/contract/field-errors';
+import { functionName } from '@kiln/contract/names';
+import { Controller, Get, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { Agent } from '../agent.js';
+import { LOG } from './tokens.js';
+
+const JSON_LINES = 'application/jsonl';
+
+/** What routers ask of a node beside running functions. */
+@Controller()
+export class NodeController {
+  constructor(
+    @Inject(Agent) private readonly agent: Agent,
+    @Inject(LOG) private readonly log: Logger,
+  ) {}
+
+  /** Gzip tar in, JSON lines out. */
+  @Post('builds')
+  @HttpCode(200)
+  build(@Query('function') name: unknown, @Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    const lines = this.agent.builds.start(parse(functionName, name, 'function'), request.raw);
+    void reply.header('content-type', JSON_LINES).send(lines);
+  }
+
+  @Get('images/facts')
+  facts(@Query('image') image: unknown) {
+    return this.agent.node.images.facts(parse(createVersionBody.shape.image, image, 'image'));
+  }
+
+  @Get('instances')
+  instances(@Query('function') name: unknown) {
+    return this.agent.node.pools.instances(name === undefined ? undefined : parse(functionName, name, 'function'));
+  }
+
+  /** Answers at once; `status` tells when it is done. */
+  @Post('drain')
+  @HttpCode(202)
+  drain() {
+    this.agent.drain().catch((error: unknown) => this.log.error({ err: error }, 'the drain failed'));
+    return this.agent.status();
+  }
+}

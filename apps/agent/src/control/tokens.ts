@@ -1,0 +1,3 @@
+/** Names of what is injected and is no class. */
+export const LOG = Symbol('log');
+export const EVENTS = Symbol('events');

@@ -1,0 +1,161 @@
+import type { FunctionVersion } from '../pool/container-driver.js';
+
+/** What the agent knows of an image; everything else its metadata says is overridden. */
+export interface ImageFacts {
+  /** Id in this engine: what a container is made from, whatever a tag says by then. */
+  id: string;
+  entrypoint: readonly string[];
+  command: readonly string[];
+  workingDirectory: string;
+  /** Paths of its VOLUMEs. */
+  volumes: readonly string[];
+}
+
+export interface ContainerInput {
+  node: string;
+  instance: string;
+  version: FunctionVersion;
+  image: ImageFacts;
+  network: string;
+  /** On that network; undefined leaves the choice to the engine. */
+  address?: string;
+  /** Host folder of the agent's socket; runner images only. */
+  socketFolder?: string;
+  /** The path form differs: a plain path for cgroupfs, a slice for systemd. */
+  cgroupDriver: string;
+  cgroupVersion: string;
+}
+
+export const NODE_LABEL = 'kiln.node';
+export const ROLE_LABEL = 'kiln.role';
+export const INSTANCE_ROLE = 'instance';
+const USER = '65532:65532';
+/** Of a container's memory, so that Node collects garbage before the kernel kills. */
+const HEAP_SHARE = 0.7;
+
+/** The container's name: two agents on one engine never meet in it. */
+export function containerName(node: string, instance: string): string {
+  return `kiln-${node}-${instance}`;
+}
+
+/**
+ * The whole request that makes an instance's container. A fixed template, field by field: image metadata is an attacker's input,
+ * so whatever an image may set is set here. Nothing of a user's JSON is merged into it.
+ */
+export function containerOptions(input: ContainerInput) {
+  const { node, instance, version, image } = input;
+  const { config, kind } = version;
+  return {
+    name: containerName(node, instance),
+    Image: image.id,
+    User: USER,
+    ...(kind === 'runner' ? runnerCommand(config.memory) : imageCommand(image)),
+    Env: environment(version),
+    Labels: labels(input),
+    StopSignal: 'SIGTERM',
+    StopTimeout: 5,
+    Healthcheck: { Test: ['NONE'] },
+    Tty: false,
+    OpenStdin: false,
+    AttachStdin: false,
+    ExposedPorts: {},
+    HostConfig: hostConfig(input),
+    NetworkingConfig: {
+      EndpointsConfig: { [input.network]: input.address === undefined ? {} : { IPAMConfig: { IPv4Address: input.address } } },
+    },
+  };
+}
+
+function runnerCommand(memory: number) {
+  const heap = Math.max(16, Math.floor(memory * HEAP_SHARE));
+  return {
+    Entrypoint: ['node', `--max-old-space-size=${heap}`, '/opt/kiln/runner.mjs'],
+    Cmd: [] as string[],
+    WorkingDir: '/app',
+  };
+}
+
+function imageCommand({ entrypoint, command, workingDirectory }: ImageFacts) {
+  return { Entrypoint: [...entrypoint], Cmd: [...command], WorkingDir: workingDirectory === '' ? '/' : workingDirectory };
+}
+
+function environment({ function: name, version, kind, config }: FunctionVersion): string[] {
+  const own: Record<string, string | undefined> = { HOME: '/tmp', KILN_FUNCTION: name, KILN_VERSION: String(version) };
+  if (kind === 'http') own['PORT'] = String(config.port);
+  else {
+    own['KILN_SOCKET'] = '/run/kiln/agent.sock';
+    own['KILN_CONCURRENCY'] = String(config.concurrency);
+    own['KILN_TIMEOUT'] = String(config.timeout);
+    own['KILN_ENTRY'] = config.entry;
+    own['KILN_HANDLER'] = config.handler;
+    // Node sizes its pool by the machine's cores, not by the container's share of them.
+    own['UV_THREADPOOL_SIZE'] = '4';
+  }
+  const all = { ...config.env, ...own };
+  return Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
+}
+
+// An image's own labels are merged in by the engine: every key that anyone reads is set here.
+function labels({ node, instance, version }: ContainerInput): Record<string, string> {
+  return {
+    [NODE_LABEL]: node,
+    [ROLE_LABEL]: INSTANCE_ROLE,
+    'kiln.function': version.function,
+    'kiln.version': String(version.version),
+    'kiln.instance': instance,
+    'kiln.kind': version.kind,
+  };
+}
+
+function hostConfig({ version: { config }, image, network, socketFolder, cgroupDriver, cgroupVersion }: ContainerInput) {
+  const memory = config.memory * 1024 * 1024;
+  return {
+    AutoRemove: false,
+    RestartPolicy: { Name: 'no' },
+    NetworkMode: network,
+    PublishAllPorts: false,
+    PortBindings: {},
+    Binds: socketFolder === undefined ? [] : [`${socketFolder}:/run/kiln:ro`],
+    Privileged: false,
+    CapAdd: [],
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges:true'],
+    ReadonlyRootfs: true,
+    Tmpfs: tmpfs(image.volumes),
+    ShmSize: 16 * 1024 * 1024,
+    IpcMode: 'private',
+    PidMode: '',
+    UTSMode: '',
+    UsernsMode: '',
+    CgroupnsMode: 'private' as const,
+    CgroupParent: cgroupDriver === 'systemd' ? 'faas.slice' : '/faas',
+    Devices: [],
+    DeviceRequests: [],
+    GroupAdd: [],
+    ExtraHosts: [],
+    Links: [],
+    VolumesFrom: [],
+    Init: true,
+    PidsLimit: 128,
+    Memory: memory,
+    MemorySwap: memory,
+    ...(cgroupVersion === '1' && { MemorySwappiness: 0 }),
+    NanoCpus: Math.round(config.cpu * 1e9),
+    OomKillDisable: false,
+    OomScoreAdj: 500,
+    Ulimits: [
+      { Name: 'nofile', Soft: 1024, Hard: 4096 },
+      { Name: 'core', Soft: 0, Hard: 0 },
+    ],
+    // The agent reads the output from its first byte on; nothing of it goes to the engine's disk.
+    LogConfig: { Type: 'none', Config: {} },
+  };
+}
+
+// A VOLUME would be a writable, unbounded path on the host's disk.
+function tmpfs(volumes: readonly string[]): Record<string, string> {
+  const own = Object.fromEntries(
+    volumes.filter((path) => path !== '/tmp').map((path) => [path, 'rw,nosuid,nodev,noexec,size=1m,nr_inodes=1024,mode=1777']),
+  );
+  return { ...own, '/tmp': 'rw,nosuid,nodev,noexec,size=64m,nr_inodes=16384,mode=1777' };
+}

@@ -1,0 +1,41 @@
+import { KilnError } from '@kiln/contract/errors';
+
+/** What an engine's refusal looks like. */
+export interface EngineError extends Error {
+  statusCode?: number;
+}
+
+/** Every call to the engine ends within a bound: one that hangs is aborted. */
+export async function within<T>(what: string, timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(noAnswer(`the engine did not ${what} within ${timeoutMs} ms`));
+      controller.abort();
+    }, timeoutMs);
+  });
+  const answer = call(controller.signal);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+    answer.catch(() => undefined);
+  }
+}
+
+export function statusOf(error: unknown): number | undefined {
+  return (error as EngineError | undefined)?.statusCode;
+}
+
+/** A failed call as the domain's error: the engine refused this version, or it does not answer at all. */
+export function engineFault(what: string, error: unknown): KilnError {
+  if (error instanceof KilnError) return error;
+  const message = (error as Error).message.trim();
+  if (statusOf(error) === undefined) return noAnswer(`the engine cannot ${what}: ${message}`, error);
+  return new KilnError('start_failed', `the engine cannot ${what}: ${message}`, { cause: error });
+}
+
+function noAnswer(detail: string, cause?: unknown): KilnError {
+  return new KilnError('no_capacity', detail, { cause, fix: 'docker info shows whether the engine answers' });
+}

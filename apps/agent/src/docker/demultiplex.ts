@@ -1,0 +1,39 @@
+import type { OutputSource } from '../pool/container-driver.js';
+
+const HEADER = 8;
+
+/**
+ * Takes the engine's attach stream apart: frames of an 8-byte header (source, length) and that many bytes. Hands bytes on as they
+ * come, whatever a frame's announced size, so that nothing is ever gathered.
+ */
+export class Demultiplexer {
+  private readonly header = Buffer.alloc(HEADER);
+  private headerBytes = 0;
+  private left = 0;
+  private source: OutputSource = 'stdout';
+
+  constructor(private readonly onOutput: (source: OutputSource, chunk: Buffer) => void) {}
+
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.left > 0) {
+        const part = chunk.subarray(at, at + this.left);
+        this.onOutput(this.source, part);
+        this.left -= part.length;
+        at += part.length;
+        continue;
+      }
+      const copied = chunk.copy(this.header, this.headerBytes, at, at + HEADER - this.headerBytes);
+      this.headerBytes += copied;
+      at += copied;
+      if (this.headerBytes === HEADER) this.nextFrame();
+    }
+  }
+
+  private nextFrame(): void {
+    this.headerBytes = 0;
+    this.source = this.header[0] === 2 ? 'stderr' : 'stdout';
+    this.left = this.header.readUInt32BE(4);
+  }
+}

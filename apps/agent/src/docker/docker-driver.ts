@@ -1,0 +1,195 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type Dockerode from 'dockerode';
+import type { ContainerDriver, ContainerRequest, Exit, RunningContainer } from '../pool/container-driver.js';
+import { containerName, containerOptions, type ImageFacts } from './container-options.js';
+import { engineFault, statusOf, within } from './deadline.js';
+import { attachOutput, type Output } from './instance-logs.js';
+import type { NodeNetwork } from './network.js';
+
+const CREATE_MS = 30_000;
+const START_MS = 30_000;
+const KILL_MS = 5_000;
+const REMOVE_MS = 20_000;
+const INSPECT_MS = 2_000;
+/** After the end of a process, for what it wrote last and for the kernel's word on memory. */
+const LAST_OUTPUT_MS = 200;
+const RETRY_MS = 500;
+const LONGEST_RETRY_MS = 10_000;
+
+export interface EngineInfo {
+  cgroupDriver: string;
+  cgroupVersion: string;
+}
+
+export interface DriverParts {
+  docker: Dockerode;
+  node: string;
+  info: EngineInfo;
+  network: NodeNetwork;
+  /** What is known of an image that is on this node. */
+  facts(image: string): Promise<ImageFacts>;
+  onTrouble(message: string): void;
+}
+
+/** Containers of a Docker engine. */
+export class DockerDriver implements ContainerDriver {
+  private readonly running = new Map<string, DockerContainer>();
+
+  constructor(private readonly parts: DriverParts) {}
+
+  /** Containers that are ours and not yet confirmed gone. */
+  owns(container: string): boolean {
+    return this.running.has(container);
+  }
+
+  async start(request: ContainerRequest): Promise<RunningContainer> {
+    const { docker, node } = this.parts;
+    const name = containerName(node, request.instance);
+    const address = this.parts.network.takeAddress();
+    let container: DockerContainer | undefined;
+    try {
+      const options = await this.options(request, address);
+      const created = await within('create a container', CREATE_MS, (abortSignal) => docker.createContainer({ ...options, abortSignal }));
+      container = new DockerContainer(created, request.version.kind === 'http' ? address : undefined, this.parts.onTrouble, () => {
+        this.running.delete(created.id);
+        this.parts.network.giveAddress(address);
+      });
+      this.running.set(created.id, container);
+      container.output = await attachOutput(created, request.onOutput);
+      await within('start a container', START_MS, (abortSignal) => created.start({ abortSignal }));
+      return container;
+    } catch (error) {
+      // A call that timed out may still be carried out: the name finds what came of it.
+      void (container?.remove(0) ?? this.removeByName(name).finally(() => this.parts.network.giveAddress(address)));
+      throw engineFault('start the container', error);
+    }
+  }
+
+  died(id: string, code: number): void {
+    this.running.get(id)?.died(code);
+  }
+
+  outOfMemory(id: string): void {
+    this.running.get(id)?.sawOutOfMemory();
+  }
+
+  /** After a gap in the events: whoever ended meanwhile is told so. */
+  async catchUp(): Promise<void> {
+    await Promise.all([...this.running.values()].map((container) => container.look()));
+  }
+
+  private async options(request: ContainerRequest, address: string | undefined) {
+    const { node, network, info } = this.parts;
+    return containerOptions({
+      node,
+      instance: request.instance,
+      version: request.version,
+      image: await this.parts.facts(request.version.image),
+      network: network.name,
+      ...(address !== undefined && { address }),
+      ...(request.socketFolder !== undefined && { socketFolder: request.socketFolder }),
+      ...info,
+    });
+  }
+
+  private async removeByName(name: string): Promise<void> {
+    const container = this.parts.docker.getContainer(name);
+    await removeUntilGone(container, this.parts.onTrouble);
+  }
+}
+
+class DockerContainer implements RunningContainer {
+  readonly id: string;
+  readonly exited: Promise<Exit>;
+  output: Output | undefined;
+  private readonly exit = Promise.withResolvers<Exit>();
+  private ended = false;
+  private starved = false;
+  private removal: Promise<void> | undefined;
+
+  constructor(
+    private readonly container: Dockerode.Container,
+    readonly address: string | undefined,
+    private readonly onTrouble: (message: string) => void,
+    private readonly onGone: () => void,
+  ) {
+    this.id = container.id;
+    this.exited = this.exit.promise;
+  }
+
+  died(code: number): void {
+    if (this.ended) return;
+    this.ended = true;
+    void this.lastWords().then(async () => {
+      // The kernel's word may come a moment after the end; the engine keeps it.
+      if (code !== 0 && !this.starved && this.removal === undefined) this.starved = await this.wasOutOfMemory();
+      this.exit.resolve({ code, outOfMemory: this.starved });
+    });
+  }
+
+  sawOutOfMemory(): void {
+    this.starved = true;
+  }
+
+  async look(): Promise<void> {
+    if (this.ended) return;
+    try {
+      const { State } = await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }));
+      if (!State.Running) this.died(State.ExitCode);
+    } catch (error) {
+      if (statusOf(error) === 404) this.died(137);
+    }
+  }
+
+  remove(graceMs: number): Promise<void> {
+    this.removal ??= this.end(graceMs);
+    return this.removal;
+  }
+
+  private async end(graceMs: number): Promise<void> {
+    if (graceMs > 0 && !this.ended) await this.terminate(graceMs);
+    await removeUntilGone(this.container, this.onTrouble);
+    this.output?.close();
+    this.died(137);
+    this.onGone();
+  }
+
+  private async terminate(graceMs: number): Promise<void> {
+    try {
+      await within('signal a container', KILL_MS, (abortSignal) => this.container.kill({ signal: 'SIGTERM', abortSignal }));
+    } catch {
+      // Not running any more, or the engine is in trouble: removal deals with both.
+      return;
+    }
+    await Promise.race([this.exited, delay(graceMs, undefined, { ref: false })]);
+  }
+
+  private async lastWords(): Promise<void> {
+    await Promise.race([this.output?.ended, delay(LAST_OUTPUT_MS)]);
+  }
+
+  private async wasOutOfMemory(): Promise<boolean> {
+    try {
+      const { State } = await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }));
+      return State.OOMKilled;
+    } catch {
+      // Removed by hand, or the engine is away: then nobody knows.
+      return false;
+    }
+  }
+}
+
+/** Kills and removes, until the engine says that there is no such container. */
+async function removeUntilGone(container: Dockerode.Container, onTrouble: (message: string) => void): Promise<void> {
+  for (let pause = RETRY_MS; ; pause = Math.min(LONGEST_RETRY_MS, pause * 2)) {
+    try {
+      await within('remove a container', REMOVE_MS, (abortSignal) => container.remove({ force: true, v: true, abortSignal }));
+      return;
+    } catch (error) {
+      if (statusOf(error) === 404) return;
+      // 409: a removal is under way already.
+      if (statusOf(error) !== 409) onTrouble(`container ${container.id} could not be removed, trying again: ${(error as Error).message}`);
+      await delay(statusOf(error) === 409 ? RETRY_MS / 5 : pause);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import type Dockerode from 'dockerode';
+import { AddressPool } from './address-pool.js';
+import { NODE_LABEL } from './container-options.js';
+import { statusOf, within } from './deadline.js';
+
+const CALL_MS = 10_000;
+const ATTEMPTS = 5;
+
+/** The one network that this node's instances are on. */
+export interface NodeNetwork {
+  readonly name: string;
+  /** The host's interface of it. */
+  readonly bridge: string;
+  takeAddress(): string | undefined;
+  giveAddress(address: string | undefined): void;
+}
+
+export function networkName(node: string): string {
+  return `kiln-${node}`;
+}
+
+/** Interface names end at 15 characters, so the node's id goes in as a digest. */
+export function bridgeName(node: string): string {
+  return `fn${digest(node)}`;
+}
+
+export function digest(node: string): string {
+  return createHash('sha256').update(node).digest('hex').slice(0, 10);
+}
+
+/** Makes the node's network anew: whatever an earlier life of this node left of it may have other settings. */
+export async function makeNetwork(docker: Dockerode, node: string): Promise<NodeNetwork> {
+  await removeNetwork(docker, node);
+  for (let attempt = 1; ; attempt++) {
+    // The engine knows which ranges are free; but only in a range that was named may addresses be chosen.
+    const subnet = await create(docker, node, undefined);
+    await removeNetwork(docker, node);
+    try {
+      return network(node, await create(docker, node, subnet));
+    } catch (error) {
+      // Another agent may have been given the range in between.
+      if (attempt === ATTEMPTS || statusOf(error) === undefined) throw error;
+    }
+  }
+}
+
+export async function removeNetwork(docker: Dockerode, node: string): Promise<void> {
+  const filters = { label: [`${NODE_LABEL}=${node}`] };
+  const found = await within('list networks', CALL_MS, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
+  for (const { Id } of found) {
+    try {
+      await within('remove a network', CALL_MS, (abortSignal) => docker.getNetwork(Id).remove({ abortSignal }));
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
+    }
+  }
+}
+
+/** The new network's range. */
+async function create(docker: Dockerode, node: string, subnet: string | undefined): Promise<string> {
+  const options = {
+    Name: networkName(node),
+    CheckDuplicate: true,
+    Driver: 'bridge',
+    EnableIPv6: false,
+    Labels: { [NODE_LABEL]: node },
+    ...(subnet !== undefined && { IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] } }),
+    Options: {
+      'com.docker.network.bridge.name': bridgeName(node),
+      'com.docker.network.bridge.enable_icc': 'false',
+      'com.docker.network.bridge.enable_ip_masquerade': 'true',
+    },
+  };
+  const created = await within('create a network', CALL_MS, (abortSignal) => docker.createNetwork({ ...options, abortSignal }));
+  const { IPAM } = await within('inspect a network', CALL_MS, () => created.inspect());
+  const range = IPAM?.Config?.[0]?.Subnet;
+  if (range === undefined) throw new Error(`the engine made the network ${networkName(node)} without a range of addresses`);
+  return range;
+}
+
+function network(node: string, subnet: string): NodeNetwork {
+  const addresses = new AddressPool(subnet);
+  return {
+    name: networkName(node),
+    bridge: bridgeName(node),
+    takeAddress: () => addresses.take(),
+    giveAddress: (address) => address !== undefined && addresses.give(address),
+  };
+}

@@ -1,0 +1,112 @@
+import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type Dockerode from 'dockerode';
+import { type ImageFacts, INSTANCE_ROLE } from './container-options.js';
+import { DockerDriver } from './docker-driver.js';
+import { type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
+import { EngineEvents } from './engine-events.js';
+import { HostRules } from './host-rules.js';
+import { makeNetwork, removeNetwork } from './network.js';
+
+const SWEEP_MS = 60_000;
+const OPEN_ATTEMPTS = 30;
+const OPEN_PAUSE_MS = 1000;
+
+export interface NodeEngineOptions {
+  docker: Dockerode;
+  node: string;
+  socketRoot: string;
+  facts(image: string): Promise<ImageFacts>;
+  onTrouble(message: string): void;
+}
+
+/** This node's share of a Docker engine: its containers, its network, its firewall rules, its events, and nobody else's. */
+export class NodeEngine {
+  readonly warnings: string[] = [];
+  readonly rules: HostRules;
+  private readonly events: EngineEvents;
+  private sweep: NodeJS.Timeout | undefined;
+  private suspects: ReadonlySet<string> = new Set();
+
+  private constructor(
+    private readonly options: NodeEngineOptions,
+    readonly driver: DockerDriver,
+  ) {
+    this.rules = new HostRules(options.node);
+    this.events = new EngineEvents(options.docker, options.node, {
+      died: (id, code) => driver.died(id, code),
+      outOfMemory: (id) => driver.outOfMemory(id),
+      caughtUp: () => void driver.catchUp(),
+      lost: (error) => options.onTrouble(`the engine’s events are interrupted: ${error.message}`),
+    });
+  }
+
+  /**
+   * Clears away what an earlier life of this node left, and makes what instances need.
+   * @throws where the engine does not answer within half a minute
+   */
+  static async open(options: NodeEngineOptions): Promise<NodeEngine> {
+    const { docker, node, socketRoot } = options;
+    const info = await untilAnswered(options);
+    const stray = await strayContainers(docker, node, () => false);
+    if (stray.length > 0) options.onTrouble(`removing ${stray.length} containers that an earlier run of this node left`);
+    await removeContainers(docker, stray);
+    await rm(socketRoot, { recursive: true, force: true });
+    const network = await makeNetwork(docker, node);
+    const driver = new DockerDriver({ docker, node, info, network, facts: options.facts, onTrouble: options.onTrouble });
+    const engine = new NodeEngine(options, driver);
+    engine.warnings.push(...info.warnings);
+    await engine.applyRules();
+    await engine.events.open();
+    engine.sweep = setInterval(() => void engine.removeStrays(), SWEEP_MS);
+    return engine;
+  }
+
+  /** Once all instances are gone: leaves nothing of this node on the engine and on the host. */
+  async close(): Promise<void> {
+    const { docker, node, socketRoot } = this.options;
+    clearInterval(this.sweep);
+    this.events.close();
+    await removeContainers(docker, await strayContainers(docker, node, () => false));
+    await removeNetwork(docker, node);
+    await this.rules.remove();
+    await rm(socketRoot, { recursive: true, force: true });
+  }
+
+  private async applyRules(): Promise<void> {
+    try {
+      await this.rules.apply();
+    } catch (error) {
+      const warning = `functions on this node can reach the host’s own addresses and 169.254.169.254: no firewall rules (${(error as Error).message})`;
+      this.warnings.push(warning);
+      this.options.onTrouble(warning);
+    }
+  }
+
+  /** An instance's container that nobody knows, twice in a row: what came of a call that was given up. */
+  private async removeStrays(): Promise<void> {
+    const { docker, node, onTrouble } = this.options;
+    try {
+      const stray = await strayContainers(docker, node, (id) => this.driver.owns(id), INSTANCE_ROLE);
+      await removeContainers(
+        docker,
+        stray.filter((id) => this.suspects.has(id)),
+      );
+      this.suspects = new Set(stray);
+    } catch (error) {
+      onTrouble(`strays could not be looked for: ${(error as Error).message}`);
+    }
+  }
+}
+
+async function untilAnswered({ docker, onTrouble }: NodeEngineOptions): Promise<EngineFacts> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readEngine(docker);
+    } catch (error) {
+      if (attempt === OPEN_ATTEMPTS) throw error;
+      if (attempt === 1) onTrouble(`the engine does not answer yet: ${(error as Error).message}`);
+      await delay(OPEN_PAUSE_MS);
+    }
+  }
+}

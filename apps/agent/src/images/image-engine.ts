@@ -1,0 +1,28 @@
+import type { ImageKind } from '@kiln/contract/function-config';
+
+/** What is known of an image on this node. */
+export interface LocalImage {
+  /** Id in this engine. */
+  id: string;
+  kind: ImageKind;
+  /** Reference by digest as a registry gave it; undefined for images that were never in one. */
+  pinned: string | undefined;
+  entrypoint: readonly string[];
+  command: readonly string[];
+  workingDirectory: string;
+  volumes: readonly string[];
+}
+
+export interface RegistryLogin {
+  username: string;
+  password: string;
+  serveraddress: string;
+}
+
+/** The engine, as far as images go. */
+export interface ImageEngine {
+  /** Undefined where this node has no such image. */
+  find(image: string): Promise<LocalImage | undefined>;
+  /** @throws KilnError where the registry does not give it, or progress stops */
+  pull(image: string, login: RegistryLogin | undefined): Promise<void>;
+}

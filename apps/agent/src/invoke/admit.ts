@@ -1,0 +1,39 @@
+import { KilnError } from '@kiln/contract/errors';
+import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
+import type { FunctionVersion } from '../pool/container-driver.js';
+import type { InstancePool } from '../pool/instance-pool.js';
+import type { Pools } from '../pool/pools.js';
+import type { CallerCheck } from './caller-check.js';
+import type { Incoming } from './incoming.js';
+
+/** Versions as this node knows them. */
+export interface KnownVersions {
+  /** From memory, else looked up once. @throws KilnError where there is no such version, or nobody can say */
+  find(name: string, version: number): Promise<FunctionVersion>;
+}
+
+export interface AdmitParts {
+  check: CallerCheck;
+  pools: Pools;
+  versions: KnownVersions;
+}
+
+/** The first steps of every request: who asks, whether this node takes work, and for which version. */
+export class Admit {
+  /** From then on everything is refused; another node may take it at once. */
+  draining = false;
+
+  constructor(private readonly parts: AdmitParts) {}
+
+  /** @throws KilnError; nothing was executed */
+  caller(incoming: Incoming): void {
+    if (!this.parts.check.accepts(incoming.secret)) throw new KilnError('unauthorized', 'this is not one of the cluster’s routers');
+    if (!REQUEST_ID_PATTERN.test(incoming.requestId)) throw new KilnError('bad_request', 'the router gave no request id');
+    if (this.draining) throw new KilnError('unavailable', `node ${this.parts.pools.nodeId} is draining`);
+  }
+
+  /** Without waiting for a version that has a pool here. @throws KilnError; nothing was executed */
+  pool({ function: name, version }: Incoming): InstancePool | Promise<InstancePool> {
+    return this.parts.pools.find(name, version) ?? this.parts.versions.find(name, version).then((found) => this.parts.pools.of(found));
+  }
+}

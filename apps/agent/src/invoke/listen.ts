@@ -1,0 +1,66 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type HandlerParts, InvokeHandler } from './handler.js';
+import { UpgradeHandler } from './upgrade-handler.js';
+
+const HEADERS_MS = 10_000;
+/** Above the 30 s after which a router closes an idle connection: the client side must be the one that closes. */
+const KEEP_ALIVE_MS = 75_000;
+const CHECK_MS = 2_000;
+/** What a router lets in, and what it adds. */
+const MAX_HEADER_BYTES = 64 * 1024;
+const POLL_MS = 20;
+
+/** The door for routers. */
+export interface DataListener {
+  listen(): Promise<{ port: number }>;
+  /** Refuses what comes from now on, and lets what runs end; after `timeoutMs` it is cut off. */
+  drain(timeoutMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ListenOptions extends HandlerParts {
+  host: string;
+  port: number;
+}
+
+export function createDataListener(options: ListenOptions): DataListener {
+  const handler = new InvokeHandler(options);
+  const upgrades = new UpgradeHandler(options);
+  const server = http.createServer({
+    requestTimeout: 0,
+    headersTimeout: HEADERS_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requireHostHeader: false,
+    noDelay: true,
+  });
+  server.on('request', handler.handle);
+  server.on('upgrade', upgrades.handle);
+  server.on('clientError', (_error, socket) => socket.destroy());
+  return {
+    listen: () => listen(server, options),
+    drain: async (timeoutMs) => {
+      options.admit.draining = true;
+      options.pools.close();
+      const deadline = performance.now() + timeoutMs;
+      while (options.pools.activeLeases > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      upgrades.closeAll();
+    },
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function listen(server: http.Server, { host, port }: { host: string; port: number }): Promise<{ port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve({ port: (server.address() as AddressInfo).port });
+    });
+  });
+}

@@ -1,0 +1,97 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { KilnError } from '@kiln/contract/errors';
+import type { Exchange, Outcome } from '@kiln/forward/forward';
+import { problemMessage } from '@kiln/forward/problem';
+import { spliceUpgrade, type UpgradingClient } from '@kiln/forward/upgrade';
+import type { InstancePool } from '../pool/instance-pool.js';
+import type { Lease } from '../pool/lease.js';
+import { functionHeaders, leaseHeaders, refusalHeaders } from './answer-head.js';
+import { timedOut, whyBroken } from './broken-instance.js';
+import type { HandlerParts } from './handler.js';
+import { type Incoming, readIncoming } from './incoming.js';
+import { waitForLease } from './wait-for-lease.js';
+
+const TIMEOUT = 'timeout';
+
+/** The way of a request that asks to switch protocols. The lease lasts as long as the connection; `timeout` bounds the handshake. */
+export class UpgradeHandler {
+  private readonly open = new Set<Exchange>();
+
+  constructor(private readonly parts: HandlerParts) {}
+
+  readonly handle = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // Without a listener an error of a socket would end the process.
+    socket.on('error', () => socket.destroy());
+    this.run({ request, socket, head }).catch((error: unknown) => {
+      socket.destroy();
+      this.parts.onFault(error);
+    });
+  };
+
+  /** At the end of a drain: connections that last for ever would never end by themselves. */
+  closeAll(): void {
+    for (const exchange of this.open) exchange.abort('the node is leaving');
+  }
+
+  private async run(client: UpgradingClient): Promise<void> {
+    const { request, socket } = client;
+    const incoming = readIncoming(request.rawHeaders);
+    const { admit, pools } = this.parts;
+    let pool: InstancePool;
+    let lease: Lease | undefined;
+    try {
+      admit.caller(incoming);
+      pool = await admit.pool(incoming);
+      lease = pool.tryLease(incoming.requestId) ?? (await waitForLease(pool, incoming.requestId, socket));
+    } catch (error) {
+      if (!(error instanceof KilnError)) throw error;
+      const extra = error.code === 'unauthorized' ? [] : refusalHeaders(pools.nodeId, pools.load);
+      socket.end(problemMessage(error, incoming.requestId, extra));
+      return;
+    }
+    if (lease === undefined) return;
+    try {
+      await this.withLease(client, incoming, pool, lease);
+    } finally {
+      lease.release();
+    }
+  }
+
+  private async withLease(client: UpgradingClient, incoming: Incoming, pool: InstancePool, lease: Lease): Promise<void> {
+    const { request } = client;
+    const { instance } = lease;
+    const forwarded = { method: request.method!, path: request.url!, headers: incoming.kept };
+    const exchange = spliceUpgrade(client, forwarded, () => takeSocket(lease), {
+      onHead: (_status, headers) => [...functionHeaders(headers, false), ...this.said(lease)],
+      onSwitched: () => clearTimeout(timer),
+    });
+    const timer = setTimeout(() => exchange.abort(TIMEOUT), pool.version.config.timeout);
+    this.open.add(exchange);
+    const outcome = await exchange.outcome;
+    this.open.delete(exchange);
+    clearTimeout(timer);
+    if (outcome.kind === 'aborted' && outcome.reason === TIMEOUT) pool.condemn(instance);
+    const error = await failure(outcome, lease);
+    if (error !== undefined && !client.socket.destroyed) client.socket.end(problemMessage(error, incoming.requestId, this.said(lease)));
+  }
+
+  private said(lease: Lease): string[] {
+    const { pools } = this.parts;
+    return leaseHeaders(pools.nodeId, pools.load, lease, performance.now());
+  }
+}
+
+async function takeSocket(lease: Lease) {
+  const { access } = lease.instance;
+  if (access === undefined) throw new Error('the instance is gone');
+  return access.takeSocket();
+}
+
+/** What the client is told; undefined where it has its answer, or none can be given any more. */
+async function failure(outcome: Outcome, { instance }: Lease): Promise<KilnError | undefined> {
+  if (outcome.kind === 'not_sent') return new KilnError('function_crashed', 'the instance accepts no connection any more');
+  if (outcome.kind === 'aborted' && !outcome.responseStarted) return timedOut(instance);
+  if (outcome.kind === 'broken' && !outcome.responseStarted) return whyBroken(instance, outcome.error);
+  return undefined;
+}

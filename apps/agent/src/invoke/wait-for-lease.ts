@@ -1,0 +1,32 @@
+import type { EventEmitter } from 'node:events';
+import type { InstancePool } from '../pool/instance-pool.js';
+import type { Lease } from '../pool/lease.js';
+
+/**
+ * A place in the version's queue until there is a lease. Undefined where the client left meanwhile: then nothing is held.
+ * @throws KilnError; nothing was executed
+ */
+export async function waitForLease(
+  pool: InstancePool,
+  requestId: string,
+  client: EventEmitter & { destroyed: boolean },
+): Promise<Lease | undefined> {
+  if (client.destroyed) return undefined;
+  const waiting = pool.wait(requestId);
+  const gone = Promise.withResolvers<undefined>();
+  const onClose = () => gone.resolve(undefined);
+  client.once('close', onClose);
+  try {
+    const lease = await Promise.race([waiting.lease, gone.promise]);
+    if (lease !== undefined && !client.destroyed) return lease;
+    waiting.cancel();
+    // It may have been granted in this very moment.
+    waiting.lease.then(
+      (granted) => granted.release(),
+      () => undefined,
+    );
+    return undefined;
+  } finally {
+    client.off('close', onClose);
+  }
+}

@@ -1,0 +1,72 @@
+import type { LogRecord } from '@kiln/contract/records';
+
+const EVERY_MS = 200;
+const MAX_RECORDS = 10_000;
+const MAX_BYTES = 16 * 1024 * 1024;
+const BATCH = 1000;
+
+/** Where records go. */
+export interface LogSink {
+  append(records: LogRecord[]): Promise<void>;
+}
+
+/**
+ * Takes records to the store in batches, off everybody's way. The buffer is bounded: while the store is away the newest are kept
+ * until it is full, then further ones are dropped and counted.
+ */
+export class LogShipper {
+  private buffer: LogRecord[] = [];
+  private bytes = 0;
+  private shipping = false;
+  private timer: NodeJS.Timeout | undefined;
+  /** Records that found the buffer full. */
+  dropped = 0;
+
+  constructor(
+    private readonly sink: LogSink,
+    private readonly onLoss: (dropped: number, error: unknown) => void,
+  ) {}
+
+  readonly add = (record: LogRecord): void => {
+    if (this.buffer.length >= MAX_RECORDS || this.bytes >= MAX_BYTES) {
+      this.dropped++;
+      return;
+    }
+    this.buffer.push(record);
+    this.bytes += record.message.length;
+    this.timer ??= setTimeout(() => void this.ship(), EVERY_MS);
+  };
+
+  /** Sends what there is. Never rejects. */
+  async ship(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.shipping) return;
+    this.shipping = true;
+    try {
+      while (this.buffer.length > 0) await this.shipBatch();
+    } catch (error) {
+      if (this.dropped > 0) this.onLoss(this.dropped, error);
+    } finally {
+      this.shipping = false;
+      if (this.buffer.length > 0) this.timer ??= setTimeout(() => void this.ship(), EVERY_MS * 5);
+    }
+  }
+
+  /** The last records, within a bound: at shutdown nobody waits for a store that is away. */
+  async close(timeoutMs: number): Promise<void> {
+    const deadline = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
+    await Promise.race([this.ship(), deadline]);
+    clearTimeout(this.timer);
+    this.buffer = [];
+  }
+
+  private async shipBatch(): Promise<void> {
+    const batch = this.buffer.slice(0, BATCH);
+    await this.sink.append(batch);
+    this.buffer.splice(0, batch.length);
+    this.bytes = this.buffer.length === 0 ? 0 : this.bytes - batch.reduce((sum, { message }) => sum + message.length, 0);
+    if (this.dropped > 0) this.onLoss(this.dropped, undefined);
+    this.dropped = 0;
+  }
+}

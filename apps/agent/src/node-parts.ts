@@ -1,0 +1,64 @@
+import { availableParallelism } from 'node:os';
+import type { LogRecord } from '@kiln/contract/records';
+import { DockerImages } from './docker/docker-images.js';
+import { connectEngine } from './docker/engine.js';
+import { NodeEngine } from './docker/node-engine.js';
+import { Images } from './images/images.js';
+import { RegistryLogins } from './images/registry-logins.js';
+import { InstanceLog } from './logs/instance-log.js';
+import { Capacity } from './pool/capacity.js';
+import type { Instance } from './pool/instance.js';
+import { Pools } from './pool/pools.js';
+import { socketRoot } from './pool/socket-root.js';
+import { StartGate } from './pool/start-gate.js';
+import { type ClusterSlots, InstanceStarter } from './pool/start-instance.js';
+
+const STARTS_PER_CORE = 2;
+
+export interface NodeOptions {
+  node: string;
+  home: string;
+  dockerHost: string;
+  /** MB, cores */
+  memory: number;
+  cpus: number;
+  slots: ClusterSlots;
+  onLogRecord(record: LogRecord): void;
+  onTrouble(message: string): void;
+}
+
+/** What one node is made of, ready to take requests. */
+export interface NodeParts {
+  pools: Pools;
+  images: Images;
+  engine: NodeEngine;
+  docker: ReturnType<typeof connectEngine>;
+}
+
+/** Puts a node together on its engine. @throws where the engine does not answer */
+export async function openNode(options: NodeOptions): Promise<NodeParts> {
+  const { node, slots, onTrouble } = options;
+  const docker = connectEngine(options.dockerHost);
+  const images = new Images(new DockerImages(docker), new RegistryLogins());
+  const sockets = socketRoot(options.home, node);
+  const engine = await NodeEngine.open({
+    docker,
+    node,
+    socketRoot: sockets,
+    onTrouble,
+    facts: async (image) => {
+      const { entrypoint, command, workingDirectory, volumes, id } = await images.ensure(image);
+      return { id, entrypoint, command, workingDirectory, volumes };
+    },
+  });
+  const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }));
+  const gate = new StartGate(STARTS_PER_CORE * availableParallelism());
+  const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
+  pools.startWith(new InstanceStarter({ driver: engine.driver, images, slots, room: pools.room, gate, newLog, socketRoot: sockets }));
+  return { pools, images, engine, docker };
+}
+
+function originOf(instance: Instance, node: string) {
+  const { function: name, version } = instance.version;
+  return { function: name, version, node, instance: instance.id, requestOfOutput: () => instance.requestOfOutput(performance.now()) };
+}

@@ -1,0 +1,48 @@
+import type { VersionRecord } from '@kiln/contract/records';
+
+/** The part of a version that its instances are made from. */
+export type FunctionVersion = Pick<VersionRecord, 'function' | 'version' | 'image' | 'kind' | 'config'>;
+
+export type OutputSource = 'stdout' | 'stderr';
+
+/** What to make. */
+export interface ContainerRequest {
+  instance: string;
+  version: FunctionVersion;
+  /** Runner images: the host folder that holds the agent's socket, given to the container read-only. */
+  socketFolder?: string;
+  /** Gets everything the container writes, from its first byte on. */
+  onOutput(source: OutputSource, chunk: Buffer): void;
+}
+
+export interface Exit {
+  code: number;
+  /** The kernel killed a process of it for lack of memory. */
+  outOfMemory: boolean;
+}
+
+/** One running container. */
+export interface RunningContainer {
+  readonly id: string;
+  /** Where it is reached; undefined for kinds that dial in. Another container may have it as soon as this one is removed. */
+  readonly address: string | undefined;
+  /** Resolves when its main process has ended and what it wrote was handed over. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /**
+   * Ends and removes it: SIGTERM, after `graceMs` SIGKILL; 0 kills at once. Resolves only when it is confirmed gone, trying
+   * again until it is. May be called more than once.
+   */
+  remove(graceMs: number): Promise<void>;
+}
+
+/**
+ * The way to containers. Guarantees of every implementation: each call ends within a bound; what `start` could not bring up
+ * leaves nothing behind; a container found gone for whatever reason (crash, removed by hand) resolves `exited`.
+ */
+export interface ContainerDriver {
+  /**
+   * Makes and starts a container.
+   * @throws KilnError `start_failed` where the image or the engine refuses, `no_capacity` where the engine does not answer
+   */
+  start(request: ContainerRequest): Promise<RunningContainer>;
+}

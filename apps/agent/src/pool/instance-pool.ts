@@ -1,0 +1,283 @@
+import { KilnError } from '@kiln/contract/errors';
+import type { FunctionVersion } from './container-driver.js';
+import { withLastLines } from './exit.js';
+import type { Instance } from './instance.js';
+import { Census } from './instance-state.js';
+import { Lease, NOT_WAITED, type Waited } from './lease.js';
+import { instancesToStart } from './need-instance.js';
+import { Refusal } from './refusal.js';
+import { StartBackoff } from './start-backoff.js';
+import { type Waiting, WaitQueue } from './wait-queue.js';
+
+/** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, room, the gate. */
+const WAIT_MARGIN_MS = 5000;
+/** After a refused start the next try, while somebody waits who can wait. */
+const RETRY_MS = 250;
+/** Idle instances of a version that gets no traffic any more. */
+const RETIRED_IDLE_MS = 500;
+/** An instance that ends by itself this soon, unused, counts as one that failed to start. */
+const SOON_MS = 1000;
+
+/** What a pool needs of the node. */
+export interface PoolNode {
+  /** Makes an instance, not yet started. */
+  create(version: FunctionVersion, census: Census): Instance;
+  /** Brings it up until it is ready. On failure nothing is left of it. @throws KilnError */
+  start(instance: Instance): Promise<void>;
+  /** Ends it, without grace where it is condemned. Resolves when it is confirmed gone. Never rejects. */
+  stop(instance: Instance): Promise<void>;
+  /** A lease began (1) or ended (-1). */
+  leased(version: FunctionVersion, change: 1 | -1): void;
+}
+
+/**
+ * The instances of one function version on this node, and who waits for them. All bookkeeping is synchronous: a lease is claimed
+ * and booked in one step, whatever takes time happens outside.
+ */
+export class InstancePool {
+  readonly census = new Census();
+  readonly instances = new Set<Instance>();
+  private readonly waiters = new WaitQueue();
+  private readonly backoff = new StartBackoff(() => performance.now());
+  /** Ready instances with room; the one used last is used next, so that the others can grow old. */
+  private readonly free: Instance[] = [];
+  private minimum = 0;
+  private retired = false;
+  private closed: KilnError | undefined;
+  private retry: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly version: FunctionVersion,
+    private readonly node: PoolNode,
+  ) {}
+
+  get waiting(): number {
+    return this.waiters.size;
+  }
+
+  /** Nothing of it is left on the node. */
+  get empty(): boolean {
+    return this.instances.size === 0 && this.waiters.size === 0;
+  }
+
+  /** A lease on a ready instance, or undefined where none has room. */
+  tryLease(requestId: string): Lease | undefined {
+    const instance = this.free.at(-1);
+    return instance === undefined || this.closed ? undefined : this.grant(instance, requestId, NOT_WAITED);
+  }
+
+  /**
+   * A place in the queue, and an instance on its way where one is needed.
+   * @throws KilnError where the queue is full or the version can't start at the moment; nothing was executed
+   */
+  wait(requestId: string): Waiting {
+    if (this.closed) throw this.closed;
+    const { refusal } = this.backoff;
+    if (refusal !== undefined && this.census.serving + this.census.coming === 0) throw refusal;
+    const room = this.version.config.queue + (this.census.coming + this.toStart(1)) * this.version.config.concurrency;
+    if (this.waiters.size >= room) throw this.full();
+    const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () => this.waitedInVain());
+    this.pump();
+    return waiting;
+  }
+
+  /** So many instances are kept, whoever asks or not. */
+  keep(minimum: number): void {
+    this.minimum = minimum;
+    this.pump();
+  }
+
+  /** Traffic went elsewhere (or came back): idle instances don't wait for their idle time. */
+  retire(retired: boolean): void {
+    if (this.retired === retired) return;
+    this.retired = retired;
+    for (const instance of this.instances) if (instance.state === 'idle') this.watchIdle(instance);
+  }
+
+  /** No more leases; idle instances end, busy ones with their last lease. Who waits gets the error. */
+  close(error: KilnError): void {
+    this.closed = error;
+    this.minimum = 0;
+    clearTimeout(this.retry);
+    this.waiters.trim(0, () => error);
+    for (const instance of this.instances) {
+      if (instance.state === 'idle') this.stop(instance);
+    }
+  }
+
+  /**
+   * Takes no new lease and ends with its last one, killed: after a timeout, a crash, or when it can't be reached.
+   * An instance with nothing in it ends now.
+   */
+  condemn(instance: Instance): void {
+    instance.condemned = true;
+    this.unfree(instance);
+    if (instance.state === 'idle') this.stop(instance);
+    else if (instance.state === 'busy') instance.life.transition('draining');
+  }
+
+  /** Its process has ended by itself. Requests in it notice by their connections. */
+  private ended(instance: Instance): void {
+    instance.condemned = true;
+    this.unfree(instance);
+    const { state } = instance;
+    if (state !== 'idle' && state !== 'busy' && state !== 'draining') return;
+    // Ready and gone without a request: as good as never ready, and to be held back like it.
+    if (instance.served === 0 && performance.now() - instance.readyAt < SOON_MS) {
+      const detail = withLastLines('it ended by itself right after it was ready', instance.log?.lastLines ?? []);
+      this.backoff.failed(new KilnError('start_failed', detail));
+    }
+    this.stop(instance);
+  }
+
+  /** Idle instances that may be taken to make room: those beyond the minimum. */
+  spareable(): Instance[] {
+    const idle = [...this.instances].filter(({ state }) => state === 'idle').sort((a, b) => a.idleSince - b.idleSince);
+    return idle.slice(0, Math.max(0, this.census.serving - this.minimum));
+  }
+
+  /** Ends an idle instance. */
+  evict(instance: Instance): void {
+    if (instance.state === 'idle') this.stop(instance);
+  }
+
+  private grant(instance: Instance, requestId: string, waited: Waited): Lease {
+    const lease = new Lease(instance, requestId, waited, this.onRelease);
+    if (!instance.hasRoom) this.unfree(instance);
+    this.node.leased(this.version, 1);
+    return lease;
+  }
+
+  private readonly onRelease = (lease: Lease): void => {
+    const { instance } = lease;
+    const hadRoom = instance.hasRoom;
+    instance.ended(lease, performance.now());
+    this.node.leased(this.version, -1);
+    if (instance.condemned || this.closed) {
+      const { state } = instance;
+      if (instance.leases.size === 0 && (state === 'draining' || state === 'idle')) this.stop(instance);
+      return;
+    }
+    if (!hadRoom) this.free.push(instance);
+    if (this.waiters.size > 0) this.pump();
+    if (instance.state === 'idle') this.watchIdle(instance);
+  };
+
+  /** Gives what is free to those who wait, and starts what they still need. */
+  private pump(): void {
+    if (this.closed) return;
+    for (let waiter = this.waiters.first(); waiter !== undefined; waiter = this.waiters.first()) {
+      const instance = this.free.at(-1);
+      if (instance === undefined) break;
+      const ms = performance.now() - waiter.since;
+      const cold = instance.readyAt > waiter.since;
+      const waited: Waited = cold ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
+      waiter.resolve(this.grant(instance, waiter.requestId, waited));
+    }
+    if (this.backoff.refusal !== undefined) {
+      this.retryLater(this.backoff.remaining);
+      return;
+    }
+    for (let missing = this.toStart(0); missing > 0; missing--) void this.start();
+  }
+
+  private toStart(more: number): number {
+    const { concurrency, maxInstances } = this.version.config;
+    const { coming, existing, serving } = this.census;
+    if (this.backoff.refusal !== undefined) return 0;
+    return instancesToStart({
+      waiting: this.waiters.size + more,
+      coming,
+      existing,
+      serving,
+      concurrency,
+      maxInstances,
+      minInstances: this.minimum,
+      failing: this.backoff.failing,
+    });
+  }
+
+  private async start(): Promise<void> {
+    const instance = this.node.create(this.version, this.census);
+    this.instances.add(instance);
+    try {
+      await this.node.start(instance);
+    } catch (error) {
+      if (instance.state === 'starting') instance.life.transition('failed');
+      this.gone(instance);
+      this.onStartFailed(asKilnError(error));
+      return;
+    }
+    this.backoff.succeeded();
+    void instance.container?.exited.then(() => this.ended(instance));
+    instance.readyAt = instance.idleSince = performance.now();
+    instance.life.transition('idle');
+    if (this.closed || instance.condemned) {
+      this.stop(instance);
+      return;
+    }
+    this.free.push(instance);
+    this.pump();
+    if (instance.state === 'idle') this.watchIdle(instance);
+  }
+
+  private onStartFailed(error: KilnError): void {
+    const refused = error instanceof Refusal;
+    if (!refused) this.backoff.failed(error);
+    if (this.closed) return;
+    if (this.census.serving + this.census.coming === 0) this.waiters.trim(0, () => error);
+    // Others of this version are up or coming: they will serve those who wait, as many as may wait.
+    else this.waiters.trim(this.version.config.queue + this.census.coming * this.version.config.concurrency, () => this.full());
+    this.retryLater(refused ? RETRY_MS : this.backoff.remaining);
+  }
+
+  private retryLater(ms: number): void {
+    if (this.waiters.size === 0 && this.census.serving + this.census.coming >= this.minimum) return;
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.pump(), ms);
+  }
+
+  private watchIdle(instance: Instance): void {
+    const limit = this.retired ? Math.min(RETIRED_IDLE_MS, this.version.config.idleTimeout) : this.version.config.idleTimeout;
+    instance.onIdleFor(limit, () => {
+      if (this.census.serving > this.minimum || this.closed) this.evict(instance);
+      else this.watchIdle(instance);
+    });
+  }
+
+  private stop(instance: Instance): void {
+    this.unfree(instance);
+    instance.life.transition('stopping');
+    this.gone(instance);
+  }
+
+  /** Takes it down; once nothing is left of it, its place may be another's. */
+  private gone(instance: Instance): void {
+    void this.node.stop(instance).then(() => {
+      this.instances.delete(instance);
+      this.pump();
+    });
+  }
+
+  private unfree(instance: Instance): void {
+    const at = this.free.lastIndexOf(instance);
+    if (at !== -1) this.free.splice(at, 1);
+  }
+
+  private full(): KilnError {
+    const { function: name, config } = this.version;
+    return new KilnError('concurrency_limit', `all instances of "${name}" are busy and its queue of ${config.queue} is full`);
+  }
+
+  private waitedInVain(): KilnError {
+    const { function: name, config } = this.version;
+    if (this.census.serving > 0) return new KilnError('concurrency_limit', `no instance of "${name}" became free in time`);
+    return new KilnError('start_timeout', `no instance of "${name}" was ready within ${config.startTimeout} ms`);
+  }
+}
+
+function asKilnError(error: unknown): KilnError {
+  if (error instanceof KilnError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new KilnError('start_failed', `the node could not start it: ${message}`, { cause: error });
+}

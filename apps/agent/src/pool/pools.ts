@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { KilnError } from '@kiln/contract/errors';
+import type { InstanceRecord } from '@kiln/contract/records';
+import type { Capacity } from './capacity.js';
+import type { Room } from './choose-victims.js';
+import type { FunctionVersion } from './container-driver.js';
+import { Instance } from './instance.js';
+import { InstancePool, type PoolNode } from './instance-pool.js';
+import { Census } from './instance-state.js';
+import { type Residents, RoomMaker } from './room-maker.js';
+import type { InstanceStarter } from './start-instance.js';
+
+/** All pools of this node, and what they share. */
+export class Pools implements PoolNode, Residents {
+  /** Every instance of the node. */
+  readonly census = new Census();
+  readonly room: RoomMaker;
+  private readonly pools = new Map<string, Map<number, InstancePool>>();
+  private busy = 0;
+  private leases = 0;
+  private starter: InstanceStarter | undefined;
+  private closed: KilnError | undefined;
+
+  constructor(
+    readonly nodeId: string,
+    readonly capacity: Capacity,
+  ) {
+    this.room = new RoomMaker(capacity, this);
+  }
+
+  /** Once, before the first lease. */
+  startWith(starter: InstanceStarter): void {
+    this.starter = starter;
+  }
+
+  /** The node's load in busy instances: a lease weighs 1/concurrency. */
+  get load(): number {
+    return Math.round(this.busy * 100) / 100;
+  }
+
+  get activeLeases(): number {
+    return this.leases;
+  }
+
+  find(name: string, version: number): InstancePool | undefined {
+    return this.pools.get(name)?.get(version);
+  }
+
+  /** The pool of a version, made where there is none yet. */
+  of(version: FunctionVersion): InstancePool {
+    let versions = this.pools.get(version.function);
+    if (versions === undefined) {
+      versions = new Map();
+      this.pools.set(version.function, versions);
+    }
+    let pool = versions.get(version.version);
+    if (pool === undefined) {
+      pool = new InstancePool(version, this);
+      versions.set(version.version, pool);
+      if (this.closed !== undefined) pool.close(this.closed);
+    }
+    return pool;
+  }
+
+  *all(): IterableIterator<InstancePool> {
+    for (const versions of this.pools.values()) yield* versions.values();
+  }
+
+  /** Takes a version out: its instances end when they are idle, and its pool is found no more. */
+  remove(pool: InstancePool, error: KilnError): void {
+    pool.close(error);
+    const { function: name, version } = pool.version;
+    const versions = this.pools.get(name);
+    if (versions?.get(version) === pool) versions.delete(version);
+    if (versions?.size === 0) this.pools.delete(name);
+  }
+
+  /** No pool gives a lease any more: who waits is refused, idle instances end, busy ones with their last lease. */
+  close(): void {
+    this.closed = new KilnError('unavailable', `node ${this.nodeId} is draining`);
+    for (const pool of this.all()) pool.close(this.closed);
+  }
+
+  /** Cuts every connection to an instance: what still runs there ends now. */
+  cut(): void {
+    for (const instance of this.living) {
+      instance.condemned = true;
+      instance.access?.destroy();
+    }
+  }
+
+  instances(name?: string): InstanceRecord[] {
+    const records: InstanceRecord[] = [];
+    for (const instance of this.living) {
+      if (name === undefined || instance.version.function === name) records.push(instance.record(this.nodeId));
+    }
+    return records;
+  }
+
+  /** Every instance that is not confirmed gone, those of removed pools included. */
+  readonly living = new Set<Instance>();
+
+  create(version: FunctionVersion, census: Census): Instance {
+    const instance = new Instance(randomBytes(6).toString('hex'), version, [census, this.census]);
+    this.living.add(instance);
+    return instance;
+  }
+
+  start(instance: Instance): Promise<void> {
+    if (this.starter === undefined) throw new Error('there is nothing to start instances with');
+    return this.starter.start(instance);
+  }
+
+  async stop(instance: Instance): Promise<void> {
+    await this.starter?.stop(instance);
+    this.living.delete(instance);
+  }
+
+  leased(version: FunctionVersion, change: 1 | -1): void {
+    this.leases += change;
+    // Sums of fractions drift: nothing running is exactly nothing.
+    this.busy = this.leases === 0 ? 0 : this.busy + change / version.config.concurrency;
+  }
+
+  spareable(): Instance[] {
+    return [...this.all()].flatMap((pool) => pool.spareable());
+  }
+
+  evict(instance: Instance): void {
+    this.find(instance.version.function, instance.version.version)?.evict(instance);
+  }
+
+  leaving(): Room {
+    const room: Room = { memory: 0, cpu: 0 };
+    for (const { state, held, version } of this.living) {
+      if ((state !== 'stopping' && state !== 'failed') || held.length === 0) continue;
+      room.memory += version.config.memory;
+      room.cpu += version.config.cpu;
+    }
+    return room;
+  }
+}

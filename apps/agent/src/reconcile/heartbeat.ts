@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import type { NodeRecord } from '@kiln/contract/records';
+import type { Pools } from '../pool/pools.js';
+
+const EVERY_MS = 1000;
+
+export interface HeartbeatParts {
+  pools: Pools;
+  warnings: readonly string[];
+  dataUrl: string;
+  controlUrl: string;
+  weight: number;
+  /** @throws KilnError `unavailable` */
+  send(record: NodeRecord): Promise<void>;
+  /** After a record that got through: counts that are kept with it. */
+  sent(): Promise<void>;
+  /** The first one of this life got through. */
+  joined(): void;
+}
+
+/** Says once a second that this node lives, how loaded it is, and what is not as it should be. */
+export class Heartbeat {
+  draining = false;
+  private readonly epoch = randomBytes(8).toString('hex');
+  private readonly startedAt = new Date().toISOString();
+  private beat = 0;
+  private hasJoined = false;
+  private sending: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly parts: HeartbeatParts) {}
+
+  start(): void {
+    this.timer = setInterval(() => void this.send(), EVERY_MS);
+    void this.send();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await this.sending;
+  }
+
+  /** Sends one now; one at a time. Never rejects: what does not get through is made up for a second later. */
+  send(): Promise<void> {
+    this.sending ??= this.sendOnce().finally(() => {
+      this.sending = undefined;
+    });
+    return this.sending;
+  }
+
+  record(): NodeRecord {
+    const { pools, warnings, dataUrl, controlUrl, weight } = this.parts;
+    return {
+      id: pools.nodeId,
+      dataUrl,
+      controlUrl,
+      weight,
+      cores: availableParallelism(),
+      memory: pools.capacity.total.memory,
+      memoryPromised: pools.capacity.memoryPromised,
+      load: pools.load,
+      instances: pools.census.existing,
+      draining: this.draining,
+      epoch: this.epoch,
+      beat: this.beat,
+      startedAt: this.startedAt,
+      warnings: [...warnings],
+    };
+  }
+
+  private async sendOnce(): Promise<void> {
+    this.beat++;
+    try {
+      await this.parts.send(this.record());
+      await this.parts.sent();
+    } catch {
+      // The store is away: the reconciler says so, and routers go on with what they know.
+      return;
+    }
+    if (this.hasJoined) return;
+    this.hasJoined = true;
+    this.parts.joined();
+  }
+}

@@ -1,0 +1,107 @@
+import { KilnError } from '@kiln/contract/errors';
+import type { VersionRecord } from '@kiln/contract/records';
+import type { Pools } from '../pool/pools.js';
+import type { Homes } from './homes.js';
+import { type Action, plan } from './plan.js';
+import { type ProveParts, prove } from './prove.js';
+import type { VersionTable } from './version-table.js';
+
+const EVERY_MS = 2000;
+
+export interface ReconcileParts extends ProveParts {
+  node: string;
+  pools: Pools;
+  table: VersionTable;
+  homes: Homes;
+  /** Membership as the store has it; updates `homes`. */
+  readNodes(): Promise<void>;
+  onTrouble(message: string): void;
+}
+
+/** Makes this node as the store says: every 2 s, and at once when somebody says that something changed. */
+export class Reconciler {
+  private readonly proving = new Set<string>();
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> | undefined;
+  private again = false;
+  private stopped = false;
+  private storeAway = false;
+
+  constructor(private readonly parts: ReconcileParts) {}
+
+  start(): void {
+    this.timer = setInterval(() => this.kick(), EVERY_MS);
+    this.kick();
+  }
+
+  /** Looks again, once more if it is looking at this moment. */
+  kick(): void {
+    if (this.stopped) return;
+    if (this.running !== undefined) {
+      this.again = true;
+      return;
+    }
+    this.running = this.look().finally(() => {
+      this.running = undefined;
+      if (!this.again) return;
+      this.again = false;
+      this.kick();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await this.running;
+  }
+
+  private async look(): Promise<void> {
+    const { table, pools, homes, node, onTrouble } = this.parts;
+    try {
+      const desired = await table.load();
+      await this.parts.readNodes();
+      const actual = [...pools.all()].map(({ version }) => ({ function: version.function, version: version.version }));
+      for (const action of plan({ node, desired, actual, isHome: homes.isHome })) this.apply(action);
+      if (this.storeAway) onTrouble('the store is back');
+      this.storeAway = false;
+    } catch (error) {
+      if (!(error instanceof KilnError) || error.code !== 'unavailable') onTrouble(`reconciling failed: ${String(error)}`);
+      else if (!this.storeAway) onTrouble('the store is away: going on with what is known');
+      this.storeAway = true;
+    }
+  }
+
+  private apply(action: Action): void {
+    const { pools } = this.parts;
+    switch (action.kind) {
+      case 'prove':
+        void this.prove(action.version);
+        break;
+      case 'keep': {
+        const pool = pools.of(action.version);
+        pool.retire(action.retired);
+        pool.keep(action.minimum);
+        break;
+      }
+      case 'remove': {
+        const pool = pools.find(action.function, action.version);
+        const gone = new KilnError('version_not_found', `version ${action.version} of "${action.function}" was removed`);
+        if (pool !== undefined) pools.remove(pool, gone);
+      }
+    }
+  }
+
+  private async prove(version: VersionRecord): Promise<void> {
+    const key = `${version.function}@${version.version}`;
+    if (this.proving.has(key)) return;
+    this.proving.add(key);
+    try {
+      await prove(version, this.parts);
+    } catch (error) {
+      this.parts.onTrouble(`version ${key} could not be reported: ${(error as Error).message}`);
+    } finally {
+      this.proving.delete(key);
+    }
+    this.kick();
+  }
+}

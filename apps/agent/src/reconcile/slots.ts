@@ -1,0 +1,66 @@
+import type { SlotCount, SlotStore } from '@kiln/state/slot-store';
+import type { FunctionVersion } from '../pool/container-driver.js';
+import type { ClusterSlots } from '../pool/start-instance.js';
+
+interface Held extends SlotCount {
+  /** Of other nodes, when the store was last asked. */
+  others: number;
+}
+
+/**
+ * Keeps `maxInstances` in the whole cluster. The store decides; while it is away this node goes by the counts of the others that
+ * it knew last.
+ */
+export class StoredSlots implements ClusterSlots {
+  private readonly held = new Map<string, Held>();
+
+  constructor(
+    private readonly store: Pick<SlotStore, 'reserve' | 'release' | 'rewrite' | 'counts'>,
+    private readonly node: string,
+  ) {}
+
+  async reserve(version: FunctionVersion): Promise<boolean> {
+    const { maxInstances } = version.config;
+    const held = this.entry(version);
+    // Counted before the answer: a rewrite that is on its way meanwhile must include it.
+    held.count++;
+    let granted: boolean;
+    try {
+      granted = await this.store.reserve(version.function, version.version, this.node, maxInstances);
+    } catch {
+      granted = held.count + held.others <= maxInstances;
+    }
+    if (!granted) held.count--;
+    return granted;
+  }
+
+  release(version: FunctionVersion): void {
+    const held = this.entry(version);
+    held.count = Math.max(0, held.count - 1);
+    // Where it does not get through, the next rewrite puts it right.
+    this.store.release(version.function, version.version, this.node).catch(() => undefined);
+  }
+
+  /** Writes this node's exact counts, and reads the others'. @throws KilnError `unavailable` */
+  async sync(alive: ReadonlySet<string>): Promise<void> {
+    for (const [key, { count }] of this.held) if (count === 0) this.held.delete(key);
+    const held = [...this.held.values()];
+    await this.store.rewrite(this.node, held);
+    if (held.length === 0) return;
+    const counts = await this.store.counts(held);
+    for (const [i, entry] of held.entries()) {
+      const others = Object.entries(counts[i] ?? {}).filter(([node]) => node !== this.node && alive.has(node));
+      entry.others = others.reduce((sum, [, count]) => sum + count, 0);
+    }
+  }
+
+  private entry({ function: name, version }: FunctionVersion): Held {
+    const key = `${name}@${version}`;
+    let held = this.held.get(key);
+    if (held === undefined) {
+      held = { function: name, version, count: 0, others: 0 };
+      this.held.set(key, held);
+    }
+    return held;
+  }
+}
