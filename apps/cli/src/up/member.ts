@@ -12,7 +12,7 @@ export interface MemberSpec {
   args: string[];
   env: Record<string, string | undefined>;
   logFile: string;
-  /** Node programs end by themselves when this channel to their supervisor closes. */
+  /** A channel by whose end a Node program sees that its supervisor is gone. */
   channel: boolean;
 }
 

@@ -192,3 +192,21 @@ describe('a member', () => {
     await member.stop(100);
   });
 });
+
+describe('a Node child', () => {
+  it('ends as on SIGTERM when its supervisor is killed', async () => {
+    const guard = new URL('./end-with-supervisor.ts', import.meta.url).href;
+    const child = "process.on('SIGTERM', () => { console.log('told'); process.exit(); }); console.log('up'); setInterval(() => {}, 1000);";
+    const args = JSON.stringify(['--import', guard, '--eval', child]);
+    const options = "{ detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }";
+    const supervisor = `require('node:child_process').spawn(process.execPath, ${args}, ${options});`;
+    const parent = spawn(process.execPath, ['--eval', supervisor], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    parent.stdout.on('data', (chunk) => {
+      output += String(chunk);
+    });
+    await expect.poll(() => output, { timeout: 10_000 }).toContain('up');
+    parent.kill('SIGKILL');
+    await expect.poll(() => output, { timeout: 10_000 }).toContain('told');
+  });
+});
