@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Control, Receiver, Upstream } from './carrier.js';
 import { is } from './headers.js';
+import { countPassing } from './passing-bytes.js';
 import { KEPT_BYTES, type RequestBody } from './request-body.js';
 
 /** What goes to the other side: a flat header list ready to send, no hop-by-hop headers in it. */
@@ -142,6 +143,7 @@ class HttpExchange implements Exchange, Receiver {
       this.last = chunk;
       return;
     }
+    countPassing(chunk.length);
     if (this.response.write(chunk)) return;
     this.control?.pause();
     if (this.drainWatched) return;

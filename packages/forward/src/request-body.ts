@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { get } from './headers.js';
+import { countPassing } from './passing-bytes.js';
 
 /** What is kept of a body, so that it can be sent a second time. */
 export const KEPT_BYTES = 64 * 1024;
@@ -147,6 +148,7 @@ export class RequestBody {
 
   private onData(chunk: Buffer): void {
     this.bytes += chunk.length;
+    countPassing(chunk.length);
     if (this.bytes > this.maxBody) {
       this.fail('too_large');
       return;
