@@ -2,7 +2,7 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Exchange, forward, type Outcome } from './forward.js';
-import { endToEnd } from './headers.js';
+import { isHopByHop } from './headers.js';
 import { RequestBody } from './request-body.js';
 import { connectTo, overSocket, type Upstream } from './upstream.js';
 
@@ -17,6 +17,8 @@ async function listening<T extends net.Server>(server: T): Promise<{ server: T; 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { server, port: (server.address() as AddressInfo).port };
 }
+
+const endToEnd = (raw: readonly string[]) => raw.filter((_, i) => !isHopByHop(raw[i - (i % 2)]!));
 
 /** A server that forwards each request to the upstream, and the outcomes of what it forwarded. */
 async function proxying(upstream: Upstream, onHead = (_status: number, headers: string[]): string[] | undefined => endToEnd(headers)) {

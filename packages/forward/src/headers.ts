@@ -48,27 +48,6 @@ export function hasPrefix(name: string, prefix: string): boolean {
   return true;
 }
 
-/** The list without the headers whose name starts with `prefix` (lower case). */
-export function dropPrefixed(raw: readonly string[], prefix: string): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < raw.length; i += 2) {
-    if (!hasPrefix(raw[i]!, prefix)) kept.push(raw[i]!, raw[i + 1]!);
-  }
-  return kept;
-}
-
-/** What may travel on: without hop-by-hop headers and without those that `Connection` names. */
-export function endToEnd(raw: readonly string[]): string[] {
-  const kept: string[] = [];
-  let named: string[] | undefined;
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!;
-    if (!isHopByHop(name)) kept.push(name, raw[i + 1]!);
-    else if (is(name, 'connection')) named = addConnectionNames(named, raw[i + 1]!);
-  }
-  return named === undefined ? kept : withoutNamed(kept, named);
-}
-
 /** Adds the header names that a `Connection` value lists; undefined as long as there are none worth a second look. */
 export function addConnectionNames(before: string[] | undefined, value: string): string[] | undefined {
   let named = before;

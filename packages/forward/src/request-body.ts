@@ -49,10 +49,6 @@ export class RequestBody {
     return new RequestBody(message, chunked ? undefined : Number(declared ?? 0), maxBody);
   }
 
-  get declaredTooLarge(): boolean {
-    return this.length !== undefined && this.length > this.maxBody;
-  }
-
   /** True while all that came is still at hand, so that another attempt would send the same bytes. */
   get replayable(): boolean {
     return this.kept !== undefined && this.fault === undefined;
@@ -85,11 +81,6 @@ export class RequestBody {
     this.held = undefined;
     this.kept = undefined;
     if (this.reader === undefined || this.reader.push(held)) this.message.resume();
-  }
-
-  /** Drops the copy: the request will not be sent again. */
-  release(): void {
-    this.kept = undefined;
   }
 
   /** The body from its start, for one attempt. Ask only while it is replayable. */

@@ -15,15 +15,13 @@ const IDLE_MS = 30_000;
 export interface Address {
   host: string;
   port: number;
-  /** The most connections at once; further requests wait. Default: no limit, the caller bounds what is in flight. */
-  connections?: number;
   /** ms an idle connection is kept; must be less than the other side keeps it. */
   idleTimeout?: number;
   /** The largest head of an answer; default 64 KiB. */
   maxHeaderBytes?: number;
 }
 
-/** A pool of keep-alive connections to one address. */
+/** A pool of keep-alive connections to one address, as many as there are requests: the caller bounds what is in flight. */
 export function connectTo(address: Address): Upstream {
   return new DialledUpstream(address);
 }
@@ -32,9 +30,8 @@ class DialledUpstream extends UndiciUpstream {
   private readonly running = new Set<net.Socket>();
 
   constructor(private readonly address: Address) {
-    const { host, port, connections = null, idleTimeout = IDLE_MS, maxHeaderBytes = MAX_HEADER_BYTES } = address;
+    const { host, port, idleTimeout = IDLE_MS, maxHeaderBytes = MAX_HEADER_BYTES } = address;
     const pool = new Pool(`http://${net.isIPv6(host) ? `[${host}]` : host}:${port}`, {
-      connections,
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,

@@ -46,9 +46,8 @@ export class Agents {
   }
 
   private forgetGone(): void {
-    const live = new Set(this.nodes.live().map(({ id }) => id));
     for (const [id, { upstream }] of this.known) {
-      if (live.has(id)) continue;
+      if (this.nodes.knows(id)) continue;
       upstream.close();
       this.known.delete(id);
     }

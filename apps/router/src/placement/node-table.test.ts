@@ -83,6 +83,7 @@ describe('NodeTable', () => {
     table.suspect(home);
     expect(ids()).toHaveLength(2);
     expect(ids()).not.toContain(home);
+    expect(table.live()).toHaveLength(2);
     expect(table.home('hello')).toBe(home);
     table.update(
       NODES.map((id) => record(id)),

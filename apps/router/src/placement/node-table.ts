@@ -8,7 +8,7 @@ export interface LiveNode extends NodeLoad {
 }
 
 /** A heartbeat older than this, by the router's own clock, takes its node out of use. */
-const HEARTBEAT_LIMIT_MS = 3000;
+const HEARTBEAT_LIMIT_MS = 2500;
 /** A load that a node reported counts for so long. */
 const LOAD_LIMIT_MS = 2000;
 /** While the store is away, a suspect node is tried again after this. */
@@ -54,9 +54,14 @@ export class NodeTable {
     this.storeAway = true;
   }
 
-  /** The nodes in use, draining ones included. */
+  /** The nodes in use, draining ones included, suspect ones not. */
   live(): LiveNode[] {
-    return [...this.entries.values()].filter((entry) => entry.inUse);
+    return [...this.entries.values()].filter((entry) => entry.inUse && this.isUsable(entry));
+  }
+
+  /** Whether a node is known at all, in use or not. */
+  knows(id: string): boolean {
+    return this.entries.has(id);
   }
 
   /** The function's first node on the ring; undefined where there is no node. */
