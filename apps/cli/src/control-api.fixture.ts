@@ -28,7 +28,7 @@ export class ControlApi {
   async listen(): Promise<void> {
     await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
     this.url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-    this.json('GET /readyz', { status: 'ok' });
+    this.state('ready');
     this.json('GET /v1/functions', { items: [this.functionView()], next: null });
     this.json('GET /v1/functions/hello', this.functionView());
     this.json('GET /v1/functions/hello/versions', { items: [this.version()], next: null });
@@ -79,6 +79,13 @@ export class ControlApi {
     this.routes.set(route, (_request, response) => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(body === undefined ? undefined : JSON.stringify(body));
     });
+  }
+
+  state(state: string): void {
+    this.routes.set(
+      'GET /readyz',
+      (_request, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end(`${state}\n`),
+    );
   }
 
   /** JSON lines, as builds and logs answer. */

@@ -198,10 +198,11 @@ describe('lists and views', () => {
       redis: 'answers',
       functions: { total: 1, serving: 1 },
     });
+    api.state('degraded');
     api.fail('GET /v1/nodes', 'unavailable', 'the store is away');
     const away = await connected(['status']);
     expect(away.code).toBe(0);
-    expect(JSON.parse(away.stdout)).toMatchObject({ redis: 'away', nodes: null });
+    expect(JSON.parse(away.stdout)).toMatchObject({ router: 'degraded', redis: 'away', nodes: null });
   });
 });
 

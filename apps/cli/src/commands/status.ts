@@ -11,9 +11,10 @@ const PROBE_TIMEOUT_MS = 5000;
 
 interface Status {
   url: string;
-  router: 'ready' | 'not ready';
-  redis: 'answers' | 'away';
-  /** Null where only Redis knows, and it is away. */
+  /** `degraded`: without Redis it goes on with what it knows. */
+  router: 'ready' | 'degraded' | 'starting' | 'draining' | 'unknown';
+  redis: 'answers' | 'away' | 'unknown';
+  /** Null where the router can not tell for the moment. */
   nodes: NodeView[] | null;
   functions: { total: number; serving: number } | null;
 }
@@ -35,16 +36,26 @@ export function statusCommand(session: Session): Command {
 async function status(session: Session, options: OutputOptions): Promise<void> {
   const { url } = findCredentials(session);
   const client = connect(session);
-  const router = (await probe(url)) ? 'ready' : 'not ready';
+  const router = await probe(url);
   const [nodes, functions] = await Promise.all([unlessAway(client.nodes.list()), unlessAway(client.functions.list())]);
-  const redis = nodes === null || functions === null ? 'away' : 'answers';
+  const redis = REDIS[router];
   print<Status>(session.terminal, options, { url, router, redis, nodes, functions: functions && count(functions) }, statusText);
 }
 
+const REDIS: Record<Status['router'], Status['redis']> = {
+  ready: 'answers',
+  degraded: 'away',
+  starting: 'unknown',
+  draining: 'unknown',
+  unknown: 'unknown',
+};
+
 /** @throws KilnError `unavailable` when nothing answers there at all. */
-async function probe(url: string): Promise<boolean> {
+async function probe(url: string): Promise<Status['router']> {
   try {
-    return (await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })).ok;
+    const answer = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    const state = (await answer.text()).trim();
+    return Object.hasOwn(REDIS, state) ? (state as Status['router']) : 'unknown';
   } catch (error) {
     const { cause } = error as Error & { cause?: { code?: string } };
     throw new KilnError('unavailable', `cannot connect to the control API at ${url}: ${cause?.code ?? (error as Error).message}`, {
@@ -70,9 +81,9 @@ function statusText({ url, router, redis, nodes, functions }: Status): string {
   const live = nodes?.filter((node) => node.live).length;
   const summary = pairs([
     ['router', `${router} at ${url}`],
-    ['redis', redis === 'answers' ? 'answers' : 'away: known functions go on, changes have to wait'],
-    ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown while Redis is away'],
-    ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown while Redis is away'],
+    ['redis', redis === 'away' ? 'away: known functions go on, changes have to wait' : redis],
+    ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
+    ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
   ]);
   return nodes && nodes.length > 0 ? `${summary}\n\n${nodeTable(nodes)}` : summary;
 }
