@@ -20,11 +20,7 @@ function linksOf(file: string): string[] {
 
 /** Files named in code marks: `apps/…` or `packages/…` with an ending. */
 function filesNamedIn(file: string): string[] {
-  return [
-    ...read(file)
-      .replaceAll(/`[^`\n]*`/g, '')
-      .matchAll(/`((?:apps|packages|infra|scripts|examples|e2e)\/[\w./-]+\.\w+)`/g),
-  ].map(([, path]) => path as string);
+  return [...read(file).matchAll(/`((?:apps|packages|infra|scripts|examples|e2e)\/[\w./-]+\.\w+)`/g)].map(([, path]) => path as string);
 }
 
 const PAGES = globSync(['*.md', 'docs/**/*.md', 'infra/**/*.md', 'examples/**/*.md'], { cwd: ROOT, exclude: ['**/node_modules/**'] });
