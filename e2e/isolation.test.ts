@@ -146,7 +146,7 @@ describe.each(['runner', 'http'])('from inside an instance of the %s kind', (nam
 
   it('the environment holds the contract’s variables, the function’s own, and nothing else', () => {
     const contract = ['PATH', 'HOME', 'HOSTNAME', 'OWN', 'KILN_FUNCTION', 'KILN_VERSION'];
-    const ofKind = name === 'runner' ? ['KILN_SOCKET', 'KILN_CONCURRENCY', 'KILN_ENTRY', 'KILN_HANDLER', 'KILN_TIMEOUT'] : ['PORT'];
+    const ofKind = name === 'runner' ? ['KILN_SOCKET', 'KILN_CONCURRENCY', 'KILN_ENTRY', 'KILN_HANDLER', 'KILN_TIMEOUT', 'UV_THREADPOOL_SIZE'] : ['PORT'];
     expect(Object.keys(seen.env).filter((variable) => ![...contract, ...ofKind].includes(variable))).toEqual([]);
     expect(seen.env).toMatchObject({ OWN: 'value\nwith a line end', KILN_FUNCTION: name, KILN_VERSION: '1', HOME: '/tmp' });
     expect(JSON.stringify(seen.env)).not.toContain(cluster.shared.secret);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import tar from 'tar-stream';
 import { engine } from './engine.js';
 
@@ -12,7 +12,7 @@ export async function buildTestImage(files: Record<string, string>): Promise<{ i
   for (const [name, content] of Object.entries(files)) pack.entry({ name }, content);
   pack.finalize();
   const options = { t: tag, forcerm: true, networkmode: 'none', abortSignal: AbortSignal.timeout(BUILD_MS) };
-  const output = await read((await engine.buildImage(pack, options)) as Readable);
+  const output = await read((await engine.buildImage(Readable.from(pack), options)) as Readable);
   if (output.includes('"error"')) throw new Error(`the test image does not build: ${output}`);
   const { Id } = await engine.getImage(tag).inspect();
   return {
