@@ -34,9 +34,12 @@ export const port = (fallback: number) =>
 
 export const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info');
 
-export const clusterSecret = z.string().min(16, 'must be at least 16 characters').meta({ secret: true });
+const SECRET_RULE = 'must be at least 16 characters';
+export const clusterSecret = z.string(SECRET_RULE).min(16, SECRET_RULE).meta({ secret: true });
 
+const REDIS_RULE = 'must start with redis://, rediss:// or unix://';
 export const redisUrl = z
-  .string()
-  .regex(/^(rediss?|unix):\/\//, 'must start with redis://, rediss:// or unix://')
+  .string(REDIS_RULE)
+  .regex(/^(rediss?|unix):\/\//, REDIS_RULE)
+  .refine((url) => URL.canParse(url), 'must be a URL')
   .meta({ secret: true });

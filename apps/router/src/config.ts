@@ -1,0 +1,85 @@
+import { BlockList, isIP } from 'node:net';
+import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { z } from 'zod';
+import { keyId } from './deploy/key-table.js';
+
+const onOff = z.enum(['on', 'off'], 'must be on or off');
+
+const address = z.string().refine((value) => isIP(value) !== 0 || value === 'localhost', 'must be an IP address');
+
+const shape = {
+  KILN_BIND: address.default('127.0.0.1'),
+  KILN_HTTP_PORT: port(8080),
+  KILN_CONTROL_PORT: port(8081),
+  KILN_DOMAIN: z
+    .string()
+    .max(190)
+    .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'must be a domain name in lower case, without a port')
+    .default('localhost'),
+  KILN_PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).optional(),
+  KILN_REDIS_URL: redisUrl,
+  KILN_CLUSTER_SECRET: clusterSecret,
+  KILN_ADMIN_KEY: z
+    .string()
+    .refine((key) => keyId(key) !== undefined, 'must be kiln_<12 letters or digits>_<32 or more letters or digits>')
+    .meta({ secret: true })
+    .optional(),
+  KILN_TRUSTED_PROXIES: z
+    .string()
+    .transform((list) => list.split(',').map((entry) => entry.trim()))
+    .refine((list) => list.every(isRange), 'must be addresses or CIDR ranges, separated by commas')
+    .default([]),
+  KILN_PLACEMENT_HEADERS: onOff.default('on'),
+  KILN_DRAIN_TIMEOUT: z.coerce.number('must be ms, 0 to 3600000').int().min(0).max(3_600_000, 'must be ms, 0 to 3600000').default(30_000),
+  KILN_LOG_LEVEL: logLevel,
+};
+
+export interface RouterConfig {
+  bind: string;
+  httpPort: number;
+  controlPort: number;
+  domain: string;
+  /** Base of functions' URLs, without a slash at its end. */
+  publicUrl: string;
+  redisUrl: string;
+  clusterSecret: string;
+  adminKey: string | undefined;
+  trustedProxies: readonly string[];
+  placementHeaders: boolean;
+  /** ms */
+  drainTimeout: number;
+  logLevel: z.infer<typeof logLevel>;
+}
+
+/** @throws EnvironmentError naming the variable, its value and what is allowed */
+export function readConfig(environment: Record<string, string | undefined> = process.env): RouterConfig {
+  const env = readEnvironment(shape, environment);
+  return {
+    bind: env.KILN_BIND,
+    httpPort: env.KILN_HTTP_PORT,
+    controlPort: env.KILN_CONTROL_PORT,
+    domain: env.KILN_DOMAIN,
+    publicUrl: (env.KILN_PUBLIC_URL ?? `http://localhost:${env.KILN_HTTP_PORT}`).replace(/\/+$/, ''),
+    redisUrl: env.KILN_REDIS_URL,
+    clusterSecret: env.KILN_CLUSTER_SECRET,
+    adminKey: env.KILN_ADMIN_KEY,
+    trustedProxies: env.KILN_TRUSTED_PROXIES,
+    placementHeaders: env.KILN_PLACEMENT_HEADERS === 'on',
+    drainTimeout: env.KILN_DRAIN_TIMEOUT,
+    logLevel: env.KILN_LOG_LEVEL,
+  };
+}
+
+function isRange(entry: string): boolean {
+  const [network = '', bits, ...rest] = entry.split('/');
+  const family = isIP(network);
+  if (family === 0 || rest.length > 0) return false;
+  if (bits === undefined) return true;
+  if (!/^\d{1,3}$/.test(bits)) return false;
+  try {
+    new BlockList().addSubnet(network, Number(bits), family === 6 ? 'ipv6' : 'ipv4');
+    return true;
+  } catch {
+    return false;
+  }
+}

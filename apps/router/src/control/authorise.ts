@@ -1,0 +1,31 @@
+import { KilnError } from '@kiln/contract/errors';
+import type { Scope } from '@kiln/contract/records';
+import type { FastifyRequest } from 'fastify';
+import type { KeyTable } from '../deploy/key-table.js';
+import { ROUTES } from './routes.js';
+
+const SCOPES = new Map(ROUTES.map(({ method, path, scope }) => [`${method} ${path}`, scope]));
+
+/**
+ * The one guard of the control API. It looks at the route, never at what the caller wrote, and runs before a body is read. A
+ * route that the table does not list is for admins.
+ * @throws KilnError `unauthorized` or `forbidden`
+ */
+export function authorise(keys: KeyTable, request: FastifyRequest): void {
+  if (request.is404) return;
+  const scope = scopeOf(request);
+  if (scope === undefined) return;
+  switch (keys.allows(request.headers.authorization, scope)) {
+    case 'ok':
+      return;
+    case 'unauthorized':
+      throw new KilnError('unauthorized', 'the request has no valid API key', { fix: 'send the header "Authorization: Bearer <key>"' });
+    case 'forbidden':
+      throw new KilnError('forbidden', `the API key lacks the scope "${scope}"`, { fix: `use a key that has the scope "${scope}"` });
+  }
+}
+
+function scopeOf({ method, routeOptions }: FastifyRequest): Scope | undefined {
+  const key = `${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`;
+  return SCOPES.has(key) ? SCOPES.get(key) : 'admin';
+}

@@ -1,0 +1,50 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConnectionOptions } from '@kiln/state/connection-options';
+import { ClientRedis } from '@nestjs/microservices';
+import { lastValueFrom } from 'rxjs';
+import type { Events } from '../deploy/announcer.js';
+import { eventOptions, type OutageLog } from './event-options.js';
+
+/** Nobody waits longer for an event to go out; whoever misses it reads the store again soon. */
+const EMIT_MS = 500;
+
+/** Sends control events through Nest's Redis transport. */
+export class EventClient implements Events {
+  private readonly client: QuietClient;
+
+  constructor(
+    connection: ConnectionOptions,
+    private readonly log: OutageLog,
+  ) {
+    this.client = new QuietClient(eventOptions(connection));
+  }
+
+  async emit(event: string, data: object): Promise<void> {
+    const patience = new AbortController();
+    try {
+      const sent = lastValueFrom(this.client.emit(event, data), { defaultValue: undefined });
+      await Promise.race([sent, delay(EMIT_MS, undefined, { signal: patience.signal })]);
+    } catch (error) {
+      this.log.warn({ err: error, event }, 'a control event was not sent');
+    } finally {
+      patience.abort();
+    }
+  }
+
+  close(): void {
+    this.client.disconnect();
+  }
+}
+
+/** Connection errors reach the one who emits; a line for each try to reconnect says nothing more. */
+class QuietClient extends ClientRedis {
+  override registerErrorListener(client: ClientRedis['pubClient']): void {
+    client.on('error', () => undefined);
+  }
+
+  disconnect(): void {
+    this.isManuallyClosed = true;
+    this.pubClient?.disconnect();
+    this.subClient?.disconnect();
+  }
+}

@@ -1,0 +1,111 @@
+import type { Deployed, FunctionView, Page } from '@kiln/contract/control-api';
+import { createVersionBody, patchFunctionBody, putTrafficBody, rollbackBody } from '@kiln/contract/control-api';
+import { parse } from '@kiln/contract/field-errors';
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import { functionName } from '@kiln/contract/names';
+import type { InstanceRecord, Traffic, VersionRecord } from '@kiln/contract/records';
+import { FunctionStore } from '@kiln/state/function-store';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Put, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { Announcer } from '../deploy/announcer.js';
+import { Catalog } from '../deploy/catalog.js';
+import { Deployments } from '../deploy/deploy.js';
+import { Instances } from '../deploy/instances.js';
+import { rollback } from '../deploy/rollback.js';
+import { type PointerParts, putTraffic } from '../deploy/traffic.js';
+import { FunctionViews } from './function-view.js';
+import { pageOf } from './page.js';
+import { revisionOf } from './revision.js';
+import { callerGone } from './send-lines.js';
+
+// Here a configuration need only be an object: its keys are checked where its image's kind is known, which names the nearest key.
+const anyConfig = z.record(z.string(), z.unknown());
+const versionBody = createVersionBody.extend({ config: anyConfig.default({}) });
+const patchBody = patchFunctionBody.extend({ config: anyConfig });
+
+const name = (value: string): string => parse(functionName, value, 'name');
+
+@Controller('v1/functions')
+export class FunctionsController {
+  private readonly pointers: PointerParts;
+
+  constructor(
+    @Inject(Catalog) private readonly catalog: Catalog,
+    @Inject(FunctionStore) private readonly functions: FunctionStore,
+    @Inject(Announcer) private readonly announcer: Announcer,
+    @Inject(Deployments) private readonly deployments: Deployments,
+    @Inject(Instances) private readonly instancesOf: Instances,
+    @Inject(FunctionViews) private readonly views: FunctionViews,
+  ) {
+    this.pointers = { functions, announcer };
+  }
+
+  @Get()
+  async list(@Query() query: unknown): Promise<Page<FunctionView>> {
+    return pageOf(
+      (await this.catalog.list()).map((entry) => this.views.of(entry.function)),
+      (view) => view.name,
+      query,
+    );
+  }
+
+  @Get(':name')
+  async get(@Param('name') of: string): Promise<FunctionView> {
+    return this.views.of((await this.catalog.get(name(of))).function);
+  }
+
+  @Patch(':name')
+  patch(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
+    return this.deployments.reconfigure(name(of), parse(patchBody, body).config as FunctionConfigInput, callerGone(reply));
+  }
+
+  @Delete(':name')
+  @HttpCode(204)
+  async remove(@Param('name') of: string): Promise<void> {
+    await this.functions.remove(name(of));
+    await this.announcer.functionChanged(of);
+  }
+
+  @Get(':name/versions')
+  async versions(@Param('name') of: string, @Query() query: unknown): Promise<Page<VersionRecord>> {
+    return pageOf((await this.catalog.get(name(of))).versions, ({ version }) => String(version), query);
+  }
+
+  @Post(':name/versions')
+  deploy(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
+    const { image, config } = parse(versionBody, body);
+    return this.deployments.fromImage(name(of), image, config as FunctionConfigInput, callerGone(reply));
+  }
+
+  @Get(':name/traffic')
+  async traffic(@Param('name') of: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<Traffic> {
+    const { traffic, revision } = (await this.catalog.get(name(of))).function;
+    void reply.header('etag', `"${revision}"`);
+    return traffic;
+  }
+
+  @Put(':name/traffic')
+  async putTraffic(
+    @Param('name') of: string,
+    @Body() body: unknown,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Traffic> {
+    const { traffic, revision } = await putTraffic(this.pointers, name(of), parse(putTrafficBody, body, 'traffic'), revisionOf(ifMatch));
+    void reply.header('etag', `"${revision}"`);
+    return traffic;
+  }
+
+  @Post(':name/rollback')
+  @HttpCode(200)
+  async rollback(@Param('name') of: string, @Body() body: unknown): Promise<FunctionView> {
+    return this.views.of(await rollback(this.pointers, name(of), parse(rollbackBody, body ?? {}).version));
+  }
+
+  @Get(':name/instances')
+  async instances(@Param('name') of: string, @Query() query: unknown): Promise<Page<InstanceRecord>> {
+    await this.catalog.get(name(of));
+    return pageOf(await this.instancesOf.list(of), ({ id }) => id, query);
+  }
+}

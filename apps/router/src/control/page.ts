@@ -1,0 +1,19 @@
+import type { Page } from '@kiln/contract/control-api';
+import { parse } from '@kiln/contract/field-errors';
+import { z } from 'zod';
+
+const paging = z.strictObject({
+  limit: z.coerce.number('must be 1 to 1000').int().min(1).max(1000).default(100),
+  after: z.string().max(256).optional(),
+});
+
+/** One page of a list that is in order of its keys. @throws KilnError `bad_request` for a query that is not one */
+export function pageOf<T>(items: readonly T[], keyOf: (item: T) => string, query: unknown): Page<T> {
+  const { limit, after } = parse(paging, query, 'query');
+  const start = after === undefined ? 0 : items.findIndex((item) => keyOf(item) === after) + 1;
+  // An entry that is gone says no more where it stood: its place is found by order, and the list goes on from there.
+  const from = after !== undefined && start === 0 ? items.findIndex((item) => keyOf(item) > after) : start;
+  const page = from === -1 ? [] : items.slice(from, from + limit);
+  const last = page.at(-1);
+  return { items: page, next: last !== undefined && from + limit < items.length ? keyOf(last) : null };
+}

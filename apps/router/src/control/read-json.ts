@@ -1,0 +1,21 @@
+import { KilnError } from '@kiln/contract/errors';
+
+/**
+ * A JSON body; undefined for an empty one.
+ * @throws KilnError `bad_request` for what is not JSON, and for `__proto__`, which would change what the object inherits when copied
+ */
+export function readJson(text: string): unknown {
+  if (text === '') return undefined;
+  let poisoned = false;
+  let value: unknown;
+  try {
+    value = JSON.parse(text, (key, entry) => {
+      if (key === '__proto__') poisoned = true;
+      return entry;
+    });
+  } catch (error) {
+    throw new KilnError('bad_request', `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (!poisoned) return value;
+  throw new KilnError('bad_request', '__proto__: is no key', { fields: [{ field: '__proto__', message: 'is no key' }] });
+}

@@ -1,0 +1,115 @@
+import {
+  createdKey,
+  createKeyBody,
+  createVersionBody,
+  deployed,
+  functionView,
+  keyView,
+  nodeView,
+  patchFunctionBody,
+  ringView,
+  rollbackBody,
+} from '@kiln/contract/control-api';
+import { instanceRecord, logRecord, type Scope, traffic, versionRecord } from '@kiln/contract/records';
+import { z } from 'zod';
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** One route as its callers see it. */
+export interface ApiRoute {
+  method: Method;
+  /** Parameters as `:name`. */
+  path: string;
+  /** Undefined: open to everybody. */
+  scope: Scope | undefined;
+  summary: string;
+  query?: Record<string, string>;
+  body?: z.ZodType | 'gzip tar';
+  status: number;
+  answer?: z.ZodType;
+  answerType?: 'application/json' | 'application/x-ndjson' | 'text/plain';
+}
+
+const page = (item: z.ZodType) => z.object({ items: z.array(item), next: z.string().nullable() });
+const PAGING = { limit: 'most entries of a page, 1 to 1000', after: '`next` of the page before' };
+
+/**
+ * Every route of the control API: what it needs and what it gives. The guard reads the scopes here, the OpenAPI document is made
+ * from it, and a test compares it with what is served.
+ */
+export const ROUTES: readonly ApiRoute[] = [
+  route('GET', '/v1/functions', 'read', 'List the functions', { query: PAGING, answer: page(functionView) }),
+  route('GET', '/v1/functions/:name', 'read', 'Show a function', { answer: functionView }),
+  route('PATCH', '/v1/functions/:name', 'deploy', 'Change keys of the configuration: a new version of the same image', {
+    body: patchFunctionBody,
+    answer: deployed,
+  }),
+  route('DELETE', '/v1/functions/:name', 'deploy', 'Remove a function with its versions and logs', { status: 204 }),
+  route('GET', '/v1/functions/:name/versions', 'read', 'List the versions', { query: PAGING, answer: page(versionRecord) }),
+  route('POST', '/v1/functions/:name/versions', 'deploy', 'Deploy an image', { body: createVersionBody, status: 201, answer: deployed }),
+  route('POST', '/v1/functions/:name/builds', 'deploy', 'Build and deploy a folder', {
+    body: 'gzip tar',
+    answerType: 'application/x-ndjson',
+    answer: z.union([
+      z.object({ type: z.literal('log'), line: z.string() }),
+      deployed.extend({ type: z.literal('done') }),
+      z.object({ type: z.literal('failed'), code: z.string(), detail: z.string(), fix: z.string().optional() }),
+    ]),
+  }),
+  route('GET', '/v1/functions/:name/traffic', 'read', 'Show the traffic; `etag` is the revision', { answer: traffic }),
+  route('PUT', '/v1/functions/:name/traffic', 'deploy', 'Move the traffic; with `if-match`, a conflict if it changed since', {
+    body: traffic,
+    answer: traffic,
+  }),
+  route('POST', '/v1/functions/:name/rollback', 'deploy', 'Go back to the traffic before, or all to one version', {
+    body: rollbackBody,
+    answer: functionView,
+  }),
+  route('GET', '/v1/functions/:name/logs', 'read', 'Read the log lines', {
+    query: {
+      follow: 'go on with new lines',
+      since: 'only lines from then on, ISO 8601',
+      requestId: 'only lines of this request',
+      level: 'this level or above: debug, info, warn, error',
+    },
+    answerType: 'application/x-ndjson',
+    answer: logRecord,
+  }),
+  route('GET', '/v1/functions/:name/instances', 'read', 'List the running instances', { answer: page(instanceRecord) }),
+  route('GET', '/v1/nodes', 'read', 'List the nodes', { query: PAGING, answer: page(nodeView) }),
+  route('POST', '/v1/nodes/:id/drain', 'admin', 'Let a node finish what runs and take no new work', { status: 204 }),
+  route('GET', '/v1/ring', 'read', 'Show where each function goes', { answer: ringView }),
+  route('GET', '/v1/keys', 'admin', 'List the API keys', { query: PAGING, answer: page(keyView) }),
+  route('POST', '/v1/keys', 'admin', 'Make an API key; only this answer holds it', {
+    body: createKeyBody,
+    status: 201,
+    answer: createdKey,
+  }),
+  route('DELETE', '/v1/keys/:id', 'admin', 'Remove an API key', { status: 204 }),
+  route('GET', '/v1/openapi.json', 'read', 'This document', { answer: z.looseObject({ openapi: z.string() }) }),
+  route('GET', '/healthz', undefined, 'Whether the process runs', { answerType: 'text/plain' }),
+  route('GET', '/readyz', undefined, 'Whether it should get requests', { answerType: 'text/plain' }),
+  route('GET', '/metrics', 'read', 'Prometheus metrics', { answerType: 'text/plain' }),
+];
+
+function route(
+  method: Method,
+  path: string,
+  scope: Scope | undefined,
+  summary: string,
+  more: Partial<Pick<ApiRoute, 'query' | 'body' | 'status' | 'answer' | 'answerType'>>,
+): ApiRoute {
+  return { method, path, scope, summary, status: 200, ...more };
+}
+
+const PATTERNS = ROUTES.map(({ method, path }) => ({ method, pattern: new RegExp(`^${path.replace(/:[a-z]+/g, '[^/]+')}$`) }));
+
+/** Methods that a path takes; none for one that is not ours. */
+export function methodsOf(path: string): string[] {
+  return PATTERNS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+}
+
+/** Whether the table has exactly this route. */
+export function isListed(method: string, path: string): boolean {
+  return ROUTES.some((each) => each.method === method && each.path === path);
+}

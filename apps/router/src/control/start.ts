@@ -1,0 +1,52 @@
+import type { AddressInfo } from 'node:net';
+import { connectionOptions } from '@kiln/state/connection-options';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import type { RouterConfig } from '../config.js';
+import { KeyTable } from '../deploy/key-table.js';
+import { adminKey } from '../deploy/keys.js';
+import { RouterModule } from '../router.module.js';
+import { EventServer } from './event-server.js';
+import { createAdapter } from './fastify.js';
+import { NestLogger } from './nest-logger.js';
+import { ProblemFilter } from './problem-filter.js';
+
+export interface Router {
+  dataUrl: string;
+  controlUrl: string;
+  /** Takes nothing new, finishes what runs within the drain timeout, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/** Beyond the drain timeout, for what comes before and after the drain. */
+const STOP_MARGIN_MS = 5000;
+
+/** Starts both listeners, whether or not Redis is there. */
+export async function startRouter(config: RouterConfig, log: Logger): Promise<Router> {
+  const keys = new KeyTable(config.adminKey === undefined ? [] : [adminKey(config.adminKey)]);
+  const app = await NestFactory.create<NestFastifyApplication>(RouterModule.of(config, keys, log), createAdapter(keys, log), {
+    logger: new NestLogger(log),
+    abortOnError: false,
+    bodyParser: false,
+  });
+  app.useGlobalFilters(new ProblemFilter(log));
+  app.connectMicroservice({ strategy: new EventServer(connectionOptions(config.redisUrl), log) });
+  try {
+    await app.startAllMicroservices();
+    await app.listen(config.controlPort, config.bind);
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  const { port: control } = app.getHttpServer().address() as AddressInfo;
+  const url = (port: number) => `http://${config.bind.includes(':') ? `[${config.bind}]` : config.bind}:${port}`;
+  return { dataUrl: url(app.get(RouterModule).dataPort), controlUrl: url(control), stop: () => stop(app, config) };
+}
+
+/** Uploads and readers of logs that are still there when the bound has passed are cut off. */
+async function stop(app: NestFastifyApplication, { drainTimeout }: RouterConfig): Promise<void> {
+  const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), drainTimeout + STOP_MARGIN_MS);
+  await app.close();
+  clearTimeout(timer);
+}

@@ -1,0 +1,91 @@
+import { Readable } from 'node:stream';
+import { ERRORS, KilnError } from '@kiln/contract/errors';
+import { parse } from '@kiln/contract/field-errors';
+import { functionName } from '@kiln/contract/names';
+import { logLevelName } from '@kiln/contract/records';
+import { LogStore } from '@kiln/state/log-store';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { Catalog } from '../deploy/catalog.js';
+import { Deployments } from '../deploy/deploy.js';
+import { logLines } from '../deploy/log-lines.js';
+import { discard, MAX_SOURCE_BYTES, tooLarge } from '../deploy/send-source.js';
+import { Readiness } from './readiness.js';
+import { callerGone, sendLines } from './send-lines.js';
+
+/** An upload that is refused should be refused with a status, so its first line is waited for. */
+const BUILD_HEAD_MS = 15_000;
+const LOG_HEAD_MS = 250;
+
+const flag = z
+  .enum(['', 'true', '1', 'false', '0'], 'must be true or false')
+  .default('false')
+  .transform((value) => value === '' || value === 'true' || value === '1');
+
+const logQuery = z.strictObject({
+  follow: flag,
+  since: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 time, as 2030-01-31T12:00:00Z' }).optional(),
+  requestId: z.string().min(1).max(128).optional(),
+  level: logLevelName.optional(),
+});
+
+@Controller('v1/functions')
+export class StreamsController {
+  constructor(
+    @Inject(Deployments) private readonly deployments: Deployments,
+    @Inject(Catalog) private readonly catalog: Catalog,
+    @Inject(LogStore) private readonly logs: LogStore,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {}
+
+  @Post(':name/builds')
+  @HttpCode(200)
+  async build(
+    @Param('name') name: string,
+    @Body() body: unknown,
+    @Headers('content-length') length: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const source = sourceOf(body, length);
+    try {
+      const lines = this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply));
+      await sendLines(reply, lines, { headWithinMs: BUILD_HEAD_MS, failed });
+    } catch (error) {
+      discard(source);
+      throw error;
+    }
+  }
+
+  @Get(':name/logs')
+  async read(@Param('name') name: string, @Query() query: unknown, @Res() reply: FastifyReply): Promise<void> {
+    const { function: record } = await this.catalog.get(parse(functionName, name, 'name'));
+    const request = withoutUndefined(parse(logQuery, query, 'query'));
+    const signal = AbortSignal.any([callerGone(reply), this.readiness.stopping]);
+    await sendLines(reply, logLines(this.logs, record.name, request, signal), { headWithinMs: LOG_HEAD_MS, failed });
+  }
+}
+
+/** @throws KilnError `payload_too_large` before anything is read, where the caller says how much it is going to send */
+function sourceOf(body: unknown, length: string | undefined): Readable {
+  if (!(body instanceof Readable)) {
+    throw new KilnError('bad_request', 'the body must be a gzip tar', { fix: 'send it with "content-type: application/gzip"' });
+  }
+  if (Number(length ?? 0) > MAX_SOURCE_BYTES) {
+    discard(body);
+    throw tooLarge();
+  }
+  return body;
+}
+
+/** The last line of an answer that had begun. */
+function failed(error: unknown): object {
+  const known = error instanceof KilnError ? error : new KilnError('internal', ERRORS.internal.title, { cause: error });
+  return { type: 'failed', code: known.code, detail: known.message, ...(known.fix !== undefined && { fix: known.fix }) };
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function withoutUndefined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as Defined<T>;
+}

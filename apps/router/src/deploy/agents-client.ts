@@ -1,0 +1,144 @@
+import http, { type IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { type AgentBuildLine, builtImage } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import { type ImageKind, imageKind } from '@kiln/contract/function-config';
+import { SECRET } from '@kiln/contract/headers';
+import { readProblem } from '@kiln/contract/problem';
+import { type InstanceRecord, instanceRecord, type NodeRecord } from '@kiln/contract/records';
+import { z } from 'zod';
+import { readLines } from './read-lines.js';
+import { sendSource } from './send-source.js';
+
+const CALL_MS = 5000;
+/** A pull of a large image. */
+const FACTS_MS = 600_000;
+const BUILD_MS = 1_800_000;
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+const imageFacts = z.object({ image: z.string(), digest: z.string(), kind: imageKind });
+
+export interface ImageFacts {
+  /** Pinned: always the same content. */
+  image: string;
+  digest: string;
+  kind: ImageKind;
+}
+
+interface CallOptions {
+  signal?: AbortSignal | undefined;
+  timeoutMs: number;
+  source?: Readable;
+}
+
+/** Calls of the agents' control ports. A connection for each: there are few of them, and a stale one could lose a command. */
+export class AgentsClient {
+  constructor(private readonly secret: string) {}
+
+  /** Sends a source and gives the lines of its build as they come. @throws KilnError */
+  async *build(node: NodeRecord, name: string, source: Readable, signal: AbortSignal): AsyncGenerator<AgentBuildLine> {
+    const path = `/builds?function=${encodeURIComponent(name)}`;
+    const response = await this.call(node, 'POST', path, { source, signal, timeoutMs: BUILD_MS });
+    try {
+      for await (const line of readLines(response)) yield checkedLine(line);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw error instanceof KilnError ? error : unreachable(node, error);
+    } finally {
+      response.destroy();
+    }
+  }
+
+  /** What a reference is, pulled if need be. @throws KilnError `start_failed` when there is no such image */
+  async facts(node: NodeRecord, image: string, signal?: AbortSignal): Promise<ImageFacts> {
+    return imageFacts.parse(
+      await this.json(node, 'GET', `/images/facts?image=${encodeURIComponent(image)}`, { signal, timeoutMs: FACTS_MS }),
+    );
+  }
+
+  async instances(node: NodeRecord, name: string): Promise<InstanceRecord[]> {
+    const path = `/instances?function=${encodeURIComponent(name)}`;
+    return z.array(instanceRecord).parse(await this.json(node, 'GET', path, { timeoutMs: CALL_MS }));
+  }
+
+  /** It takes no new work from now on. */
+  async drain(node: NodeRecord): Promise<void> {
+    (await this.call(node, 'POST', '/drain', { timeoutMs: CALL_MS })).resume();
+  }
+
+  private async json(node: NodeRecord, method: string, path: string, options: CallOptions): Promise<unknown> {
+    const response = await this.call(node, method, path, options);
+    try {
+      return JSON.parse(await textOf(response));
+    } catch (error) {
+      throw unreachable(node, error);
+    }
+  }
+
+  private async call(node: NodeRecord, method: string, path: string, { source, signal, timeoutMs }: CallOptions): Promise<IncomingMessage> {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+    const request = http.request(new URL(path, node.controlUrl), {
+      method,
+      agent: false,
+      signal: either,
+      headers: { [SECRET]: this.secret, ...(source !== undefined && { 'content-type': 'application/gzip' }) },
+    });
+    try {
+      const response = await answerOf(request, source);
+      if (response.statusCode !== undefined && response.statusCode < 300) return response;
+      throw readProblem(response.statusCode ?? 0, await textOf(response), response.headers['retry-after']);
+    } catch (error) {
+      request.destroy();
+      if (signal?.aborted) throw signal.reason;
+      if (timeout.aborted) throw unreachable(node, new Error(`not within ${timeoutMs / 1000} s`));
+      throw error instanceof KilnError ? error : unreachable(node, error);
+    }
+  }
+}
+
+/** The answer's head. It may come before the source has been sent, which is not sent any further then. */
+function answerOf(request: http.ClientRequest, source: Readable | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let head: IncomingMessage | undefined;
+    // After the head an error is for who reads the answer.
+    const fail = (error: Error) => {
+      head?.destroy(error);
+      request.destroy();
+      reject(error);
+    };
+    request.on('error', fail);
+    request.once('response', (response) => {
+      head = response;
+      resolve(response);
+    });
+    if (source === undefined) request.end();
+    else sendSource(source, request).catch(fail);
+  });
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES) throw new Error(`an answer of more than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+const buildLine = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('log'), line: z.string() }),
+  builtImage.extend({ type: z.literal('built'), config: z.custom<z.infer<typeof builtImage>['config']>() }),
+  z.object({ type: z.literal('failed'), code: z.string(), detail: z.string(), fix: z.string().optional() }),
+]);
+
+function checkedLine(line: unknown): AgentBuildLine {
+  return buildLine.parse(line) as AgentBuildLine;
+}
+
+function unreachable(node: NodeRecord, error: unknown): KilnError {
+  const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error);
+  return new KilnError('unavailable', `node "${node.id}" did not answer: ${reason}`, { fix: 'kiln nodes ls', cause: error });
+}

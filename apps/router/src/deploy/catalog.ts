@@ -1,0 +1,50 @@
+import { KilnError } from '@kiln/contract/errors';
+import type { FunctionStore, FunctionWithVersions } from '@kiln/state/function-store';
+import { type RouteTable, routeOf } from './route-table.js';
+import { SingleFlight } from './single-flight.js';
+
+/** The functions as last read. What is read goes into the route table at once. */
+export class Catalog {
+  private known: readonly FunctionWithVersions[] | undefined;
+  private readonly reading = new SingleFlight(() => this.read());
+
+  constructor(
+    private readonly functions: FunctionStore,
+    private readonly routes: RouteTable,
+  ) {}
+
+  /** Whether it has been read at all. */
+  get loaded(): boolean {
+    return this.known !== undefined;
+  }
+
+  /** @throws KilnError `unavailable`; what was known stays. */
+  refresh(): Promise<void> {
+    return this.reading.run();
+  }
+
+  /** As it is now or, while the store is away, as it was last. @throws KilnError `unavailable` when it was never read. */
+  async list(): Promise<readonly FunctionWithVersions[]> {
+    try {
+      await this.refresh();
+    } catch (error) {
+      if (this.known === undefined) throw error;
+    }
+    return this.known ?? [];
+  }
+
+  /** @throws KilnError `function_not_found` */
+  async get(name: string): Promise<FunctionWithVersions> {
+    const found = (await this.list()).find((entry) => entry.function.name === name);
+    if (found === undefined)
+      throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'see `kiln ls` for those that exist' });
+    return found;
+  }
+
+  private async read(): Promise<void> {
+    const all = await this.functions.listAll();
+    if (all === this.known) return;
+    this.known = all;
+    this.routes.replace(all.map(routeOf));
+  }
+}

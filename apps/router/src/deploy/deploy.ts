@@ -1,0 +1,168 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
+import { readFailure } from '@kiln/contract/problem';
+import type { NodeRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionStore } from '@kiln/state/function-store';
+import type { NodeTable } from '../placement/node-table.js';
+import type { AgentsClient } from './agents-client.js';
+import type { Announcer } from './announcer.js';
+import { refuseUnknownSecrets } from './secrets.js';
+import { switchTraffic } from './switch-traffic.js';
+
+const POLL_MS = 50;
+/** A node has so long, beyond the version's own `startTimeout`, to notice the version and to fetch its image. */
+const PROOF_MARGIN_MS = 60_000;
+
+export interface DeployParts {
+  functions: FunctionStore;
+  nodes: NodeTable;
+  agents: AgentsClient;
+  announcer: Announcer;
+  urlOf(name: string): string;
+}
+
+interface Release {
+  image: string;
+  digest: string;
+  kind: BuiltImage['kind'];
+  config: FunctionConfig;
+}
+
+/** The way of a deployment, middle part: from a source or an image to a version that has the traffic. */
+export class Deployments {
+  constructor(private readonly parts: DeployParts) {}
+
+  /** Builds a gzip tar of a folder on the function's home node and deploys it. The last line is `done`; failures are thrown. */
+  async *fromSource(name: string, source: Readable, signal: AbortSignal): AsyncGenerator<BuildLine> {
+    const started = performance.now();
+    const home = this.homeOf(name);
+    let built: BuiltImage | undefined;
+    for await (const line of this.parts.agents.build(home, name, source, signal)) {
+      if (line.type === 'log') yield line;
+      else if (line.type === 'failed') throw readFailure(line);
+      else built = line;
+    }
+    if (built === undefined) throw new KilnError('unavailable', `node "${home.id}" broke off the build`, { fix: 'deploy again' });
+    const config = this.checked(built.config, built.kind);
+    const buildMs = Math.round(performance.now() - started);
+    yield { type: 'log', line: `built ${built.digest} in ${buildMs} ms; starting it on ${home.id}` };
+    const deployed = await this.release(name, { ...built, config }, home, signal);
+    yield { type: 'done', ...deployed, buildMs };
+  }
+
+  /** Deploys an image that exists already. */
+  async fromImage(name: string, image: string, config: FunctionConfigInput, signal: AbortSignal): Promise<Deployed> {
+    // What is wrong whatever the image holds is said before anything is pulled.
+    this.checked(config, 'http');
+    const home = this.homeOf(name);
+    const facts = await this.parts.agents.facts(home, image, signal);
+    return this.release(name, { ...facts, config: this.checked(config, facts.kind) }, home, signal);
+  }
+
+  /** The image that serves now with some keys of its configuration changed. */
+  async reconfigure(name: string, changes: FunctionConfigInput, signal: AbortSignal): Promise<Deployed> {
+    const { image, digest, kind, config } = await this.servingVersion(name);
+    const changed = this.checked({ ...config, ...changes }, kind);
+    return this.release(name, { image, digest, kind, config: changed }, this.homeOf(name), signal);
+  }
+
+  /** Number it, prove it, give it the traffic. Until the last step the old version serves; a failure leaves it so. */
+  private async release(name: string, release: Release, home: NodeRecord, signal: AbortSignal): Promise<Deployed> {
+    const { functions, announcer, urlOf } = this.parts;
+    const unchanged = await this.unchangedVersion(name, release);
+    if (unchanged !== undefined) {
+      return { function: name, version: unchanged, digest: release.digest, url: urlOf(name), changed: false };
+    }
+    signal.throwIfAborted();
+    const started = performance.now();
+    const { version } = await functions.createVersion(name, draft(release, home));
+    await announcer.functionChanged(name);
+    await this.proved(name, version, release.config.startTimeout + PROOF_MARGIN_MS, signal);
+    const readyMs = Math.round(performance.now() - started);
+    const { previousTraffic } = await switchTraffic(functions, name, version);
+    await announcer.functionChanged(name);
+    return {
+      function: name,
+      version,
+      digest: release.digest,
+      url: urlOf(name),
+      changed: true,
+      readyMs,
+      ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }),
+    };
+  }
+
+  /** Waits until its node has said how the version's first instance went. @throws KilnError with what the node said */
+  private async proved(name: string, number: number, boundMs: number, signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + boundMs;
+    for (;;) {
+      const version = await this.versionIfThere(name, number);
+      if (version?.state === 'ready') return;
+      if (version?.state === 'failed') throw readFailure(version.failure ?? { code: 'start_failed', detail: 'it did not start' });
+      if (performance.now() > deadline) throw await this.gaveUp(name, number, boundMs);
+      await delay(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+  }
+
+  /** A node that died says nothing: the version must not stay pending for ever. */
+  private async gaveUp(name: string, number: number, boundMs: number): Promise<KilnError> {
+    const detail = `its node did not report within ${boundMs / 1000} s`;
+    const { functions, announcer } = this.parts;
+    await functions.markFailed(name, number, { code: 'start_timeout', detail });
+    await announcer.functionChanged(name);
+    return new KilnError('start_timeout', detail, { fix: 'see `kiln nodes ls`, and deploy again' });
+  }
+
+  /** Undefined while the store is away: the wait goes on to its bound. @throws KilnError when the function was removed */
+  private async versionIfThere(name: string, number: number): Promise<VersionRecord | undefined> {
+    try {
+      const version = await this.parts.functions.version(name, number);
+      if (version === undefined) throw new KilnError('conflict', `"${name}" was removed while version ${number} was deployed`);
+      return version;
+    } catch (error) {
+      if (error instanceof KilnError && error.code === 'unavailable') return undefined;
+      throw error;
+    }
+  }
+
+  /** The newest version, when it is the same and has all the traffic. */
+  private async unchangedVersion(name: string, { digest, config }: Release): Promise<number | undefined> {
+    const { functions } = this.parts;
+    const record = await functions.get(name);
+    const newest = (await functions.versions(name)).findLast(({ state }) => state === 'ready');
+    if (record === undefined || newest === undefined) return undefined;
+    const serves = record.traffic.some((share) => share.version === newest.version && share.weight === 100);
+    return serves && newest.digest === digest && isDeepStrictEqual(newest.config, config) ? newest.version : undefined;
+  }
+
+  private async servingVersion(name: string): Promise<VersionRecord> {
+    const { functions } = this.parts;
+    const record = await functions.get(name);
+    if (record === undefined) throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
+    const versions = await functions.versions(name);
+    const serving = record.traffic.toSorted((a, b) => b.weight - a.weight)[0]?.version;
+    const found = versions.find(({ version }) => version === serving) ?? versions.findLast(({ state }) => state === 'ready');
+    if (found === undefined) throw new KilnError('conflict', `"${name}" has no version that is ready`, { fix: `deploy it again` });
+    return found;
+  }
+
+  private checked(config: FunctionConfigInput, kind: BuiltImage['kind']): FunctionConfig {
+    const complete = resolveConfig(config, kind);
+    refuseUnknownSecrets(complete);
+    return complete;
+  }
+
+  private homeOf(name: string): NodeRecord {
+    const home = this.parts.nodes.preference(name)[0];
+    if (home === undefined) throw new KilnError('no_capacity', 'no node is in use', { fix: 'see `kiln nodes ls`' });
+    return home.record;
+  }
+}
+
+function draft({ image, digest, kind, config }: Release, { id }: NodeRecord) {
+  return { image, digest, kind, config, provingNode: id };
+}

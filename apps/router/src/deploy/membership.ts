@@ -1,0 +1,40 @@
+import type { NodeView } from '@kiln/contract/control-api';
+import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeStore, StoredNode } from '@kiln/state/node-store';
+import type { NodeTable } from '../placement/node-table.js';
+import { SingleFlight } from './single-flight.js';
+
+/** The nodes as last read. What is read goes into the node table at once. */
+export class Membership {
+  private known: readonly StoredNode[] = [];
+  private readonly reading = new SingleFlight(() => this.read());
+
+  constructor(
+    private readonly store: NodeStore,
+    private readonly nodes: NodeTable,
+  ) {}
+
+  /** @throws KilnError `unavailable`; what was in use stays in use. */
+  refresh(): Promise<void> {
+    return this.reading.run();
+  }
+
+  find(id: string): NodeRecord | undefined {
+    return this.known.find((node) => node.id === id);
+  }
+
+  views(): NodeView[] {
+    const live = new Set(this.nodes.live().map(({ id }) => id));
+    return this.known.map(({ alive: _, ...record }) => ({ ...record, live: live.has(record.id) }));
+  }
+
+  private async read(): Promise<void> {
+    try {
+      this.known = await this.store.list();
+      this.nodes.update(this.known);
+    } catch (error) {
+      this.nodes.storeLost();
+      throw error;
+    }
+  }
+}

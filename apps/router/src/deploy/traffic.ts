@@ -1,0 +1,20 @@
+import type { FunctionRecord, Traffic } from '@kiln/contract/records';
+import type { FunctionStore } from '@kiln/state/function-store';
+import type { Announcer } from './announcer.js';
+
+export interface PointerParts {
+  functions: FunctionStore;
+  announcer: Announcer;
+}
+
+/** Moves a function's traffic to versions that are ready. @throws KilnError, and nothing has changed */
+export async function putTraffic(
+  { functions, announcer }: PointerParts,
+  name: string,
+  traffic: Traffic,
+  expectedRevision?: number,
+): Promise<FunctionRecord> {
+  const record = await functions.setTraffic(name, traffic, expectedRevision === undefined ? {} : { expectedRevision });
+  await announcer.functionChanged(name);
+  return record;
+}

@@ -1,0 +1,200 @@
+import { KilnError } from '@kiln/contract/errors';
+import { connectionOptions } from '@kiln/state/connection-options';
+import { FunctionStore } from '@kiln/state/function-store';
+import { KeyStore } from '@kiln/state/key-store';
+import { LogStore } from '@kiln/state/log-store';
+import { NodeStore } from '@kiln/state/node-store';
+import { connectStore, Store } from '@kiln/state/store';
+import {
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type Provider,
+} from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { RouterConfig } from './config.js';
+import { ClusterController } from './control/cluster.controller.js';
+import { EventClient } from './control/event-client.js';
+import { EventsController } from './control/events.controller.js';
+import { FunctionViews } from './control/function-view.js';
+import { FunctionsController } from './control/functions.controller.js';
+import { HealthController } from './control/health.controller.js';
+import { KeysController } from './control/keys.controller.js';
+import { Metrics } from './control/metrics.js';
+import { Readiness } from './control/readiness.js';
+import { StreamsController } from './control/streams.controller.js';
+import { AgentsClient } from './deploy/agents-client.js';
+import { Announcer } from './deploy/announcer.js';
+import { Catalog } from './deploy/catalog.js';
+import { Deployments } from './deploy/deploy.js';
+import { Instances } from './deploy/instances.js';
+import { KeyTable } from './deploy/key-table.js';
+import { Keys } from './deploy/keys.js';
+import { Membership } from './deploy/membership.js';
+import { Refresh } from './deploy/refresh.js';
+import { RouteTable } from './deploy/route-table.js';
+import { createDataListener, type DataListener } from './invoke/listen.js';
+import { NodeTable } from './placement/node-table.js';
+
+const DATA_LISTENER = Symbol('the data listener');
+const CONFIG = Symbol('configuration');
+const LOG = Symbol('log');
+
+/** A store that answers is read before the first request is taken; one that is away is not waited for any longer. */
+const FIRST_READ_MS = 2000;
+
+const domain: Provider[] = [
+  {
+    provide: Store,
+    useFactory: (config: RouterConfig, log: Logger) =>
+      connectStore(config.redisUrl, { onError: (error) => log.warn({ err: error }, 'the store has a fault') }),
+    inject: [CONFIG, LOG],
+  },
+  ...[FunctionStore, KeyStore, LogStore, NodeStore].map((each) => ({
+    provide: each,
+    useFactory: (store: Store) => new each(store),
+    inject: [Store],
+  })),
+  { provide: RouteTable, useFactory: () => new RouteTable() },
+  { provide: NodeTable, useFactory: () => new NodeTable() },
+  {
+    provide: EventClient,
+    useFactory: ({ redisUrl }: RouterConfig, log: Logger) => new EventClient(connectionOptions(redisUrl), log),
+    inject: [CONFIG, LOG],
+  },
+  {
+    provide: Catalog,
+    useFactory: (store: FunctionStore, routes: RouteTable) => new Catalog(store, routes),
+    inject: [FunctionStore, RouteTable],
+  },
+  { provide: Membership, useFactory: (store: NodeStore, nodes: NodeTable) => new Membership(store, nodes), inject: [NodeStore, NodeTable] },
+  {
+    provide: Keys,
+    useFactory: (store: KeyStore, table: KeyTable, events: EventClient) => new Keys(store, table, events),
+    inject: [KeyStore, KeyTable, EventClient],
+  },
+  {
+    provide: Refresh,
+    useFactory: (functions: Catalog, nodes: Membership, keys: Keys, log: Logger) => new Refresh({ functions, nodes, keys }, log),
+    inject: [Catalog, Membership, Keys, LOG],
+  },
+  {
+    provide: Announcer,
+    useFactory: (catalog: Catalog, events: EventClient) => new Announcer(catalog, events),
+    inject: [Catalog, EventClient],
+  },
+  { provide: AgentsClient, useFactory: (config: RouterConfig) => new AgentsClient(config.clusterSecret), inject: [CONFIG] },
+  {
+    provide: Instances,
+    useFactory: (nodes: NodeTable, agents: AgentsClient) => new Instances(nodes, agents),
+    inject: [NodeTable, AgentsClient],
+  },
+  {
+    provide: Deployments,
+    useFactory: (functions: FunctionStore, nodes: NodeTable, agents: AgentsClient, announcer: Announcer, { urlOf }: FunctionViews) =>
+      new Deployments({ functions, nodes, agents, announcer, urlOf }),
+    inject: [FunctionStore, NodeTable, AgentsClient, Announcer, FunctionViews],
+  },
+];
+
+const control: Provider[] = [
+  {
+    provide: FunctionViews,
+    useFactory: (nodes: NodeTable, config: RouterConfig) => new FunctionViews(nodes, config.publicUrl),
+    inject: [NodeTable, CONFIG],
+  },
+  { provide: Readiness, useFactory: (catalog: Catalog, store: Store) => new Readiness(catalog, store), inject: [Catalog, Store] },
+  {
+    provide: Metrics,
+    useFactory: (store: Store, nodes: NodeTable, routes: RouteTable) =>
+      new Metrics({ storeReady: () => store.ready, liveNodes: () => nodes.live().length, functions: () => routes.names().length }),
+    inject: [Store, NodeTable, RouteTable],
+  },
+];
+
+const dataListener: Provider = {
+  provide: DATA_LISTENER,
+  useFactory: (
+    config: RouterConfig,
+    routes: RouteTable,
+    nodes: NodeTable,
+    keys: KeyTable,
+    log: Logger,
+    readiness: Readiness,
+    metrics: Metrics,
+    catalog: Catalog,
+  ) =>
+    createDataListener({
+      config,
+      routes: { find: (name) => (catalog.loaded ? routes.find(name) : notYet()) },
+      nodes,
+      keys,
+      log,
+      isReady: () => readiness.ready,
+      onInvocation: (record) => {
+        metrics.observe(record);
+        log.debug(record, 'invocation');
+      },
+    }),
+  inject: [CONFIG, RouteTable, NodeTable, KeyTable, LOG, Readiness, Metrics, Catalog],
+};
+
+/** Everything that makes a router, and the order in which it starts and stops. */
+@Module({})
+export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown, OnApplicationShutdown {
+  /** Where functions are called. */
+  dataPort = 0;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: RouterConfig,
+    @Inject(DATA_LISTENER) private readonly listener: DataListener,
+    @Inject(Store) private readonly store: Store,
+    @Inject(EventClient) private readonly events: EventClient,
+    @Inject(Refresh) private readonly refresh: Refresh,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {}
+
+  /** @param keys made before the module, for the guard stands before Nest's pipeline */
+  static of(config: RouterConfig, keys: KeyTable, log: Logger): DynamicModule {
+    const values: Provider[] = [
+      { provide: CONFIG, useValue: config },
+      { provide: LOG, useValue: log },
+      { provide: KeyTable, useValue: keys },
+    ];
+    return {
+      module: RouterModule,
+      controllers: [FunctionsController, StreamsController, ClusterController, KeysController, HealthController, EventsController],
+      providers: [...values, ...domain, ...control, dataListener],
+    };
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.store.whenReady(FIRST_READ_MS);
+    await this.refresh.all();
+    this.refresh.start();
+    this.dataPort = (await this.listener.listen()).port;
+  }
+
+  onModuleDestroy(): void {
+    this.readiness.beginStop();
+  }
+
+  /** The control API still answers while calls of functions end. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.listener.drain(this.config.drainTimeout);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.refresh.stop();
+    this.events.close();
+    await this.store.close();
+  }
+}
+
+function notYet(): never {
+  throw new KilnError('unavailable', 'the router has not read the functions from the store yet');
+}
