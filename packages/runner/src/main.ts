@@ -9,13 +9,11 @@ import { type InstanceOptions, readOptions, USAGE, UsageError } from './options.
 import { createListener, createServer } from './server.js';
 import { Unanswered } from './unanswered.js';
 
-try {
-  await run();
-} catch (error) {
+run().catch((error: unknown) => {
   const expected = error instanceof UsageError || error instanceof LoadError;
   process.stderr.write(`${expected ? `kiln-runner: ${error.message}` : ((error as Error)?.stack ?? String(error))}\n`);
   process.exit(error instanceof UsageError ? 2 : 1);
-}
+});
 
 async function run(): Promise<void> {
   const options = readOptions();
