@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
@@ -71,23 +71,24 @@ export class ComposeProject {
     return answerOf(request, body);
   }
 
-  /** Ends it and everything that it keeps; tells what is left of it on the engine. */
+  /** Ends it and everything that it keeps; tells what is left of it on the engine and on this machine. */
   async down(): Promise<string[]> {
     await this.compose(['down', '--volumes', '--timeout', '45']);
     rmSync(this.home, { recursive: true, force: true });
-    const project = `label=com.docker.compose.project=${this.name}`;
-    const kinds: [string, string[]][] = [
-      ['container', ['container', 'ls', '--all']],
-      ['network', ['network', 'ls']],
-      ['volume', ['volume', 'ls']],
+    const images = ['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', '--filter', `reference=127.0.0.1:${this.ports.registry}/*`];
+    for (const image of lines('docker', images)) execFileSync('docker', ['image', 'rm', image], { stdio: 'ignore' });
+    const labels = [`com.docker.compose.project=${this.name}`, ...this.nodes.map((node) => `kiln.node=${node}`)];
+    return [
+      ...[
+        ['container', 'ls', '--all'],
+        ['network', 'ls'],
+        ['volume', 'ls'],
+      ].flatMap((command) =>
+        labels.flatMap((label) => lines('docker', [...command, '--quiet', '--filter', `label=${label}`]).map((id) => `${label}: ${id}`)),
+      ),
+      ...lines('iptables', ['-S']).filter((rule) => this.nodes.some((node) => rule.includes(`kiln:${node}`))),
+      ...this.nodes.map((node) => join('/run/kiln/run', node)).filter((folder) => existsSync(folder)),
     ];
-    const filters = [project, ...this.nodes.map((node) => `label=kiln.node=${node}`)];
-    return kinds.flatMap(([kind, command]) =>
-      filters.flatMap((filter) => {
-        const ids = execFileSync('docker', [...command, '--quiet', '--filter', filter], { encoding: 'utf8' });
-        return ids.split('\n').flatMap((id) => (id === '' ? [] : [`${kind} ${id} (${filter})`]));
-      }),
-    );
   }
 
   private environment(): Environment {
@@ -102,7 +103,6 @@ export class ComposeProject {
       KILN_REGISTRY_PORT: String(this.ports.registry),
       KILN_PUBLIC_URL: `https://localhost:${this.ports.https}`,
       KILN_CONTROL_URL: `https://localhost:${this.ports.control}`,
-      KILN_SUBNET: '172.31.241.0/24',
     };
   }
 }
@@ -119,6 +119,12 @@ function run(command: string, args: string[], env: Environment, timeout: number)
       },
     );
   });
+}
+
+function lines(command: string, args: string[]): string[] {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    .split('\n')
+    .filter((line) => line !== '');
 }
 
 async function answerOf(request: http.ClientRequest, body: string | undefined): Promise<Answer> {

@@ -4,7 +4,7 @@ import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ComposeProject } from './compose-project.js';
 import { example, fixture, instanceOf, nodeOf, startOf } from './inside.js';
-import { tryAll } from './reachable.js';
+import { canConnect, tryAll } from './reachable.js';
 
 let cluster: ComposeProject;
 
@@ -69,8 +69,11 @@ describe('docker compose up in infra/compose', () => {
     const host = addresses.find((line) => line.includes('host.docker.internal'))?.split(/\s+/)[0] as string;
     const { https, control, redis, registry } = cluster.ports;
     const targets = [9200, 9201, 9210, 9211, 9220, 9221, https, control, redis, registry].map((port) => ({ host, port }));
+    const reachable = targets.filter(({ port }) => port !== redis && port !== registry);
+    expect(await Promise.all(reachable.map((target) => canConnect(target.host, target.port)))).toEqual(reachable.map(() => 'open'));
     const internal = await Promise.all(['redis', 'router-1', 'load-balancer'].map((service) => addressOf(service)));
     const behind = [6379, 8080, 8443].map((port, i) => ({ host: internal[i] as string, port }));
+    expect(await Promise.all(behind.map((target) => canConnect(target.host, target.port)))).toEqual(behind.map(() => 'open'));
     const headers = { 'content-type': 'text/plain' };
     const answer = await cluster.call('/fn/evaluate/', { method: 'POST', body: tryAll([...targets, ...behind]), headers });
     expect(answer.status, answer.text).toBe(200);

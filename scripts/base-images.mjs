@@ -44,9 +44,6 @@ const RECIPES = {
 
 export const FUNCTION_IMAGES = ['node:24-trixie-slim', 'python:3.13-slim-trixie'];
 
-/** What `infra/compose` runs beside Kiln's own images; those are built on the first of these. */
-export const COMPOSE_IMAGES = ['node:24-trixie-slim', 'redis:8', 'registry:2', 'caddy:2'];
-
 /** Makes sure that the engine has each image: there already, pulled, or made here. Safe to call again. */
 export function ensureBaseImages(names, announce) {
   for (const name of names) {
