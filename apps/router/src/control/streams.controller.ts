@@ -47,14 +47,9 @@ export class StreamsController {
     @Headers('content-length') length: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const source = sourceOf(body, length);
-    try {
-      const lines = this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply));
-      await sendLines(reply, lines, { headWithinMs: BUILD_HEAD_MS, failed });
-    } catch (error) {
-      discard(source);
-      throw error;
-    }
+    const source = sourceOf(body);
+    const lines = this.buildLines(name, source, length, callerGone(reply));
+    await sendLines(reply, lines, { headWithinMs: BUILD_HEAD_MS, failed });
   }
 
   @Get(':name/logs')
@@ -64,18 +59,21 @@ export class StreamsController {
     const signal = AbortSignal.any([callerGone(reply), this.readiness.stopping]);
     await sendLines(reply, logLines(this.logs, record.name, request, signal), { headWithinMs: LOG_HEAD_MS, failed });
   }
+
+  private async *buildLines(name: string, source: Readable, length: string | undefined, signal: AbortSignal): AsyncGenerator<object> {
+    try {
+      // Before anything is read, where the caller says how much it is going to send.
+      if (Number(length ?? 0) > MAX_SOURCE_BYTES) throw tooLarge();
+      yield* this.deployments.fromSource(parse(functionName, name, 'name'), source, signal);
+    } finally {
+      await discard(source);
+    }
+  }
 }
 
-/** @throws KilnError `payload_too_large` before anything is read, where the caller says how much it is going to send */
-function sourceOf(body: unknown, length: string | undefined): Readable {
-  if (!(body instanceof Readable)) {
-    throw new KilnError('bad_request', 'the body must be a gzip tar', { fix: 'send it with "content-type: application/gzip"' });
-  }
-  if (Number(length ?? 0) > MAX_SOURCE_BYTES) {
-    discard(body);
-    throw tooLarge();
-  }
-  return body;
+function sourceOf(body: unknown): Readable {
+  if (body instanceof Readable) return body;
+  throw new KilnError('bad_request', 'the body must be a gzip tar', { fix: 'send it with "content-type: application/gzip"' });
 }
 
 /** The last line of an answer that had begun. */

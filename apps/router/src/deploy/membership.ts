@@ -23,8 +23,11 @@ export class Membership {
     return this.known.find((node) => node.id === id);
   }
 
+  /** A node to which connections fail is not live, before its heartbeats are missed. */
   views(): NodeView[] {
-    const live = new Set(this.nodes.live().map(({ id }) => id));
+    const usable = new Set(this.nodes.preference('').map(({ id }) => id));
+    const inUse = this.nodes.live().filter(({ id, record }) => record.draining || usable.has(id));
+    const live = new Set(inUse.map(({ id }) => id));
     return this.known.map(({ alive: _, ...record }) => ({ ...record, live: live.has(record.id) }));
   }
 

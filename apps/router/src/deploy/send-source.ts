@@ -17,7 +17,9 @@ export function sendSource(source: Readable, target: Writable): Promise<void> {
     const end = (error?: Error) => {
       source.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
       target.off('drain', onDrain).off('close', onTargetClose);
-      if (!source.readableEnded) discard(source);
+      // Nobody listens any more, and it must not throw for that.
+      source.on('error', () => undefined);
+      source.resume();
       if (error === undefined) resolve();
       else reject(error);
     };
@@ -39,12 +41,20 @@ export function sendSource(source: Readable, target: Writable): Promise<void> {
   });
 }
 
-/** Reads on into nothing, for a while. */
-export function discard(source: Readable): void {
-  if (source.destroyed || source.readableEnded) return;
-  const timer = setTimeout(() => source.destroy(), DISCARD_MS).unref();
-  source.once('close', () => clearTimeout(timer)).on('error', () => source.destroy());
-  source.resume();
+/**
+ * Reads on into nothing until the source has ended, or for a while. An answer should wait for it: a caller that is still
+ * sending when its connection is closed may never see the answer.
+ */
+export function discard(source: Readable): Promise<void> {
+  if (source.destroyed || source.readableEnded) return Promise.resolve();
+  return new Promise((resolve) => {
+    const settle = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(settle, DISCARD_MS);
+    source.once('end', settle).once('close', settle).on('error', settle).resume();
+  });
 }
 
 export function tooLarge(): KilnError {
