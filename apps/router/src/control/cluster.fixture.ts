@@ -12,7 +12,7 @@ import { pino } from 'pino';
 import type { RouterConfig } from '../config.js';
 import { type Router, startRouter } from './start.js';
 
-export const SECRET = 'a-cluster-secret-for-tests';
+const SECRET = 'a-cluster-secret-for-tests';
 export const ADMIN_KEY = `kiln_${'A'.repeat(12)}_${'b'.repeat(40)}`;
 
 const BEAT_MS = 200;
