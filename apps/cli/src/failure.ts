@@ -58,7 +58,7 @@ const NEXT: Record<ErrorCode, string> = {
   function_error: 'see its stack: kiln logs <function> --level error',
   internal: 'see the platform state: kiln status',
   function_crashed: 'see its last lines: kiln logs <function>',
-  start_failed: 'see its last lines: kiln logs <function>',
+  start_failed: 'correct the code and deploy again; all it wrote: kiln logs <function>',
   no_capacity: 'try again shortly, or add a node; see what there is: kiln nodes ls',
   unavailable: 'try again shortly; see the platform state: kiln status',
   function_timeout: 'raise timeout in kiln.json, or see what it does: kiln logs <function>',

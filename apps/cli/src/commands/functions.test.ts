@@ -71,7 +71,7 @@ describe('init and deploy', () => {
     expect(JSON.parse(stdout)).toMatchObject({ function: 'b', version: 3 });
     expect(stderr).toContain('a was not deployed');
     expect(stderr).toContain('it threw at line 1');
-    expect(stderr).toContain('next: see its last lines: kiln logs a');
+    expect(stderr).toContain('kiln logs a');
   });
 
   it('ends with the code of the one error of the one function', async () => {
@@ -158,6 +158,15 @@ describe('invoke', () => {
     const { code, stdout, stderr } = await connected(['invoke', 'hello']);
     expect({ code, stdout }).toEqual({ code: exitCode, stdout: 'no key - ' });
     expect(stderr).toContain(`hello answered ${status}`);
+  });
+
+  it('tells what Kiln answered in the function’s place', async () => {
+    api.fail('GET /fn/hello/', 'function_timeout', 'it ran for longer than 15000 ms');
+    const { code, stderr } = await connected(['invoke', 'hello']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('hello answered 504 (function_timeout)');
+    expect(stderr).toContain('it ran for longer than 15000 ms');
+    expect(stderr).toContain('next: raise timeout in kiln.json');
   });
 
   it('fails when the answer breaks off', async () => {

@@ -1,21 +1,16 @@
 import type { IncomingMessage } from 'node:http';
-import { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { isErrorCode } from '@kiln/contract/errors';
 import { ERROR } from '@kiln/contract/headers';
+import { readProblem } from '@kiln/contract/problem';
 import { type Command, Option } from 'commander';
 import { examples, newCommand, type Session } from '../command.js';
 import { connect, findCredentials } from '../connection.js';
-import { EXIT, exitCodeOf, Failure } from '../failure.js';
+import { exitCodeOf, Failure, tell } from '../failure.js';
 import { type FunctionReference, parseReference } from '../function-reference.js';
 import { requirePath, type Target, targetOf, wantsKey } from '../invoke/address.js';
 import { parseHeaders, readBody } from '../invoke/body.js';
 import { send } from '../invoke/send.js';
-import { neutralisedStream } from '../output/neutralise.js';
-import { print } from '../output/print.js';
-
-/** What `-o json` holds at most: it has to be held whole. */
-const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;
+import { printWhole, relayBody, showHead } from '../invoke/show-answer.js';
 
 interface InvokeOptions {
   request?: string;
@@ -67,10 +62,9 @@ async function invoke(session: Session, reference: FunctionReference, path: stri
   }
   const method = options.request?.toUpperCase() ?? (body ? 'POST' : 'GET');
   const answer = await send({ target, method, headers, body, signal: terminal.interrupted });
-  if (options.include) showHead(session, answer);
-  if (options.output === 'json') await printWhole(session, answer);
-  else await relay(session, answer);
-  refuseFailure(reference.name, answer);
+  if (options.include) showHead(answer, terminal);
+  const text = options.output === 'json' ? await printWhole(answer, terminal) : await relayBody(answer, terminal);
+  refuseFailure(reference.name, answer, text);
 }
 
 /** The stored key goes along only to functions that ask for one: it is no function's business otherwise. */
@@ -85,55 +79,14 @@ async function locate(
   return { target: targetOf(view, version, path), key };
 }
 
-function showHead({ terminal }: Session, answer: IncomingMessage): void {
-  terminal.say(`${answer.statusCode} ${answer.statusMessage ?? ''}`.trimEnd());
-  for (let i = 0; i < answer.rawHeaders.length; i += 2) terminal.say(`${answer.rawHeaders[i]}: ${answer.rawHeaders[i + 1]}`);
-  terminal.say('');
-}
-
-async function relay({ terminal }: Session, answer: IncomingMessage): Promise<void> {
-  const { stdout } = terminal.streams;
-  // The process's own stdout outlives the answer.
-  const sink = new Writable({
-    write(chunk: Buffer | string, _encoding, done) {
-      if (stdout.write(chunk)) done();
-      else stdout.once('drain', done);
-    },
-  });
-  try {
-    if (terminal.dataIsShown) await pipeline(answer, neutralisedStream(), sink);
-    else await pipeline(answer, sink);
-  } catch (error) {
-    throw new Failure(`the answer broke off: ${(error as Error).message}`, 'see what happened: kiln logs <function>', EXIT.failed);
-  }
-}
-
-async function printWhole({ terminal }: Session, answer: IncomingMessage): Promise<void> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_JSON_BODY_BYTES)
-      throw new Failure(`the body is over ${MAX_JSON_BODY_BYTES} bytes`, 'stream it instead: leave out -o json');
-    chunks.push(chunk);
-  }
-  const bytes = Buffer.concat(chunks);
-  const text = bytes.toString('utf8');
-  const body = Buffer.from(text, 'utf8').equals(bytes) ? { body: text } : { bodyBase64: bytes.toString('base64') };
-  print(terminal, { output: 'json' }, { status: answer.statusCode, headers: answer.headers, ...body }, () => '');
-}
-
-function refuseFailure(name: string, answer: IncomingMessage): void {
+/** What the function answered is its own business; what Kiln answered in its place is told like every other error. */
+function refuseFailure(name: string, answer: IncomingMessage, text: string): void {
   const status = answer.statusCode ?? 0;
   if (status < 400) return;
   const code = answer.headers[ERROR];
-  if (typeof code === 'string' && isErrorCode(code)) {
-    throw new Failure(
-      `${name} answered ${status}, made by Kiln: ${code}`,
-      `see why: kiln logs ${name}, kiln inspect ${name}`,
-      exitCodeOf(code),
-      code,
-    );
+  if (typeof code !== 'string' || !isErrorCode(code)) {
+    throw new Failure(`${name} answered ${status}`, `see what it logged: kiln logs ${name}`);
   }
-  throw new Failure(`${name} answered ${status}`, `see what it logged: kiln logs ${name}`);
+  const { message, fix } = tell(readProblem(status, text));
+  throw new Failure(`${name} answered ${status} (${code}). ${message}`, fix.replaceAll('<function>', name), exitCodeOf(code), code);
 }
