@@ -36,6 +36,11 @@ export class AddressPool {
   }
 }
 
+/** The gateway's address. It is named, since the engine's own choice may be one that the pool would hand out. */
+export function gatewayOf(subnet: string): string {
+  return toText(toNumber(subnet.split('/')[0] ?? '') + 1);
+}
+
 function toNumber(address: string): number {
   return address.split('.').reduce((number, part) => number * 256 + Number(part), 0);
 }

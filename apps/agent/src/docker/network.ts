@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type Dockerode from 'dockerode';
-import { AddressPool } from './address-pool.js';
+import { AddressPool, gatewayOf } from './address-pool.js';
 import { NODE_LABEL } from './container-options.js';
 import { statusOf, within } from './deadline.js';
 
@@ -65,7 +65,7 @@ async function create(docker: Dockerode, node: string, subnet: string | undefine
     Driver: 'bridge',
     EnableIPv6: false,
     Labels: { [NODE_LABEL]: node },
-    ...(subnet !== undefined && { IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] } }),
+    ...(subnet !== undefined && { IPAM: { Driver: 'default', Config: [{ Subnet: subnet, Gateway: gatewayOf(subnet) }] } }),
     Options: {
       'com.docker.network.bridge.name': bridgeName(node),
       'com.docker.network.bridge.enable_icc': 'false',

@@ -11,7 +11,7 @@ const CONNECTION_WAIT_MS = 2000;
 const SPARE_CONNECTIONS = 4;
 
 interface Waiter {
-  resolve(socket: net.Socket): void;
+  resolve(dialled: Dialled): void;
   reject(error: Error): void;
 }
 
@@ -57,18 +57,16 @@ export class DialIn implements Access {
   }
 
   take(): Connection | Promise<Connection> {
-    const dialled = this.takeIdle();
-    return dialled ?? this.nextSocket().then((socket) => new Dialled(socket, this.onGivenBack));
+    return this.takeIdle() ?? this.next();
   }
 
   async takeSocket(): Promise<net.Socket> {
-    let dialled = this.takeIdle();
-    // A connection that has carried requests belongs to the client on it: end it and the instance opens a fresh one.
-    while (dialled?.used) {
+    for (;;) {
+      const dialled = this.takeIdle() ?? (await this.next());
+      if (!dialled.used) return dialled.socket;
+      // A connection that has carried requests belongs to the client on it: end it and the instance opens a fresh one.
       dialled.drop();
-      dialled = this.takeIdle();
     }
-    return dialled?.socket ?? this.nextSocket();
   }
 
   destroy(): void {
@@ -99,17 +97,22 @@ export class DialIn implements Access {
     socket.on('error', ignore);
     socket.once('close', () => this.sockets.delete(socket));
     this.firstConnection.resolve();
-    const waiter = this.waiters.shift();
-    if (waiter === undefined) this.idle.push(new Dialled(socket, this.onGivenBack));
-    else waiter.resolve(socket);
+    this.offer(new Dialled(socket, this.onGivenBack));
   }
 
   private readonly onGivenBack = (dialled: Dialled): void => {
     if (this.destroyed || !dialled.sound) dialled.drop();
-    else this.idle.push(dialled);
+    else this.offer(dialled);
   };
 
-  private nextSocket(): Promise<net.Socket> {
+  private offer(dialled: Dialled): void {
+    const waiter = this.waiters.shift();
+    if (waiter === undefined) this.idle.push(dialled);
+    else waiter.resolve(dialled);
+  }
+
+  /** The next connection that is opened or given back. */
+  private next(): Promise<Dialled> {
     if (this.destroyed) return Promise.reject(new Error('the instance is gone'));
     return new Promise((resolve, reject) => {
       const give = () => {
@@ -118,9 +121,9 @@ export class DialIn implements Access {
       };
       const timer = setTimeout(give, CONNECTION_WAIT_MS);
       const waiter: Waiter = {
-        resolve: (socket) => {
+        resolve: (dialled) => {
           clearTimeout(timer);
-          resolve(socket);
+          resolve(dialled);
         },
         reject: (error) => {
           clearTimeout(timer);

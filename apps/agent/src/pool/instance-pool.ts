@@ -42,6 +42,8 @@ export class InstancePool {
   /** Ready instances with room; the one used last is used next, so that the others can grow old. */
   private readonly free: Instance[] = [];
   private minimum = 0;
+  /** After a refused start: no other before then, whatever happens meanwhile. */
+  private refusedUntil = 0;
   private retired = false;
   private closed: KilnError | undefined;
   private retry: NodeJS.Timeout | undefined;
@@ -174,17 +176,14 @@ export class InstancePool {
       const waited: Waited = cold ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
       waiter.resolve(this.grant(instance, waiter.requestId, waited));
     }
-    if (this.backoff.refusal !== undefined) {
-      this.retryLater(this.backoff.remaining);
-      return;
-    }
+    if (this.pause > 0) this.retryLater();
     for (let missing = this.toStart(0); missing > 0; missing--) void this.start();
   }
 
   private toStart(more: number): number {
     const { concurrency, maxInstances } = this.version.config;
     const { coming, existing, serving } = this.census;
-    if (this.backoff.refusal !== undefined) return 0;
+    if (this.pause > 0) return 0;
     return instancesToStart({
       waiting: this.waiters.size + more,
       coming,
@@ -203,7 +202,8 @@ export class InstancePool {
     try {
       await this.node.start(instance);
     } catch (error) {
-      if (instance.state === 'starting') instance.life.transition('failed');
+      // At once, also where nothing was begun: it must not count as coming to those who wait.
+      instance.life.transition('failed');
       this.gone(instance);
       this.onStartFailed(asKilnError(error));
       return;
@@ -223,18 +223,24 @@ export class InstancePool {
 
   private onStartFailed(error: KilnError): void {
     const refused = error instanceof Refusal;
-    if (!refused) this.backoff.failed(error);
+    if (refused) this.refusedUntil = performance.now() + RETRY_MS;
+    else this.backoff.failed(error);
     if (this.closed) return;
     if (this.census.serving + this.census.coming === 0) this.waiters.trim(0, () => error);
     // Others of this version are up or coming: they will serve those who wait, as many as may wait.
     else this.waiters.trim(this.version.config.queue + this.census.coming * this.version.config.concurrency, () => this.full());
-    this.retryLater(refused ? RETRY_MS : this.backoff.remaining);
+    this.retryLater();
   }
 
-  private retryLater(ms: number): void {
+  /** ms until a start may be tried again. */
+  private get pause(): number {
+    return Math.max(this.backoff.remaining, this.refusedUntil - performance.now());
+  }
+
+  private retryLater(): void {
     if (this.waiters.size === 0 && this.census.serving + this.census.coming >= this.minimum) return;
     clearTimeout(this.retry);
-    this.retry = setTimeout(() => this.pump(), ms);
+    this.retry = setTimeout(() => this.pump(), this.pause + 1);
   }
 
   private watchIdle(instance: Instance): void {

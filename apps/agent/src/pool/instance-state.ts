@@ -6,7 +6,7 @@ export type InstanceState = 'created' | 'starting' | 'idle' | 'busy' | 'draining
  * `failed`: never became ready.
  */
 const MOVES: Record<InstanceState, readonly InstanceState[]> = {
-  created: ['starting', 'removed'],
+  created: ['starting', 'failed'],
   starting: ['idle', 'failed'],
   idle: ['busy', 'stopping'],
   busy: ['idle', 'draining', 'stopping'],
