@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
-import { Engine } from '../engine.js';
 import { Failure } from '../failure.js';
 import { homePaths } from '../home.js';
 import { type OutputOptions, print } from '../output/print.js';
 import { nodeIds } from '../up/cluster-file.js';
+import { removeLeftovers } from '../up/leftovers.js';
 import { end, gone, isAlive, signal } from '../up/processes.js';
 import { forgetRunning, type Running, readRunning } from '../up/running-file.js';
 
@@ -29,11 +29,10 @@ async function down(session: Session, options: OutputOptions): Promise<void> {
   const stopped = running !== undefined && isAlive(running.supervisor);
   if (stopped) await stop(session, running);
   else if (running) await Promise.all(Object.values(running.children).map((child) => end(child, LEFTOVER_STOP_MS)));
-  const removed = await sweep(session);
+  const leftovers = { home: config.KILN_HOME, dockerHost: config.DOCKER_HOST, nodeIds: nodeIds(config.KILN_HOME) };
+  const removed = await removeLeftovers(leftovers, terminal);
   if (!stopped) forgetRunning(paths.running);
   print(terminal, options, { stopped, removed }, () => (stopped ? 'stopped' : 'nothing was running'));
-  const { containers, networks } = removed;
-  if (containers + networks > 0) terminal.say(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
 }
 
 async function stop({ config, terminal }: Session, { supervisor }: Running): Promise<void> {
@@ -44,13 +43,4 @@ async function stop({ config, terminal }: Session, { supervisor }: Running): Pro
     `kiln up (process ${supervisor.pid}) does not end`,
     `see what it waits for in ${homePaths(config.KILN_HOME).logs}, or end it: kill -9 ${supervisor.pid} && kiln down`,
   );
-}
-
-async function sweep({ config, terminal }: Session) {
-  try {
-    return await new Engine(config.DOCKER_HOST).sweep(nodeIds(config.KILN_HOME));
-  } catch (error) {
-    terminal.say(`could not look for containers left behind: ${(error as Error).message}; the next kiln up removes them`);
-    return { containers: 0, networks: 0 };
-  }
 }

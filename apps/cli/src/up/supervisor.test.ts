@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Engine } from '../engine.js';
 import { tell } from '../failure.js';
 import { Terminal } from '../terminal.js';
 import type { MemberSpec } from './member.js';
@@ -41,8 +40,8 @@ beforeEach(() => {
   });
   const running = RunningFile.take(join(folder, 'up.json'));
   // Nobody listens there: what is left on an engine is no matter of these tests.
-  const engine = new Engine(`unix://${join(folder, 'none.sock')}`);
-  supervisor = new Supervisor({ terminal, running, engine, nodeIds: NODES, drainTimeoutMs: 1000 });
+  const leftovers = { home: folder, dockerHost: `unix://${join(folder, 'none.sock')}`, nodeIds: NODES };
+  supervisor = new Supervisor({ terminal, running, leftovers, drainTimeoutMs: 1000 });
 });
 
 afterEach(async () => {

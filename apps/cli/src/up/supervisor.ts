@@ -1,6 +1,6 @@
-import type { Engine } from '../engine.js';
 import { Failure, Interrupted } from '../failure.js';
 import type { Terminal } from '../terminal.js';
+import { type Leftovers, removeLeftovers } from './leftovers.js';
 import { Member, type MemberHooks, type MemberSpec } from './member.js';
 import type { RunningFile } from './running-file.js';
 import { waitUntil } from './wait.js';
@@ -12,8 +12,8 @@ const REDIS_STOP_MS = 10_000;
 export interface SupervisorOptions {
   terminal: Terminal;
   running: RunningFile;
-  engine: Engine;
-  nodeIds: readonly string[];
+  /** Of the agents that this supervisor runs. */
+  leftovers: Leftovers;
   drainTimeoutMs: number;
 }
 
@@ -91,11 +91,11 @@ export class Supervisor {
     if (terminal.insisted.aborted) killAll();
     terminal.insisted.addEventListener('abort', killAll, { once: true });
     const boundMs = drainTimeoutMs + KILL_AFTER_DRAIN_MS;
-    const isAgent = (member: Member) => this.options.nodeIds.includes(member.name);
+    const isAgent = (member: Member) => this.options.leftovers.nodeIds.includes(member.name);
     await this.stopEach((member) => member.name === 'router', boundMs);
     await this.stopEach(isAgent, boundMs);
     await this.stopEach((member) => member.name === 'redis', REDIS_STOP_MS);
-    if (this.members.some(isAgent)) await this.sweep();
+    if (this.members.some(isAgent)) await removeLeftovers(this.options.leftovers, terminal);
     terminal.say('stopped');
   }
 
@@ -106,16 +106,6 @@ export class Supervisor {
         if (how === 'killed') this.options.terminal.say(`${member.title} did not end in time and was killed`);
       }),
     );
-  }
-
-  private async sweep(): Promise<void> {
-    const { engine, nodeIds, terminal } = this.options;
-    try {
-      const { containers, networks } = await engine.sweep(nodeIds);
-      if (containers + networks > 0) terminal.say(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
-    } catch (error) {
-      terminal.say(`could not look for containers left behind: ${(error as Error).message}; the next kiln up removes them`);
-    }
   }
 }
 

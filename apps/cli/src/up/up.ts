@@ -5,6 +5,7 @@ import { Failure, Interrupted } from '../failure.js';
 import { type HomePaths, homePaths } from '../home.js';
 import { type AppOptions, agentSpec, routerSpec } from './apps.js';
 import { loadCluster, nodeIds } from './cluster-file.js';
+import { removeLeftovers } from './leftovers.js';
 import { findFree, requireFree } from './ports.js';
 import { makePrivateFolder, writePrivate } from './private-file.js';
 import { end } from './processes.js';
@@ -31,11 +32,12 @@ export async function up(options: UpOptions): Promise<void> {
   const running = RunningFile.take(paths.running);
   try {
     await endLeftovers(options.session, running);
-    const engine = await requireEngine(config.DOCKER_HOST);
+    await requireEngine(config.DOCKER_HOST);
     const ids = nodeIds(paths.home, options.nodes);
+    const leftovers = { home: paths.home, dockerHost: config.DOCKER_HOST, nodeIds: ids };
     // The agents look after what is left of their own nodes; there may have been more nodes before.
-    await engine.sweep(nodeIds(paths.home).filter((id) => !ids.includes(id)));
-    const supervisor = new Supervisor({ terminal, running, engine, nodeIds: ids, drainTimeoutMs: config.KILN_DRAIN_TIMEOUT });
+    await removeLeftovers({ ...leftovers, nodeIds: nodeIds(paths.home).filter((id) => !ids.includes(id)) }, terminal);
+    const supervisor = new Supervisor({ terminal, running, leftovers, drainTimeoutMs: config.KILN_DRAIN_TIMEOUT });
     try {
       const client = await start(options, { paths, ids, supervisor });
       if (!terminal.interrupted.aborted) await options.whileUp(client, ids);
@@ -94,11 +96,9 @@ async function endLeftovers({ terminal }: Session, running: RunningFile): Promis
   running.forgetLeft();
 }
 
-async function requireEngine(host: string): Promise<Engine> {
+async function requireEngine(host: string): Promise<void> {
   try {
-    const engine = new Engine(host);
-    await engine.get('/_ping');
-    return engine;
+    await new Engine(host).get('/_ping');
   } catch (error) {
     throw new Failure(
       `no Docker engine answers at ${host}: ${(error as Error).message}`,

@@ -1,0 +1,25 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Engine, type Swept } from '../engine.js';
+import type { Terminal } from '../terminal.js';
+
+export interface Leftovers {
+  home: string;
+  dockerHost: string;
+  /** Nodes whose agents have ended. */
+  nodeIds: readonly string[];
+}
+
+/** Removes what killed agents left: containers and networks on the engine, sockets under the home. Says what it could not do. */
+export async function removeLeftovers({ home, dockerHost, nodeIds }: Leftovers, terminal: Terminal): Promise<Swept> {
+  let swept: Swept = { containers: 0, networks: 0 };
+  try {
+    swept = await new Engine(dockerHost).sweep(nodeIds);
+    await Promise.all(nodeIds.map((id) => rm(join(home, 'run', id), { recursive: true, force: true })));
+  } catch (error) {
+    terminal.say(`could not remove all that was left behind: ${(error as Error).message}; the next kiln up tries again`);
+  }
+  const { containers, networks } = swept;
+  if (containers + networks > 0) terminal.say(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
+  return swept;
+}
