@@ -12,7 +12,7 @@ import { createDataListener, type DataListener } from './invoke/listen.js';
 import { type NodeParts, openNode } from './node-parts.js';
 import type { FunctionVersion } from './pool/container-driver.js';
 
-export const SECRET = 'a-cluster-secret-for-tests';
+const SECRET = 'a-cluster-secret-for-tests';
 
 export interface Answer {
   status: number;

@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { CallerCheck } from '../invoke/caller-check.js';
 
 /** The one route that asks for nothing: whether this process lives. */
-export const HEALTH_PATH = '/healthz';
+const HEALTH_PATH = '/healthz';
 
 /** Lets only the cluster's own processes in. */
 @Injectable()

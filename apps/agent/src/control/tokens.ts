@@ -1,3 +1,2 @@
 /** Names of what is injected and is no class. */
 export const LOG = Symbol('log');
-export const EVENTS = Symbol('events');

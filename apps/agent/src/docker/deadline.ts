@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 
 /** What an engine's refusal looks like. */
-export interface EngineError extends Error {
+interface EngineError extends Error {
   statusCode?: number;
 }
 

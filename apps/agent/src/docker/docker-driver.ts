@@ -148,8 +148,9 @@ class DockerContainer implements RunningContainer {
 
   private async end(graceMs: number): Promise<void> {
     if (graceMs > 0 && !this.ended) await this.terminate(graceMs);
-    await removeUntilGone(this.container, this.onTrouble);
+    // First the output: the engine ends a container only once what it wrote is taken or nobody takes it.
     this.output?.close();
+    await removeUntilGone(this.container, this.onTrouble);
     this.died(137);
     this.onGone();
   }

@@ -88,7 +88,7 @@ export class HostRules {
 }
 
 /** IPv4 addresses of this machine, loopback left out. */
-export function ownAddresses(): string[] {
+function ownAddresses(): string[] {
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ family, internal }) => family === 'IPv4' && !internal)

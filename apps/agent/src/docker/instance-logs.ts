@@ -7,7 +7,7 @@ import { Demultiplexer } from './demultiplex.js';
 const ATTACH_MS = 10_000;
 /** More than this in one window and the rest waits: the container's own writes then block, nobody else's work does. */
 const WINDOW_MS = 100;
-const WINDOW_BYTES = 2 * 1024 * 1024;
+const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** The output of one container. */
 export interface Output {

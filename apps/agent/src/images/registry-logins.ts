@@ -3,7 +3,7 @@ import type { RegistryLogin } from './image-engine.js';
 import { ecrRegion } from './image-reference.js';
 
 /** A login, and how long it is good for. */
-export interface TimedLogin {
+interface TimedLogin {
   login: RegistryLogin;
   expiresAt: number;
 }

@@ -7,7 +7,7 @@ import type { CallerCheck } from './caller-check.js';
 import type { Incoming } from './incoming.js';
 
 /** Versions as this node knows them. */
-export interface KnownVersions {
+interface KnownVersions {
   /** From memory, else looked up once. @throws KilnError where there is no such version, or nobody can say */
   find(name: string, version: number): Promise<FunctionVersion>;
 }

@@ -129,7 +129,9 @@ describe('a timeout', () => {
 
   it('after the answer began cuts the connection', async () => {
     node.add('cut', image, { timeout: 500 });
-    await expect(node.call('cut', { body: 'response.write("begun"); await new Promise(() => {})' })).rejects.toThrow(/aborted|reset|hang up/);
+    await expect(node.call('cut', { body: 'response.write("begun"); await new Promise(() => {})' })).rejects.toThrow(
+      /aborted|reset|hang up/,
+    );
   });
 });
 
@@ -239,7 +241,8 @@ describe('a client that leaves', () => {
 
 describe('an upgrade', () => {
   it('is spliced, holds the lease, and frees it at its end', async () => {
-    const code = "server.once('upgrade', (r, s) => { s.write('HTTP/1.1 101 S\\r\\nConnection: Upgrade\\r\\nUpgrade: x\\r\\n\\r\\n'); s.pipe(s); });";
+    const code =
+      "server.once('upgrade', (r, s) => { s.write('HTTP/1.1 101 S\\r\\nConnection: Upgrade\\r\\nUpgrade: x\\r\\n\\r\\n'); s.pipe(s); });";
     images.push(await buildRunnerImage(`export default (q, r, server) => { ${code} r.end('listening'); };`));
     node.add('socket', images.at(-1)!.id, { maxInstances: 1 });
     await node.call('socket');
@@ -307,9 +310,14 @@ describe('an HTTP image', () => {
 describe('what a function writes', () => {
   it('becomes log lines of its request', async () => {
     node.add('writes', image);
-    await node.call('writes', { requestId: 'req-7', body: 'console.log("plain"); console.error("bad"); process.stdout.write(JSON.stringify({ kiln: 1, level: "warn", requestId: "other", message: "told" }).replace("{", "{") + "\\n")' });
+    await node.call('writes', {
+      requestId: 'req-7',
+      body: 'console.log("plain"); console.error("bad"); process.stdout.write(JSON.stringify({ kiln: 1, level: "warn", requestId: "other", message: "told" }).replace("{", "{") + "\\n")',
+    });
     await vi.waitFor(() => expect(node.logs.filter((record) => record.function === 'writes')).toHaveLength(3));
-    const seen = node.logs.filter((record) => record.function === 'writes').map(({ level, message, requestId }) => ({ level, message, requestId }));
+    const seen = node.logs
+      .filter((record) => record.function === 'writes')
+      .map(({ level, message, requestId }) => ({ level, message, requestId }));
     expect(seen).toContainEqual({ level: 'info', message: 'plain', requestId: 'req-7' });
     expect(seen).toContainEqual({ level: 'error', message: 'bad', requestId: 'req-7' });
     expect(seen).toContainEqual({ level: 'warn', message: 'told', requestId: 'other' });
@@ -319,7 +327,9 @@ describe('what a function writes', () => {
     node.add('floods', image, { timeout: 4000 });
     node.add('calm', image);
     await node.call('calm');
-    const flood = node.call('floods', { body: 'const line = "x".repeat(99) + "\\n"; for (;;) { process.stdout.write(line.repeat(500)); await new Promise((r) => setImmediate(r)); }' });
+    const flood = node.call('floods', {
+      body: 'const line = "x".repeat(99) + "\\n"; for (;;) if (!process.stdout.write(line.repeat(500))) await new Promise((r) => process.stdout.once("drain", r))',
+    });
     await vi.waitFor(() => expect(node.logs.some(({ message }) => /log lines dropped/.test(message))).toBe(true), 5000);
     const calm = await times(20, () => node.call('calm'));
     expect(calm.every(({ status }) => status === 200)).toBe(true);

@@ -1,7 +1,7 @@
 const NEWLINE = 10;
 
 /** Longer lines are cut; the rest of such a line is dropped. */
-export const MAX_LINE_BYTES = 8 * 1024;
+const MAX_LINE_BYTES = 8 * 1024;
 
 /** Makes lines of chunks. Bytes are decoded a line at a time, so that a character split between chunks stays whole. */
 export class LineAssembler {

@@ -7,7 +7,7 @@ const HEAP_FULL = /heap out of memory|allocation failed|MemoryError|OutOfMemoryE
 const SIGKILL_CODE = 137;
 
 /** True where the process died of memory: by the kernel, or by a runtime that said so last. */
-export function diedOfMemory(exit: Exit, lastLines: readonly string[]): boolean {
+function diedOfMemory(exit: Exit, lastLines: readonly string[]): boolean {
   if (exit.outOfMemory && exit.code !== 0) return true;
   return MEMORY_CODES.has(exit.code) && lastLines.some((line) => HEAP_FULL.test(line));
 }

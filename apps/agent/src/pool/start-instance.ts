@@ -21,7 +21,7 @@ export interface ClusterSlots {
 }
 
 /** Sees to it that an image is on this node. */
-export interface Images {
+interface Images {
   ensure(image: string): Promise<unknown>;
 }
 

@@ -2,7 +2,7 @@ import type { VersionRecord } from '@kiln/contract/records';
 import type { Desired } from './version-table.js';
 
 /** A pool that this node has. */
-export interface Actual {
+interface Actual {
   function: string;
   version: number;
 }

@@ -13,7 +13,7 @@ export const SECRET = 'a-cluster-secret-for-tests';
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A stand-in for a node's agent: a real HTTP server that answers as told. */
-export interface FakeAgent {
+interface FakeAgent {
   id: string;
   port: number;
   server: http.Server;
@@ -234,6 +234,7 @@ function nodeRecord({ id, port }: FakeAgent): NodeRecord {
     load: 0,
     instances: 0,
     draining: false,
+    warnings: [],
     epoch: 'e',
     beat: 0,
     startedAt,

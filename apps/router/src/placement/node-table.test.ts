@@ -17,6 +17,7 @@ const record = (id: string, changes: Partial<NodeRecord & { alive: boolean }> = 
   load: 0,
   instances: 0,
   draining: false,
+  warnings: [],
   epoch: 'first',
   beat: beats,
   startedAt: '2026-01-01T00:00:00.000Z',
