@@ -4,6 +4,8 @@ import type Dockerode from 'dockerode';
 import { engineError } from './engine-error.js';
 
 const MAX_CACHED = 1000;
+/** Room for a stack with the message above it. */
+const LAST_LINES = 20;
 const REMOVE_TIME_MS = 15_000;
 
 export interface DescribeRequest {
@@ -119,5 +121,5 @@ function outputOf(frames: Buffer): { stdout: string; stderr: string } {
 }
 
 function lastLines(text: string): string {
-  return text.trimEnd().split('\n').slice(-10).join('\n');
+  return text.trimEnd().split('\n').slice(-LAST_LINES).join('\n');
 }

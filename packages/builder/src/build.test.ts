@@ -1,0 +1,168 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { createGzip } from 'node:zlib';
+import type { BuiltImage } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import { engine } from '@kiln/testing/engine';
+import { folderTar } from '@kiln/testing/folder-tar';
+import { pack } from 'tar-stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BuildRequest, build } from './build.js';
+
+const EXAMPLES = join(import.meta.dirname, '../../../examples');
+const name = `t-builder-${randomBytes(4).toString('hex')}`;
+let lines: string[] = [];
+
+beforeAll(() => {
+  execFileSync(process.execPath, [join(import.meta.dirname, '../../runner/build.mjs')]);
+});
+afterAll(async () => {
+  const images = await engine.listImages({ filters: { reference: [`kiln/${name}`] } });
+  // By tag: others may have the same image under a name of theirs.
+  for (const { RepoTags } of images) for (const tag of RepoTags ?? []) if (tag.startsWith(`kiln/${name}:`)) await engine.getImage(tag).remove();
+});
+});
+
+function buildFiles(files: Record<string, string>, request: Partial<BuildRequest> = {}): Promise<BuiltImage> {
+  const archive = pack();
+  for (const [path, content] of Object.entries(files)) archive.entry({ name: path }, content);
+  archive.finalize();
+  return buildTar(Readable.from(archive).pipe(createGzip()), request);
+}
+
+function buildTar(source: Readable, request: Partial<BuildRequest> = {}): Promise<BuiltImage> {
+  lines = [];
+  const onLine = (line: string) => lines.push(line);
+  return build({ docker: engine, source, functionName: name, onLine, signal: new AbortController().signal, ...request });
+}
+
+async function refusal(building: Promise<unknown>): Promise<KilnError> {
+  const error: unknown = await building.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  if (error instanceof KilnError) return error;
+  throw new Error(`was not refused: ${String(error)}`);
+}
+
+const leftFolders = () => readdirSync(tmpdir()).filter((entry) => entry.startsWith('kiln-build-'));
+const leftContainers = async () => (await engine.listContainers({ all: true, filters: { label: [`kiln.function=${name}`] } })).length;
+
+describe('build', () => {
+  it('makes an image of a runner function, with its handler and configuration, and finds it the second time', async () => {
+    const first = await buildTar(folderTar(join(EXAMPLES, 'hello')));
+    expect(first).toMatchObject({ kind: 'runner', config: { entry: 'index.js', handler: 'hello', timeout: 10_000 } });
+    expect(first.image).toMatch(/^sha256:[0-9a-f]{64}$/);
+    const since = performance.now();
+    const second = await buildTar(folderTar(join(EXAMPLES, 'hello')));
+    expect(second).toEqual(first);
+    expect(lines.join('\n')).toMatch(/nothing changed/);
+    expect(performance.now() - since).toBeLessThan(5000);
+    expect(await leftContainers()).toBe(0);
+  });
+
+  it('labels images by their kind, which a Dockerfile cannot change', async () => {
+    const runner = await buildTar(folderTar(join(EXAMPLES, 'hello')));
+    const http = await buildFiles({ Dockerfile: 'FROM debian:trixie-slim\nLABEL kiln.kind=runner\nCMD ["true"]\n' });
+    const kinds = await Promise.all(
+      [runner, http].map(async ({ image }) => (await engine.getImage(image).inspect()).Config.Labels?.['kiln.kind']),
+    );
+    expect([http.kind, ...kinds]).toEqual(['http', 'runner', 'http']);
+  });
+
+  it('gives a new image for a change of one byte, and kiln.json wins over the module', async () => {
+    const source = (timeout: number) => ({
+      'index.js': `exports.a = { func() {}, config: { timeout: ${timeout}, memory: 64 } };`,
+      'kiln.json': '{"memory":96}',
+    });
+    const [one, two] = [await buildFiles(source(1000)), await buildFiles(source(2000))];
+    expect(one.image).not.toBe(two.image);
+    expect(two.config).toEqual({ timeout: 2000, memory: 96, entry: 'index.js', handler: 'a' });
+  });
+
+  it('leaves a module that cannot be loaded here to its own start', async () => {
+    const built = await buildFiles({ 'index.js': 'throw new Error("no database");' });
+    expect(built).toMatchObject({ kind: 'runner', config: { entry: 'index.js' } });
+    expect(lines.join('\n')).toMatch(/exports can't be read[\s\S]*no database/);
+    const slow = await buildFiles({ 'index.js': 'while (true);' }, { limits: { describeTime: 1500 } });
+    expect([slow.config.handler, lines.join('\n')]).toEqual([undefined, expect.stringMatching(/not loaded after 1500 ms/)]);
+    expect(await leftContainers()).toBe(0);
+  });
+
+  it('reads exports where the module reaches no network and can write nowhere', async () => {
+    const probe = `const fs = require('node:fs'); const os = require('node:os'); let wrote = 'yes';
+      try { fs.writeFileSync('/app/x', ''); } catch (error) { wrote = error.code; }
+      module.exports = { func() {}, config: { env: { WROTE: wrote, UID: String(process.getuid()), NET: Object.keys(os.networkInterfaces()).join() } } };`;
+    expect((await buildFiles({ 'index.js': probe })).config.env).toEqual({ WROTE: 'EROFS', UID: '65532', NET: 'lo' });
+  });
+
+  it.each([
+    [
+      'an export that is not there',
+      { 'index.js': 'exports.a = () => {};', 'kiln.json': '{"handler":"b"}' },
+      /handler: no function "b".*: a/,
+    ],
+    ['several exports without a choice', { 'index.js': 'exports.a = () => {}; exports.b = () => {};' }, /handler: .*a, b/],
+    [
+      'a wrong configuration in the module',
+      { 'index.js': 'exports.a = { func() {}, config: { timout: 1 } };' },
+      /exports\.a\.config\.timout/,
+    ],
+    ['a wrong configuration in kiln.json', { 'index.js': '', 'kiln.json': '{"port":0}' }, /port/],
+    ['a folder with nothing to run', { 'readme.txt': 'x' }, /looked for a Dockerfile/],
+    ['a Dockerfile that does not parse', { Dockerfile: 'FROM debian:trixie-slim\nNONSENSE x\n' }, /build failed.*NONSENSE/is],
+    ['a base image that nobody has', { Dockerfile: 'FROM kiln.invalid/nothing:1\n' }, /base image kiln\.invalid\/nothing:1/],
+  ])('refuses %s', async (_what, files, message) => {
+    const error = await refusal(buildFiles(files as Record<string, string>));
+    expect([error.code, error.message]).toEqual(['bad_request', expect.stringMatching(message)]);
+  });
+
+  it('says at which step a build failed, with its last lines, and leaves no container', async () => {
+    const error = await refusal(buildFiles({ Dockerfile: 'FROM debian:trixie-slim\nRUN echo before && echo \u001b[31mred && exit 7\n' }));
+    expect(error.message).toMatch(/build failed at Step 2\/3 "RUN echo before[\s\S]*before\nred/);
+    expect(error.message).not.toContain('\u001b');
+    const left = await engine.listContainers({ all: true, filters: { status: ['exited'] } });
+    expect(left.filter(({ Command }) => Command.includes('echo before'))).toEqual([]);
+  });
+
+  it('ends a build that takes too long or is cancelled, and removes what it had begun', async () => {
+    const sleeping = { Dockerfile: `FROM debian:trixie-slim\nRUN sleep 300 # ${name}\n` };
+    const before = leftFolders();
+    const late = await refusal(buildFiles(sleeping, { limits: { time: 3000 } }));
+    expect(late.message).toMatch(/not done within 3 s/);
+    const cancel = new AbortController();
+    const cancelled = refusal(
+      buildFiles(sleeping, { signal: cancel.signal, onLine: (line) => line.includes('RUN sleep') && cancel.abort() }),
+    );
+    expect((await cancelled).message).toMatch(/cancelled/);
+    expect(leftFolders()).toEqual(before);
+    await expect
+      .poll(async () => (await engine.listContainers({ all: true })).filter(({ Command }) => Command.includes(name)), { timeout: 20_000 })
+      .toEqual([]);
+  });
+
+  it('installs the dependencies of package.json', async () => {
+    const built = await buildTar(folderTar(join(EXAMPLES, 'express')));
+    expect(built.config).toMatchObject({ handler: 'default', concurrency: 50 });
+  });
+
+  it('makes one runner image for functions deployed at the same moment', async () => {
+    const built = await Promise.all(['a', 'b', 'c'].map((text) => buildFiles({ 'index.js': `exports.f = () => '${text}';` })));
+    const layers = await Promise.all(built.map(async ({ image }) => (await engine.getImage(image).inspect()).RootFS.Layers?.slice(0, -1)));
+    expect(layers[1]).toEqual(layers[0]);
+    expect(layers[2]).toEqual(layers[0]);
+  });
+
+  it('is cancelled while the archive still comes in', async () => {
+    const cancel = new AbortController();
+    const endless = new Readable({ read: () => undefined });
+    const building = refusal(buildTar(endless, { signal: cancel.signal }));
+    cancel.abort();
+    expect((await building).code).toBe('unavailable');
+    expect(endless.destroyed).toBe(true);
+  });
+});

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { contextHash } from './context.js';
+import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
+import { detect } from './detect.js';
+import { baseImages } from './detectors/dockerfile.js';
+import { type SourceFile, SourceFolder } from './source-folder.js';
+
+const roots: string[] = [];
+afterEach(() => {
+  for (const root of roots.splice(0)) rmSync(root, { recursive: true });
+});
+
+function folder(contents: Record<string, string>, executable: string[] = []): SourceFolder {
+  const root = mkdtempSync(join(tmpdir(), 'kiln-detect-'));
+  roots.push(root);
+  const files = Object.entries(contents).map(([path, content]): SourceFile => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+    return { path, size: content.length, executable: executable.includes(path), hash: createHash('sha256').update(content).digest('hex') };
+  });
+  return new SourceFolder(root, files);
+}
+
+const dockerfileOf = async (contents: Record<string, string>) => (await detect(folder(contents), {})).dockerfile?.content('kiln/runner:x');
+
+describe('detect', () => {
+  it('takes a Dockerfile as it is, whatever else is there', async () => {
+    const plan = await detect(folder({ Dockerfile: 'FROM debian:trixie-slim\n', 'index.js': '' }), {});
+    expect([plan.kind, plan.baseImages, plan.dockerfile]).toEqual(['http', ['debian:trixie-slim'], undefined]);
+  });
+
+  it.each([
+    ['index.js', { 'index.js': '' }, undefined, 'index.js'],
+    ['function.mjs', { 'function.mjs': '' }, undefined, 'function.mjs'],
+    ['main of package.json', { 'package.json': '{"main":"src/app"}', 'src/app.js': '', 'index.js': '' }, undefined, 'src/app.js'],
+    ['entry of kiln.json', { 'index.js': '', 'other.js': '' }, './other.js', 'other.js'],
+    ['a folder as entry', { 'sub/index.js': '' }, 'sub', 'sub/index.js'],
+  ])('finds the module: %s', async (_what, contents, entry, found) => {
+    const plan = await detect(folder(contents), entry === undefined ? {} : { entry });
+    expect([plan.kind, plan.entry]).toEqual(['runner', found]);
+  });
+
+  it.each([
+    ['nothing', { 'main.go': '' }, {}, /a Dockerfile; a module: .*index\.js/],
+    ['an entry that is not there', { 'index.js': '' }, { entry: 'app.js' }, /the module app\.js/],
+    ['an entry outside', { 'index.js': '' }, { entry: '../../../../../../etc/passwd' }, /etc\/passwd/],
+    ['a main outside', { 'package.json': '{"main":"/etc/passwd"}', 'a.txt': '' }, {}, /nothing to build/],
+    ['a package.json that is no JSON', { 'package.json': '{', 'index.js': '' }, {}, /package\.json is not JSON/],
+  ])('refuses %s and says what was looked for', async (_what, contents, config, message) => {
+    await expect(detect(folder(contents as Record<string, string>), config)).rejects.toThrowError(message);
+  });
+
+  it('installs nothing where nothing is needed', async () => {
+    expect(await dockerfileOf({ 'index.js': '', 'package.json': '{"devDependencies":{"x":"1"}}' })).toBe(
+      'FROM kiln/runner:x\nCOPY app/ /app/\n',
+    );
+  });
+
+  it('installs what the lockfile says, before the sources are copied', async () => {
+    const text = await dockerfileOf({ 'index.js': '', 'package.json': '{"dependencies":{"x":"1"}}', 'package-lock.json': '{}' });
+    expect(text).toMatch(/COPY app\/package\.json app\/package-lock\.json \/app\/\nRUN .*npm ci --omit=dev.*\nCOPY app\/ \/app\/\n/);
+  });
+
+  it('copies the sources first where the install may need them', async () => {
+    const contents = { 'index.js': '', 'package.json': '{"dependencies":{"x":"file:./x"}}', 'package-lock.json': '{}' };
+    expect(await dockerfileOf(contents)).toMatch(/COPY app\/ \/app\/\nRUN .*npm ci/);
+  });
+
+  it('installs without a lockfile, and says so', async () => {
+    const plan = await detect(folder({ 'index.js': '', 'package.json': '{"dependencies":{"x":"1"}}', 'yarn.lock': '' }), {});
+    expect(plan.dockerfile?.content('r')).toContain('npm install');
+    expect(plan.notes.join()).toContain('yarn.lock is not read yet');
+  });
+});
+
+describe('baseImages', () => {
+  it('names images, not stages, scratch or what a build argument names', () => {
+    const text =
+      'ARG V=1\nFROM --platform=linux/amd64 golang:1.24 AS Build\nFROM build\nfrom scratch\nFROM node:$V\nFROM debian:trixie-slim\n';
+    expect(baseImages(text)).toEqual(['golang:1.24', 'debian:trixie-slim']);
+  });
+});
+
+describe('declaredConfig', () => {
+  it('takes a file for one function, whatever its name, and the part of the function in one for several', async () => {
+    expect(await declaredConfig(folder({ 'kiln.json': '{"name":"other","timeout":5}' }), 'mine')).toEqual({ timeout: 5 });
+    const several = folder({ 'kiln.json': '{"functions":[{"name":"a","timeout":1},{"name":"b","timeout":2}]}' });
+    expect(await declaredConfig(several, 'b')).toEqual({ timeout: 2 });
+    await expect(declaredConfig(several, 'c')).rejects.toThrowError(/no function "c"; there are: a, b/);
+  });
+
+  it.each([
+    ['{"timout":5}', /did you mean "timeout"/],
+    ['[]', /must be an object/],
+    ['{', /kiln\.json is not JSON/],
+  ])('refuses %s', async (content, message) => {
+    await expect(declaredConfig(folder({ 'kiln.json': content }), 'a')).rejects.toThrowError(message);
+  });
+});
+
+describe('mergeConfig', () => {
+  it('lets kiln.json win over the module', () => {
+    expect(mergeConfig({ timeout: 1 }, { timeout: 2, memory: 64 }, 'runner')).toEqual({ timeout: 1, memory: 64 });
+  });
+
+  it('names the export whose config is wrong', () => {
+    expect(() => mergeConfig({}, { timout: 2 }, 'runner', 'hello')).toThrowError(/exports\.hello\.config\.timout.*"timeout"/);
+    expect(() => mergeConfig({}, 'text', 'runner', 'hello')).toThrowError(/exports\.hello\.config must be an object/);
+  });
+
+  it('checks what only both together make wrong', () => {
+    expect(() => mergeConfig({ maxInstances: 1 }, { minInstances: 2 }, 'runner')).toThrowError(/minInstances/);
+  });
+});
+
+describe('chooseHandler', () => {
+  it('names handler and the exports where none is meant', () => {
+    const exports = [
+      { name: 'a', kind: 'function' as const },
+      { name: 'b', kind: 'function' as const },
+    ];
+    expect(() => chooseHandler(exports, undefined, 'f')).toThrowError(/^handler: .*a, b$/);
+    expect(() => chooseHandler(exports, 'c', 'f')).toThrowError(/^handler: no function "c" is exported; there are: a, b$/);
+  });
+});
+
+describe('contextHash', () => {
+  const contents = { 'a.js': '1', 'b.js': '2' };
+  const hash = (files: Record<string, string>, executable: string[] = [], dockerfile = 'FROM x', ids = ['sha256:1']) =>
+    contextHash(folder(files, executable), dockerfile, ids);
+
+  it('is equal for equal sources, in whatever order they came', () => {
+    expect(hash(contents)).toBe(hash({ 'b.js': '2', 'a.js': '1' }));
+  });
+
+  it('differs with a path, a content, an executable bit, the Dockerfile and the base image', () => {
+    const all = [
+      hash(contents),
+      hash({ 'a.js': '1', 'c.js': '2' }),
+      hash({ 'a.js': '1', 'b.js': '3' }),
+      hash({ 'a.js': '2', 'b.js': '1' }),
+      hash(contents, ['a.js']),
+      hash(contents, [], 'FROM y'),
+      hash(contents, [], 'FROM x', ['sha256:2']),
+    ];
+    expect(new Set(all).size).toBe(all.length);
+  });
+});
