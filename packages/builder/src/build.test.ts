@@ -23,8 +23,8 @@ beforeAll(() => {
 afterAll(async () => {
   const images = await engine.listImages({ filters: { reference: [`kiln/${name}`] } });
   // By tag: others may have the same image under a name of theirs.
-  for (const { RepoTags } of images) for (const tag of RepoTags ?? []) if (tag.startsWith(`kiln/${name}:`)) await engine.getImage(tag).remove();
-});
+  for (const { RepoTags } of images)
+    for (const tag of RepoTags ?? []) if (tag.startsWith(`kiln/${name}:`)) await engine.getImage(tag).remove();
 });
 
 function buildFiles(files: Record<string, string>, request: Partial<BuildRequest> = {}): Promise<BuiltImage> {
