@@ -104,6 +104,7 @@ describe('an upload', () => {
   it('that is too large is refused, at once where its length says so', async () => {
     const announced = await build('large', upload(300), { 'content-length': String(300 * MB) });
     expect(problemOf(announced.answer)).toEqual([413, 'payload_too_large']);
+    expect(announced.answer.ms).toBeLessThan(1000);
     expect(cluster.requests.filter(({ url }) => url.endsWith('=large'))).toEqual([]);
     expect(problemOf((await build('large', upload(300))).answer)).toEqual([413, 'payload_too_large']);
   });

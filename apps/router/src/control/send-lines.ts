@@ -10,6 +10,8 @@ const SILENCE = Symbol('silence');
 export interface LineOptions {
   /** The head goes out with the first line, or after so long without one; an error before that is an answer of its own. */
   headWithinMs: number;
+  /** While it is true the connection is not silent, for the caller still sends: the head may wait. */
+  stillReceiving?: () => boolean;
   /** The line that tells of an error when the head is out. */
   failed(error: unknown): object;
 }
@@ -36,12 +38,16 @@ export function callerGone(reply: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
-async function* textOf(lines: AsyncGenerator<object>, { headWithinMs, failed }: LineOptions): AsyncGenerator<string> {
+async function* textOf(
+  lines: AsyncGenerator<object>,
+  { headWithinMs, failed, stillReceiving = () => false }: LineOptions,
+): AsyncGenerator<string> {
   let begun = false;
   try {
     let next = ask(lines);
     for (;;) {
       const result = await within(next, begun ? KEEP_ALIVE_MS : headWithinMs);
+      if (result === SILENCE && !begun && stillReceiving()) continue;
       if (result !== SILENCE && result.done) return;
       begun = true;
       if (result === SILENCE) yield '\n';

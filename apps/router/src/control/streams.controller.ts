@@ -48,8 +48,15 @@ export class StreamsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const source = sourceOf(body);
+    // A refusal may come while the caller still sends. Were the connection closed behind it, as callers may ask for, what they
+    // send next would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
+    reply.raw.shouldKeepAlive = true;
     const lines = this.buildLines(name, source, length, callerGone(reply));
-    await sendLines(reply, lines, { headWithinMs: BUILD_HEAD_MS, failed });
+    await sendLines(reply, lines, {
+      headWithinMs: BUILD_HEAD_MS,
+      failed,
+      stillReceiving: () => !source.readableEnded && !source.destroyed,
+    });
   }
 
   @Get(':name/logs')
@@ -66,7 +73,7 @@ export class StreamsController {
       if (Number(length ?? 0) > MAX_SOURCE_BYTES) throw tooLarge();
       yield* this.deployments.fromSource(parse(functionName, name, 'name'), source, signal);
     } finally {
-      await discard(source);
+      discard(source);
     }
   }
 }

@@ -3,8 +3,8 @@ import { KilnError } from '@kiln/contract/errors';
 
 /** Bytes of a folder as a gzip tar. */
 export const MAX_SOURCE_BYTES = 256 * 1024 * 1024;
-/** What a caller still sends when nobody wants it any more is thrown away for so long, so that it reads its answer. */
-const DISCARD_MS = 10_000;
+/** What a caller still sends when nobody wants it any more is thrown away for so long, so that it can read its answer. */
+const DISCARD_MS = 30_000;
 
 /**
  * Sends a caller's upload on, no faster than the receiver takes it. When it resolves the receiver has all of it, or wants no more.
@@ -17,9 +17,7 @@ export function sendSource(source: Readable, target: Writable): Promise<void> {
     const end = (error?: Error) => {
       source.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
       target.off('drain', onDrain).off('close', onTargetClose);
-      // Nobody listens any more, and it must not throw for that.
-      source.on('error', () => undefined);
-      source.resume();
+      discard(source);
       if (error === undefined) resolve();
       else reject(error);
     };
@@ -41,20 +39,14 @@ export function sendSource(source: Readable, target: Writable): Promise<void> {
   });
 }
 
-/**
- * Reads on into nothing until the source has ended, or for a while. An answer should wait for it: a caller that is still
- * sending when its connection is closed may never see the answer.
- */
-export function discard(source: Readable): Promise<void> {
-  if (source.destroyed || source.readableEnded) return Promise.resolve();
-  return new Promise((resolve) => {
-    const settle = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    const timer = setTimeout(settle, DISCARD_MS);
-    source.once('end', settle).once('close', settle).on('error', settle).resume();
-  });
+/** Reads on into nothing until the source has ended, for a while. */
+export function discard(source: Readable): void {
+  if (source.destroyed || source.readableEnded) return;
+  const timer = setTimeout(() => source.destroy(), DISCARD_MS).unref();
+  source
+    .once('close', () => clearTimeout(timer))
+    .on('error', () => clearTimeout(timer))
+    .resume();
 }
 
 export function tooLarge(): KilnError {
