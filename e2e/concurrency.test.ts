@@ -2,7 +2,7 @@ import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { engine } from '@kiln/testing/engine';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixture, inside, instanceOf, sleep, times } from './inside.js';
+import { fixture, inside, instanceOf, refusals, sleep, times } from './inside.js';
 
 let cluster: Cluster;
 let image: string;
@@ -40,15 +40,20 @@ async function scaledToZero(name: string): Promise<void> {
 
 describe('simultaneous calls', () => {
   it('of 300 ms run in five instances with concurrency 1', async () => {
-    const answers = await times(5, () => inside(cluster, 'one', sleep(300)));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    expect(new Set(answers.map(instanceOf)).size).toBe(5);
+    // Long ones first: a busy machine may take longer to start five instances than a call of 300 ms runs.
+    for (const answers of [
+      await times(5, () => inside(cluster, 'one', sleep(8000))),
+      await times(5, () => inside(cluster, 'one', sleep(300))),
+    ]) {
+      expect(refusals(answers)).toEqual([]);
+      expect(new Set(answers.map(instanceOf)).size).toBe(5);
+    }
   });
 
   it('of 300 ms run in one instance with concurrency 10', async () => {
     await cluster.addVersion('ten', image, { concurrency: 10, memory: 128 });
     const answers = await times(5, () => inside(cluster, 'ten', sleep(300)));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect(refusals(answers)).toEqual([]);
     expect(new Set(answers.map(instanceOf)).size).toBe(1);
     expect(await cluster.containers('ten')).toHaveLength(1);
   });
@@ -57,7 +62,7 @@ describe('simultaneous calls', () => {
     await cluster.addVersion('fifty', image, { concurrency: 50, idleTimeout: 500 });
     await scaledToZero('fifty');
     const { made, result } = await containersMadeDuring('fifty', () => times(50, () => inside(cluster, 'fifty', sleep(50))));
-    expect(result.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    expect(refusals(result)).toEqual([]);
     expect(new Set(result.map(instanceOf)).size).toBe(1);
     expect(made).toHaveLength(1);
   });
@@ -66,7 +71,7 @@ describe('simultaneous calls', () => {
     await cluster.addVersion('capped', image, { concurrency: 1, maxInstances: 5, memory: 128, idleTimeout: 2_000 });
     await scaledToZero('capped');
     const { made, result } = await containersMadeDuring('capped', () => times(50, () => inside(cluster, 'capped', sleep(100))));
-    expect(result.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    expect(refusals(result)).toEqual([]);
     expect(new Set(result.map(instanceOf)).size).toBe(5);
     expect(made).toHaveLength(5);
   });

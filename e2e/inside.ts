@@ -26,3 +26,7 @@ export const errorOf = (answer: Answer) => answer.headers['x-kiln-error'];
 
 export const times = <T>(count: number, action: (i: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, i) => action(i)));
+
+/** What went wrong, in words: empty when every call was answered with 200. */
+export const refusals = (answers: readonly Answer[]) =>
+  answers.filter(({ status }) => status !== 200).map(({ status, text }) => `${status} ${text}`);

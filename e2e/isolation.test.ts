@@ -114,7 +114,10 @@ describe.each(['runner', 'http'])('from inside an instance of the %s kind', (nam
     else expect(mounts.find(([, at]) => at === '/run/kiln')).toBeUndefined();
     const fromHost = mounts.filter(([device]) => device.startsWith('/dev/')).map(([, at]) => at);
     expect(
-      fromHost.filter((at) => !['/etc/resolv.conf', '/etc/hostname', '/etc/hosts', '/run/kiln', '/sbin/docker-init'].includes(at)),
+      fromHost.filter(
+        (at) =>
+          !['/etc/resolv.conf', '/etc/hostname', '/etc/hosts', '/run/kiln', '/sbin/docker-init', '/usr/sbin/docker-init'].includes(at),
+      ),
     ).toEqual([]);
   });
 
@@ -135,7 +138,7 @@ describe.each(['runner', 'http'])('from inside an instance of the %s kind', (nam
       expect(Number(cgroup.pids)).toBeLessThanOrEqual(1024);
     }
     expect(seen.limits).toMatch(/Max core file size\s+0\s+0/);
-    expect(seen.limits).toMatch(/Max open files\s+1024\s+4096/);
+    expect(seen.limits).toMatch(/Max open files\s+(1024|4096)\s+4096/);
   });
 
   it('there is one network interface beside the loopback, and no IPv6 address but the loopback’s', () => {
@@ -146,14 +149,22 @@ describe.each(['runner', 'http'])('from inside an instance of the %s kind', (nam
 
   it('the environment holds the contract’s variables, the function’s own, and nothing else', () => {
     const contract = ['PATH', 'HOME', 'HOSTNAME', 'OWN', 'KILN_FUNCTION', 'KILN_VERSION'];
-    const ofKind = name === 'runner' ? ['KILN_SOCKET', 'KILN_CONCURRENCY', 'KILN_ENTRY', 'KILN_HANDLER', 'KILN_TIMEOUT', 'UV_THREADPOOL_SIZE'] : ['PORT'];
+    const ofKind =
+      name === 'runner'
+        ? ['KILN_SOCKET', 'KILN_CONCURRENCY', 'KILN_ENTRY', 'KILN_HANDLER', 'KILN_TIMEOUT', 'UV_THREADPOOL_SIZE']
+        : ['PORT'];
     expect(Object.keys(seen.env).filter((variable) => ![...contract, ...ofKind].includes(variable))).toEqual([]);
     expect(seen.env).toMatchObject({ OWN: 'value\nwith a line end', KILN_FUNCTION: name, KILN_VERSION: '1', HOME: '/tmp' });
     expect(JSON.stringify(seen.env)).not.toContain(cluster.shared.secret);
   });
 
   it('open files are the three standard ones and what the process itself opened', () => {
-    expect(seen.fds.map(([fd]) => fd).slice(0, 3)).toEqual([0, 1, 2]);
+    expect(
+      seen.fds
+        .map(([fd]) => fd)
+        .sort((a, b) => a - b)
+        .slice(0, 3),
+    ).toEqual([0, 1, 2]);
     expect(seen.fds.find(([fd]) => fd === 0)?.[1]).toBe('/dev/null');
     for (const [fd, target] of seen.fds.filter(([number]) => number > 2))
       expect(target, `fd ${fd}`).toMatch(/^(socket:|pipe:|anon_inode:|\/dev\/null|\/proc\/|gone)/);

@@ -1,5 +1,4 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 import type { BuildLine } from '@kiln/contract/control-api';
@@ -52,7 +51,7 @@ const ATTACKS: [string, () => Readable, RegExp][] = [
   ['a device', () => tarOf([{ name: 'dev', type: 'block-device', devmajor: 8, devminor: 0 }]), /dev/],
   ['a character device', () => tarOf([{ name: 'mem', type: 'character-device', devmajor: 1, devminor: 1 }]), /mem/],
   ['a fifo', () => tarOf([{ name: 'pipe', type: 'fifo' }]), /pipe|fifo/],
-  ['a name of 5 KB', () => tarOf([{ name: `${'x'.repeat(5000)}` }, 'x']), /name|long/],
+  ['a name of 5 KB', () => tarOf([{ name: `${'x'.repeat(5000)}` }, 'x']), /more than \d+ bytes/],
   ['a name with NUL from a pax header', () => tarOf([{ name: 'a', pax: { path: '../../kiln-escape' } }, 'x']), /kiln-escape|\.\./],
 ];
 
@@ -74,10 +73,10 @@ describe('a tar with', () => {
     await nothingCameIntoBeing();
   }, 120_000);
 
-  it('a hundred thousand empty files is refused', async () => {
+  it('sixty thousand empty files is refused', async () => {
     const archive = pack();
     archive.entry({ name: 'index.js' }, INDEX);
-    for (let i = 0; i < 100_000; i += 1) archive.entry({ name: `f${i}` }, '');
+    for (let i = 0; i < 60_000; i += 1) archive.entry({ name: `f${i}` }, '');
     archive.finalize();
     const refusal = await upload(archive.pipe(createGzip({ level: 1 })));
     expect([refusal.status, refusal.code], refusal.detail).toEqual([400, 'bad_request']);
@@ -139,8 +138,8 @@ describe('a folder', () => {
   });
 });
 
-it('uploads leave no folder behind on the machine', () => {
-  expect(readdirSync(tmpdir()).filter((name) => name.startsWith('kiln-build'))).toEqual([]);
+it('uploads leave no folder behind', () => {
+  expect(readdirSync(cluster.shared.temporary)).toEqual([]);
 });
 
 /** A tar of one file of so many zeros, made as it is read: gzip takes it to a thousandth. */

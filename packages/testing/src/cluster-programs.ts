@@ -9,6 +9,8 @@ export type Environment = Record<string, string | number>;
 /** What all programs of one cluster share. */
 export interface Shared {
   home: string;
+  /** Folder for temporary files of these processes alone: what is left in it was left by them. */
+  temporary: string;
   secret: string;
   adminKey: string;
   redisUrl: string;
@@ -71,6 +73,6 @@ function inherited(): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KILN_') && !name.startsWith('VITEST')));
 }
 
-function common({ home, secret, redisUrl }: Shared): Environment {
-  return { KILN_HOME: home, KILN_CLUSTER_SECRET: secret, KILN_REDIS_URL: redisUrl, KILN_LOG_LEVEL: 'info' };
+function common({ home, temporary, secret, redisUrl }: Shared): Environment {
+  return { KILN_HOME: home, TMPDIR: temporary, KILN_CLUSTER_SECRET: secret, KILN_REDIS_URL: redisUrl, KILN_LOG_LEVEL: 'info' };
 }

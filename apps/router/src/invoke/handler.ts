@@ -151,6 +151,7 @@ export class InvokeHandler {
 
   private refuse(error: unknown, record: InvocationRecord, response: ServerResponse): void {
     const known = this.known(error, record);
+    if (known instanceof RefusedAtDoor) response.shouldKeepAlive = false;
     if (response.destroyed) record.end = 'client_gone';
     else if (response.headersSent) response.destroy();
     else writeProblem(response, known, record.requestId, versionHeader(record), record.status);

@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { KilnError } from '@kiln/contract/errors';
 import { MAX_HEADER_BYTES, MAX_HEADERS, refuseAmbiguous, tooManyHeaders } from '@kiln/forward/strict';
 
-/** A refusal whose status says more than its code: the request never got as far as a function. */
+/**
+ * The request never got as far as a function, and nothing behind it on its connection is read. Its status says more than its code.
+ */
 export class RefusedAtDoor extends KilnError {
   constructor(
     readonly status: number,
@@ -19,7 +21,7 @@ export class RefusedAtDoor extends KilnError {
 export function refuseAtDoor(request: IncomingMessage): void {
   if (tooManyHeaders(request)) throw new RefusedAtDoor(431, `more than ${MAX_HEADERS} header lines`);
   const reason = refuseAmbiguous(request);
-  if (reason !== undefined) throw new KilnError('bad_request', reason);
+  if (reason !== undefined) throw new RefusedAtDoor(400, reason);
   if (request.method === 'TRACE') throw new KilnError('method_not_allowed', 'TRACE would show the headers that were added on the way');
 }
 
