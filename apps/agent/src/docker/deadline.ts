@@ -1,4 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
+import { Refusal } from '../pool/refusal.js';
 
 /** What an engine's refusal looks like. */
 interface EngineError extends Error {
@@ -36,6 +37,7 @@ export function engineFault(what: string, error: unknown): KilnError {
   return new KilnError('start_failed', `the engine cannot ${what}: ${message}`, { cause: error });
 }
 
-function noAnswer(detail: string, cause?: unknown): KilnError {
-  return new KilnError('no_capacity', detail, { cause, fix: 'docker info shows whether the engine answers' });
+/** The engine is away or hangs: says nothing about what was asked of it. */
+export function noAnswer(detail: string, cause?: unknown): Refusal {
+  return new Refusal('no_capacity', detail, { cause, fix: 'docker info shows whether the engine answers' });
 }

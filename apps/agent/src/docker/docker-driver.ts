@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { ContainerDriver, ContainerRequest, Exit, RunningContainer } from '../pool/container-driver.js';
+import { Refusal } from '../pool/refusal.js';
 import { containerName, containerOptions, type ImageFacts } from './container-options.js';
-import { engineFault, statusOf, within } from './deadline.js';
+import { engineFault, noAnswer, statusOf, within } from './deadline.js';
 import { attachOutput, type Output } from './instance-logs.js';
 import type { NodeNetwork } from './network.js';
 
-const CREATE_MS = 30_000;
-const START_MS = 30_000;
+const CREATE_MS = 15_000;
+const START_MS = 15_000;
+/** An engine that did not answer is not asked for new containers for so long: those who wait are told at once. */
+const SILENT_MS = 3_000;
 const KILL_MS = 5_000;
 const REMOVE_MS = 20_000;
 const INSPECT_MS = 2_000;
@@ -34,6 +37,7 @@ export interface DriverParts {
 /** Containers of a Docker engine. */
 export class DockerDriver implements ContainerDriver {
   private readonly running = new Map<string, DockerContainer>();
+  private silentUntil = 0;
 
   constructor(private readonly parts: DriverParts) {}
 
@@ -43,6 +47,17 @@ export class DockerDriver implements ContainerDriver {
   }
 
   async start(request: ContainerRequest): Promise<RunningContainer> {
+    if (performance.now() < this.silentUntil) throw noAnswer('the engine did not answer a moment ago');
+    try {
+      return await this.make(request);
+    } catch (error) {
+      const fault = engineFault('start the container', error);
+      if (fault instanceof Refusal) this.silentUntil = performance.now() + SILENT_MS;
+      throw fault;
+    }
+  }
+
+  private async make(request: ContainerRequest): Promise<RunningContainer> {
     const { docker, node } = this.parts;
     const name = containerName(node, request.instance);
     const address = this.parts.network.takeAddress();
@@ -50,18 +65,14 @@ export class DockerDriver implements ContainerDriver {
     try {
       const options = await this.options(request, address);
       const created = await within('create a container', CREATE_MS, (abortSignal) => docker.createContainer({ ...options, abortSignal }));
-      container = new DockerContainer(created, request.version.kind === 'http' ? address : undefined, this.parts.onTrouble, () => {
-        this.running.delete(created.id);
-        this.parts.network.giveAddress(address);
-      });
-      this.running.set(created.id, container);
-      container.output = await attachOutput(created, request.onOutput);
+      container = this.own(created, request, address);
+      await container.attach();
       await within('start a container', START_MS, (abortSignal) => created.start({ abortSignal }));
       return container;
     } catch (error) {
       // A call that timed out may still be carried out: the name finds what came of it.
       void (container?.remove(0) ?? this.removeByName(name).finally(() => this.parts.network.giveAddress(address)));
-      throw engineFault('start the container', error);
+      throw error;
     }
   }
 
@@ -76,6 +87,16 @@ export class DockerDriver implements ContainerDriver {
   /** After a gap in the events: whoever ended meanwhile is told so. */
   async catchUp(): Promise<void> {
     await Promise.all([...this.running.values()].map((container) => container.look()));
+  }
+
+  private own(created: Dockerode.Container, request: ContainerRequest, address: string | undefined): DockerContainer {
+    const { network, onTrouble } = this.parts;
+    const container = new DockerContainer(created, request, address, onTrouble, () => {
+      this.running.delete(created.id);
+      network.giveAddress(address);
+    });
+    this.running.set(created.id, container);
+    return container;
   }
 
   private async options(request: ContainerRequest, address: string | undefined) {
@@ -100,8 +121,9 @@ export class DockerDriver implements ContainerDriver {
 
 class DockerContainer implements RunningContainer {
   readonly id: string;
+  readonly address: string | undefined;
   readonly exited: Promise<Exit>;
-  output: Output | undefined;
+  private output: Output | undefined;
   private readonly exit = Promise.withResolvers<Exit>();
   private ended = false;
   private starved = false;
@@ -109,12 +131,18 @@ class DockerContainer implements RunningContainer {
 
   constructor(
     private readonly container: Dockerode.Container,
-    readonly address: string | undefined,
+    private readonly request: ContainerRequest,
+    address: string | undefined,
     private readonly onTrouble: (message: string) => void,
     private readonly onGone: () => void,
   ) {
     this.id = container.id;
+    this.address = request.version.kind === 'http' ? address : undefined;
     this.exited = this.exit.promise;
+  }
+
+  async attach(): Promise<void> {
+    this.output = await attachOutput(this.container, this.request.onOutput);
   }
 
   died(code: number): void {
@@ -136,8 +164,10 @@ class DockerContainer implements RunningContainer {
     try {
       const { State } = await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }));
       if (!State.Running) this.died(State.ExitCode);
+      else if (this.output?.open === false) await this.attach();
     } catch (error) {
       if (statusOf(error) === 404) this.died(137);
+      else this.onTrouble(`container ${this.id} could not be looked at: ${(error as Error).message}`);
     }
   }
 

@@ -13,6 +13,8 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 export interface Output {
   /** Resolves when all of it was handed over. */
   readonly ended: Promise<void>;
+  /** False once the stream is over, be it for the engine's sake. */
+  readonly open: boolean;
   close(): void;
 }
 
@@ -46,5 +48,11 @@ export async function attachOutput(
     // A broken stream ends the output; the container itself is watched by its events.
     stream.once('error', () => resolve());
   });
-  return { ended, close: () => stream.destroy() };
+  return {
+    ended,
+    get open() {
+      return !stream.destroyed && !stream.readableEnded;
+    },
+    close: () => stream.destroy(),
+  };
 }

@@ -81,6 +81,8 @@ export class Reconciler {
         const pool = pools.of(action.version);
         pool.retire(action.retired);
         pool.keep(action.minimum);
+        // Versions pile up with every deployment: what nobody calls any more is forgotten until somebody does.
+        if (action.retired && pool.empty) pools.remove(pool, new KilnError('version_not_found', 'the version is not in use'));
         break;
       }
       case 'remove': {

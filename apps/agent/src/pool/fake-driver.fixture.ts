@@ -1,0 +1,77 @@
+import http from 'node:http';
+import net from 'node:net';
+import { join } from 'node:path';
+import { KilnError } from '@kiln/contract/errors';
+import type { ContainerDriver, ContainerRequest, Exit, RunningContainer } from './container-driver.js';
+import { SOCKET_NAME } from './dial-in.js';
+
+/** What an image of the fake does: serves, exits at once, never becomes ready, or is not there. */
+export type FakeImage = 'serves' | 'exits' | 'silent' | 'missing';
+
+/** Containers that are servers in this process: no engine, and a start takes as long as `startMs` says. */
+export class FakeDriver implements ContainerDriver {
+  readonly running = new Set<FakeContainer>();
+  started = 0;
+  startMs = 1;
+
+  async start(request: ContainerRequest): Promise<RunningContainer> {
+    this.started++;
+    const image = request.version.image as FakeImage;
+    await new Promise((resolve) => setTimeout(resolve, this.startMs));
+    if (image === 'missing') throw new KilnError('start_failed', 'the engine cannot start the container: no such image');
+    const container = new FakeContainer(request, () => this.running.delete(container));
+    this.running.add(container);
+    if (image === 'exits') {
+      request.onOutput('stdout', Buffer.from('bye\n'));
+      container.die(3);
+    } else if (image === 'serves') {
+      await container.serve();
+    }
+    return container;
+  }
+}
+
+export class FakeContainer implements RunningContainer {
+  readonly id: string;
+  readonly address: string | undefined;
+  readonly exited: Promise<Exit>;
+  private readonly exit = Promise.withResolvers<Exit>();
+  private readonly sockets = new Set<net.Socket>();
+  private readonly server = http.createServer((_request, response) => response.end('fake'));
+
+  constructor(
+    private readonly request: ContainerRequest,
+    private readonly onGone: () => void,
+  ) {
+    this.id = `fake-${request.instance}`;
+    this.address = request.version.kind === 'http' ? '127.0.0.1' : undefined;
+    this.exited = this.exit.promise;
+  }
+
+  async serve(): Promise<void> {
+    if (this.request.socketFolder === undefined) {
+      await new Promise<void>((resolve) => this.server.listen(this.request.version.config.port, '127.0.0.1', resolve));
+      return;
+    }
+    for (let i = 0; i < this.request.version.config.concurrency; i++) this.dial(join(this.request.socketFolder, SOCKET_NAME));
+  }
+
+  /** As if its main process had ended. */
+  die(code: number): void {
+    this.server.close();
+    this.server.closeAllConnections();
+    for (const socket of this.sockets) socket.destroy();
+    this.exit.resolve({ code, outOfMemory: false });
+  }
+
+  async remove(): Promise<void> {
+    this.die(137);
+    this.onGone();
+  }
+
+  private dial(path: string): void {
+    const socket = net.connect(path, () => this.server.emit('connection', socket));
+    this.sockets.add(socket);
+    socket.on('error', () => undefined);
+  }
+}
