@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -16,11 +16,19 @@ import { type BuildRequest, build } from './build.js';
 const EXAMPLES = join(import.meta.dirname, '../../../examples');
 const name = `t-builder-${randomBytes(4).toString('hex')}`;
 let lines: string[] = [];
+let temporary: string;
+let usualTemporary: string | undefined;
 
 beforeAll(() => {
+  usualTemporary = process.env['TMPDIR'];
+  temporary = mkdtempSync(join(tmpdir(), 'kiln-builder-test-'));
+  process.env['TMPDIR'] = temporary;
   execFileSync(process.execPath, [join(import.meta.dirname, '../../runner/build.mjs')]);
 });
 afterAll(async () => {
+  if (usualTemporary === undefined) delete process.env['TMPDIR'];
+  else process.env['TMPDIR'] = usualTemporary;
+  rmSync(temporary, { recursive: true });
   const images = await engine.listImages({ filters: { reference: [`kiln/${name}`] } });
   // By tag: others may have the same image under a name of theirs.
   for (const { RepoTags } of images)
@@ -49,7 +57,6 @@ async function refusal(building: Promise<unknown>): Promise<KilnError> {
   throw new Error(`was not refused: ${String(error)}`);
 }
 
-const leftFolders = () => readdirSync(tmpdir()).filter((entry) => entry.startsWith('kiln-build-'));
 const leftContainers = async () => (await engine.listContainers({ all: true, filters: { label: [`kiln.function=${name}`] } })).length;
 
 describe('build', () => {
@@ -131,7 +138,6 @@ describe('build', () => {
 
   it('ends a build that takes too long or is cancelled, and removes what it had begun', async () => {
     const sleeping = { Dockerfile: `FROM debian:trixie-slim\nRUN sleep 300 # ${name}\n` };
-    const before = leftFolders();
     const late = await refusal(buildFiles(sleeping, { limits: { time: 3000 } }));
     expect(late.message).toMatch(/not done within 3 s/);
     const cancel = new AbortController();
@@ -139,7 +145,7 @@ describe('build', () => {
       buildFiles(sleeping, { signal: cancel.signal, onLine: (line) => line.includes('RUN sleep') && cancel.abort() }),
     );
     expect((await cancelled).message).toMatch(/cancelled/);
-    expect(leftFolders()).toEqual(before);
+    expect(readdirSync(temporary)).toEqual([]);
     await expect
       .poll(async () => (await engine.listContainers({ all: true })).filter(({ Command }) => Command.includes(name)), { timeout: 20_000 })
       .toEqual([]);

@@ -1,11 +1,10 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'kiln-runner-'));
@@ -13,12 +12,8 @@ const runner = join(folder, 'runner.mjs');
 const children: ChildProcessWithoutNullStreams[] = [];
 const agents: Agent[] = [];
 
-beforeAll(async () => {
-  const source = join(import.meta.dirname, 'main.ts');
-  const alias = { '@kiln/contract': join(import.meta.dirname, '../../contract/src') };
-  const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
-  await build({ entryPoints: [source], outfile: runner, alias, banner, bundle: true, platform: 'node', format: 'iife', logLevel: 'error' });
-});
+// The bundle as images have it, not the sources.
+beforeAll(() => void execFileSync(process.execPath, [join(import.meta.dirname, '../build.mjs'), runner]));
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
   for (const agent of agents.splice(0)) agent.close();
@@ -141,6 +136,17 @@ describe('an instance', () => {
       instance(to, `module.exports = (req, res) => { ${answer}; };`);
       expect((await call(to)).text).toBe('late');
     }
+  });
+
+  it('reads text in the encoding that its content type names, and refuses one that it does not know', async () => {
+    const running = run(['--port', '0', moduleOf('exports.told = (req, res) => res.send(req.body);')]);
+    await vi.waitFor(() => expect(running.stdout).toMatch(/told: http/), 20_000);
+    const url = /told: (http:\S+)/.exec(running.stdout)?.[1] as string;
+    const send = (charset: string, bytes: number[]) =>
+      fetch(url, { method: 'POST', body: Buffer.from(bytes), headers: { 'content-type': `text/plain; charset=${charset}` } });
+    expect(await (await send('iso-8859-1', [0xe4])).text()).toBe('ä');
+    expect(await (await send('shift_jis', [0x82, 0xa0])).text()).toBe('あ');
+    expect((await send('klingon', [1])).status).toBe(415);
   });
 
   it('serves the export that KILN_HANDLER names', async () => {
