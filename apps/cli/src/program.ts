@@ -13,12 +13,13 @@ import { logsCommand } from './commands/logs.js';
 import { lsCommand } from './commands/ls.js';
 import { nodesCommand } from './commands/nodes.js';
 import { rmCommand } from './commands/rm.js';
+import { rollbackCommand } from './commands/rollback.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 
 const GROUPS: readonly (readonly [string, readonly ((session: Session) => Command)[]])[] = [
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
-  ['Functions:', [initCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
+  ['Functions:', [initCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rollbackCommand, rmCommand]],
   ['Cluster:', [nodesCommand, keysCommand]],
 ];
 

@@ -206,3 +206,31 @@ describe('logs', () => {
     expect(shown.stdout).toBe('2030-01-01T00:00:00.000Z info  v2 r1 one\n2030-01-01T00:00:00.000Z info  v2 \\x1b[2J\n');
   });
 });
+
+describe('rollback', () => {
+  const view = {
+    name: 'hello',
+    revision: 7,
+    lastVersion: 3,
+    traffic: [{ version: 2, weight: 100 }],
+    previousTraffic: [{ version: 3, weight: 100 }],
+    createdAt: '2026-01-01T00:00:00.000Z',
+    updatedAt: '2026-01-01T00:00:00.000Z',
+    url: 'http://localhost:8080/fn/hello/',
+    home: 'node-1',
+  };
+
+  it('goes back to what was before, or to the version named, and says where that is', async () => {
+    api.json('POST /v1/functions/hello/rollback', view);
+    const back = await connected(['rollback', 'hello', '-o', 'text']);
+    expect(back).toMatchObject({ code: 0, stdout: 'hello is back at v2\n' });
+    expect(JSON.parse(String(api.seen.at(-1)?.body))).toEqual({});
+    await connected(['rollback', 'hello@2']);
+    expect(JSON.parse(String(api.seen.at(-1)?.body))).toEqual({ version: 2 });
+  });
+
+  it('refuses what names no version before anything is sent', async () => {
+    expect((await connected(['rollback', 'hello@latest'])).code).toBe(2);
+    expect(api.seen).toEqual([]);
+  });
+});

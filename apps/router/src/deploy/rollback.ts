@@ -11,7 +11,7 @@ export async function rollback(parts: PointerParts, name: string, version?: numb
   const record = await parts.functions.get(name);
   if (record === undefined) throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
   if (record.previousTraffic.length === 0) {
-    throw new KilnError('conflict', `"${name}" has had no other traffic to go back to`, { fix: `kiln versions ${name}` });
+    throw new KilnError('conflict', `"${name}" has had no other traffic to go back to`, { fix: `kiln inspect ${name}` });
   }
   return putTraffic(parts, name, record.previousTraffic, record.revision);
 }

@@ -120,7 +120,7 @@ export class InvokeHandler {
     const version = pickVersion(route, address.version, Math.random);
     if (version === undefined) {
       const which = address.version === undefined ? 'no version that is ready' : `no version ${address.version}`;
-      throw new KilnError('version_not_found', `function "${address.name}" has ${which}`, { fix: `see \`kiln versions ${address.name}\`` });
+      throw new KilnError('version_not_found', `function "${address.name}" has ${which}`, { fix: `see \`kiln inspect ${address.name}\`` });
     }
     record.function = address.name;
     record.version = version.version;
