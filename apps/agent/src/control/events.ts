@@ -1,22 +1,31 @@
 import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/events';
 import { connectionOptions } from '@kiln/state/connection-options';
-import { type ClientProxy, ClientProxyFactory, type MicroserviceOptions, type RedisOptions, Transport } from '@nestjs/microservices';
+import { type ClientProxy, ClientProxyFactory, type RedisOptions, ServerRedis, Transport } from '@nestjs/microservices';
 import type { Announce } from '../agent.js';
 
 const RETRY_MS = 1000;
 
-/** The Redis transport of control events. While Redis is away events are lost, not kept: everybody looks by himself anyway. */
-export function eventTransport(redisUrl: string): RedisOptions & MicroserviceOptions {
+/** While Redis is away events are lost, not kept: everybody looks by himself anyway. */
+function transportOptions(redisUrl: string): NonNullable<RedisOptions['options']> {
   return {
-    transport: Transport.REDIS,
-    options: {
-      ...connectionOptions(redisUrl),
-      retryAttempts: Number.MAX_SAFE_INTEGER,
-      retryDelay: RETRY_MS,
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-    },
+    ...connectionOptions(redisUrl),
+    retryAttempts: Number.MAX_SAFE_INTEGER,
+    retryDelay: RETRY_MS,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
   };
+}
+
+/** The Redis transport, receiving side. */
+export class EventServer extends ServerRedis {
+  constructor(redisUrl: string) {
+    super(transportOptions(redisUrl));
+  }
+
+  /** A goodbye that Redis does not hear any more must not keep this process from ending in order. */
+  override async close(): Promise<void> {
+    await super.close().catch(() => undefined);
+  }
 }
 
 /** Sends events of this node. */
@@ -27,7 +36,7 @@ export class Events implements Announce {
     redisUrl: string,
     private readonly node: string,
   ) {
-    this.client = ClientProxyFactory.create(eventTransport(redisUrl));
+    this.client = ClientProxyFactory.create({ transport: Transport.REDIS, options: transportOptions(redisUrl) });
   }
 
   functionChanged(name: string): void {

@@ -153,9 +153,9 @@ describe('a pool', () => {
     const from = pool({ minInstances: 2, idleTimeout: 20 });
     from.keep(2);
     await vi.waitFor(() => expect(from.census.now.idle).toBe(2));
-    const held = from.tryLease('r');
-    held?.release();
-    (held?.instance.container as FakeContainer).die(1);
+    const held = await lease(from);
+    held.release();
+    (held.instance.container as FakeContainer).die(1);
     await vi.waitFor(() => expect(driver.started).toBe(3));
     await vi.waitFor(() => expect(from.census.now.idle).toBe(2));
     from.keep(0);

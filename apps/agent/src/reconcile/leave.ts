@@ -35,14 +35,20 @@ export async function drain({ heartbeat, listener, pools, announce, onTrouble }:
 
 /** The same, and the node is no member any more from the first moment on. */
 export async function leave(parts: LeaveParts, timeoutMs: number): Promise<void> {
-  const { heartbeat, leaveTable, announce, onTrouble } = parts;
   const drained = drain(parts, timeoutMs);
-  await heartbeat.stop();
+  await parts.heartbeat.stop();
+  const left = await tryToLeave(parts);
+  await drained;
+  // The store may have been away for a moment only.
+  if (!left && !(await tryToLeave(parts))) parts.onTrouble('the store does not know that this node left');
+}
+
+async function tryToLeave({ leaveTable, announce }: LeaveParts): Promise<boolean> {
   try {
     await leaveTable();
     announce();
-  } catch (error) {
-    onTrouble(`the store does not know that this node left: ${(error as Error).message}`);
+    return true;
+  } catch {
+    return false;
   }
-  await drained;
 }

@@ -1,0 +1,288 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { resolveConfig } from '@kiln/contract/function-config';
+import type { VersionRecord } from '@kiln/contract/records';
+import { FunctionStore } from '@kiln/state/function-store';
+import { LogStore } from '@kiln/state/log-store';
+import { NodeStore } from '@kiln/state/node-store';
+import { connectStore, type Store } from '@kiln/state/store';
+import { freePorts } from '@kiln/testing/ports';
+import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
+import { buildRunnerImage } from '@kiln/testing/test-image';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Agent } from './agent.js';
+import { readConfig } from './config.js';
+import { startApplication } from './control/application.js';
+import { connectEngine } from './docker/engine.js';
+import { EVALUATE } from './node.fixture.js';
+
+const SECRET = 'a-cluster-secret-for-tests';
+const node = `t-${randomBytes(4).toString('hex')}`;
+const docker = connectEngine('unix:///var/run/docker.sock');
+
+let home: string;
+let redis: TestRedis;
+let store: Store;
+let functions: FunctionStore;
+let app: NestFastifyApplication;
+let image: { id: string; remove(): Promise<void> };
+let ports: { data: number; control: number };
+
+function start(): Promise<NestFastifyApplication> {
+  const config = readConfig({
+    KILN_HOME: home,
+    KILN_NODE_ID: node,
+    KILN_REDIS_URL: redis.url,
+    KILN_CLUSTER_SECRET: SECRET,
+    KILN_AGENT_PORT: String(ports.data),
+    KILN_AGENT_CONTROL_PORT: String(ports.control),
+    KILN_DRAIN_TIMEOUT: '5000',
+  });
+  return startApplication(config, pino({ level: 'silent' }));
+}
+
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), 'kiln-'));
+  image = await buildRunnerImage(EVALUATE);
+  redis = await startTestRedis();
+  store = connectStore(redis.url, { onError: () => undefined });
+  await store.whenReady(5000);
+  functions = new FunctionStore(store);
+  const [data, control] = (await freePorts(2)) as [number, number];
+  ports = { data, control };
+  app = await start();
+});
+afterAll(async () => {
+  await app?.close();
+  await store?.close();
+  await redis?.stop();
+  await image?.remove();
+  rmSync(home, { recursive: true, force: true });
+});
+
+interface Answer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  text: string;
+}
+
+function ask(port: number, path: string, options: http.RequestOptions = {}, body = ''): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = http.request(
+      { port, path, agent: false, ...options, headers: { 'x-kiln-secret': SECRET, ...options.headers } },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk) => {
+          text += String(chunk);
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+      },
+    );
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+const control = (path: string, options: http.RequestOptions = {}) => ask(ports.control, path, options);
+const call = (name: string, version = 1, body = '') =>
+  ask(
+    ports.data,
+    '/',
+    {
+      method: body === '' ? 'GET' : 'POST',
+      headers: {
+        'x-kiln-function': name,
+        'x-kiln-version': String(version),
+        'x-request-id': 'r-1',
+        'content-length': Buffer.byteLength(body),
+      },
+    },
+    body,
+  );
+
+function create(name: string, config: object = {}, imageId = image.id): Promise<VersionRecord> {
+  return functions.createVersion(name, {
+    image: imageId,
+    digest: imageId,
+    kind: 'runner',
+    config: resolveConfig({ memory: 128, ...config }, 'runner'),
+    provingNode: node,
+  });
+}
+
+const stateOf = async (name: string, version = 1) => (await functions.version(name, version))?.state;
+const containers = () => docker.listContainers({ all: true, filters: { label: [`kiln.node=${node}`] } });
+
+describe('the control door', () => {
+  it.each([
+    ['GET', '/readyz'],
+    ['GET', '/status'],
+    ['GET', '/metrics'],
+    ['GET', '/instances'],
+    ['GET', '/images/facts?image=x'],
+    ['POST', '/builds?function=x'],
+    ['POST', '/drain'],
+    ['GET', '/nothing'],
+  ])('refuses %s %s without the secret', async (method, path) => {
+    for (const secret of ['', 'wrong']) {
+      const answer = await ask(ports.control, path, { method, headers: { 'x-kiln-secret': secret } });
+      expect([answer.status, answer.headers['x-kiln-error']]).toEqual(path === '/nothing' ? [404, 'not_found'] : [401, 'unauthorized']);
+    }
+  });
+
+  it('answers each route', async () => {
+    expect(await ask(ports.control, '/healthz', { headers: { 'x-kiln-secret': '' } })).toMatchObject({
+      status: 200,
+      text: '{"status":"ok"}',
+    });
+    expect(JSON.parse((await control('/readyz')).text)).toMatchObject({ ready: true, draining: false, store: true });
+    expect(JSON.parse((await control('/status')).text)).toMatchObject({
+      id: node,
+      draining: false,
+      dataUrl: `http://127.0.0.1:${ports.data}`,
+    });
+    expect((await control('/metrics')).text).toContain('kiln_node_instances{state="idle"}');
+    expect(JSON.parse((await control('/instances?function=none')).text)).toEqual([]);
+    const facts = await control(`/images/facts?image=${image.id}`);
+    expect(JSON.parse(facts.text)).toEqual({ image: image.id, digest: image.id, kind: 'runner' });
+  });
+
+  it('names the field that is wrong', async () => {
+    for (const path of ['/instances?function=Bad_Name', '/images/facts?image=../x', '/images/facts']) {
+      const answer = await control(path);
+      expect([answer.status, JSON.parse(answer.text).code]).toEqual([400, 'bad_request']);
+      expect(JSON.parse(answer.text).fields).toHaveLength(1);
+    }
+  });
+
+  it('answers a build that is no archive with a failed line', async () => {
+    const answer = await ask(
+      ports.control,
+      '/builds?function=broken',
+      { method: 'POST', headers: { 'content-type': 'application/gzip' } },
+      'no tar',
+    );
+    expect(answer.status).toBe(200);
+    const last = JSON.parse(answer.text.trim().split('\n').at(-1) ?? '') as { type: string; code: string };
+    expect(last).toMatchObject({ type: 'failed', code: 'bad_request' });
+  });
+});
+
+describe('a new version', () => {
+  it('is proved by starting one instance, which is warm for the first call', async () => {
+    await create('proved');
+    app.get(Agent).reconciler.kick();
+    await vi.waitFor(async () => expect(await stateOf('proved')).toBe('ready'), 10_000);
+    const answer = await call('proved');
+    expect([answer.status, answer.headers['x-kiln-start']]).toEqual([200, 'warm']);
+    expect(JSON.parse((await control('/instances?function=proved')).text)).toMatchObject([
+      { function: 'proved', version: 1, node, state: 'idle' },
+    ]);
+  });
+
+  it('that cannot start is written down as failed, with the reason', async () => {
+    await create('hopeless', {}, `sha256:${'0'.repeat(64)}`);
+    app.get(Agent).reconciler.kick();
+    await vi.waitFor(async () => expect(await stateOf('hopeless')).toBe('failed'), 10_000);
+    const failure = (await functions.version('hopeless', 1))?.failure;
+    expect(failure).toMatchObject({ code: 'start_failed', detail: expect.stringContaining('is not on this node') });
+    expect((await call('hopeless')).headers['x-kiln-error']).toBe('version_not_found');
+  });
+
+  it('is left to the node that is to prove it', async () => {
+    await functions.createVersion('elsewhere', {
+      image: image.id,
+      digest: image.id,
+      kind: 'runner',
+      config: resolveConfig({}, 'runner'),
+      provingNode: 'another',
+    });
+    await control('/status');
+    app.get(Agent).reconciler.kick();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await stateOf('elsewhere')).toBe('pending');
+  });
+
+  it('keeps minInstances on its home, replaces the old one, and goes with its function', async () => {
+    await create('kept', { minInstances: 2 });
+    await vi.waitFor(async () => expect(await stateOf('kept')).toBe('ready'), 10_000);
+    await functions.setTraffic('kept', [{ version: 1, weight: 100 }]);
+    const running = () =>
+      app
+        .get(Agent)
+        .node.pools.instances('kept')
+        .map(({ version, state }) => `${version} ${state}`);
+    await vi.waitFor(() => expect(running()).toEqual(['1 idle', '1 idle']), 10_000);
+    await create('kept', { memory: 64 });
+    await vi.waitFor(async () => expect(await stateOf('kept', 2)).toBe('ready'), 10_000);
+    await functions.setTraffic('kept', [{ version: 2, weight: 100 }]);
+    await vi.waitFor(() => expect(running()).toEqual(['2 idle']), 10_000);
+    await functions.remove('kept');
+    await vi.waitFor(() => expect(running()).toEqual([]), 10_000);
+    expect((await call('kept', 2)).headers['x-kiln-error']).toBe('function_not_found');
+  });
+});
+
+describe('what functions write', () => {
+  it('is in the store, under the request', async () => {
+    expect((await call('proved', 1, 'console.log("to the store"); return 1')).status).toBe(200);
+    await vi.waitFor(async () => {
+      const { records } = await new LogStore(store).read('proved', { requestId: 'r-1', limit: 10 });
+      expect(records).toMatchObject([{ function: 'proved', version: 1, node, level: 'info', message: 'to the store', requestId: 'r-1' }]);
+    }, 5000);
+  });
+});
+
+describe('without the store', () => {
+  it('known functions go on, warm and cold; and all heals', async () => {
+    await create('cold', { idleTimeout: 100 });
+    await vi.waitFor(async () => expect(await stateOf('cold')).toBe('ready'), 10_000);
+    await redis.kill();
+    expect((await call('proved')).status).toBe(200);
+    await vi.waitFor(() => expect(app.get(Agent).node.pools.instances('cold')).toEqual([]), 5000);
+    const cold = await call('cold');
+    expect([cold.status, cold.headers['x-kiln-start']]).toEqual([200, 'cold']);
+    expect(JSON.parse((await control('/readyz')).text)).toMatchObject({ ready: true, store: false });
+    await redis.restart();
+    await vi.waitFor(async () => expect(JSON.parse((await control('/readyz')).text)).toMatchObject({ store: true }), 10_000);
+    await vi.waitFor(async () => expect((await new NodeStore(store).list()).find(({ id }) => id === node)?.alive).toBe(true), 10_000);
+  });
+});
+
+describe('an agent that starts again', () => {
+  it('removes what its earlier life left, and nothing of others', async () => {
+    const stray = (id: string) =>
+      docker.createContainer({ Image: image.id, Labels: { 'kiln.node': id, 'kiln.role': 'instance' }, Entrypoint: ['sleep', '60'] });
+    expect((await call('proved')).status).toBe(200);
+    await app.close();
+    expect(await containers()).toEqual([]);
+    expect((await docker.listNetworks({ filters: { label: [`kiln.node=${node}`] } })).length).toBe(0);
+    expect((await new NodeStore(store).list()).map(({ id }) => id)).not.toContain(node);
+    const [mine, other] = [await stray(node), await stray(`${node}x`)];
+    try {
+      app = await start();
+      await expect(mine.inspect()).rejects.toMatchObject({ statusCode: 404 });
+      expect((await other.inspect()).Id).toBe(other.id);
+      expect((await call('proved')).headers['x-kiln-start']).toBe('cold');
+    } finally {
+      await other.remove({ force: true });
+    }
+  });
+
+  it('drains when told: refuses, finishes what runs, and says so', async () => {
+    const running = call('proved', 1, 'await new Promise((resolve) => setTimeout(resolve, 1000)); return 1');
+    await vi.waitFor(() => expect(app.get(Agent).node.pools.activeLeases).toBe(1), 5000);
+    expect((await control('/drain', { method: 'POST' })).status).toBe(202);
+    const refused = await call('proved');
+    expect([refused.status, refused.headers['x-kiln-error'], refused.headers['x-kiln-not-executed']]).toEqual([503, 'unavailable', '1']);
+    expect((await running).status).toBe(200);
+    await vi.waitFor(async () => expect(await containers()).toEqual([]), 5000);
+    expect((await control('/readyz')).status).toBe(503);
+    await vi.waitFor(async () => expect((await new NodeStore(store).list()).find(({ id }) => id === node)?.draining).toBe(true), 5000);
+  });
+});

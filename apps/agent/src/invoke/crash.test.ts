@@ -1,0 +1,94 @@
+import { buildRunnerImage, buildTestImage } from '@kiln/testing/test-image';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Answer, codeOf, EVALUATE, instanceOf, sleepCode, TestNode } from '../node.fixture.js';
+
+let node: TestNode;
+let image: string;
+const images: { id: string; remove(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  images.push(await buildRunnerImage(EVALUATE));
+  image = images[0]!.id;
+  node = await TestNode.start({ memory: 8192 });
+});
+afterAll(async () => {
+  await node?.stop();
+  for (const made of images) await made.remove();
+});
+
+const times = <T>(count: number, action: (i: number) => Promise<T>) => Promise.all(Array.from({ length: count }, (_, i) => action(i)));
+const detailOf = (answer: Answer) => (JSON.parse(answer.text) as { detail: string }).detail;
+
+describe('an instance that dies under a request', () => {
+  it('by exit: 502 with the code', async () => {
+    node.add('exits', image);
+    const answer = await node.call('exits', { body: 'process.exit(3)' });
+    expect([answer.status, codeOf(answer), detailOf(answer)]).toEqual([502, 'function_crashed', 'the process exited with code 3']);
+    expect(answer.headers['x-kiln-not-executed']).toBeUndefined();
+    expect((await node.call('exits')).status).toBe(200);
+  });
+
+  it.each([
+    ['outside the heap', 'const all = []; for (;;) { all.push(Buffer.alloc(8 << 20, 1)); await new Promise((r) => setImmediate(r)); }'],
+    ['in the heap', 'const all = []; for (;;) all.push(Array(1e5).fill(Math.random()))'],
+  ])('by memory %s: 502 that says so', async (_where, code) => {
+    node.add('hungry', image, { timeout: 30_000 });
+    const answer = await node.call('hungry', { body: code });
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'function_crashed']);
+    expect(detailOf(answer)).toMatch(/out of memory/);
+  });
+
+  it('from outside: 502, and the next call runs in a new one', async () => {
+    node.add('removed', image);
+    const before = await node.call('removed');
+    const running = node.call('removed', { body: sleepCode(5000) });
+    await vi.waitFor(() => expect(node.parts.pools.find('removed', 1)?.census.now.busy).toBe(1));
+    const [container] = await node.containers('removed');
+    await node.parts.docker.getContainer(container!.Id).remove({ force: true });
+    expect((await running).status).toBe(502);
+    const next = await node.call('removed');
+    expect(next.status).toBe(200);
+    expect(instanceOf(next)).not.toBe(instanceOf(before));
+  });
+
+  it('is not used again where it only cut the connection', async () => {
+    node.add('rude', image);
+    const before = await node.call('rude');
+    const answer = await node.call('rude', { body: 'request.socket.destroy(); await new Promise(() => {})' });
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'function_crashed']);
+    expect(instanceOf(await node.call('rude'))).toBe(instanceOf(before));
+  });
+});
+
+describe('a version that cannot start', () => {
+  it('for want of its image is start_failed', async () => {
+    node.add('no-image', `sha256:${'0'.repeat(64)}`);
+    const answer = await node.call('no-image');
+    expect([answer.status, codeOf(answer), answer.headers['x-kiln-not-executed']]).toEqual([502, 'start_failed', '1']);
+  });
+
+  it('because it exits at once is start_failed with its last lines, and not tried again and again', async () => {
+    const files = { Dockerfile: 'FROM node:24-trixie-slim\nCMD ["node", "-e", "console.log(\'bye\'); process.exit(4)"]\n' };
+    images.push(await buildTestImage(files));
+    node.add('exits-at-once', images.at(-1)!.id, {}, 'http');
+    const answers = await times(10, () => node.call('exits-at-once'));
+    for (const answer of answers) {
+      expect([answer.status, codeOf(answer)]).toEqual([502, 'start_failed']);
+      expect(detailOf(answer)).toMatch(/code 4.*\nbye/);
+    }
+    const made = node.parts.pools.find('exits-at-once', 1)?.census.ever.created;
+    const again = await times(20, () => node.call('exits-at-once'));
+    expect(again.every(({ status, ms }) => status === 502 && ms < 200)).toBe(true);
+    expect(node.parts.pools.find('exits-at-once', 1)?.census.ever.created).toBe(made);
+  });
+
+  it('because it never listens is start_timeout with its last lines', async () => {
+    const files = { Dockerfile: 'FROM node:24-trixie-slim\nCMD ["node", "-e", "console.log(\'here\'); setInterval(() => {}, 1000)"]\n' };
+    images.push(await buildTestImage(files));
+    node.add('silent', images.at(-1)!.id, { startTimeout: 1500 }, 'http');
+    const answer = await node.call('silent');
+    expect([answer.status, codeOf(answer)]).toEqual([504, 'start_timeout']);
+    expect(detailOf(answer)).toMatch(/port 8080 within 1500 ms.*\nhere/);
+    await vi.waitFor(async () => expect(await node.containers('silent')).toEqual([]), 5000);
+  });
+});
