@@ -2,14 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
 import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
 import type { FunctionExport } from './exports.js';
+import type { Ending } from './unanswered.js';
 
-/** Called when a handler returned without a promise and without an answer. */
-export type OnUnanswered = (response: ServerResponse) => void;
+/** Called when a handler ended without an answer. */
+export type OnUnanswered = (response: ServerResponse, ending: Ending) => void;
 
-/**
- * Runs a handler. One that throws before it answered gives `function_error`; an async one that ends without an answer gives
- * an empty 200. An app answers for itself, its errors included.
- */
+/** Runs a handler. One that throws before it answered gives `function_error`. An app answers for itself, its errors included. */
 export async function invoke(
   target: FunctionExport,
   request: IncomingMessage,
@@ -26,15 +24,10 @@ export async function invoke(
     const isPromise = isThenable(returned);
     if (isPromise) await returned;
     if (target.kind === 'app' || piped || response.headersSent || response.writableEnded) return;
-    if (isPromise) answerEmpty(response);
-    else onUnanswered(response);
+    onUnanswered(response, isPromise ? 'resolved' : 'returned');
   } catch (error) {
     fail(request, response, error);
   }
-}
-
-export function answerEmpty(response: ServerResponse): void {
-  if (!response.destroyed) response.end();
 }
 
 export function requestIdOf(request: IncomingMessage): string {

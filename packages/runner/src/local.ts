@@ -1,20 +1,18 @@
 import type http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FunctionExport } from './exports.js';
-import { answerEmpty } from './invoke.js';
-import { createListener, createServer } from './server.js';
+import { createListener, createServer, type Served } from './server.js';
 import { Unanswered } from './unanswered.js';
 
 /** Serves every export at `/<export>`; the function sees the path behind that, as on the platform. */
 export async function serveLocally(exports: readonly FunctionExport[], port: number): Promise<void> {
-  const unanswered = new Unanswered(answerEmpty);
-  const listeners = new Map<FunctionExport, Awaited<ReturnType<typeof createListener>>>();
-  for (const target of exports) listeners.set(target, await createListener(target, (response) => unanswered.wait(response)));
-  const byName = new Map(exports.map((target) => [target.name, target]));
-  const server = createServer((request) => takePrefix(byName, request), {
-    listenerOf: (target) => listeners.get(target)!,
-    notFound: (response) => notFound(response, [...byName.keys()]),
-  });
+  const unanswered = new Unanswered(1);
+  const byName = new Map<string, Served>();
+  for (const target of exports) {
+    byName.set(target.name, { target, listener: await createListener(target, (response, ending) => unanswered.wait(response, ending)) });
+  }
+  const nothing = (response: http.ServerResponse) => notFound(response, [...byName.keys()]);
+  const server = createServer((request) => takePrefix(byName, request) ?? nothing);
   // See Unanswered: neither the door nor an open connection says that something is left to do.
   server.on('connection', (socket) => socket.unref());
   await new Promise<void>((resolve, reject) => {
@@ -26,11 +24,11 @@ export async function serveLocally(exports: readonly FunctionExport[], port: num
   for (const name of byName.keys()) console.info(`${name}: ${base}/${encodeURIComponent(name)}`);
 }
 
-function takePrefix(byName: ReadonlyMap<string, FunctionExport>, request: http.IncomingMessage): FunctionExport | undefined {
+function takePrefix(byName: ReadonlyMap<string, Served>, request: http.IncomingMessage): Served | undefined {
   const [, segment = '', rest = ''] = /^\/([^/?#]*)(.*)$/s.exec(request.url ?? '') ?? [];
-  const target = byName.get(decoded(segment));
-  if (target !== undefined) request.url = rest.startsWith('/') ? rest : `/${rest}`;
-  return target;
+  const served = byName.get(decoded(segment));
+  if (served !== undefined) request.url = rest.startsWith('/') ? rest : `/${rest}`;
+  return served;
 }
 
 function decoded(segment: string): string {

@@ -1,7 +1,6 @@
 import { writeSync } from 'node:fs';
 import { DialIn } from './dial-in.js';
 import type { FunctionExport } from './exports.js';
-import { answerEmpty } from './invoke.js';
 import { LoadError, loadExports, requireExport } from './load.js';
 import { serveLocally } from './local.js';
 import { consoleToAgent } from './log.js';
@@ -28,10 +27,9 @@ async function serveInstance({ entry, handler, functionName, socketPath, concurr
   consoleToAgent();
   process.on('uncaughtException', crash);
   const target = requireExport(await loadExports(entry), handler, functionName);
-  const unanswered = new Unanswered(answerEmpty);
-  // With other requests in the same instance one of them may answer this one, so nothing can be said.
-  const listener = await createListener(target, (response) => concurrency === 1 && unanswered.wait(response));
-  const server = createServer(() => target, { listenerOf: () => listener, notFound: answerEmpty });
+  const unanswered = new Unanswered(concurrency);
+  const listener = await createListener(target, (response, ending) => unanswered.wait(response, ending));
+  const server = createServer(() => ({ target, listener }));
   new DialIn(server, { socketPath, concurrency, onUnreachable: () => process.exit(0) }).start();
 }
 

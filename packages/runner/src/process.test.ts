@@ -126,16 +126,43 @@ describe('an instance', () => {
     expect(await call(to)).toEqual({ status: 200, text: '' });
   });
 
-  it('waits for a handler that returned and left a timer, a file or a job in the thread pool behind', async () => {
-    for (const answer of [
-      "setTimeout(() => res.send('late'), 50)",
-      "require('fs').readFile(__filename, () => res.send('late'))",
-      "require('crypto').pbkdf2('a', 'b', 20000, 64, 'sha512', () => res.send('late'))",
-    ]) {
+  it.each([
+    ['a timer', "setTimeout(() => res.send('late'), 50)"],
+    ['a file', "require('fs').readFile(__filename, () => res.send('late'))"],
+    ['a job in the thread pool', "require('crypto').pbkdf2('a', 'b', 20000, 64, 'sha512', () => res.send('late'))"],
+  ])('waits for a handler that left %s behind, whether it returned or resolved', async (_what, answer) => {
+    for (const kind of ['', 'async']) {
       const to = agent();
-      instance(to, `module.exports = (req, res) => { ${answer}; };`);
+      instance(to, `module.exports = ${kind} (req, res) => { ${answer}; };`);
       expect((await call(to)).text).toBe('late');
     }
+  });
+
+  it('lets an async handler send a file without waiting for it', async () => {
+    const to = agent();
+    instance(to, 'module.exports = async (req, res) => { res.sendFile(__filename); };');
+    expect((await call(to)).text).toContain('sendFile');
+  });
+
+  it('answers 200 for an async handler that ended, though something keeps the process busy', async () => {
+    const to = agent();
+    instance(to, 'setInterval(() => {}, 1000); module.exports = async () => {};', { KILN_CONCURRENCY: '5' });
+    expect(await call(to)).toEqual({ status: 200, text: '' });
+  });
+
+  it('lets one request answer another where several run at once', async () => {
+    const to = agent();
+    instance(
+      to,
+      "let first; module.exports = (req, res) => { if (!first) { first = res; return; } first.send('by another'); res.send('me'); };",
+      {
+        KILN_CONCURRENCY: '2',
+      },
+    );
+    const one = call(to);
+    await vi.waitFor(() => expect(to.connections).toHaveLength(2), 20_000);
+    const two = call(to);
+    expect([(await one).text, (await two).text]).toEqual(['by another', 'me']);
   });
 
   it('reads text in the encoding that its content type names, and refuses one that it does not know', async () => {

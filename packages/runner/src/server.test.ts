@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { functionExports, type Handler } from './exports.js';
+import type { OnUnanswered } from './invoke.js';
 import { createListener, createServer } from './server.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: handlers are a user's plain JavaScript
@@ -14,11 +15,11 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function serve(exported: unknown, onUnanswered: (response: http.ServerResponse) => void = () => undefined): Promise<string> {
+async function serve(exported: unknown, onUnanswered: OnUnanswered = () => undefined): Promise<string> {
   const [target] = functionExports({ 'module.exports': exported });
   if (target === undefined) throw new Error('exports no function');
   const listener = await createListener(target, onUnanswered);
-  const server = createServer(() => target, { listenerOf: () => listener, notFound: (response) => response.end() });
+  const server = createServer(() => ({ target, listener }));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   closers.push(() => {
@@ -133,9 +134,28 @@ describe('a handler', () => {
     expect([answer.headers.get('x-powered-by'), answer.headers.get('etag')]).toEqual([null, null]);
   });
 
-  it('that is async and ends without an answer gives an empty 200', async () => {
-    const answer = await fetch(await serve(handler(async (_req, res) => void res.set('x-a', 'b'))));
-    expect([answer.status, answer.headers.get('x-a'), await answer.text()]).toEqual([200, 'b', '']);
+  it('that ends without an answer is told apart by how it ended', async () => {
+    const end: OnUnanswered = (response, ending) => response.end(ending);
+    expect(
+      await (
+        await fetch(
+          await serve(
+            handler(async () => undefined),
+            end,
+          ),
+        )
+      ).text(),
+    ).toBe('resolved');
+    expect(
+      await (
+        await fetch(
+          await serve(
+            handler(() => undefined),
+            end,
+          ),
+        )
+      ).text(),
+    ).toBe('returned');
   });
 
   it('that is async and started a stream is not cut', async () => {

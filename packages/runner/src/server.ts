@@ -10,12 +10,19 @@ const MAX_HEADER_BYTES = 64 * 1024;
 
 type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void;
 
+/** An export with its listener; or what answers a request that is for none. */
+export interface Served {
+  target: FunctionExport;
+  listener: Listener;
+}
+type Answer = (response: http.ServerResponse) => void;
+
 /**
  * An HTTP server, not yet listening. No time limits: those are the platform's. A WebSocket handshake goes to the `upgrade`
  * of the target; any other Upgrade header is ignored, as HTTP allows.
- * @param targetOf says who serves a request; may rewrite its URL.
+ * @param find says who serves a request; may rewrite its URL.
  */
-export function createServer(targetOf: (request: http.IncomingMessage) => FunctionExport | undefined, serve: ServeOptions): http.Server {
+export function createServer(find: (request: http.IncomingMessage) => Served | Answer): http.Server {
   const server = http.createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -26,18 +33,16 @@ export function createServer(targetOf: (request: http.IncomingMessage) => Functi
       shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
     },
     (request, response) => {
-      const target = targetOf(request);
-      if (target === undefined) return serve.notFound(response);
-      serve.listenerOf(target)(request, response);
+      const found = find(request);
+      if (typeof found === 'function') found(response);
+      else found.listener(request, response);
     },
   );
-  server.on('upgrade', (request: http.IncomingMessage, socket: Duplex, head: Buffer) => upgrade(targetOf(request), request, socket, head));
+  server.on('upgrade', (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {
+    const found = find(request);
+    upgrade(typeof found === 'function' ? undefined : found.target, request, socket, head);
+  });
   return server;
-}
-
-export interface ServeOptions {
-  listenerOf(target: FunctionExport): Listener;
-  notFound(response: http.ServerResponse): void;
 }
 
 /** Serves one export. An app is called as it is; a function gets Express's `req` and `res`. */

@@ -1,32 +1,43 @@
 import type { ServerResponse } from 'node:http';
 
+/** An async handler that has ended may have asked for its answer without waiting for it, as `res.sendFile` allows. */
+const ENDED_GRACE_MS = 1000;
+
+/** What a handler did without answering: `returned` no promise, or one that `resolved`. */
+export type Ending = 'returned' | 'resolved';
+
 /**
- * Tells when a handler that returned without answering never will. The runner's own sockets do not keep the process
- * alive, a timer of its own does; while a response waits here that timer is let go as well, so Node announces
+ * Gives an empty 200 where a handler ended without answering and nothing else will. The runner's own sockets do not keep
+ * the process alive, a timer of its own does; while a response waits here that timer is let go as well, so Node announces
  * `beforeExit` exactly when nothing is left that could still answer: no timer, no file, no connection, no job in the
- * thread pool. With something left, the request waits for its answer or its timeout.
+ * thread pool. With something left, a handler that resolved gets a little more time; one that returned waits for its
+ * answer or its timeout.
  */
 export class Unanswered {
   readonly #waiting = new Set<ServerResponse>();
   readonly #hold = setInterval(() => {}, 2 ** 30);
 
-  constructor(private readonly answer: (response: ServerResponse) => void) {
-    process.on('beforeExit', () => this.#answerAll());
+  /** @param concurrency with more than one request at a time, another may answer what a handler that returned left open */
+  constructor(private readonly concurrency: number) {
+    process.on('beforeExit', () => {
+      this.#hold.ref();
+      for (const response of this.#waiting) answerEmpty(response);
+    });
   }
 
-  wait(response: ServerResponse): void {
+  wait(response: ServerResponse, ending: Ending): void {
+    if (ending === 'returned' && this.concurrency > 1) return;
     this.#waiting.add(response);
     this.#hold.unref();
-    response.once('close', () => this.#forget(response));
+    const grace = ending === 'resolved' ? setTimeout(answerEmpty, ENDED_GRACE_MS, response).unref() : undefined;
+    response.once('close', () => {
+      clearTimeout(grace);
+      this.#waiting.delete(response);
+      if (this.#waiting.size === 0) this.#hold.ref();
+    });
   }
+}
 
-  #forget(response: ServerResponse): void {
-    this.#waiting.delete(response);
-    if (this.#waiting.size === 0) this.#hold.ref();
-  }
-
-  #answerAll(): void {
-    this.#hold.ref();
-    for (const response of this.#waiting) if (!response.headersSent && !response.writableEnded) this.answer(response);
-  }
+function answerEmpty(response: ServerResponse): void {
+  if (!response.headersSent && !response.writableEnded && !response.destroyed) response.end();
 }
