@@ -100,6 +100,16 @@ describe('build', () => {
     expect(await leftContainers()).toBe(0);
   });
 
+  it('takes nothing but a description for one', async () => {
+    const built = await buildFiles({ 'index.js': "require('fs').writeSync(1, '{\"exports\":[7]}'); process.exit(0);" });
+    expect([built.config.handler, lines.join('\n')]).toEqual([undefined, expect.stringMatching(/gave no description/)]);
+  });
+
+  it('passes on no flood of output', async () => {
+    await buildFiles({ Dockerfile: 'FROM debian:trixie-slim\nRUN seq 1 20000\n' });
+    expect(lines.length).toBeLessThan(10_010);
+  });
+
   it('reads exports where the module reaches no network and can write nowhere', async () => {
     const probe = `const fs = require('node:fs'); const os = require('node:os'); let wrote = 'yes';
       try { fs.writeFileSync('/app/x', ''); } catch (error) { wrote = error.code; }

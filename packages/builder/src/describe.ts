@@ -100,13 +100,20 @@ function containerOptions({ image, entry, env, memory, labels }: DescribeRequest
   };
 }
 
+/** The module runs in the same process, so what was printed may be anything. */
 function readDescription(stdout: string): Description {
   const line = stdout.trimEnd().split('\n').at(-1) ?? '';
   try {
-    return JSON.parse(line) as { exports: ExportDescription[] };
+    const { exports } = JSON.parse(line) as { exports?: unknown };
+    if (Array.isArray(exports) && exports.every(isDescription)) return { exports };
   } catch {
-    return { failure: 'the runner gave no description' };
+    // Told below, with whatever else is no description.
   }
+  return { failure: 'the runner gave no description' };
+}
+
+function isDescription(value: unknown): value is ExportDescription {
+  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string' && 'kind' in value;
 }
 
 /** The engine's frames: one byte of stream, three of nothing, four of length, then as many bytes. */

@@ -5,6 +5,8 @@ import { engineError } from './engine-error.js';
 import { progressOf } from './progress-lines.js';
 
 const LAST_LINES = 20;
+/** A flood is not passed on; its end is, where the build fails. */
+const MAX_LINES = 10_000;
 const MAX_LINE = 4096;
 /** Lines that tell a user nothing. */
 const BOOKKEEPING = /^( ---> |Removing intermediate container |Successfully (built|tagged) )/;
@@ -36,6 +38,8 @@ export async function engineBuild({ docker, context, tag, labels, memory, networ
       labels,
       memory: bytes,
       memswap: bytes,
+      // Functions go first where the machine is short of time.
+      cpushares: 512,
       rm: true,
       forcerm: true,
       abortSignal: signal,
@@ -59,6 +63,7 @@ export async function engineBuild({ docker, context, tag, labels, memory, networ
 class BuildOutput {
   #piece = '';
   #step = '';
+  #count = 0;
   readonly #last: string[] = [];
 
   constructor(private readonly onLine: (line: string) => void) {}
@@ -74,7 +79,9 @@ class BuildOutput {
     if (/^Step \d+\/\d+ : /.test(line)) this.#step = line;
     this.#last.push(line);
     if (this.#last.length > LAST_LINES) this.#last.shift();
-    this.onLine(line);
+    this.#count += 1;
+    if (this.#count < MAX_LINES) this.onLine(line);
+    if (this.#count === MAX_LINES) this.onLine(`more than ${MAX_LINES} lines: the others are not shown`);
   }
 
   failure(error: string): KilnError {
