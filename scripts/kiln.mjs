@@ -14,8 +14,8 @@ export function kiln(args) {
     process.exit(1);
   }
   const child = spawn(nodePath(), [ENTRY, ...args], { stdio: 'inherit', env: toolEnvironment() });
-  // The terminal sends Ctrl-C to the child too, which then ends as it sees fit; this process only waits for it.
-  process.on('SIGINT', () => {});
+  // A terminal sends Ctrl-C to the child too; one that comes twice within a moment counts once there.
+  process.on('SIGINT', () => child.kill('SIGINT'));
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)));
 }

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { setTimeout as delay } from 'node:timers/promises';
+import { endIdleConnections } from '@kiln/forward/end-idle';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
@@ -21,6 +22,7 @@ export async function startApplication(config: AgentConfig, log: Logger): Promis
   });
   acceptAnyBody(app);
   app.connectMicroservice({ strategy: new EventServer(config.redisUrl) }, { inheritAppConfig: true });
+  endIdleConnections(app.getHttpServer());
   await app.listen(config.controlPort, config.bind);
   void subscribe(app, log);
   return app;

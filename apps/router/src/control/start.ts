@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { endIdleConnections } from '@kiln/forward/end-idle';
 import { connectionOptions } from '@kiln/state/connection-options';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -32,6 +33,7 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
   });
   app.useGlobalFilters(new ProblemFilter(log));
   app.connectMicroservice({ strategy: new EventServer(connectionOptions(config.redisUrl), log) });
+  endIdleConnections(app.getHttpServer());
   try {
     await app.startAllMicroservices();
     await app.listen(config.controlPort, config.bind);
