@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -171,6 +171,13 @@ describe('build', () => {
     const layers = await Promise.all(built.map(async ({ image }) => (await engine.getImage(image).inspect()).RootFS.Layers?.slice(0, -1)));
     expect(layers[1]).toEqual(layers[0]);
     expect(layers[2]).toEqual(layers[0]);
+  });
+
+  it('removes what a process left that was killed under a build', async () => {
+    const { pid } = spawnSync('true');
+    mkdirSync(join(temporary, `kiln-build-${pid}-abc`, 'sub'), { recursive: true });
+    await refusal(buildFiles({ 'readme.txt': 'x' }));
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   it('is cancelled while the archive still comes in', async () => {

@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
@@ -17,6 +15,7 @@ import { push, type Registry } from './registry.js';
 import { BASE_IMAGE, ensureRunnerImage } from './runner-image.js';
 import type { SourceFolder } from './source-folder.js';
 import { unpack } from './unpack.js';
+import { makeWorkspace } from './workspace.js';
 
 export interface BuildRequest {
   docker: Dockerode;
@@ -45,7 +44,7 @@ export async function build(request: BuildRequest): Promise<BuiltImage> {
   const limits = { ...DEFAULT_LIMITS, ...request.limits };
   const deadline = AbortSignal.timeout(limits.time);
   const run: Build = { ...request, limits, signal: AbortSignal.any([request.signal, deadline]) };
-  const root = await mkdtemp(join(tmpdir(), 'kiln-build-'));
+  const root = await makeWorkspace();
   try {
     return await buildIn(root, run);
   } catch (error) {
