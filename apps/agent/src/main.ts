@@ -5,7 +5,7 @@ import { type AgentConfig, readConfig } from './config.js';
 import { startApplication } from './control/application.js';
 
 /** Beyond the drain itself: what removal, rules and the store may take at the end. */
-const END_MS = 30_000;
+const END_MS = 60_000;
 
 async function main(): Promise<void> {
   const config = readConfig();

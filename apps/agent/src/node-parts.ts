@@ -7,10 +7,10 @@ import { Images } from './images/images.js';
 import { RegistryLogins } from './images/registry-logins.js';
 import { InstanceLog } from './logs/instance-log.js';
 import { Capacity } from './pool/capacity.js';
+import { Gate } from './pool/gate.js';
 import type { Instance } from './pool/instance.js';
 import { Pools } from './pool/pools.js';
 import { socketRoot } from './pool/socket-root.js';
-import { StartGate } from './pool/start-gate.js';
 import { type ClusterSlots, InstanceStarter } from './pool/start-instance.js';
 
 const STARTS_PER_CORE = 2;
@@ -52,7 +52,7 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
     },
   });
   const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }));
-  const gate = new StartGate(STARTS_PER_CORE * availableParallelism());
+  const gate = new Gate(STARTS_PER_CORE * availableParallelism());
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
   pools.startWith(new InstanceStarter({ driver: engine.driver, images, slots, room: pools.room, gate, newLog, socketRoot: sockets }));
   return { pools, images, engine, docker };

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { ContainerDriver, ContainerRequest, Exit, RunningContainer } from '../pool/container-driver.js';
+import { Gate } from '../pool/gate.js';
 import { Refusal } from '../pool/refusal.js';
 import { containerName, containerOptions, type ImageFacts } from './container-options.js';
 import { engineFault, noAnswer, statusOf, within } from './deadline.js';
+import { removeUntilGone } from './engine.js';
 import { attachOutput, type Output } from './instance-logs.js';
 import type { NodeNetwork } from './network.js';
 
@@ -12,12 +14,11 @@ const START_MS = 15_000;
 /** An engine that did not answer is not asked for new containers for so long: those who wait are told at once. */
 const SILENT_MS = 3_000;
 const KILL_MS = 5_000;
-const REMOVE_MS = 20_000;
 const INSPECT_MS = 2_000;
 /** After the end of a process, for what it wrote last and for the kernel's word on memory. */
 const LAST_OUTPUT_MS = 200;
-const RETRY_MS = 500;
-const LONGEST_RETRY_MS = 10_000;
+/** Removals of idle containers at once: more would take the engine from those who wait for a start. */
+const REMOVALS = 4;
 
 export interface EngineInfo {
   cgroupDriver: string;
@@ -37,6 +38,7 @@ export interface DriverParts {
 /** Containers of a Docker engine. */
 export class DockerDriver implements ContainerDriver {
   private readonly running = new Map<string, DockerContainer>();
+  private readonly removals = new Gate(REMOVALS);
   private silentUntil = 0;
 
   constructor(private readonly parts: DriverParts) {}
@@ -91,7 +93,7 @@ export class DockerDriver implements ContainerDriver {
 
   private own(created: Dockerode.Container, request: ContainerRequest, address: string | undefined): DockerContainer {
     const { network, onTrouble } = this.parts;
-    const container = new DockerContainer(created, request, address, onTrouble, () => {
+    const container = new DockerContainer(created, request, address, this.removals, onTrouble, () => {
       this.running.delete(created.id);
       network.giveAddress(address);
     });
@@ -133,6 +135,7 @@ class DockerContainer implements RunningContainer {
     private readonly container: Dockerode.Container,
     private readonly request: ContainerRequest,
     address: string | undefined,
+    private readonly removals: Gate,
     private readonly onTrouble: (message: string) => void,
     private readonly onGone: () => void,
   ) {
@@ -172,12 +175,21 @@ class DockerContainer implements RunningContainer {
   }
 
   remove(graceMs: number): Promise<void> {
-    this.removal ??= this.end(graceMs);
+    this.removal ??= graceMs > 0 ? this.endGently(graceMs) : this.end();
     return this.removal;
   }
 
-  private async end(graceMs: number): Promise<void> {
-    if (graceMs > 0 && !this.ended) await this.terminate(graceMs);
+  private async endGently(graceMs: number): Promise<void> {
+    const leave = await this.removals.enter();
+    try {
+      if (!this.ended) await this.terminate(graceMs);
+      await this.end();
+    } finally {
+      leave();
+    }
+  }
+
+  private async end(): Promise<void> {
     // First the output: the engine ends a container only once what it wrote is taken or nobody takes it.
     this.output?.close();
     await removeUntilGone(this.container, this.onTrouble);
@@ -206,21 +218,6 @@ class DockerContainer implements RunningContainer {
     } catch {
       // Removed by hand, or the engine is away: then nobody knows.
       return false;
-    }
-  }
-}
-
-/** Kills and removes, until the engine says that there is no such container. */
-async function removeUntilGone(container: Dockerode.Container, onTrouble: (message: string) => void): Promise<void> {
-  for (let pause = RETRY_MS; ; pause = Math.min(LONGEST_RETRY_MS, pause * 2)) {
-    try {
-      await within('remove a container', REMOVE_MS, (abortSignal) => container.remove({ force: true, v: true, abortSignal }));
-      return;
-    } catch (error) {
-      if (statusOf(error) === 404) return;
-      // 409: a removal is under way already.
-      if (statusOf(error) !== 409) onTrouble(`container ${container.id} could not be removed, trying again: ${(error as Error).message}`);
-      await delay(statusOf(error) === 409 ? RETRY_MS / 5 : pause);
     }
   }
 }

@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import Dockerode from 'dockerode';
+import { Gate } from '../pool/gate.js';
 import { NODE_LABEL, ROLE_LABEL } from './container-options.js';
 import { statusOf, within } from './deadline.js';
 import type { EngineInfo } from './docker-driver.js';
@@ -6,7 +8,11 @@ import type { EngineInfo } from './docker-driver.js';
 const INFO_MS = 10_000;
 const LIST_MS = 10_000;
 const REMOVE_MS = 20_000;
-const SWEEP_ATTEMPTS = 5;
+const RETRY_MS = 500;
+const LONGEST_RETRY_MS = 10_000;
+const UNDERWAY_MS = 100;
+const SWEEP_MS = 30_000;
+const REMOVALS = 8;
 
 /** A client of the engine at `unix:///…`, `tcp://…` or `http://…`. */
 export function connectEngine(dockerHost: string): Dockerode {
@@ -39,21 +45,35 @@ export async function strayContainers(docker: Dockerode, node: string, known: (i
   return found.filter(({ Id, Labels }) => Labels[NODE_LABEL] === node && !known(Id)).map(({ Id }) => Id);
 }
 
-/** Kills and removes containers, each named. @throws where one can't be removed */
+/** Kills and removes containers, each named. @throws where one is still there after half a minute */
 export async function removeContainers(docker: Dockerode, ids: readonly string[]): Promise<void> {
-  const results = await Promise.allSettled(ids.map((id) => removeContainer(docker, id)));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  const gate = new Gate(REMOVALS);
+  const deadline = performance.now() + SWEEP_MS;
+  await Promise.all(
+    ids.map(async (id) => {
+      const leave = await gate.enter();
+      await removeUntilGone(docker.getContainer(id), () => undefined, deadline).finally(leave);
+    }),
+  );
 }
 
-async function removeContainer(docker: Dockerode, id: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+/** Kills and removes, until the engine says that there is no such container. @throws where `deadline` passes first */
+export async function removeUntilGone(
+  container: Dockerode.Container,
+  onTrouble: (message: string) => void,
+  deadline = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  for (let pause = RETRY_MS; ; pause = Math.min(LONGEST_RETRY_MS, pause * 2)) {
     try {
-      await within('remove a container', REMOVE_MS, (abortSignal) => docker.getContainer(id).remove({ force: true, v: true, abortSignal }));
+      await within('remove a container', REMOVE_MS, (abortSignal) => container.remove({ force: true, v: true, abortSignal }));
       return;
     } catch (error) {
       if (statusOf(error) === 404) return;
-      if (attempt === SWEEP_ATTEMPTS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200 * attempt));
+      if (performance.now() > deadline) throw error;
+      // Another call removes it already: that one is waited for.
+      const underway = statusOf(error) === 409;
+      if (!underway) onTrouble(`container ${container.id} could not be removed, trying again: ${(error as Error).message}`);
+      await delay(underway ? UNDERWAY_MS : pause);
     }
   }
 }

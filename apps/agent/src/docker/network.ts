@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { AddressPool, gatewayOf } from './address-pool.js';
 import { NODE_LABEL } from './container-options.js';
@@ -6,6 +7,8 @@ import { statusOf, within } from './deadline.js';
 
 const CALL_MS = 10_000;
 const ATTEMPTS = 5;
+const REMOVE_ATTEMPTS = 20;
+const REMOVE_PAUSE_MS = 250;
 
 /** The one network that this node's instances are on. */
 export interface NodeNetwork {
@@ -49,10 +52,20 @@ export async function removeNetwork(docker: Dockerode, node: string): Promise<vo
   const filters = { label: [`${NODE_LABEL}=${node}`] };
   const found = await within('list networks', CALL_MS, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
   for (const { Id } of found) {
+    await removeOne(docker.getNetwork(Id));
+  }
+}
+
+async function removeOne(found: Dockerode.Network): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      await within('remove a network', CALL_MS, (abortSignal) => docker.getNetwork(Id).remove({ abortSignal }));
+      await within('remove a network', CALL_MS, (abortSignal) => found.remove({ abortSignal }));
+      return;
     } catch (error) {
-      if (statusOf(error) !== 404) throw error;
+      if (statusOf(error) === 404) return;
+      // The engine takes a moment to forget the containers that were on it.
+      if (statusOf(error) !== 403 || attempt === REMOVE_ATTEMPTS) throw error;
+      await delay(REMOVE_PAUSE_MS);
     }
   }
 }

@@ -8,10 +8,10 @@ import { InstanceLog } from '../logs/instance-log.js';
 import { Capacity } from './capacity.js';
 import type { FunctionVersion } from './container-driver.js';
 import { type FakeContainer, FakeDriver, type FakeImage } from './fake-driver.fixture.js';
+import { Gate } from './gate.js';
 import type { InstancePool } from './instance-pool.js';
 import type { Lease } from './lease.js';
 import { Pools } from './pools.js';
-import { StartGate } from './start-gate.js';
 import { InstanceStarter } from './start-instance.js';
 
 let home: string;
@@ -33,7 +33,7 @@ beforeEach(() => {
   const origin = { function: 'f', version: 1, node: 'test', instance: 'i', requestOfOutput: () => undefined };
   const newLog = () => new InstanceLog(origin, () => undefined);
   const images = { ensure: async () => undefined };
-  pools.startWith(new InstanceStarter({ driver, images, slots, room: pools.room, gate: new StartGate(4), newLog, socketRoot: home }));
+  pools.startWith(new InstanceStarter({ driver, images, slots, room: pools.room, gate: new Gate(4), newLog, socketRoot: home }));
 });
 afterEach(async () => {
   pools.close();

@@ -4,11 +4,11 @@ import type { InstanceLog } from '../logs/instance-log.js';
 import type { ContainerDriver, FunctionVersion } from './container-driver.js';
 import { DialIn } from './dial-in.js';
 import { describeExit, withLastLines } from './exit.js';
+import type { Gate } from './gate.js';
 import { HttpAccess } from './http-access.js';
 import type { Instance } from './instance.js';
 import { Refusal } from './refusal.js';
 import type { RoomMaker } from './room-maker.js';
-import type { StartGate } from './start-gate.js';
 
 /** Time for an idle instance to end by itself. */
 const GRACE_MS = 1000;
@@ -30,7 +30,7 @@ export interface StarterParts {
   images: Images;
   slots: ClusterSlots;
   room: RoomMaker;
-  gate: StartGate;
+  gate: Gate;
   newLog(instance: Instance): InstanceLog;
   /** Folder in which each runner instance gets a folder of its own for its socket. */
   socketRoot: string;

@@ -4,7 +4,7 @@ import type { Pools } from '../pool/pools.js';
 import type { Heartbeat } from './heartbeat.js';
 
 /** For instances to be removed once nothing runs in them any more. */
-const REMOVAL_MS = 10_000;
+const REMOVAL_MS = 20_000;
 /** For the last word to the store. */
 const STORE_MS = 1500;
 const POLL_MS = 20;

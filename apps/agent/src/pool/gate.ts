@@ -1,11 +1,11 @@
-/** Lets so many starts run at once, first come first served: beyond it an engine only gets slower. */
-export class StartGate {
+/** Lets so many through at once, first come first served: beyond some number an engine only gets slower. */
+export class Gate {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
 
   constructor(private readonly width: number) {}
 
-  /** Resolves with the way out, to be called once the start has ended. */
+  /** Resolves with the way out, to be called at the end. */
   async enter(): Promise<() => void> {
     if (this.running >= this.width) await new Promise<void>((resolve) => this.waiting.push(resolve));
     else this.running++;
