@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { call } from '@kiln/testing/call';
 import { startCli } from '@kiln/testing/cluster-programs';
-import { engine } from '@kiln/testing/engine';
+import { containersOf, networksOf, removeLeftovers } from '@kiln/testing/engine';
 import { freePorts } from '@kiln/testing/ports';
 import type { Program } from '@kiln/testing/program';
 import { until } from '@kiln/testing/until';
@@ -19,33 +19,22 @@ let home: string;
 let http: number;
 let control: number;
 let kiln: Program | undefined;
-let containersBefore: Set<string>;
+/** The nodes that `kiln up` named; the same again at every start. */
+let nodes: string[] = [];
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'kiln-up-'));
   [http, control] = (await freePorts(2)) as [number, number];
-  containersBefore = await containers();
 });
 
 afterAll(async () => {
   if (kiln?.alive) await kiln.end(40_000);
   killAll(processes());
-  for (const id of await containers())
-    if (!containersBefore.has(id))
-      await engine
-        .getContainer(id)
-        .remove({ force: true, v: true })
-        .catch(() => undefined);
+  await removeLeftovers(nodes);
   rmSync(home, { recursive: true, force: true });
 });
 
-async function containers(): Promise<Set<string>> {
-  return new Set((await engine.listContainers({ all: true, filters: { label: ['kiln.node'] } })).map(({ Id }) => Id));
-}
-
-async function newContainers(): Promise<string[]> {
-  return [...(await containers())].filter((id) => !containersBefore.has(id));
-}
+const containers = async () => (await containersOf(nodes)).map(({ id }) => id);
 
 /** Ids of the processes that were started with our KILN_HOME: all children of `kiln up`, Redis included. */
 function processes(): number[] {
@@ -84,7 +73,15 @@ async function up(...args: string[]): Promise<number> {
     },
     READY_MS,
   );
-  return performance.now() - started;
+  const took = performance.now() - started;
+  nodes = await nodeIds();
+  return took;
+}
+
+async function nodeIds(): Promise<string[]> {
+  const { apiKey } = JSON.parse(readFileSync(join(home, 'credentials.json'), 'utf8')) as { apiKey: string };
+  const answer = await call(control, '/v1/nodes', { headers: { authorization: `Bearer ${apiKey}` } });
+  return answer.json<{ items: { id: string }[] }>().items.map(({ id }) => id);
 }
 
 const said = () => (kiln?.stdout ?? '') + (kiln?.stderr ?? '');
@@ -98,7 +95,8 @@ async function everyFunctionAnswers(): Promise<void> {
 
 async function nothingIsLeft(): Promise<void> {
   expect(processes()).toEqual([]);
-  expect(await newContainers()).toEqual([]);
+  expect(await containersOf(nodes)).toEqual([]);
+  expect(await networksOf(nodes)).toEqual([]);
   expect(await canConnect('127.0.0.1', http)).toBe('ECONNREFUSED');
   expect(await canConnect('127.0.0.1', control)).toBe('ECONNREFUSED');
   const sockets = existsSync(home) ? readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isSocket()) : [];
@@ -149,14 +147,14 @@ it('a second start is soon ready, and has all functions without deploying them',
 
 it('after kill -9 of everything the next start removes the orphans and has all functions', async () => {
   await call(http, '/fn/counter/');
-  const orphans = await newContainers();
+  const orphans = await containers();
   expect(orphans.length).toBeGreaterThan(0);
   killAll(processes());
   await until('all of it is dead', () => processes().length === 0, 10_000);
 
   await up();
   await everyFunctionAnswers();
-  await until('no orphan is left', async () => (await newContainers()).every((id) => !orphans.includes(id)), 20_000);
+  await until('no orphan is left', async () => (await containers()).every((id) => !orphans.includes(id)), 20_000);
 }, 120_000);
 
 it('a child that dies is said, or started again: the platform does not go on without it in silence', async () => {
