@@ -1,0 +1,39 @@
+import { EnvironmentError } from '@kiln/contract/environment';
+import { describe, expect, it } from 'vitest';
+import { readConfig } from './config.js';
+import { socketRoot } from './pool/socket-root.js';
+
+const SECRET = { KILN_CLUSTER_SECRET: 'x'.repeat(16) };
+
+describe('the environment', () => {
+  it('has a default for all but the secret', () => {
+    const config = readConfig(SECRET);
+    expect(config).toMatchObject({ dataPort: 9200, controlPort: 9201, bind: '127.0.0.1', weight: 1, drainTimeout: 30_000 });
+    expect(config.memory).toBeGreaterThan(100);
+    expect(() => readConfig({})).toThrowError(EnvironmentError);
+  });
+
+  it('puts the control port beside the data port unless it is told otherwise', () => {
+    expect(readConfig({ ...SECRET, KILN_AGENT_PORT: '9300' }).controlPort).toBe(9301);
+    expect(readConfig({ ...SECRET, KILN_AGENT_PORT: '9300', KILN_AGENT_CONTROL_PORT: '9400' }).controlPort).toBe(9400);
+  });
+
+  it.each([
+    ['KILN_NODE_ID', 'Node 1'],
+    ['KILN_AGENT_PORT', '0'],
+    ['KILN_NODE_MEMORY', 'much'],
+    ['KILN_NODE_WEIGHT', '-1'],
+    ['KILN_DRAIN_TIMEOUT', '-1'],
+    ['DOCKER_HOST', 'ssh://somewhere'],
+    ['KILN_REDIS_URL', 'http://redis'],
+  ])('names %s when it is %j', (name, value) => {
+    expect(() => readConfig({ ...SECRET, [name]: value })).toThrowError(new RegExp(`^${name} is `));
+  });
+});
+
+describe('the sockets of a node', () => {
+  it('are under its home unless their paths would be too long', () => {
+    expect(socketRoot('/home/me/.kiln', 'node-1')).toBe('/home/me/.kiln/run/node-1');
+    expect(socketRoot(`/${'x'.repeat(80)}`, 'node-1')).toBe('/run/kiln/node-1');
+  });
+});
