@@ -7,7 +7,7 @@ const run = promisify(execFile);
 
 export const hasWrk = spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error === undefined;
 
-/** @returns calls per second, and how many were not answered with a 2xx. */
+/** @returns how many calls, calls per second, and how many were not answered with a 2xx. */
 export async function load({ port, path, connections, seconds }) {
   return hasWrk ? wrk({ port, path, connections, seconds }) : own({ port, path, connections, seconds });
 }
@@ -16,7 +16,11 @@ async function wrk({ port, path, connections, seconds }) {
   const { stdout } = await run('wrk', ['-t', '1', '-c', String(connections), '-d', `${seconds}s`, `http://127.0.0.1:${port}${path}`]);
   const failed = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
   const broken = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout)?.slice(1).map(Number) ?? [];
-  return { rate: Number(/Requests\/sec: +([\d.]+)/.exec(stdout)?.[1]), failed: failed + broken.reduce((sum, count) => sum + count, 0) };
+  return {
+    calls: Number(/(\d+) requests in/.exec(stdout)?.[1]),
+    rate: Number(/Requests\/sec: +([\d.]+)/.exec(stdout)?.[1]),
+    failed: failed + broken.reduce((sum, count) => sum + count, 0),
+  };
 }
 
 async function own(options) {
@@ -45,7 +49,7 @@ async function generate({ port, path, connections, seconds }) {
       client.close();
     }),
   );
-  return { rate: (calls * 1000) / (performance.now() - started), failed };
+  return { calls, rate: (calls * 1000) / (performance.now() - started), failed };
 }
 
 if (process.argv[1] === import.meta.filename) process.stdout.write(JSON.stringify(await generate(JSON.parse(process.argv[2]))));

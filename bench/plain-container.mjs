@@ -1,31 +1,35 @@
-// The same image without Kiln: its runner serves on a port of its own, as `npx kiln-runner` does.
+// An image without Kiln: in a container of its own on the engine's default network, made through the Engine API.
 import http from 'node:http';
 import { engine } from '@kiln/testing/engine';
 import { freePorts } from '@kiln/testing/ports';
 
 const PORT = 8080;
-const PATH = '/hello';
 const FIRST_ANSWER_MS = 30_000;
 const LABEL = { 'kiln.bench': String(process.pid) };
 
+/** How a function's own server is started and called: a bare HTTP image as it is, a runner image as `npx kiln-runner` does. */
+export const KINDS = {
+  http: { settings: {}, path: '/' },
+  runner: { settings: { Entrypoint: [], Cmd: ['node', '/opt/kiln/runner.mjs'], WorkingDir: '/app' }, path: '/hello' },
+};
+
 /** @returns where it answers, and the time from the create call to the end of its first answer. */
-export async function startPlain(image, { published = false } = {}) {
+export async function startPlain(image, kind, { published = false } = {}) {
+  const { settings, path } = KINDS[kind];
   const [hostPort] = await freePorts(1);
   const started = performance.now();
   const container = await engine.createContainer({
     Image: image,
     Labels: LABEL,
     Env: [`PORT=${PORT}`],
-    WorkingDir: '/app',
-    Entrypoint: [],
-    Cmd: ['node', '/opt/kiln/runner.mjs'],
+    ...settings,
     ExposedPorts: { [`${PORT}/tcp`]: {} },
     HostConfig: published ? { PortBindings: { [`${PORT}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: String(hostPort) }] } } : {},
   });
   await container.start();
-  const target = published ? { address: '127.0.0.1', port: hostPort } : { address: await addressOf(container), port: PORT };
-  await firstAnswer(target, container);
-  return { ...target, path: PATH, firstAnswerMs: performance.now() - started };
+  const target = published ? { host: '127.0.0.1', port: hostPort } : { host: await addressOf(container), port: PORT };
+  await firstAnswer({ ...target, path }, container);
+  return { target, path, firstAnswerMs: performance.now() - started };
 }
 
 export async function removePlain() {
@@ -50,9 +54,9 @@ async function firstAnswer(target, container) {
   }
 }
 
-function once({ address, port }) {
+function once(target) {
   return new Promise((resolve) => {
-    const request = http.get({ host: address, port, path: PATH, agent: false, timeout: 1000 }, (response) => {
+    const request = http.get({ ...target, agent: false, timeout: 1000 }, (response) => {
       response.resume().on('end', () => resolve(response.statusCode));
     });
     request.on('timeout', () => request.destroy(new Error('timeout')));

@@ -1,0 +1,8 @@
+// As little as a function can do: what is measured is the way to it.
+import http from 'node:http';
+
+const body = Buffer.from('hello\n');
+
+http
+  .createServer((_request, response) => response.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length }).end(body))
+  .listen(Number(process.env.PORT), '0.0.0.0');
