@@ -32,9 +32,9 @@ export function digest(node: string): string {
   return createHash('sha256').update(node).digest('hex').slice(0, 10);
 }
 
-/** Makes the node's network anew: whatever an earlier life of this node left of it may have other settings. */
+/** Makes the node's network anew: what an earlier life of this node left of it may have other settings. */
 export async function makeNetwork(docker: Dockerode, node: string): Promise<NodeNetwork> {
-  await removeNetwork(docker, node);
+  if (!(await removeNetwork(docker, node))) return network(node, await rangeOf(docker.getNetwork(networkName(node)), node));
   for (let attempt = 1; ; attempt++) {
     // The engine knows which ranges are free; but only in a range that was named may addresses be chosen.
     const subnet = await create(docker, node, undefined);
@@ -48,23 +48,28 @@ export async function makeNetwork(docker: Dockerode, node: string): Promise<Node
   }
 }
 
-export async function removeNetwork(docker: Dockerode, node: string): Promise<void> {
+/**
+ * Removes what there is of the node's network. False where the engine does not let go of it: it has been seen to count an
+ * endpoint of a container that is gone, until it is restarted.
+ */
+export async function removeNetwork(docker: Dockerode, node: string): Promise<boolean> {
   const filters = { label: [`${NODE_LABEL}=${node}`] };
   const found = await within('list networks', CALL_MS, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
-  for (const { Id } of found) {
-    await removeOne(docker.getNetwork(Id));
-  }
+  let gone = true;
+  for (const { Id } of found) gone = (await removeOne(docker.getNetwork(Id))) && gone;
+  return gone;
 }
 
-async function removeOne(found: Dockerode.Network): Promise<void> {
+async function removeOne(found: Dockerode.Network): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
       await within('remove a network', CALL_MS, (abortSignal) => found.remove({ abortSignal }));
-      return;
+      return true;
     } catch (error) {
-      if (statusOf(error) === 404) return;
+      if (statusOf(error) === 404) return true;
+      if (statusOf(error) !== 403) throw error;
       // The engine takes a moment to forget the containers that were on it.
-      if (statusOf(error) !== 403 || attempt === REMOVE_ATTEMPTS) throw error;
+      if (attempt === REMOVE_ATTEMPTS) return false;
       await delay(REMOVE_PAUSE_MS);
     }
   }
@@ -86,7 +91,11 @@ async function create(docker: Dockerode, node: string, subnet: string | undefine
     },
   };
   const created = await within('create a network', CALL_MS, (abortSignal) => docker.createNetwork({ ...options, abortSignal }));
-  const { IPAM } = await within('inspect a network', CALL_MS, () => created.inspect());
+  return rangeOf(created, node);
+}
+
+async function rangeOf(made: Dockerode.Network, node: string): Promise<string> {
+  const { IPAM } = await within('inspect a network', CALL_MS, () => made.inspect());
   const range = IPAM?.Config?.[0]?.Subnet;
   if (range === undefined) throw new Error(`the engine made the network ${networkName(node)} without a range of addresses`);
   return range;

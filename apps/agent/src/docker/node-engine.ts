@@ -64,11 +64,12 @@ export class NodeEngine {
 
   /** Once all instances are gone: leaves nothing of this node on the engine and on the host. */
   async close(): Promise<void> {
-    const { docker, node, socketRoot } = this.options;
+    const { docker, node, socketRoot, onTrouble } = this.options;
     clearInterval(this.sweep);
     this.events.close();
     await removeContainers(docker, await strayContainers(docker, node, () => false));
-    await removeNetwork(docker, node);
+    if (!(await removeNetwork(docker, node)))
+      onTrouble('the engine does not let go of the node’s network; it is used again at the next start');
     await this.rules.remove();
     await rm(socketRoot, { recursive: true, force: true });
   }

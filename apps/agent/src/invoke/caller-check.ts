@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 
 /** Says whether what a caller gave is the cluster's secret, in the same time whatever was given. */
 export class CallerCheck {
@@ -15,5 +15,5 @@ export class CallerCheck {
 
 // Digests have one length, whatever was given.
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
