@@ -5,6 +5,8 @@ import { buildRunnerImage } from '@kiln/testing/test-image';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EVALUATE, TestNode } from '../node.fixture.js';
 
+const PROGRAM = 'iptables';
+
 const ownAddresses = () =>
   Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
@@ -12,7 +14,7 @@ const ownAddresses = () =>
     .map(({ address }) => address);
 
 const rules = (comment: string) =>
-  execFileSync('iptables', ['-w', '5', '-S'], { encoding: 'utf8', stdio: 'pipe' })
+  execFileSync(PROGRAM, ['-w', '5', '-S'], { encoding: 'utf8', stdio: 'pipe' })
     .split('\n')
     .filter((line) => line.includes(`"${comment}"`));
 
