@@ -90,6 +90,29 @@ describe('a pool', () => {
     for (const held of leases) held.release();
   });
 
+  it('lets simultaneous calls run in instances of their own, although the first ends just before those are there', async () => {
+    driver.startMs = 300;
+    const from = pool();
+    const first = await lease(from);
+    const others = many(4, from);
+    setTimeout(() => first.release(), 250);
+    const leases = await others;
+    expect(new Set([first, ...leases].map(({ instance }) => instance.id)).size).toBe(5);
+    expect(leases.map(({ waited }) => waited.start)).toEqual(['cold', 'cold', 'cold', 'cold']);
+    for (const each of leases) each.release();
+  });
+
+  it('gives what becomes free at once to who has waited a moment only', async () => {
+    driver.startMs = 300;
+    const from = pool();
+    const first = await lease(from);
+    const second = from.wait('r2').lease;
+    first.release();
+    const { waited, instance } = await second;
+    expect([waited.start, instance]).toEqual(['warm', first.instance]);
+    (await second).release();
+  });
+
   it('uses the instance used last first, so that others grow old', async () => {
     const from = pool();
     const [a, b] = (await many(2, from)) as [Lease, Lease];

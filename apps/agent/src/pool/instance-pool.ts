@@ -7,6 +7,7 @@ import { Lease, NOT_WAITED, type Waited } from './lease.js';
 import { instancesToStart } from './need-instance.js';
 import { Refusal } from './refusal.js';
 import { StartBackoff } from './start-backoff.js';
+import { StartForecast } from './start-forecast.js';
 import { type Waiting, WaitQueue } from './wait-queue.js';
 
 /** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, room, the gate. */
@@ -39,6 +40,7 @@ export class InstancePool {
   readonly instances = new Set<Instance>();
   private readonly waiters = new WaitQueue();
   private readonly backoff = new StartBackoff(() => performance.now());
+  private readonly forecast = new StartForecast();
   /** Ready instances with room; the one used last is used next, so that the others can grow old. */
   private readonly free: Instance[] = [];
   private minimum = 0;
@@ -172,12 +174,23 @@ export class InstancePool {
       const instance = this.free.at(-1);
       if (instance === undefined) break;
       const ms = performance.now() - waiter.since;
+      const patience = this.patience(ms);
+      if (patience > 0) {
+        this.retryIn(patience);
+        break;
+      }
       const cold = instance.readyAt > waiter.since;
       const waited: Waited = cold ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
       waiter.resolve(this.grant(instance, waiter.requestId, waited));
     }
-    if (this.pause > 0) this.retryLater();
+    if (this.pause > 0) this.retryIn(this.pause);
     for (let missing = this.toStart(0); missing > 0; missing--) void this.start();
+  }
+
+  /** How much longer whoever has waited for `waitedMs` waits for an instance of its own, although one is free. */
+  private patience(waitedMs: number): number {
+    const allHaveOneComing = this.waiters.size <= this.census.coming * this.version.config.concurrency;
+    return allHaveOneComing ? this.forecast.worthWaiting(waitedMs) : 0;
   }
 
   private toStart(more: number): number {
@@ -197,6 +210,7 @@ export class InstancePool {
   }
 
   private async start(): Promise<void> {
+    const began = performance.now();
     const instance = this.node.create(this.version, this.census);
     this.instances.add(instance);
     try {
@@ -205,12 +219,13 @@ export class InstancePool {
       // At once, also where nothing was begun: it must not count as coming to those who wait.
       instance.life.transition('failed');
       this.gone(instance);
-      this.onStartFailed(asKilnError(error));
+      this.onStartFailed(error as KilnError);
       return;
     }
     this.backoff.succeeded();
     void instance.container?.exited.then(() => this.ended(instance));
     instance.readyAt = instance.idleSince = performance.now();
+    this.forecast.took(instance.readyAt - began);
     instance.life.transition('idle');
     if (this.closed || instance.condemned) {
       this.stop(instance);
@@ -229,7 +244,7 @@ export class InstancePool {
     if (this.census.serving + this.census.coming === 0) this.waiters.trim(0, () => error);
     // Others of this version are up or coming: they will serve those who wait, as many as may wait.
     else this.waiters.trim(this.version.config.queue + this.census.coming * this.version.config.concurrency, () => this.full());
-    this.retryLater();
+    this.pump();
   }
 
   /** ms until a start may be tried again. */
@@ -237,10 +252,10 @@ export class InstancePool {
     return Math.max(this.backoff.remaining, this.refusedUntil - performance.now());
   }
 
-  private retryLater(): void {
+  private retryIn(ms: number): void {
     if (this.waiters.size === 0 && this.census.serving + this.census.coming >= this.minimum) return;
     clearTimeout(this.retry);
-    this.retry = setTimeout(() => this.pump(), this.pause + 1);
+    this.retry = setTimeout(() => this.pump(), ms + 1);
   }
 
   private watchIdle(instance: Instance): void {
@@ -280,10 +295,4 @@ export class InstancePool {
     if (this.census.serving > 0) return new KilnError('concurrency_limit', `no instance of "${name}" became free in time`);
     return new KilnError('start_timeout', `no instance of "${name}" was ready within ${config.startTimeout} ms`);
   }
-}
-
-function asKilnError(error: unknown): KilnError {
-  if (error instanceof KilnError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new KilnError('start_failed', `the node could not start it: ${message}`, { cause: error });
 }

@@ -42,15 +42,12 @@ export class InstanceStarter {
 
   /** Resolves when it is ready. What was taken on the way is given back by `stop`, which must follow a failure too. @throws KilnError */
   async start(instance: Instance): Promise<void> {
-    const { version } = instance;
-    await this.parts.images.ensure(version.image);
-    await this.reserve(instance);
-    const leave = await this.parts.gate.enter();
     try {
-      instance.life.transition('starting');
-      await this.bringUp(instance);
-    } finally {
-      leave();
+      await this.makeReady(instance);
+    } catch (error) {
+      if (error instanceof KilnError) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new KilnError('start_failed', `the node could not start it: ${message}`, { cause: error });
     }
   }
 
@@ -63,6 +60,18 @@ export class InstanceStarter {
     instance.log?.end();
     for (const release of instance.held.splice(0)) release();
     instance.life.transition('removed');
+  }
+
+  private async makeReady(instance: Instance): Promise<void> {
+    await this.parts.images.ensure(instance.version.image);
+    await this.reserve(instance);
+    const leave = await this.parts.gate.enter();
+    try {
+      instance.life.transition('starting');
+      await this.bringUp(instance);
+    } finally {
+      leave();
+    }
   }
 
   private async reserve(instance: Instance): Promise<void> {

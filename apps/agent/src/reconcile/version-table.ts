@@ -13,7 +13,7 @@ const LOOK_AGAIN_MS = 200;
 export class VersionTable {
   private functions = new Map<string, ReadonlyMap<number, VersionRecord>>();
   private loaded = false;
-  private loadedAt = 0;
+  private loadedAt = Number.NEGATIVE_INFINITY;
   private loading: Promise<void> | undefined;
 
   constructor(private readonly read: () => Promise<readonly Desired[]>) {}
