@@ -1,5 +1,6 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type HandlerParts, InvokeHandler } from './handler.js';
 import { UpgradeHandler } from './upgrade-handler.js';
 
@@ -10,12 +11,17 @@ const CHECK_MS = 2_000;
 /** What a router lets in, and what it adds. */
 const MAX_HEADER_BYTES = 64 * 1024;
 const POLL_MS = 20;
+/** By then every router has heard that this node takes nothing more: by an event at once, by its next look at the store else. */
+const HEARD_MS = 1000;
+/** For refusals that are still being written when the door closes. */
+const CLOSE_MS = 500;
 
 /** The door for routers. */
 export interface DataListener {
   listen(): Promise<{ port: number }>;
   /** Refuses what comes from now on, and lets what runs end; after `timeoutMs` it is cut off. */
   drain(timeoutMs: number): Promise<void>;
+  /** Refuses on until no router sends any more, then closes. */
   close(): Promise<void>;
 }
 
@@ -39,17 +45,22 @@ export function createDataListener(options: ListenOptions): DataListener {
   server.on('request', handler.handle);
   server.on('upgrade', upgrades.handle);
   server.on('clientError', (_error, socket) => socket.destroy());
+  let drainingSince = performance.now();
   return {
     listen: () => listen(server, options),
     drain: async (timeoutMs) => {
+      if (!options.admit.draining) drainingSince = performance.now();
       options.admit.draining = true;
       options.pools.close();
       const deadline = performance.now() + timeoutMs;
-      while (options.pools.activeLeases > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      while (options.pools.activeLeases > 0 && performance.now() < deadline) await delay(POLL_MS);
       upgrades.closeAll();
     },
     close: async () => {
-      server.close();
+      // A router may be writing its next request at this very moment: it must get a refusal, which it may send elsewhere, no reset.
+      while ((await connections(server)) > 0 && performance.now() - drainingSince < HEARD_MS) await delay(POLL_MS);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await Promise.race([closed, delay(CLOSE_MS)]);
       server.closeAllConnections();
     },
   };
@@ -63,4 +74,8 @@ function listen(server: http.Server, { host, port }: { host: string; port: numbe
       resolve({ port: (server.address() as AddressInfo).port });
     });
   });
+}
+
+function connections(server: http.Server): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
 }
