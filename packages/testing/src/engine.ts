@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import Dockerode from 'dockerode';
+import { removeRules } from './firewall.js';
 
 /** Client of the engine at `DOCKER_HOST`, as the agents have it. */
 export const engine = new Dockerode();
@@ -38,7 +39,7 @@ export async function networksOf(nodes: readonly string[]): Promise<{ id: string
   return all.filter(({ Labels }) => nodes.includes(Labels?.[NODE_LABEL] ?? '')).map(({ Id, Name }) => ({ id: Id, name: Name }));
 }
 
-/** Removes what these nodes left on the engine, and says what it was. */
+/** Removes what these nodes left on the engine and the machine, and says what it was. */
 export async function removeLeftovers(nodes: readonly string[]): Promise<string[]> {
   const containers = await containersOf(nodes);
   for (const { id } of containers) await engine.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
@@ -47,6 +48,7 @@ export async function removeLeftovers(nodes: readonly string[]): Promise<string[
   return [
     ...containers.map(({ node, role, state, ...rest }) => `container of ${node}: ${role} ${rest.function ?? ''} ${state}`),
     ...networks.map(({ name }) => `network ${name}`),
+    ...removeRules(nodes),
   ];
 }
 
@@ -58,6 +60,7 @@ export function removeLeftoversNow(nodes: readonly string[]): void {
     if (containers.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...containers], { stdio: 'ignore' });
     const networks = lines('docker', ['network', 'ls', ...filter]);
     if (networks.length > 0) spawnSync('docker', ['network', 'rm', ...networks], { stdio: 'ignore' });
+    removeRules([node]);
   }
 }
 
