@@ -3,5 +3,6 @@ let count = 0;
 
 module.exports = (_req, res) => {
   count += 1;
+  console.log(`call ${count}`);
   res.json({ count });
 };

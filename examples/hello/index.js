@@ -1,8 +1,6 @@
 exports.hello = {
   func: async (req, res) => {
-    const name = req.query.name ?? 'world';
-    console.log(`greeting ${name}`);
-    res.json({ message: `Hello, ${name}!` });
+    res.json({ message: `Hello, ${req.query.name ?? 'world'}!` });
   },
   config: { timeout: 10_000 },
 };
