@@ -17,6 +17,9 @@ const KILL_MS = 5_000;
 const INSPECT_MS = 2_000;
 /** After the end of a process, for what it wrote last and for the kernel's word on memory. */
 const LAST_OUTPUT_MS = 200;
+/** Addresses to try for one container. */
+const ADDRESSES = 4;
+const FORBIDDEN = 403;
 /** Removals of idle containers at once: more would take the engine from those who wait for a start. */
 const REMOVALS = 4;
 
@@ -59,10 +62,24 @@ export class DockerDriver implements ContainerDriver {
     }
   }
 
+  /**
+   * With another address where the engine has given ours away. It has been seen to count the first of a fresh range as used when
+   * several networks are made at once; what is given back is the last to be handed out again.
+   */
   private async make(request: ContainerRequest): Promise<RunningContainer> {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await this.makeAt(this.parts.network.takeAddress(), request);
+      } catch (error) {
+        if (!isAddressTaken(error) || tried === ADDRESSES) throw error;
+        this.parts.onTrouble(`the engine says that an address of this node is in use; trying the next for ${request.instance}`);
+      }
+    }
+  }
+
+  private async makeAt(address: string | undefined, request: ContainerRequest): Promise<RunningContainer> {
     const { docker, node } = this.parts;
     const name = containerName(node, request.instance);
-    const address = this.parts.network.takeAddress();
     let container: DockerContainer | undefined;
     try {
       const options = await this.options(request, address);
@@ -73,7 +90,9 @@ export class DockerDriver implements ContainerDriver {
       return container;
     } catch (error) {
       // A call that timed out may still be carried out: the name finds what came of it.
-      void (container?.remove(0) ?? this.removeByName(name).finally(() => this.parts.network.giveAddress(address)));
+      const removed = container?.remove(0) ?? this.removeByName(name).finally(() => this.parts.network.giveAddress(address));
+      // The next try has the same name.
+      if (isAddressTaken(error)) await removed;
       throw error;
     }
   }
@@ -119,6 +138,10 @@ export class DockerDriver implements ContainerDriver {
     const container = this.parts.docker.getContainer(name);
     await removeUntilGone(container, this.parts.onTrouble);
   }
+}
+
+function isAddressTaken(error: unknown): boolean {
+  return statusOf(error) === FORBIDDEN && /address already in use/i.test((error as Error).message);
 }
 
 class DockerContainer implements RunningContainer {
