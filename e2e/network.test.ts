@@ -17,6 +17,10 @@ let cluster: Cluster;
 let outside: { stop(): void };
 let onHost: net.Server;
 let neighbour: string;
+/** Of either kind: at least, and at most. */
+const FUNCTIONS = 3;
+const MAX_FUNCTIONS = 40;
+let runners: string[];
 let ports: { outside: number; host: number; published: number };
 
 beforeAll(async () => {
@@ -28,9 +32,8 @@ beforeAll(async () => {
   cluster = await startCluster({ nodes: 2, env: { KILN_BIND: '0.0.0.0' } });
   const { image } = await cluster.deploy(fixture('evaluate'), { name: 'runner' });
   const echo = await cluster.deploy(fixture('echo'), { name: 'echo' });
-  // Enough functions that both nodes hold some of either kind.
-  for (let i = 1; i <= 6; i += 1) await cluster.addVersion(`runner-${i}`, image);
-  for (let i = 1; i <= 6; i += 1) await cluster.addVersion(`echo-${i}`, echo.image);
+  runners = await spread('runner', image);
+  await spread('echo', echo.image);
   neighbour = await startNeighbour(echo.image);
 });
 
@@ -40,6 +43,20 @@ afterAll(async () => {
   onHost?.close();
   outside?.stop();
 });
+
+/** Functions of the image on both nodes: where one is at home depends on the nodes' random names. */
+async function spread(prefix: string, image: string): Promise<string[]> {
+  const names: string[] = [];
+  const homes = new Set<string>();
+  while (homes.size < 2 || names.length < FUNCTIONS) {
+    if (names.length === MAX_FUNCTIONS) throw new Error(`${names.length} functions are all at home on ${[...homes]}`);
+    const name = `${prefix}-${names.length + 1}`;
+    await cluster.addVersion(name, image);
+    homes.add(String((await cluster.call(`/fn/${name}/`)).headers['x-kiln-node']));
+    names.push(name);
+  }
+  return names;
+}
 
 /** A container that is none of Kiln's, on the engine's default network, with a published port. */
 async function startNeighbour(image: string): Promise<string> {
@@ -108,7 +125,7 @@ describe('attack 35: from inside a function', () => {
     expect(fromHere.filter((outcome) => outcome === 'open').length, 'listeners that the machine itself reaches').toBeGreaterThan(
       listening.length - 1,
     );
-    for (const name of ['runner', 'runner-1', 'runner-4']) expectNoneOpen(await fromInside(targets, name));
+    for (const name of runners) expectNoneOpen(await fromInside(targets, name));
   });
 
   it('other loopback and special addresses lead nowhere', async () => {
@@ -160,7 +177,7 @@ describe('attack 36: from inside a function', () => {
       if (host !== undefined) targets.push({ host, port: 8080 });
     }
     for (const { host, port } of targets) expect(await canConnect(host, port), 'the host itself reaches it').toBe('open');
-    for (const name of ['runner', 'runner-1', 'runner-2', 'runner-3']) expectNoneOpen(await fromInside(targets, name));
+    for (const name of runners) expectNoneOpen(await fromInside(targets, name));
   });
 
   it('no container of another network is reached, neither by its address nor by its published port', async () => {
@@ -170,9 +187,10 @@ describe('attack 36: from inside a function', () => {
   });
 
   it('no multicast and no broadcast arrives at another instance', async () => {
+    const [listener, ...others] = runners as [string, ...string[]];
     const listen = valueInside<number>(
       cluster,
-      'runner-1',
+      listener,
       `const socket = require('node:dgram').createSocket({ type: 'udp4', reuseAddr: true }); let got = 0;
        await new Promise((r) => socket.bind(5353, '0.0.0.0', r)); try { socket.addMembership('224.0.0.251'); } catch {}
        socket.on('message', () => { got += 1; }); await new Promise((r) => setTimeout(r, 2500)); socket.close(); return got;`,
@@ -185,7 +203,7 @@ describe('attack 36: from inside a function', () => {
          for (let i = 0; i < 20; i += 1) { for (const to of ['224.0.0.251', '255.255.255.255']) socket.send('x', 5353, to, () => {}); await new Promise((r) => setTimeout(r, 100)); }
          socket.close();`,
       );
-    await Promise.all(['runner', 'runner-2', 'runner-3'].map(shout));
+    await Promise.all(others.map(shout));
     expect(await listen).toBe(0);
   });
 

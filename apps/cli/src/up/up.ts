@@ -72,7 +72,8 @@ async function start({ session, nodes }: UpOptions, { paths, ids, supervisor }: 
     specs.push(agentSpec({ id, port, of: nodes }, apps));
   }
   const client = new KilnClient({ url, apiKey: cluster.adminKey });
-  await supervisor.start(specs, (name) => (name === 'router' ? routerAnswers(url) : nodeIsLive(client, name)), READY_BOUND_MS);
+  const since = Date.now();
+  await supervisor.start(specs, (name) => (name === 'router' ? routerAnswers(url) : nodeIsLive(client, name, since)), READY_BOUND_MS);
   supervisor.nowUp();
   return client;
 }
@@ -115,9 +116,10 @@ async function routerAnswers(url: string): Promise<boolean> {
   }
 }
 
-async function nodeIsLive(client: KilnClient, id: string): Promise<boolean> {
+/** An agent that was killed a moment ago still counts as live: only one that started since is the one that is waited for. */
+async function nodeIsLive(client: KilnClient, id: string, since: number): Promise<boolean> {
   try {
-    return (await client.nodes.list()).some((node) => node.id === id && node.live);
+    return (await client.nodes.list()).some((node) => node.id === id && node.live && Date.parse(node.startedAt) >= since);
   } catch {
     return false; // The router is not ready yet.
   }
