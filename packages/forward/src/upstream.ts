@@ -1,9 +1,7 @@
 import net from 'node:net';
 import { Readable } from 'node:stream';
-import { Client, Pool } from 'undici';
 import type { Receiver, Sending, Upstream } from './carrier.js';
-import { sendHeadFirst } from './head-first.js';
-import { UndiciUpstream } from './undici-upstream.js';
+import { HttpConnection, Outgoing } from './connection.js';
 
 export type { Upstream } from './carrier.js';
 
@@ -11,6 +9,10 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const CONNECT_TIMEOUT_MS = 2000;
 // Below the 75 s that our own servers keep an idle connection: the client side must be the one that closes.
 const IDLE_MS = 30_000;
+const SWEEP_MS = 500;
+/** Before the moment at which the other side says that it will close. */
+const HINT_MARGIN_MS = 1000;
+const KEEP_ALIVE_TIMEOUT = /(?:^|,)[\t ]*timeout=(\d{1,6})/i;
 
 export interface Address {
   host: string;
@@ -26,40 +28,103 @@ export function connectTo(address: Address): Upstream {
   return new DialledUpstream(address);
 }
 
-class DialledUpstream extends UndiciUpstream {
-  private readonly running = new Set<net.Socket>();
+class DialledUpstream implements Upstream {
+  /** The one used last is used next. */
+  private idle: HttpConnection[] = [];
+  private readonly sockets = new Set<net.Socket>();
+  private sweep: NodeJS.Timeout | undefined;
+  private readonly host: string;
+  private closed = false;
 
   constructor(private readonly address: Address) {
-    const { host, port, idleTimeout = IDLE_MS, maxHeaderBytes = MAX_HEADER_BYTES } = address;
-    const pool = new Pool(`http://${net.isIPv6(host) ? `[${host}]` : host}:${port}`, {
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxHeaderSize: maxHeaderBytes,
-      keepAliveTimeout: idleTimeout,
-      keepAliveMaxTimeout: idleTimeout,
-      allowH2: false,
-      connect: { timeout: CONNECT_TIMEOUT_MS, noDelay: true, keepAlive: true, keepAliveInitialDelay: IDLE_MS },
-    });
-    super(pool, () => pool.stats.free > 0);
+    const { host, port } = address;
+    this.host = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
   }
 
-  override send(sending: Sending, receiver: Receiver): void {
-    const { maxHeaderBytes = MAX_HEADER_BYTES } = this.address;
-    if (sending.headFirst && sending.body instanceof Readable) sendHeadFirst(this.dial(), sending, sending.body, receiver, maxHeaderBytes);
-    else super.send(sending, receiver);
+  get connected(): boolean {
+    return this.idle.some(({ usable }) => usable);
   }
 
-  override destroy(): void {
-    super.destroy();
-    for (const socket of this.running) socket.destroy(new Error('the upstream was destroyed'));
+  send(sending: Sending, receiver: Receiver): void {
+    let outgoing: Outgoing;
+    try {
+      if (this.closed) throw new Error('the upstream is closed');
+      outgoing = new Outgoing(sending, this.host);
+    } catch (error) {
+      receiver.onError(error as Error);
+      return;
+    }
+    // A body that can't be sent twice must not go over a connection which the other side may be closing at this moment.
+    const once = sending.headFirst && sending.body instanceof Readable;
+    const connection = once ? undefined : this.takeIdle();
+    if (connection !== undefined) connection.send(outgoing, receiver);
+    else this.dial(outgoing, receiver);
   }
 
-  private dial(): net.Socket {
+  close(): void {
+    this.closed = true;
+    for (const connection of this.idle) connection.destroy();
+    this.forgetIdle();
+  }
+
+  destroy(): void {
+    this.closed = true;
+    this.forgetIdle();
+    for (const socket of this.sockets) socket.destroy(new Error('the upstream was destroyed'));
+  }
+
+  private dial(outgoing: Outgoing, receiver: Receiver): void {
     const socket = dial(this.address.host, this.address.port);
-    this.running.add(socket);
-    socket.once('close', () => this.running.delete(socket));
-    return socket;
+    this.sockets.add(socket);
+    const onError = (error: Error) => receiver.onError(error);
+    socket.once('close', () => this.sockets.delete(socket));
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      socket.off('error', onError);
+      new HttpConnection(socket, this.address.maxHeaderBytes ?? MAX_HEADER_BYTES, this.keep).send(outgoing, receiver);
+    });
+  }
+
+  private takeIdle(): HttpConnection | undefined {
+    const now = performance.now();
+    for (let connection = this.idle.pop(); connection !== undefined; connection = this.idle.pop()) {
+      if (connection.usable && now < connection.idleUntil) return connection;
+      connection.destroy();
+    }
+    return undefined;
+  }
+
+  private readonly keep = (connection: HttpConnection): void => {
+    if (this.closed) {
+      connection.destroy();
+      return;
+    }
+    connection.idleUntil = performance.now() + this.idleTime(connection.parser.keepAliveHint);
+    this.idle.push(connection);
+    this.sweep ??= setInterval(this.endIdle, SWEEP_MS).unref();
+  };
+
+  private idleTime(hint: string | undefined): number {
+    const { idleTimeout = IDLE_MS } = this.address;
+    const seconds = hint === undefined ? undefined : KEEP_ALIVE_TIMEOUT.exec(hint)?.[1];
+    return seconds === undefined ? idleTimeout : Math.min(idleTimeout, Number(seconds) * 1000 - HINT_MARGIN_MS);
+  }
+
+  private readonly endIdle = (): void => {
+    const now = performance.now();
+    const kept: HttpConnection[] = [];
+    for (const connection of this.idle) {
+      if (connection.usable && now < connection.idleUntil) kept.push(connection);
+      else connection.destroy();
+    }
+    this.idle = kept;
+    if (kept.length === 0) this.forgetIdle();
+  };
+
+  private forgetIdle(): void {
+    this.idle = [];
+    clearInterval(this.sweep);
+    this.sweep = undefined;
   }
 }
 
@@ -75,47 +140,45 @@ export function dial(host: string, port: number): net.Socket {
 }
 
 /**
- * One connection that the other side opened. It carries one request at a time, is never replaced, and is gone when the other
- * side closes it or says anything unasked.
+ * One connection that the other side opened. It carries one request at a time, is never replaced, and lives until that side ends
+ * it, whatever its Keep-Alive header hints.
  */
 export function overSocket(socket: net.Socket): Upstream {
-  const watch = watchIdle(socket);
-  let taken = false;
-  const client = new Client('http://instance', {
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    allowH2: false,
-    // The connection is the other side's: it lives until that side ends it, whatever its Keep-Alive header hints.
-    keepAliveTimeout: NEVER_MS,
-    keepAliveMaxTimeout: NEVER_MS,
-    keepAliveTimeoutThreshold: -NEVER_MS,
-    // In a later tick: undici takes no notice of a connection that stands at once.
-    connect: (_options, callback) =>
-      process.nextTick(() => {
-        watch.stop();
-        const usable = !taken && !socket.destroyed && !socket.readableEnded;
-        taken = true;
-        if (usable) callback(null, socket);
-        else callback(new Error('the connection is closed'), null);
-      }),
-  });
-  return new UndiciUpstream(client, () => !socket.destroyed && !socket.readableEnded);
+  return new SocketUpstream(socket);
 }
 
-const NEVER_MS = 2 ** 31 - 1;
+class SocketUpstream implements Upstream {
+  private readonly connection: HttpConnection;
+  private closed = false;
 
-// Until undici takes the socket nobody would read it, and then its end would go unseen.
-function watchIdle(socket: net.Socket): { stop(): void } {
-  const onReadable = () => {
-    if (socket.read() !== null) socket.destroy(new Error('the other side spoke unasked'));
-  };
-  const onError = () => socket.destroy();
-  socket.on('readable', onReadable).on('error', onError);
-  return {
-    stop: () => {
-      socket.off('readable', onReadable).off('error', onError);
-    },
-  };
+  constructor(socket: net.Socket) {
+    this.connection = new HttpConnection(socket, MAX_HEADER_BYTES, (connection) => {
+      if (this.closed) connection.destroy();
+    });
+  }
+
+  get connected(): boolean {
+    return this.connection.usable;
+  }
+
+  send(sending: Sending, receiver: Receiver): void {
+    let outgoing: Outgoing;
+    try {
+      if (this.closed || !this.connection.usable) throw new Error('the connection is closed');
+      outgoing = new Outgoing(sending, 'instance');
+    } catch (error) {
+      receiver.onError(error as Error);
+      return;
+    }
+    this.connection.send(outgoing, receiver);
+  }
+
+  close(): void {
+    this.closed = true;
+    if (this.connection.usable) this.connection.destroy();
+  }
+
+  destroy(): void {
+    this.connection.destroy();
+  }
 }

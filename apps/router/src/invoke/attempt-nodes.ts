@@ -1,5 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { Exchange, Outcome } from '@kiln/forward/forward';
+import { UnsendableError } from '@kiln/forward/request-head';
 import { chooseNodes } from '../placement/choose-nodes.js';
 import type { LiveNode, NodeTable } from '../placement/node-table.js';
 import type { Agent, Agents } from './agents.js';
@@ -31,7 +32,8 @@ export async function attemptNodes(call: Call, nodes: NodeTable, agents: Agents,
     const outcome = await attempt(call, node, nodes, agents, sender);
     switch (outcome.kind) {
       case 'not_sent':
-        if (isUnsendable(outcome.error)) throw new KilnError('bad_request', 'the request cannot be sent on', { cause: outcome.error });
+        if (outcome.error instanceof UnsendableError)
+          throw new KilnError('bad_request', 'the request cannot be sent on', { cause: outcome.error });
         nodes.suspect(node.id);
         refusals.unreachable();
         break;
@@ -83,10 +85,6 @@ function mayRunTwice(call: Call, sender: Sender): boolean {
 }
 
 /** The HTTP client would not write the request: that says nothing about the node. */
-function isUnsendable({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED';
-}
-
 function stoppedAnswering(node: string, cause?: Error): KilnError {
   return new KilnError('function_crashed', `node ${node} stopped answering; the function may have run`, { cause });
 }
