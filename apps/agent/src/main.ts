@@ -1,4 +1,5 @@
 import { EnvironmentError } from '@kiln/contract/environment';
+import { collectAll } from '@kiln/forward/garbage';
 import type { INestApplication } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
 import { type AgentConfig, readConfig } from './config.js';
@@ -14,6 +15,8 @@ async function main(): Promise<void> {
   const starting = startApplication(config, log);
   endOnSignals(starting, config, log);
   await starting;
+  // What loading the program left behind would else stay resident for minutes.
+  collectAll();
 }
 
 function endOnSignals(starting: Promise<INestApplication>, config: AgentConfig, log: Logger): void {

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { EnvironmentError } from '@kiln/contract/environment';
+import { collectAll } from '@kiln/forward/garbage';
 import { pino } from 'pino';
 import { readConfig } from './config.js';
 import { type Router, startRouter } from './control/start.js';
@@ -12,6 +13,8 @@ async function main(): Promise<void> {
   const log = pino({ level: config.logLevel, base: { app: 'router' } });
   const router = await startRouter(config, log);
   stopOnSignals(router, log);
+  // What loading the program left behind would else stay resident for minutes.
+  collectAll();
   process.stdout.write(`router ready data=${router.dataUrl} control=${router.controlUrl}\n`);
 }
 

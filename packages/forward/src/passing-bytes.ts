@@ -1,16 +1,11 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectYoung } from './garbage.js';
 
 /**
  * V8 starts collections by the number of small objects it has made, not by the size of the buffers that hang on them: a fast
- * stream leaves over 100 MB of dead 64 KiB buffers behind before it looks. One short collection of young objects (about half a
- * millisecond) per so many streamed bytes keeps what a stream of any length takes within bounds.
+ * stream leaves over 100 MB of dead 64 KiB buffers behind before it looks. One short collection of young objects per so many
+ * streamed bytes keeps what a stream of any length takes within bounds.
  */
 const COLLECT_EVERY_BYTES = 8 * 1024 * 1024;
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void;
-setFlagsFromString('--no-expose-gc');
 
 let passed = 0;
 
@@ -19,5 +14,5 @@ export function countPassing(bytes: number): void {
   passed += bytes;
   if (passed < COLLECT_EVERY_BYTES) return;
   passed = 0;
-  collect({ type: 'minor' });
+  collectYoung();
 }

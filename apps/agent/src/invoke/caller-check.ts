@@ -1,19 +1,13 @@
-import { hash, timingSafeEqual } from 'node:crypto';
-
-/** Says whether what a caller gave is the cluster's secret, in the same time whatever was given. */
+/** Says whether what a caller gave is the cluster's secret, in a time that depends only on the secret's length. */
 export class CallerCheck {
-  private readonly expected: Buffer;
-
-  constructor(secret: string) {
-    this.expected = digest(secret);
-  }
+  constructor(private readonly expected: string) {}
 
   accepts(given: string | undefined): boolean {
-    return timingSafeEqual(digest(given ?? ''), this.expected) && given !== undefined;
+    if (given === undefined) return false;
+    const { expected } = this;
+    let difference = given.length ^ expected.length;
+    // Every character is looked at, whatever the first ones said; beyond its end `charCodeAt` gives NaN, which counts as 0.
+    for (let i = 0; i < expected.length; i++) difference |= given.charCodeAt(i) ^ expected.charCodeAt(i);
+    return difference === 0;
   }
-}
-
-// Digests have one length, whatever was given.
-function digest(text: string): Buffer {
-  return hash('sha256', text, 'buffer');
 }
