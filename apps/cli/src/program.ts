@@ -15,11 +15,14 @@ import { nodesCommand } from './commands/nodes.js';
 import { rmCommand } from './commands/rm.js';
 import { rollbackCommand } from './commands/rollback.js';
 import { statusCommand } from './commands/status.js';
+import { trafficCommand } from './commands/traffic.js';
 import { upCommand } from './commands/up.js';
+import { versionsCommand } from './commands/versions.js';
 
 const GROUPS: readonly (readonly [string, readonly ((session: Session) => Command)[]])[] = [
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
-  ['Functions:', [initCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rollbackCommand, rmCommand]],
+  ['Functions:', [initCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
+  ['Versions and traffic:', [versionsCommand, trafficCommand, rollbackCommand]],
   ['Cluster:', [nodesCommand, keysCommand]],
 ];
 

@@ -5,7 +5,7 @@ import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
 import type { InstanceRecord, LogRecord, Scope, Traffic, VersionRecord } from '@kiln/contract/records';
 import { jsonLines } from './json-lines.js';
-import { type ClientOptions, type SendOptions, Transport } from './transport.js';
+import { type ClientOptions, Transport } from './transport.js';
 
 export interface LogOptions {
   /** Go on with new lines until the caller stops reading. */
@@ -15,6 +15,12 @@ export interface LogOptions {
   requestId?: string;
   /** This level or above. */
   level?: LogRecord['level'];
+  signal?: AbortSignal;
+}
+
+export interface DeployOptions {
+  /** Why, in one line: shown in the history of versions. */
+  message?: string;
   signal?: AbortSignal;
 }
 
@@ -41,7 +47,7 @@ export class KilnClient {
   readonly versions = {
     list: (name: string): Promise<VersionRecord[]> => this.all(path('functions', name, 'versions')),
     /** Deploys an image that exists already. */
-    create: (name: string, version: { image: string; config?: FunctionConfigInput }): Promise<Deployed> =>
+    create: (name: string, version: { image: string; config?: FunctionConfigInput; message?: string }): Promise<Deployed> =>
       this.transport.json('POST', path('functions', name, 'versions'), { json: version, timeoutMs: DEPLOY_TIMEOUT_MS }),
   };
 
@@ -64,13 +70,15 @@ export class KilnClient {
   };
 
   /** Sends a gzip tar of a folder, tells what happens line by line, and is done when the new version serves. */
-  async deploy(name: string, tar: Readable, onLine: (line: string) => void, options: Pick<SendOptions, 'signal'> = {}): Promise<Deployed> {
+  async deploy(name: string, tar: Readable, onLine: (line: string) => void, options: DeployOptions = {}): Promise<Deployed> {
+    const { message, signal } = options;
     const response = await this.transport.send('POST', path('functions', name, 'builds'), {
       stream: tar,
       timeoutMs: DEPLOY_TIMEOUT_MS,
-      ...options,
+      query: { message },
+      ...(signal && { signal }),
     });
-    for await (const line of this.lines<BuildLine>(response, options.signal)) {
+    for await (const line of this.lines<BuildLine>(response, signal)) {
       if (line.type === 'log') onLine(line.line);
       else if (line.type === 'failed') throw readFailure(line);
       else return withoutType(line);

@@ -9,7 +9,7 @@ export interface ClientOptions {
   fetch?: typeof fetch;
 }
 
-export interface SendOptions {
+interface SendOptions {
   /** Sent as JSON. */
   json?: unknown;
   /** Sent as it is, as gzip. */

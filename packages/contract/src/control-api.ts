@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { functionConfigInput, imageKind } from './function-config.js';
 import { functionName, nodeId, versionNumber } from './names.js';
-import { functionRecord, keyRecord, nodeRecord, scope, traffic } from './records.js';
+import { functionRecord, keyRecord, nodeRecord, scope, traffic, versionMessage } from './records.js';
 
 /** `POST /v1/functions/:name/versions` */
 export const createVersionBody = z
@@ -12,11 +12,17 @@ export const createVersionBody = z
       .max(512)
       .regex(/^[a-z0-9][A-Za-z0-9._\-/:@]*$/, 'must be an image reference'),
     config: functionConfigInput.optional(),
+    message: versionMessage.optional(),
   })
   .meta({ id: 'CreateVersion' });
 
 /** `PATCH /v1/functions/:name`: a new version with the same image and these keys changed. */
-export const patchFunctionBody = z.strictObject({ config: functionConfigInput }).meta({ id: 'PatchFunction' });
+export const patchFunctionBody = z
+  .strictObject({ config: functionConfigInput, message: versionMessage.optional() })
+  .meta({ id: 'PatchFunction' });
+
+/** Query of `POST /v1/functions/:name/builds` */
+export const buildQuery = z.strictObject({ message: versionMessage.optional() });
 
 /** `PUT /v1/functions/:name/traffic` */
 export const putTrafficBody = traffic;

@@ -32,6 +32,13 @@ export const functionRecord = z
   .meta({ id: 'Function' });
 export type FunctionRecord = z.infer<typeof functionRecord>;
 
+/** Why a version was made, in its maker's words: one line. */
+export const versionMessage = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}]*$/u, 'must be one line without control characters');
+
 export const versionState = z.enum(['pending', 'ready', 'failed']);
 
 export const versionRecord = z
@@ -48,6 +55,9 @@ export const versionRecord = z
     /** The node that proves the version ready. */
     provingNode: nodeId,
     createdAt: time,
+    /** Name of the API key with which it was deployed. Records of before have none. */
+    createdBy: z.string().max(100).optional(),
+    message: versionMessage.optional(),
   })
   .meta({ id: 'Version' });
 export type VersionRecord = z.infer<typeof versionRecord>;

@@ -46,6 +46,14 @@ describe('versions', () => {
     expect(made).toMatchObject({ ...draft, state: 'pending', version: 1, function: 'same' });
   });
 
+  it('keep who made them and why, and those of before, which say neither, are read', async () => {
+    await functions.createVersion('noted', { ...draft, createdBy: 'ci', message: 'faster' });
+    expect(await functions.version('noted', 1)).toMatchObject({ createdBy: 'ci', message: 'faster' });
+    const { createdBy: _, message: __, ...old } = (await functions.version('noted', 1))!;
+    await raw.hset('kiln:versions:noted', '1', JSON.stringify(old));
+    expect(await functions.version('noted', 1)).toEqual(old);
+  });
+
   it('never get a number again that a removed function had', async () => {
     await functions.createVersion('again', draft);
     await functions.createVersion('again', draft);

@@ -138,7 +138,7 @@ export class FunctionStore {
     for (const { version } of traffic) {
       const state = states.get(version);
       if (state === undefined)
-        throw new KilnError('version_not_found', `"${name}" has no version ${version}`, { fix: `kiln inspect ${name}` });
+        throw new KilnError('version_not_found', `"${name}" has no version ${version}`, { fix: `kiln versions ${name}` });
       if (state !== 'ready') throw new KilnError('conflict', `version ${version} of "${name}" is ${state}, not ready`);
     }
   }

@@ -31,14 +31,21 @@ export async function prepare(path: string, name?: string): Promise<Ready> {
 }
 
 /** Sends the folder for each function that it declares, one after the other; a failure of one does not stop the next. */
-export async function deployAll({ project, files }: Ready, client: KilnClient, say: (line: string) => void): Promise<Outcome[]> {
+export async function deployAll(
+  { project, files }: Ready,
+  client: KilnClient,
+  say: (line: string) => void,
+  message?: string,
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   const replaced = new Map(project.kilnJson === undefined ? [] : [['kiln.json', project.kilnJson] as const]);
   for (const { name } of project.functions) {
     const started = performance.now();
     const progress = (line: string) => say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
     progress(`sending ${files.length} files`);
-    outcomes.push(await attempt(name, () => client.deploy(name, packFiles(files, replaced), progress)));
+    outcomes.push(
+      await attempt(name, () => client.deploy(name, packFiles(files, replaced), progress, { ...(message !== undefined && { message }) })),
+    );
   }
   return outcomes;
 }

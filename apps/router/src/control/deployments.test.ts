@@ -78,6 +78,33 @@ describe('a build', () => {
     expect(problemOf(await cluster.api('POST', '/v1/functions/first/rollback', {}))).toEqual([409, 'conflict']);
   });
 
+  it('tells in the history with whose key it was made, and why; the key itself is nowhere', async () => {
+    const key = (await cluster.api('POST', '/v1/keys', { name: 'ci pipeline', scopes: ['deploy'] })).json<{ apiKey: string }>().apiKey;
+    const answer = await cluster.send('POST', '/v1/functions/noted/builds?message=faster%20%26%20better', {
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/gzip' },
+      body: 'a tar',
+    });
+    expect(answer.status, answer.text).toBe(200);
+    const body = { image: 'registry.invalid/x:2', config: { timeout: 7 }, message: 'by hand' };
+    expect((await cluster.api('POST', '/v1/functions/noted/versions', body, key)).status).toBe(201);
+    expect((await cluster.api('PATCH', '/v1/functions/noted', { config: { timeout: 8 }, message: 'longer' })).status).toBe(200);
+    const history = await cluster.api('GET', '/v1/functions/noted/versions');
+    expect(history.json<{ items: { createdBy: string; message: string }[] }>().items).toMatchObject([
+      { createdBy: 'ci pipeline', message: 'faster & better' },
+      { createdBy: 'ci pipeline', message: 'by hand' },
+      { createdBy: 'KILN_ADMIN_KEY', message: 'longer' },
+    ]);
+    expect(history.text).not.toContain(key);
+  });
+
+  it('with a message that is no line is refused, and nothing is built', async () => {
+    for (const query of ['message=a%0Ab', `message=${'x'.repeat(201)}`, 'massage=x']) {
+      const answer = await cluster.send('POST', `/v1/functions/unsaid/builds?${query}`, { headers, body: 'a tar' });
+      expect(problemOf(answer)).toEqual([400, 'bad_request']);
+    }
+    expect(cluster.requests.filter(({ url }) => url.endsWith('=unsaid'))).toEqual([]);
+  });
+
   it('whose version can not start ends as failed, and the old one never stopped serving', async () => {
     await build('breaks');
     cluster.script = { build: buildsTo(built('sha256:broken')), prove: () => ({ code: 'start_failed', detail: 'exit code 1: boom' }) };

@@ -12,12 +12,14 @@ import { Announcer } from '../deploy/announcer.js';
 import { Catalog } from '../deploy/catalog.js';
 import { Deployments } from '../deploy/deploy.js';
 import { Instances } from '../deploy/instances.js';
+import { KeyTable } from '../deploy/key-table.js';
 import { rollback } from '../deploy/rollback.js';
 import { type PointerParts, putTraffic } from '../deploy/traffic.js';
 import { FunctionViews } from './function-view.js';
 import { pageOf } from './page.js';
 import { revisionOf } from './revision.js';
 import { callerGone } from './send-lines.js';
+import { noteOf } from './version-note.js';
 
 // Here a configuration need only be an object: its keys are checked where its image's kind is known, which names the nearest key.
 const anyConfig = z.record(z.string(), z.unknown());
@@ -37,6 +39,7 @@ export class FunctionsController {
     @Inject(Deployments) private readonly deployments: Deployments,
     @Inject(Instances) private readonly instancesOf: Instances,
     @Inject(FunctionViews) private readonly views: FunctionViews,
+    @Inject(KeyTable) private readonly keys: KeyTable,
   ) {
     this.pointers = { functions, announcer };
   }
@@ -57,7 +60,8 @@ export class FunctionsController {
 
   @Patch(':name')
   patch(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
-    return this.deployments.reconfigure(name(of), parse(patchBody, body).config as FunctionConfigInput, callerGone(reply));
+    const { config, message } = parse(patchBody, body);
+    return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), noteOf(this.keys, reply, message));
   }
 
   @Delete(':name')
@@ -74,8 +78,9 @@ export class FunctionsController {
 
   @Post(':name/versions')
   deploy(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
-    const { image, config } = parse(versionBody, body);
-    return this.deployments.fromImage(name(of), image, config as FunctionConfigInput, callerGone(reply));
+    const { image, config, message } = parse(versionBody, body);
+    const note = noteOf(this.keys, reply, message);
+    return this.deployments.fromImage(name(of), image, config as FunctionConfigInput, callerGone(reply), note);
   }
 
   @Get(':name/traffic')

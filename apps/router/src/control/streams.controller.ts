@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { buildQuery } from '@kiln/contract/control-api';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
 import { parse } from '@kiln/contract/field-errors';
 import { functionName } from '@kiln/contract/names';
@@ -9,10 +10,12 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Catalog } from '../deploy/catalog.js';
 import { Deployments } from '../deploy/deploy.js';
+import { KeyTable } from '../deploy/key-table.js';
 import { logLines } from '../deploy/log-lines.js';
 import { discard, MAX_SOURCE_BYTES, tooLarge } from '../deploy/send-source.js';
 import { Readiness } from './readiness.js';
 import { callerGone, sendLines } from './send-lines.js';
+import { noteOf } from './version-note.js';
 
 /** An upload that is refused should be refused with a status, so its first line is waited for. */
 const BUILD_HEAD_MS = 15_000;
@@ -37,6 +40,7 @@ export class StreamsController {
     @Inject(Catalog) private readonly catalog: Catalog,
     @Inject(LogStore) private readonly logs: LogStore,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(KeyTable) private readonly keys: KeyTable,
   ) {}
 
   @Post(':name/builds')
@@ -44,6 +48,7 @@ export class StreamsController {
   async build(
     @Param('name') name: string,
     @Body() body: unknown,
+    @Query() query: unknown,
     @Headers('content-length') length: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
@@ -51,7 +56,10 @@ export class StreamsController {
     // A refusal may come while the caller still sends. Were the connection closed behind it, as callers may ask for, what they
     // send next would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
     reply.raw.shouldKeepAlive = true;
-    const lines = this.buildLines(name, source, length, callerGone(reply));
+    const lines = this.buildLines(source, length, () => {
+      const note = noteOf(this.keys, reply, parse(buildQuery, query, 'query').message);
+      return this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply), note);
+    });
     await sendLines(reply, lines, {
       headWithinMs: BUILD_HEAD_MS,
       failed,
@@ -67,11 +75,11 @@ export class StreamsController {
     await sendLines(reply, logLines(this.logs, record.name, request, signal), { headWithinMs: LOG_HEAD_MS, failed });
   }
 
-  private async *buildLines(name: string, source: Readable, length: string | undefined, signal: AbortSignal): AsyncGenerator<object> {
+  private async *buildLines(source: Readable, length: string | undefined, deploy: () => AsyncGenerator<object>): AsyncGenerator<object> {
     try {
       // Before anything is read, where the caller says how much it is going to send.
       if (Number(length ?? 0) > MAX_SOURCE_BYTES) throw tooLarge();
-      yield* this.deployments.fromSource(parse(functionName, name, 'name'), source, signal);
+      yield* deploy();
     } finally {
       discard(source);
     }

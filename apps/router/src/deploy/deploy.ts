@@ -6,7 +6,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
 import type { NodeRecord, VersionRecord } from '@kiln/contract/records';
-import type { FunctionStore } from '@kiln/state/function-store';
+import type { FunctionStore, VersionDraft } from '@kiln/state/function-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { AgentsClient } from './agents-client.js';
 import type { Announcer } from './announcer.js';
@@ -25,7 +25,10 @@ export interface DeployParts {
   urlOf(name: string): string;
 }
 
-interface Release {
+/** Who made a version, and why. */
+export type VersionNote = Pick<VersionRecord, 'createdBy' | 'message'>;
+
+interface Release extends VersionNote {
   image: string;
   digest: string;
   kind: BuiltImage['kind'];
@@ -37,7 +40,7 @@ export class Deployments {
   constructor(private readonly parts: DeployParts) {}
 
   /** Builds a gzip tar of a folder on the function's home node and deploys it. The last line is `done`; failures are thrown. */
-  async *fromSource(name: string, source: Readable, signal: AbortSignal): AsyncGenerator<BuildLine> {
+  async *fromSource(name: string, source: Readable, signal: AbortSignal, note: VersionNote = {}): AsyncGenerator<BuildLine> {
     const started = performance.now();
     const home = this.homeOf(name);
     let built: BuiltImage | undefined;
@@ -50,24 +53,30 @@ export class Deployments {
     const config = this.checked(built.config, built.kind);
     const buildMs = Math.round(performance.now() - started);
     yield { type: 'log', line: `built ${built.digest} in ${buildMs} ms; starting it on ${home.id}` };
-    const deployed = await this.release(name, { ...built, config }, home, signal);
+    const deployed = await this.release(name, { ...built, ...note, config }, home, signal);
     yield { type: 'done', ...deployed, buildMs };
   }
 
   /** Deploys an image that exists already. */
-  async fromImage(name: string, image: string, config: FunctionConfigInput, signal: AbortSignal): Promise<Deployed> {
+  async fromImage(
+    name: string,
+    image: string,
+    config: FunctionConfigInput,
+    signal: AbortSignal,
+    note: VersionNote = {},
+  ): Promise<Deployed> {
     // What is wrong whatever the image holds is said before anything is pulled.
     this.checked(config, 'http');
     const home = this.homeOf(name);
     const facts = await this.parts.agents.facts(home, image, signal);
-    return this.release(name, { ...facts, config: this.checked(config, facts.kind) }, home, signal);
+    return this.release(name, { ...facts, ...note, config: this.checked(config, facts.kind) }, home, signal);
   }
 
   /** The image that serves now with some keys of its configuration changed. */
-  async reconfigure(name: string, changes: FunctionConfigInput, signal: AbortSignal): Promise<Deployed> {
+  async reconfigure(name: string, changes: FunctionConfigInput, signal: AbortSignal, note: VersionNote = {}): Promise<Deployed> {
     const { image, digest, kind, config } = await this.servingVersion(name);
     const changed = this.checked({ ...config, ...changes }, kind);
-    return this.release(name, { image, digest, kind, config: changed }, this.homeOf(name), signal);
+    return this.release(name, { image, digest, kind, ...note, config: changed }, this.homeOf(name), signal);
   }
 
   /** Number it, prove it, give it the traffic. Until the last step the old version serves; a failure leaves it so. */
@@ -163,6 +172,7 @@ export class Deployments {
   }
 }
 
-function draft({ image, digest, kind, config }: Release, { id }: NodeRecord) {
-  return { image, digest, kind, config, provingNode: id };
+function draft({ image, digest, kind, config, createdBy, message }: Release, { id }: NodeRecord): VersionDraft {
+  const note = { ...(createdBy !== undefined && { createdBy }), ...(message !== undefined && { message }) };
+  return { image, digest, kind, config, provingNode: id, ...note };
 }

@@ -1,0 +1,52 @@
+import type { Traffic, VersionRecord } from '@kiln/contract/records';
+import { table } from '../output/table.js';
+import { age, shortDigest } from '../output/units.js';
+import { type ConfigChange, configChanges } from './config-changes.js';
+
+/** A version with its part in the function's history. */
+export interface HistoryEntry extends VersionRecord {
+  weight: number;
+  /** Against the version before; none for the first that is still there. */
+  changes: ConfigChange[];
+}
+
+/** Newest first. */
+export function historyOf(versions: readonly VersionRecord[], traffic: Traffic): HistoryEntry[] {
+  const weights = new Map(traffic.map(({ version, weight }) => [version, weight]));
+  const inOrder = versions.toSorted((a, b) => a.version - b.version);
+  return inOrder
+    .map((record, i) => {
+      const before = inOrder[i - 1];
+      const changes = before === undefined ? [] : configChanges(before.config, record.config);
+      return { ...record, weight: weights.get(record.version) ?? 0, changes };
+    })
+    .reverse();
+}
+
+export function historyText(entries: readonly HistoryEntry[]): string {
+  return table(
+    ['version', 'state', 'traffic', 'age', 'by', 'digest', 'message', 'changed configuration'],
+    entries.map((entry) => [
+      `v${entry.version}`,
+      entry.failure ? `${entry.state}: ${entry.failure.code}` : entry.state,
+      entry.weight > 0 ? `${entry.weight} %` : undefined,
+      age(entry.createdAt),
+      entry.createdBy,
+      shortDigest(entry.digest),
+      entry.message,
+      entry.changes.length > 0 ? entry.changes.map(changeText).join(', ') : undefined,
+    ]),
+  );
+}
+
+const MAX_VALUE_CHARS = 40;
+
+function changeText({ key, before, after }: ConfigChange): string {
+  return `${key} ${valueText(before)} > ${valueText(after)}`;
+}
+
+function valueText(value: unknown): string {
+  if (value === undefined) return '(none)';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS)}…` : text;
+}
