@@ -1,3 +1,5 @@
+import { EventClient } from '@kiln/control/event-client';
+import { connectionOptions } from '@kiln/state/connection-options';
 import { connectStore } from '@kiln/state/store';
 import {
   type BeforeApplicationShutdown,
@@ -36,7 +38,7 @@ export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, Bef
       controllers: [HealthController, NodeController, MetricsController, EventsController],
       providers: [
         { provide: LOG, useValue: log },
-        { provide: Events, useFactory: () => new Events(config.redisUrl, config.nodeId) },
+        { provide: Events, useFactory: () => new Events(new EventClient(connectionOptions(config.redisUrl), log), config.nodeId) },
         { provide: CallerCheck, useFactory: () => new CallerCheck(config.clusterSecret) },
         { provide: Agent, useFactory: (events: Events) => openAgent(config, events, log), inject: [Events] },
         { provide: Metrics, useFactory: (agent: Agent) => new Metrics(agent.node.pools), inject: [Agent] },

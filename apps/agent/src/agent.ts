@@ -39,7 +39,6 @@ export class Agent {
   private readonly admit: Admit;
   private alive: ReadonlySet<string> = new Set();
   private draining: Promise<void> | undefined;
-  private isClosed = false;
   listening = false;
 
   private constructor(
@@ -113,14 +112,11 @@ export class Agent {
 
   /** Leaves nothing behind on the engine and the host. */
   async close(): Promise<void> {
-    this.isClosed = true;
     await this.listener.close();
     await this.node.engine.close();
     await this.logs.close(LAST_LOGS_MS);
     await this.store.close();
   }
-
-  readonly closed = (): boolean => this.isClosed;
 
   status(): NodeRecord {
     return this.heartbeat.record();

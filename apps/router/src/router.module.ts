@@ -1,4 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
+import { EventClient } from '@kiln/control/event-client';
 import { connectionOptions } from '@kiln/state/connection-options';
 import { FunctionStore } from '@kiln/state/function-store';
 import { KeyStore } from '@kiln/state/key-store';
@@ -18,7 +19,6 @@ import {
 import type { Logger } from 'pino';
 import type { RouterConfig } from './config.js';
 import { ClusterController } from './control/cluster.controller.js';
-import { EventClient } from './control/event-client.js';
 import { EventsController } from './control/events.controller.js';
 import { FunctionViews } from './control/function-view.js';
 import { FunctionsController } from './control/functions.controller.js';

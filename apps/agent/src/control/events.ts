@@ -1,57 +1,27 @@
 import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/events';
-import { connectionOptions } from '@kiln/state/connection-options';
-import { type ClientProxy, ClientProxyFactory, type RedisOptions, ServerRedis, Transport } from '@nestjs/microservices';
+import type { EventClient } from '@kiln/control/event-client';
 import type { Announce } from '../agent.js';
 
-const RETRY_MS = 1000;
-
-/** While Redis is away events are lost, not kept: everybody looks by himself anyway. */
-function transportOptions(redisUrl: string): NonNullable<RedisOptions['options']> {
-  return {
-    ...connectionOptions(redisUrl),
-    retryAttempts: Number.MAX_SAFE_INTEGER,
-    retryDelay: RETRY_MS,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-  };
-}
-
-/** The Redis transport, receiving side. */
-export class EventServer extends ServerRedis {
-  constructor(redisUrl: string) {
-    super(transportOptions(redisUrl));
-  }
-
-  /** A goodbye that Redis does not hear any more must not keep this process from ending in order. */
-  override async close(): Promise<void> {
-    await super.close().catch(() => undefined);
-  }
-}
-
-/** Sends events of this node. */
+/** Sends events of this node. While Redis is away they are lost, not kept: everybody looks by himself anyway. */
 export class Events implements Announce {
-  private readonly client: ClientProxy;
+  private last: Promise<void> | undefined;
 
   constructor(
-    redisUrl: string,
+    private readonly client: EventClient,
     private readonly node: string,
-  ) {
-    this.client = ClientProxyFactory.create({ transport: Transport.REDIS, options: transportOptions(redisUrl) });
-  }
+  ) {}
 
   functionChanged(name: string): void {
-    this.emit(FUNCTION_CHANGED, { name });
+    this.last = this.client.emit(FUNCTION_CHANGED, { name });
   }
 
   nodeChanged(): void {
-    this.emit(NODE_CHANGED, { id: this.node });
+    this.last = this.client.emit(NODE_CHANGED, { id: this.node });
   }
 
+  /** After the last event has gone out, or could not. */
   async close(): Promise<void> {
-    await Promise.resolve(this.client.close()).catch(() => undefined);
-  }
-
-  private emit(pattern: string, data: object): void {
-    this.client.emit(pattern, data).subscribe({ error: () => undefined });
+    await this.last;
+    this.client.close();
   }
 }

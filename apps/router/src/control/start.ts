@@ -1,4 +1,6 @@
 import type { AddressInfo } from 'node:net';
+import { EventServer } from '@kiln/control/event-server';
+import { NestLogger } from '@kiln/control/nest-logger';
 import { endIdleConnections } from '@kiln/forward/end-idle';
 import { connectionOptions } from '@kiln/state/connection-options';
 import { NestFactory } from '@nestjs/core';
@@ -8,9 +10,7 @@ import type { RouterConfig } from '../config.js';
 import { KeyTable } from '../deploy/key-table.js';
 import { adminKey } from '../deploy/keys.js';
 import { RouterModule } from '../router.module.js';
-import { EventServer } from './event-server.js';
 import { createAdapter } from './fastify.js';
-import { NestLogger } from './nest-logger.js';
 import { ProblemFilter } from './problem-filter.js';
 
 export interface Router {

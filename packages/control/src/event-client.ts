@@ -2,14 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from '@kiln/state/connection-options';
 import { ClientRedis } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
-import type { Events } from '../deploy/announcer.js';
 import { eventOptions, type OutageLog } from './event-options.js';
 
 /** Nobody waits longer for an event to go out; whoever misses it reads the store again soon. */
 const EMIT_MS = 500;
 
 /** Sends control events through Nest's Redis transport. */
-export class EventClient implements Events {
+export class EventClient {
   private readonly client: QuietClient;
 
   constructor(
