@@ -14,6 +14,14 @@ import { NODE_VERSION, nodePackage } from './tools.mjs';
 const PULL_TIMEOUT_MS = 120_000;
 const NPM_VERSION = '11.21.2';
 const DEBIAN = 'debian:trixie-slim';
+const MOTO_PACKAGES = [
+  'python3-moto',
+  'python3-flask',
+  'python3-flask-cors',
+  'python3-setuptools',
+  'python3-docker',
+  'python3-openapi-spec-validator',
+];
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 /** Each recipe: the folder it builds in is empty; it writes a Dockerfile and whatever that copies. */
@@ -35,6 +43,10 @@ const RECIPES = {
         ['ca-certificates', 'docker-registry'],
         'RUN ln -s /usr/bin/docker-registry /usr/local/bin/registry && mkdir -p /var/lib/registry\n',
       ),
+  },
+  'motoserver/moto:5.1.1': {
+    from: DEBIAN,
+    write: (dir) => writeAptImage(dir, MOTO_PACKAGES, 'ENTRYPOINT ["moto_server"]\n'),
   },
   'caddy:2': {
     from: DEBIAN,

@@ -1,4 +1,7 @@
+import { EnvironmentError } from '@kiln/contract/environment';
+import type { KilnError } from '@kiln/contract/errors';
 import type { NodeRecord } from '@kiln/contract/records';
+import { Registries } from '@kiln/registry/registries';
 import { FunctionStore } from '@kiln/state/function-store';
 import { LogStore } from '@kiln/state/log-store';
 import { NodeStore } from '@kiln/state/node-store';
@@ -56,7 +59,7 @@ export class Agent {
     const table = new VersionTable(() => functions.listAll());
     this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), pools, versions: table });
     this.listener = createDataListener({ host: config.bind, port: config.dataPort, pools, admit: this.admit, onFault: this.onFault });
-    this.builds = new Builds(buildOnEngine(node.docker, config.nodeId, config.registry), this.onFault);
+    this.builds = new Builds(buildOnEngine(node.docker, config.nodeId, registryOf(config, node.registries)), this.onFault);
     const homes = new Homes(config.nodeId);
     this.reconciler = new Reconciler({
       node: config.nodeId,
@@ -77,6 +80,8 @@ export class Agent {
   static async open(config: AgentConfig, store: Store, announce: Announce, log: Logger): Promise<Agent> {
     const slots = new StoredSlots(new SlotStore(store), config.nodeId);
     const logs = new LogShipper(new LogStore(store), (dropped) => log.warn(`${dropped} log records were dropped: the store was away`));
+    const registries = new Registries(config.registryAuth);
+    await checkLogins(registries);
     const node = await openNode({
       node: config.nodeId,
       home: config.home,
@@ -85,7 +90,9 @@ export class Agent {
       cpus: config.cpus,
       slots,
       onLogRecord: logs.add,
+      registries,
       onTrouble: (message) => log.warn(message),
+      onLine: (line) => log.info(line),
     });
     return new Agent(config, store, node, logs, slots, announce, log);
   }
@@ -161,4 +168,15 @@ export class Agent {
   private readonly onTrouble = (message: string): void => this.log.warn(message);
 
   private readonly onFault = (error: unknown): void => this.log.error({ err: error }, 'a fault of Kiln’s own');
+}
+
+function registryOf({ registry }: AgentConfig, registries: Registries) {
+  return registry === undefined ? undefined : { prefix: registry, registries };
+}
+
+/** A file of logins that can't be used is noticed at the start, not with the first pull. */
+async function checkLogins({ logins }: Registries): Promise<void> {
+  await logins.stored().catch((error: KilnError) => {
+    throw new EnvironmentError(`KILN_REGISTRY_AUTH: ${error.message}${error.fix === undefined ? '' : `; ${error.fix}`}`);
+  });
 }

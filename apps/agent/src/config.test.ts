@@ -18,6 +18,15 @@ describe('the environment', () => {
     expect(readConfig({ ...SECRET, KILN_AGENT_PORT: '9300', KILN_AGENT_CONTROL_PORT: '9400' }).controlPort).toBe(9400);
   });
 
+  it.each(['registry.example.com/team/kiln', '127.0.0.1:5000', 'registry:5000/kiln/'])('takes %s for a registry', (registry) => {
+    expect(readConfig({ ...SECRET, KILN_REGISTRY: registry }).registry).toBe(registry);
+  });
+
+  it('looks for registry logins in its home, and insists on a file that was named', () => {
+    expect(readConfig({ ...SECRET, KILN_HOME: '/k' }).registryAuth).toEqual({ path: '/k/registries.json', optional: true });
+    expect(readConfig({ ...SECRET, KILN_REGISTRY_AUTH: '/a.json' }).registryAuth).toEqual({ path: '/a.json', optional: false });
+  });
+
   it.each([
     ['KILN_NODE_ID', 'Node 1'],
     ['KILN_AGENT_PORT', '0'],
@@ -25,6 +34,8 @@ describe('the environment', () => {
     ['KILN_NODE_WEIGHT', '-1'],
     ['KILN_DRAIN_TIMEOUT', '-1'],
     ['DOCKER_HOST', 'ssh://somewhere'],
+    ['KILN_REGISTRY', 'https://registry.example.com'],
+    ['KILN_REGISTRY', 'registry.example.com/Kiln'],
     ['KILN_REDIS_URL', 'http://redis'],
   ])('names %s when it is %j', (name, value) => {
     expect(() => readConfig({ ...SECRET, [name]: value })).toThrowError(new RegExp(`^${name} is `));

@@ -8,6 +8,7 @@ const CPU_PER_CORE = 16;
 const MEMORY_SHARE = 0.75;
 const MB = 1024 * 1024;
 
+const REGISTRY = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*\/?$/;
 const host = z.string().min(1).max(253);
 
 const shape = {
@@ -38,7 +39,10 @@ const shape = {
     .min(0, 'must not be negative')
     .max(3_600_000, 'must be at most an hour (ms)')
     .default(30_000),
-  KILN_REGISTRY: host.optional(),
+  /** Where built images go: a host, and the path that goes before every repository. */
+  KILN_REGISTRY: z.string().max(255).regex(REGISTRY, 'must be a host with an optional port and path: registry.example.com/kiln').optional(),
+  /** Logins for registries, as docker login writes them. */
+  KILN_REGISTRY_AUTH: z.string().min(1).optional(),
   DOCKER_HOST: z
     .string()
     .regex(/^(unix:\/\/\/|tcp:\/\/|http:\/\/)/, 'must start with unix:///, tcp:// or http://')
@@ -61,6 +65,7 @@ export interface AgentConfig {
   weight: number;
   drainTimeout: number;
   registry: string | undefined;
+  registryAuth: { path: string; optional: boolean };
   dockerHost: string;
   logLevel: z.output<typeof logLevel>;
 }
@@ -82,6 +87,10 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     weight: read.KILN_NODE_WEIGHT,
     drainTimeout: read.KILN_DRAIN_TIMEOUT,
     registry: read.KILN_REGISTRY,
+    registryAuth: {
+      path: read.KILN_REGISTRY_AUTH ?? join(read.KILN_HOME, 'registries.json'),
+      optional: read.KILN_REGISTRY_AUTH === undefined,
+    },
     dockerHost: read.DOCKER_HOST,
     logLevel: read.KILN_LOG_LEVEL,
   };

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import type { LogRecord } from '@kiln/contract/records';
+import type { Registries } from '@kiln/registry/registries';
 import { DockerImages } from './docker/docker-images.js';
 import { connectEngine } from './docker/engine.js';
 import { NodeEngine } from './docker/node-engine.js';
 import { Images } from './images/images.js';
-import { RegistryLogins } from './images/registry-logins.js';
 import { InstanceLog } from './logs/instance-log.js';
 import { Capacity } from './pool/capacity.js';
 import { Gate } from './pool/gate.js';
@@ -24,7 +24,9 @@ export interface NodeOptions {
   cpus: number;
   slots: ClusterSlots;
   onLogRecord(record: LogRecord): void;
+  registries: Registries;
   onTrouble(message: string): void;
+  onLine(line: string): void;
 }
 
 /** What one node is made of, ready to take requests. */
@@ -33,13 +35,14 @@ export interface NodeParts {
   images: Images;
   engine: NodeEngine;
   docker: ReturnType<typeof connectEngine>;
+  registries: Registries;
 }
 
 /** Puts a node together on its engine. @throws where the engine does not answer */
 export async function openNode(options: NodeOptions): Promise<NodeParts> {
   const { node, slots, onTrouble } = options;
   const docker = connectEngine(options.dockerHost);
-  const images = new Images(new DockerImages(docker), new RegistryLogins());
+  const images = new Images({ engine: new DockerImages(docker), registries: options.registries, onLine: options.onLine });
   const sockets = socketRoot(options.home, node);
   const engine = await NodeEngine.open({
     docker,
@@ -55,7 +58,7 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
   const gate = new Gate(STARTS_PER_CORE * availableParallelism());
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
   pools.startWith(new InstanceStarter({ driver: engine.driver, images, slots, room: pools.room, gate, newLog, socketRoot: sockets }));
-  return { pools, images, engine, docker };
+  return { pools, images, engine, docker, registries: options.registries };
 }
 
 function originOf(instance: Instance, node: string) {

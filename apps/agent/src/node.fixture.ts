@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfigInput, type ImageKind, resolveConfig } from '@kiln/contract/function-config';
 import type { LogRecord } from '@kiln/contract/records';
+import { Registries } from '@kiln/registry/registries';
 import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type DataListener } from './invoke/listen.js';
@@ -52,6 +53,8 @@ export class TestNode {
       memory: options.memory ?? 4096,
       cpus: options.cpus ?? 64,
       slots: { reserve: async () => true, release: () => undefined },
+      registries: new Registries(),
+      onLine: () => undefined,
       onLogRecord: (record) => test.logs.push(record),
       onTrouble: (message) => test.troubles.push(message),
     });

@@ -7,7 +7,7 @@ export interface Progress {
   stream?: string;
   status?: string;
   id?: string;
-  progressDetail?: { total?: number };
+  progressDetail?: { current?: number; total?: number };
   error?: string;
   errorDetail?: { message?: string };
   aux?: { ID?: string; Digest?: string };

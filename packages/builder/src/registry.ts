@@ -1,12 +1,18 @@
 import { KilnError } from '@kiln/contract/errors';
+import { splitPrefix } from '@kiln/registry/reference';
+import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { engineError } from './engine-error.js';
 import { progressOf } from './progress-lines.js';
 
+/** How often a push says how far it is. */
+const SAY_EVERY_MS = 5000;
+
 export interface Registry {
   /** `host[:port]`, with the path that goes before every repository: `registry:5000/kiln`. */
-  host: string;
-  auth?: { username: string; password: string };
+  prefix: string;
+  /** Who knows the way in. */
+  registries: Registries;
 }
 
 export interface Pushed {
@@ -15,35 +21,75 @@ export interface Pushed {
   digest: string;
 }
 
-/** @throws KilnError `unavailable` where the registry does not take the image. */
+interface LocalImage {
+  image: string;
+  name: string;
+  tag: string;
+}
+
+/**
+ * Pushes an image that this engine has, as `<prefix>/<name>:<tag>`, with the login and the repository that the registry wants.
+ * @throws KilnError `unavailable` where the registry does not take the image.
+ */
 export async function push(
   docker: Dockerode,
-  local: { image: string; name: string; tag: string },
-  registry: Registry,
+  local: LocalImage,
+  { prefix, registries }: Registry,
   onLine: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Pushed> {
-  const repository = `${registry.host.replace(/\/+$/, '')}/${local.name}`;
+  const { registry, path } = splitPrefix(prefix);
+  const name = path === '' ? local.name : `${path}/${local.name}`;
+  const repository = `${registry}/${name}`;
   onLine(`pushing ${repository}:${local.tag}`);
+  await registries.prepare(registry, name);
+  const pushOnce = () => pushWith(docker, { repository, tag: local.tag, registry }, registries, onLine, signal);
   try {
     await docker.getImage(local.image).tag({ repo: repository, tag: local.tag });
-    const digest = await pushed(docker, `${repository}:${local.tag}`, registry, signal);
+    // Once more with a new login: tokens have been seen to end early.
+    const digest = await pushOnce().catch((error: unknown) => {
+      if (signal.aborted || !registries.logins.forget(registry)) throw error;
+      return pushOnce();
+    });
+    onLine(`pushed ${repository}@${digest}`);
     return { image: `${repository}@${digest}`, digest };
   } catch (error) {
     if (signal.aborted) throw error;
-    throw engineError(`push to ${registry.host}`, error);
+    throw engineError(`push to ${registry}`, error);
   }
 }
 
-async function pushed(docker: Dockerode, reference: string, registry: Registry, signal: AbortSignal): Promise<string> {
+async function pushWith(
+  docker: Dockerode,
+  { repository, tag, registry }: { repository: string; tag: string; registry: string },
+  registries: Registries,
+  onLine: (line: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
   // The engine wants a header with credentials even where there are none.
-  const authconfig = registry.auth ?? { username: '', password: '' };
-  const answer = await docker.getImage(reference).push({ authconfig, abortSignal: signal });
+  const authconfig = (await registries.login(registry)) ?? { username: '', password: '' };
+  const answer = await docker.getImage(`${repository}:${tag}`).push({ authconfig, abortSignal: signal });
+  const layers = new Map<string, boolean>();
+  let said = performance.now();
   let digest: string | undefined;
-  for await (const { error, aux } of progressOf(answer as unknown as AsyncIterable<Buffer>)) {
-    if (error !== undefined) throw new KilnError('unavailable', `push to ${registry.host}: ${error}`);
+  for await (const { error, aux, id, status } of progressOf(answer as unknown as AsyncIterable<Buffer>)) {
+    if (error !== undefined) throw refused(registry, error);
     digest = aux?.Digest ?? digest;
+    if (id !== undefined && status !== undefined && /^[0-9a-f]{12}$/.test(id))
+      layers.set(id, /^(Pushed|Layer already|Mounted)/.test(status));
+    if (performance.now() - said < SAY_EVERY_MS) continue;
+    said = performance.now();
+    onLine(`${[...layers.values()].filter(Boolean).length} of ${layers.size} layers are there`);
   }
-  if (digest === undefined) throw new KilnError('unavailable', `push to ${registry.host}: the registry named no digest`);
+  if (digest === undefined) throw new KilnError('unavailable', `push to ${registry}: the registry named no digest`);
   return digest;
+}
+
+function refused(registry: string, error: string): KilnError {
+  const login = /unauthorized|denied|no basic auth|authentication required/i.test(error);
+  return new KilnError(
+    'unavailable',
+    `push to ${registry}: ${error}`,
+    login ? { fix: `give the node a login for ${registry}: KILN_REGISTRY_AUTH` } : {},
+  );
 }

@@ -1,9 +1,10 @@
+import type { Registry } from '@kiln/builder/registry';
 import type Dockerode from 'dockerode';
 import type { Builder } from '../builds/run-build.js';
 import { networkName } from './network.js';
 
 /** Builds on this node's engine, so that the image is born where it will run. */
-export function buildOnEngine(docker: Dockerode, node: string, registry: string | undefined): Builder {
+export function buildOnEngine(docker: Dockerode, node: string, registry: Registry | undefined): Builder {
   return async ({ source, functionName, onLine, signal }) => {
     // Loaded with the first build: most nodes most of the time build nothing.
     const { build } = await import('@kiln/builder/build');
@@ -14,7 +15,7 @@ export function buildOnEngine(docker: Dockerode, node: string, registry: string 
       nodeId: node,
       // Steps of a build are a user's code too: they get the network of the instances, with the same rules.
       network: networkName(node),
-      ...(registry !== undefined && { registry: { host: registry } }),
+      ...(registry !== undefined && { registry }),
       onLine,
       signal,
     });

@@ -1,18 +1,19 @@
 import type { Readable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
+import { progressOf } from '@kiln/builder/progress-lines';
 import { KilnError } from '@kiln/contract/errors';
 import type { ImageKind } from '@kiln/contract/function-config';
+import type { RegistryLogin } from '@kiln/registry/login';
 import type Dockerode from 'dockerode';
-import type { ImageEngine, LocalImage, RegistryLogin } from '../images/image-engine.js';
-import { registryOf } from '../images/image-reference.js';
+import type { ImageEngine, LocalImage } from '../images/image-engine.js';
 import { engineFault, statusOf, within } from './deadline.js';
+import { PullProgress } from './pull-progress.js';
 
 const INSPECT_MS = 10_000;
 const PULL_START_MS = 30_000;
 /** A pull may take long, but not without any progress. */
 const PULL_SILENCE_MS = 60_000;
 const PULL_MS = 15 * 60_000;
-const MAX_LINE_CHARS = 64 * 1024;
+const SAY_EVERY_MS = 10_000;
 
 /** Images of a Docker engine. */
 export class DockerImages implements ImageEngine {
@@ -28,11 +29,11 @@ export class DockerImages implements ImageEngine {
     }
   }
 
-  async pull(image: string, login: RegistryLogin | undefined): Promise<void> {
+  async pull(image: string, login: RegistryLogin | undefined, onProgress: (line: string) => void): Promise<void> {
     try {
       const options = login === undefined ? {} : { authconfig: login };
       const stream = await within('begin a pull', PULL_START_MS, async () => (await this.docker.pull(image, options)) as Readable);
-      await finished(stream);
+      await finished(stream, onProgress);
     } catch (error) {
       throw new KilnError('start_failed', `image ${image} cannot be pulled: ${(error as Error).message.trim()}`, {
         cause: error,
@@ -56,13 +57,17 @@ function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
   };
 }
 
-/** The digest under which the registry named in the reference knows it. */
+/** The digest under which the repository named in the reference knows it; images that were built here have none. */
 function pinnedReference(image: string, digests: readonly string[]): string | undefined {
   if (image.includes('@')) return image;
-  const registry = registryOf(image);
-  if (registry === undefined) return undefined;
   const repository = image.replace(/:[^:/]+$/, '');
-  return digests.find((digest) => digest.startsWith(`${repository}@`));
+  const known = digests.find((digest) => digest.startsWith(`${familiar(repository)}@`));
+  return known === undefined ? undefined : `${repository}${known.slice(known.indexOf('@'))}`;
+}
+
+/** As the engine lists it. */
+function familiar(repository: string): string {
+  return repository.replace(/^docker\.io\//, '').replace(/^library\//, '');
 }
 
 function list(value: string | string[] | null | undefined): string[] {
@@ -70,10 +75,9 @@ function list(value: string | string[] | null | undefined): string[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** The pull is over when its progress stream is; what went wrong is a line in it. */
-async function finished(stream: Readable): Promise<void> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
+/** The pull is over when its progress stream is; what went wrong is an object in it. */
+async function finished(stream: Readable, onProgress: (line: string) => void): Promise<void> {
+  const progress = new PullProgress();
   let failure: string | undefined;
   let silence: NodeJS.Timeout | undefined;
   const watch = () => {
@@ -81,27 +85,18 @@ async function finished(stream: Readable): Promise<void> {
     silence = setTimeout(() => stream.destroy(new Error(`no progress for ${PULL_SILENCE_MS / 1000} s`)), PULL_SILENCE_MS);
   };
   const total = setTimeout(() => stream.destroy(new Error(`not done within ${PULL_MS / 60_000} min`)), PULL_MS);
+  const said = setInterval(() => onProgress(progress.line), SAY_EVERY_MS);
   watch();
   try {
-    for await (const chunk of stream) {
+    for await (const step of progressOf(stream)) {
       watch();
-      const lines = (rest + decoder.write(chunk as Buffer)).split('\n');
-      rest = (lines.pop() ?? '').slice(0, MAX_LINE_CHARS);
-      for (const line of lines) failure = errorIn(line) ?? failure;
+      progress.add(step);
+      failure = step.error ?? failure;
     }
-    failure = errorIn(rest) ?? failure;
   } finally {
     clearTimeout(silence);
     clearTimeout(total);
+    clearInterval(said);
   }
   if (failure !== undefined) throw new Error(failure);
-}
-
-function errorIn(line: string): string | undefined {
-  if (!line.includes('"error"')) return undefined;
-  try {
-    return (JSON.parse(line) as { error?: string }).error;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 import type { ImageKind } from '@kiln/contract/function-config';
+import type { RegistryLogin } from '@kiln/registry/login';
 
 /** What is known of an image on this node. */
 export interface LocalImage {
@@ -13,16 +14,13 @@ export interface LocalImage {
   volumes: readonly string[];
 }
 
-export interface RegistryLogin {
-  username: string;
-  password: string;
-  serveraddress: string;
-}
-
 /** The engine, as far as images go. */
 export interface ImageEngine {
   /** Undefined where this node has no such image. */
   find(image: string): Promise<LocalImage | undefined>;
-  /** @throws KilnError where the registry does not give it, or progress stops */
-  pull(image: string, login: RegistryLogin | undefined): Promise<void>;
+  /**
+   * Ends within a bound; `onProgress` gets a line from time to time.
+   * @throws KilnError where the registry does not give it, or progress stops
+   */
+  pull(image: string, login: RegistryLogin | undefined, onProgress: (line: string) => void): Promise<void>;
 }

@@ -1,9 +1,10 @@
 import { KilnError } from '@kiln/contract/errors';
+import { Ecr } from '@kiln/registry/ecr';
+import type { RegistryLogin } from '@kiln/registry/login';
+import { Registries } from '@kiln/registry/registries';
 import { describe, expect, it } from 'vitest';
-import type { ImageEngine, LocalImage, RegistryLogin } from './image-engine.js';
-import { ecrRegion, isImageId, registryOf } from './image-reference.js';
+import type { ImageEngine, LocalImage } from './image-engine.js';
 import { Images } from './images.js';
-import { RegistryLogins } from './registry-logins.js';
 
 const ECR = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const ID = `sha256:${'a'.repeat(64)}`;
@@ -30,77 +31,81 @@ class Pulling implements ImageEngine {
   }
 }
 
-function logins(now: () => number = Date.now) {
-  const asked: string[] = [];
-  const source = async (registry: string, region: string) => {
-    asked.push(`${registry} ${region}`);
-    const login = { username: 'AWS', password: `token ${asked.length}`, serveraddress: registry };
-    return { login, expiresAt: now() + 12 * 3_600_000 };
-  };
-  return { asked, logins: new RegistryLogins(source, now) };
+class CountingEcr extends Ecr {
+  asked = 0;
+
+  override async login(registry: string) {
+    this.asked++;
+    const login = { username: 'AWS', password: `token ${this.asked}`, serveraddress: registry };
+    return { login, expiresAt: Date.now() + 12 * 3_600_000 };
+  }
 }
 
-describe('references', () => {
-  it.each([
-    ['hello', undefined],
-    ['library/hello:1', undefined],
-    ['localhost/a', 'localhost'],
-    ['registry:5000/a/b@sha256:x', 'registry:5000'],
-    [`${ECR}/a:1`, ECR],
-  ])('%s comes from %s', (image, registry) => {
-    expect(registryOf(image)).toBe(registry);
-  });
-
-  it('know an id and a region', () => {
-    expect([isImageId(ID), isImageId('a'.repeat(64)), isImageId('hello')]).toEqual([true, true, false]);
-    expect([ecrRegion(ECR), ecrRegion(`${ECR}.evil.example`), ecrRegion('registry:5000')]).toEqual(['eu-west-1', undefined, undefined]);
-  });
-});
+function made() {
+  const engine = new Pulling();
+  const ecr = new CountingEcr();
+  const clock = { now: 0 };
+  const lines: string[] = [];
+  const registries = new Registries(undefined, ecr);
+  const images = new Images({ engine, registries, onLine: (line) => lines.push(line), now: () => clock.now });
+  return { engine, ecr, clock, lines, images };
+}
 
 describe('images', () => {
-  it('are pulled once, however many ask', async () => {
-    const engine = new Pulling();
-    const images = new Images(engine, logins().logins);
+  it('are pulled once, however many ask, and the log says so', async () => {
+    const { engine, images, lines } = made();
     await Promise.all(Array.from({ length: 20 }, () => images.ensure('registry:5000/a@sha256:x')));
     await images.ensure('registry:5000/a@sha256:x');
     expect(engine.pulls).toHaveLength(1);
+    expect(lines).toEqual([
+      'pull of registry:5000/a@sha256:x: begins',
+      expect.stringMatching(/^pull of registry:5000\/a@sha256:x: done in \d+ ms$/),
+    ]);
   });
 
   it('by id are never pulled', async () => {
-    const engine = new Pulling();
-    await expect(new Images(engine, logins().logins).ensure(ID)).rejects.toMatchObject({ code: 'start_failed' });
+    const { engine, images } = made();
+    await expect(images.ensure(ID)).rejects.toMatchObject({ code: 'start_failed' });
     expect(engine.pulls).toEqual([]);
   });
 
   it('are given pinned, by digest where a registry knows one', async () => {
-    const engine = new Pulling();
-    const images = new Images(engine, logins().logins);
+    const { engine, images } = made();
     expect(await images.facts('registry:5000/a@sha256:x')).toEqual({ image: 'registry:5000/a@sha256:x', digest: 'sha256:x', kind: 'http' });
+    engine.has.add('local-tag:1');
     expect(await images.facts('local-tag:1')).toEqual({ image: ID, digest: ID, kind: 'http' });
+    expect(engine.pulls).toHaveLength(1);
   });
 
-  it('from ECR are pulled with a token, which is used until half of its life and asked for anew when refused', async () => {
-    let now = 0;
-    const { asked, logins: made } = logins(() => now);
-    const engine = new Pulling();
-    const images = new Images(engine, made);
+  it('asked for by a registry’s tag are looked up there, though one is here', async () => {
+    const { engine, images } = made();
+    engine.has.add('registry:5000/a:1');
+    await images.facts('registry:5000/a:1');
+    expect(engine.pulls).toHaveLength(1);
+  });
+
+  it('from ECR are pulled with a token, which is asked for anew when refused', async () => {
+    const { engine, ecr, images } = made();
     await images.ensure(`${ECR}/a@sha256:1`);
-    now = 5 * 3_600_000;
     await images.ensure(`${ECR}/a@sha256:2`);
-    expect([asked.length, engine.pulls.at(-1)?.password]).toEqual([1, 'token 1']);
-    now = 7 * 3_600_000;
-    await images.ensure(`${ECR}/a@sha256:3`);
-    expect(asked).toHaveLength(2);
+    expect([ecr.asked, engine.pulls.at(-1)?.password]).toEqual([1, 'token 1']);
     engine.refusals = 1;
-    await images.ensure(`${ECR}/a@sha256:4`);
-    expect([asked.length, engine.pulls.at(-1)?.password]).toEqual([3, 'token 3']);
+    await images.ensure(`${ECR}/a@sha256:3`);
+    expect([ecr.asked, engine.pulls.at(-1)?.password]).toEqual([2, 'token 2']);
   });
 
-  it('that can’t be had are asked for again the next time', async () => {
-    const engine = new Pulling();
-    engine.refusals = 1;
-    const images = new Images(engine, logins().logins);
-    await expect(images.ensure('registry:5000/a:1')).rejects.toMatchObject({ code: 'start_failed' });
-    await images.ensure('registry:5000/a:1');
+  it('that can’t be had are not asked for at once again, each by itself, unless somebody deploys them', async () => {
+    const { engine, images, clock } = made();
+    engine.refusals = 2;
+    for (let i = 0; i < 5; i++) await expect(images.ensure('registry:5000/a@sha256:x')).rejects.toMatchObject({ code: 'start_failed' });
+    expect(engine.pulls).toHaveLength(1);
+    clock.now = 1001;
+    await expect(images.ensure('registry:5000/a@sha256:x')).rejects.toThrow('refused');
+    await images.ensure('registry:5000/b@sha256:y');
+    clock.now = 2500;
+    await expect(images.ensure('registry:5000/a@sha256:x'), 'the pause has doubled').rejects.toThrow('refused');
+    expect(engine.pulls).toHaveLength(3);
+    await images.facts('registry:5000/a@sha256:x');
+    expect(engine.pulls).toHaveLength(4);
   });
 });

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { push } from '@kiln/builder/registry';
+import { Registries } from '@kiln/registry/registries';
+import { engine } from '@kiln/testing/engine';
+import { importImage, removeImages } from '@kiln/testing/layered-image';
+import { LOGIN, type Service, startRegistry } from '@kiln/testing/service';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Images } from '../images/images.js';
+import { DockerImages } from './docker-images.js';
+
+const name = `t-pull-${randomBytes(4).toString('hex')}`;
+const MISSING = `sha256:${'0'.repeat(64)}`;
+
+describe('images of a registry that asks for a password', () => {
+  let server: Service;
+  let folder: string;
+  let registries: Registries;
+  const used = new Set<string>();
+  const lines: string[] = [];
+
+  beforeAll(async () => {
+    server = await startRegistry({ password: true });
+    folder = mkdtempSync(join(tmpdir(), 'kiln-pull-'));
+    const path = join(folder, 'registries.json');
+    writeFileSync(path, JSON.stringify({ auths: { [server.host]: LOGIN } }), { mode: 0o600 });
+    registries = new Registries({ path, optional: false });
+  }, 300_000);
+  afterAll(async () => {
+    await removeImages(used);
+    rmSync(folder, { recursive: true, force: true });
+    await server?.stop();
+  });
+
+  /** A node that has seen nothing yet. */
+  const fresh = (by = registries) => new Images({ engine: new DockerImages(engine), registries: by, onLine: (line) => lines.push(line) });
+
+  /** Another content under the tag, in the registry and nowhere else. */
+  async function published(tag: string): Promise<string> {
+    const [local, remote] = [`kiln/${name}:${tag}`, `${server.host}/${name}:${tag}`];
+    const image = await importImage(`kiln/${name}`, tag, 100_000);
+    const { signal } = new AbortController();
+    const pushed = await push(engine, { image, name, tag }, { prefix: server.host, registries }, () => undefined, signal);
+    await removeImages([remote, local]);
+    used.add(remote).add(pushed.image);
+    return pushed.image;
+  }
+
+  it('are pulled by digest, once', async () => {
+    const pinned = await published('once');
+    const images = fresh();
+    const [first, second] = await Promise.all([images.ensure(pinned), images.ensure(pinned)]);
+    expect([first?.pinned, first]).toEqual([pinned, second]);
+    expect(lines.filter((line) => line.includes(pinned) && line.endsWith('begins'))).toHaveLength(1);
+  });
+
+  it('stay what they were when their tag moves', async () => {
+    const before = await published('moves');
+    const tagged = `${server.host}/${name}:moves`;
+    expect((await fresh().facts(tagged)).image).toBe(before);
+    await removeImages([tagged]);
+    const after = await published('moves');
+    expect(after).not.toBe(before);
+    expect((await fresh().ensure(before)).pinned).toBe(before);
+    expect((await fresh().facts(tagged)).image).toBe(after);
+  });
+
+  it('are refused without the password, in words that do not hold it', async () => {
+    const pinned = await published('locked');
+    await expect(fresh(new Registries()).ensure(pinned)).rejects.toMatchObject({ code: 'start_failed' });
+    await fresh().ensure(pinned);
+    expect(lines.join('\n')).not.toContain(LOGIN.password);
+  });
+
+  it('that are not there say so', async () => {
+    await expect(fresh().ensure(`${server.host}/${name}@${MISSING}`)).rejects.toMatchObject({
+      code: 'start_failed',
+      message: expect.stringMatching(/cannot be pulled: .*(unknown|not found)/),
+    });
+  });
+});

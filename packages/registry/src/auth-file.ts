@@ -1,0 +1,88 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { KilnError } from '@kiln/contract/errors';
+import { z } from 'zod';
+import { DEFAULT_REGISTRY, type RegistryLogin } from './login.js';
+
+const MAX_BYTES = 1024 * 1024;
+const OTHERS = 0o077;
+
+const entry = z.object({
+  auth: z.string().optional(),
+  username: z.string().optional(),
+  password: z.string().optional(),
+  identitytoken: z.string().optional(),
+});
+const authFile = z.object({ auths: z.record(z.string(), entry).default({}) });
+
+export type StoredLogins = ReadonlyMap<string, RegistryLogin>;
+
+/**
+ * Logins by host, from a file as `docker login` writes it. Nothing of its content is in any message.
+ * @throws KilnError `unavailable` where it can't be read, others may read it too, or it is not of that form
+ */
+export async function readAuthFile(path: string): Promise<StoredLogins> {
+  const { auths } = parsed(path, await contentOf(path));
+  const found = new Map<string, RegistryLogin>();
+  for (const [address, stored] of Object.entries(auths)) {
+    const login = loginOf(address, stored);
+    if (login === undefined) throw unusable(path, `its entry for ${hostOf(address)} holds no login`, NO_STORE);
+    found.set(hostOf(address), login);
+  }
+  return found;
+}
+
+/** Whether there is such a file at all. */
+export function isMissing(error: unknown): boolean {
+  return ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+}
+
+const NO_STORE = 'credential stores and helpers are not asked: write "auth" or "username" and "password" into the file';
+
+async function contentOf(path: string): Promise<string> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r');
+    // Of the opened file: what a name leads to may change between two looks.
+    const { mode, size } = await file.stat();
+    if ((mode & OTHERS) !== 0) throw unusable(path, `others may read it (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
+    if (size > MAX_BYTES) throw unusable(path, 'it is larger than 1 MB');
+    return await file.readFile('utf8');
+  } catch (error) {
+    if (error instanceof KilnError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw unusable(path, code === 'ENOENT' ? 'there is no such file' : `it can't be read (${code})`, undefined, error);
+  } finally {
+    await file?.close();
+  }
+}
+
+function parsed(path: string, text: string): z.infer<typeof authFile> {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    throw unusable(path, 'it is no JSON');
+  }
+  const read = authFile.safeParse(content);
+  if (read.success) return read.data;
+  throw unusable(path, `it is not as docker login writes it, at ${read.error.issues[0]?.path.join('.') || 'its top'}`);
+}
+
+function loginOf(address: string, { auth, username, password, identitytoken }: z.infer<typeof entry>): RegistryLogin | undefined {
+  const decoded = auth === undefined ? '' : Buffer.from(auth, 'base64').toString();
+  const colon = decoded.indexOf(':');
+  const user = username ?? (colon === -1 ? '' : decoded.slice(0, colon));
+  const secret = password ?? (colon === -1 ? '' : decoded.slice(colon + 1));
+  if (identitytoken === undefined && (user === '' || secret === '')) return undefined;
+  return { username: user, password: secret, serveraddress: address, ...(identitytoken !== undefined && { identitytoken }) };
+}
+
+/** `https://index.docker.io/v1/` and `ghcr.io` alike as hosts of references. */
+function hostOf(address: string): string {
+  const host = address.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+  return host === 'index.docker.io' || host === 'registry-1.docker.io' ? DEFAULT_REGISTRY : host;
+}
+
+function unusable(path: string, why: string, fix?: string, cause?: unknown): KilnError {
+  return new KilnError('unavailable', `the registry logins in ${path} can't be used: ${why}`, { ...(fix !== undefined && { fix }), cause });
+}

@@ -1,0 +1,98 @@
+import { KilnError } from '@kiln/contract/errors';
+import { isMissing, readAuthFile, type StoredLogins } from './auth-file.js';
+import type { TimedLogin } from './ecr.js';
+import { DEFAULT_REGISTRY, type RegistryLogin } from './login.js';
+import { ecrRegion } from './reference.js';
+
+/** After a renewal that failed, while the token before it is still good. */
+const RENEW_AGAIN_MS = 60_000;
+const MAX_KNOWN = 100;
+
+export interface AuthFile {
+  path: string;
+  /** One that nobody named may be missing. */
+  optional: boolean;
+}
+
+interface Token extends TimedLogin {
+  renewAt: number;
+}
+
+/** Asks ECR for a login: the registry's host, its region. */
+export type EcrLogin = (registry: string, region: string) => Promise<TimedLogin>;
+
+/**
+ * Logins by registry: what the file says, else a token where the registry is ECR's, else none. A token lives for 12 hours and is
+ * renewed at half of that; a renewal that fails changes nothing until the token ends.
+ */
+export class RegistryLogins {
+  private readonly tokens = new Map<string, Token>();
+  private readonly renewing = new Map<string, Promise<Token>>();
+
+  constructor(
+    private readonly authFile: AuthFile | undefined,
+    private readonly askEcr: EcrLogin,
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  /** @throws KilnError `unavailable` where the file can't be used or ECR gives no token */
+  async of(registry: string = DEFAULT_REGISTRY): Promise<RegistryLogin | undefined> {
+    const stored = (await this.stored()).get(registry);
+    if (stored !== undefined) return stored;
+    const region = ecrRegion(registry);
+    return region === undefined ? undefined : (await this.token(registry, region)).login;
+  }
+
+  /** Read anew each time: a pull is rare, and a password that was changed counts at once. @throws KilnError */
+  async stored(): Promise<StoredLogins> {
+    if (this.authFile === undefined) return new Map();
+    try {
+      return await readAuthFile(this.authFile.path);
+    } catch (error) {
+      if (this.authFile.optional && isMissing(error)) return new Map();
+      throw error;
+    }
+  }
+
+  /** A registry refused the login: the next one is asked for anew. True where that can make a difference. */
+  forget(registry: string | undefined): boolean {
+    return registry !== undefined && this.tokens.delete(registry);
+  }
+
+  private async token(registry: string, region: string): Promise<Token> {
+    const known = this.tokens.get(registry);
+    if (known !== undefined && this.now() < known.renewAt) return known;
+    try {
+      return await this.renewed(registry, region);
+    } catch (error) {
+      if (known !== undefined && this.now() < known.expiresAt) {
+        known.renewAt = this.now() + RENEW_AGAIN_MS;
+        return known;
+      }
+      throw new KilnError('unavailable', `no login for ${registry}: ${(error as Error).message}`, {
+        cause: error,
+        fix: 'the role needs ecr:GetAuthorizationToken',
+      });
+    }
+  }
+
+  private renewed(registry: string, region: string): Promise<Token> {
+    let renewal = this.renewing.get(registry);
+    if (renewal === undefined) {
+      renewal = this.renew(registry, region).finally(() => this.renewing.delete(registry));
+      this.renewing.set(registry, renewal);
+    }
+    return renewal;
+  }
+
+  private async renew(registry: string, region: string): Promise<Token> {
+    const timed = await this.askEcr(registry, region);
+    const token = { ...timed, renewAt: this.now() + (timed.expiresAt - this.now()) / 2 };
+    this.tokens.set(registry, token);
+    for (const oldest of this.tokens.keys()) {
+      if (this.tokens.size <= MAX_KNOWN) break;
+      this.tokens.delete(oldest);
+    }
+    return token;
+  }
+}

@@ -1,0 +1,64 @@
+import { DEFAULT_REGISTRY, type RegistryLogin } from './login.js';
+import type { PinnedReference } from './reference.js';
+
+const CALL_MS = 15_000;
+const MAX_ANSWER = 64 * 1024;
+
+/** `refused`: the registry does not let this login remove anything, or nobody at all. */
+export type Removal = 'removed' | 'gone' | 'refused';
+
+/**
+ * Removes one manifest through the registry's own API. Plain HTTP only on loopback, as engines do it: a password never travels
+ * in clear. Redirects are not followed, for the same reason.
+ * @throws Error where the registry does not answer, or not in a way that is known
+ */
+export async function removeManifest(
+  { registry, repository, digest }: PinnedReference,
+  login: RegistryLogin | undefined,
+): Promise<Removal> {
+  const scheme = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/.test(registry) ? 'http' : 'https';
+  const url = `${scheme}://${registry === DEFAULT_REGISTRY ? 'registry-1.docker.io' : registry}/v2/${repository}/manifests/${digest}`;
+  const first = await ask(url, 'DELETE', basic(login));
+  const challenge = first.status === 401 ? bearerChallenge(first.headers.get('www-authenticate')) : undefined;
+  const answer = challenge === undefined ? first : await ask(url, 'DELETE', await bearer(challenge, repository, login));
+  if (answer.ok) return 'removed';
+  if (answer.status === 404) return 'gone';
+  if ([400, 401, 403, 405].includes(answer.status)) return 'refused';
+  throw new Error(`${registry} answers ${answer.status}`);
+}
+
+async function ask(url: string, method: string, authorization: string | undefined): Promise<Response> {
+  const headers = authorization === undefined ? {} : { authorization };
+  const answer = await fetch(url, { method, headers, redirect: 'manual', signal: AbortSignal.timeout(CALL_MS) });
+  if (method === 'DELETE') await answer.body?.cancel();
+  return answer;
+}
+
+function basic(login: RegistryLogin | undefined): string | undefined {
+  if (login === undefined || login.password === '') return undefined;
+  return `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
+}
+
+interface Challenge {
+  realm: URL;
+  service: string | undefined;
+}
+
+function bearerChallenge(header: string | null): Challenge | undefined {
+  const value = (key: string) => new RegExp(`[ ,]${key}="([^"]*)"`, 'i').exec(header ?? '')?.[1];
+  const realm = value('realm');
+  if (!/^bearer /i.test(header ?? '') || realm === undefined || !URL.canParse(realm)) return undefined;
+  const url = new URL(realm);
+  return url.protocol === 'https:' ? { realm: url, service: value('service') } : undefined;
+}
+
+async function bearer({ realm, service }: Challenge, repository: string, login: RegistryLogin | undefined): Promise<string | undefined> {
+  const url = new URL(realm);
+  if (service !== undefined) url.searchParams.set('service', service);
+  url.searchParams.set('scope', `repository:${repository}:pull,push,delete`);
+  const answer = await ask(url.href, 'GET', basic(login));
+  const text = answer.ok ? (await answer.text()).slice(0, MAX_ANSWER) : '{}';
+  const { token, access_token: other } = JSON.parse(text) as { token?: string; access_token?: string };
+  const found = token ?? other;
+  return found === undefined ? undefined : `Bearer ${found}`;
+}

@@ -1,0 +1,29 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type Dockerode from 'dockerode';
+import { pack } from 'tar-stream';
+import { engine as usual } from './engine.js';
+
+/** An image of one file of random bytes, so that no two are alike; made without a build, and so in milliseconds. */
+export async function importImage(repository: string, tag: string, bytes = 64, engine: Dockerode = usual): Promise<string> {
+  const tar = pack();
+  tar.entry({ name: 'content' }, randomBytes(bytes));
+  tar.finalize();
+  const answer = await engine.importImage(Readable.from(tar) as NodeJS.ReadableStream as never, { repo: repository, tag });
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    if (String(chunk).includes('"error"')) throw new Error(`import of ${repository}:${tag}: ${String(chunk)}`);
+  }
+  return (await engine.getImage(`${repository}:${tag}`).inspect()).Id;
+}
+
+/** Takes away names, and with its last name an image; one that is not there is fine. */
+export async function removeImages(references: Iterable<string>, engine: Dockerode = usual): Promise<void> {
+  for (const reference of references) {
+    await engine
+      .getImage(reference)
+      .remove()
+      .catch((error: { statusCode?: number }) => {
+        if (error.statusCode !== 404) throw error;
+      });
+  }
+}
