@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildLine, CreatedKey, Deployed, FunctionView, KeyView, NodeView, Page, RingView } from '@kiln/contract/control-api';
+import type { BuildLine, CreatedKey, Deployed, FunctionView, KeyView, NodeView, Origin, Page, RingView } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
@@ -18,7 +18,7 @@ export interface LogOptions {
   signal?: AbortSignal;
 }
 
-export interface DeployOptions {
+export interface DeployOptions extends Origin {
   /** Why, in one line: shown in the history of versions. */
   message?: string;
   signal?: AbortSignal;
@@ -47,7 +47,7 @@ export class KilnClient {
   readonly versions = {
     list: (name: string): Promise<VersionRecord[]> => this.all(path('functions', name, 'versions')),
     /** Deploys an image that exists already. */
-    create: (name: string, version: { image: string; config?: FunctionConfigInput; message?: string }): Promise<Deployed> =>
+    create: (name: string, version: Origin & { image: string; config?: FunctionConfigInput; message?: string }): Promise<Deployed> =>
       this.transport.json('POST', path('functions', name, 'versions'), { json: version, timeoutMs: DEPLOY_TIMEOUT_MS }),
   };
 
@@ -71,11 +71,11 @@ export class KilnClient {
 
   /** Sends a gzip tar of a folder, tells what happens line by line, and is done when the new version serves. */
   async deploy(name: string, tar: Readable, onLine: (line: string) => void, options: DeployOptions = {}): Promise<Deployed> {
-    const { message, signal } = options;
+    const { message, sourceDigest, project, signal } = options;
     const response = await this.transport.send('POST', path('functions', name, 'builds'), {
       stream: tar,
       timeoutMs: DEPLOY_TIMEOUT_MS,
-      query: { message },
+      query: { message, sourceDigest, project },
       ...(signal && { signal }),
     });
     for await (const line of this.lines<BuildLine>(response, signal)) {

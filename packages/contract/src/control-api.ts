@@ -1,7 +1,11 @@
 import { z } from 'zod';
 import { functionConfigInput, imageKind } from './function-config.js';
-import { functionName, nodeId, versionNumber } from './names.js';
+import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
 import { functionRecord, keyRecord, nodeRecord, scope, traffic, versionMessage } from './records.js';
+
+/** Where a deployment comes from, as its sender says: remembered, so that the same need not be sent again. */
+const origin = z.strictObject({ sourceDigest: sourceDigest.optional(), project: projectName.optional() });
+export type Origin = z.infer<typeof origin>;
 
 /** `POST /v1/functions/:name/versions` */
 export const createVersionBody = z
@@ -13,6 +17,7 @@ export const createVersionBody = z
       .regex(/^[a-z0-9][A-Za-z0-9._\-/:@]*$/, 'must be an image reference'),
     config: functionConfigInput.optional(),
     message: versionMessage.optional(),
+    ...origin.shape,
   })
   .meta({ id: 'CreateVersion' });
 
@@ -22,7 +27,7 @@ export const patchFunctionBody = z
   .meta({ id: 'PatchFunction' });
 
 /** Query of `POST /v1/functions/:name/builds` */
-export const buildQuery = z.strictObject({ message: versionMessage.optional() });
+export const buildQuery = z.strictObject({ message: versionMessage.optional(), ...origin.shape });
 
 /** `PUT /v1/functions/:name/traffic` */
 export const putTrafficBody = traffic;

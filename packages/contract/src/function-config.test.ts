@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { KilnError } from './errors.js';
-import { readKilnJson, resolveConfig } from './function-config.js';
+import { readKilnJson, readProjectName, resolveConfig } from './function-config.js';
 
 function refusal(action: () => unknown): KilnError {
   try {
@@ -74,7 +74,17 @@ describe('readKilnJson', () => {
     expect(readKilnJson({ functions: [{ name: 'a' }, { name: 'b', timeout: 5 }] }, 'folder').map(({ name }) => name)).toEqual(['a', 'b']);
   });
 
+  it.each([[{ project: 'shop', memory: 128 }], [{ project: 'shop', functions: [{ name: 'folder', memory: 128 }] }]])(
+    'takes %j, whose project is no part of the configuration',
+    (content) => {
+      expect(readKilnJson(content, 'folder')).toEqual([{ name: 'folder', config: { memory: 128 } }]);
+      expect(readProjectName(content)).toBe('shop');
+    },
+  );
+
   it.each([
+    [{ project: 'No Name' }, 'kiln.json.project'],
+    [{ functions: [{ name: 'a', project: 'shop' }] }, 'kiln.json.functions[0].project'],
     [{ name: 'Bad_Name' }, 'kiln.json.name'],
     [{ functions: [] }, 'kiln.json.functions'],
     [{ functions: [{ name: 'a' }, { name: 'a' }] }, 'kiln.json.functions[1].name'],

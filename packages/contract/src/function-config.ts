@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { KilnError } from './errors.js';
 import { fieldErrors } from './field-errors.js';
-import { functionName, variableName } from './names.js';
+import { functionName, projectName, variableName } from './names.js';
 
 const MAX_ENV_BYTES = 64 * 1024;
 
@@ -68,6 +68,7 @@ export const functionConfigInput = z
 export type FunctionConfigInput = z.input<typeof functionConfigInput>;
 
 const KEYS = Object.keys(shape);
+const PROJECT = 'project';
 
 /**
  * The configuration with all defaults filled in.
@@ -96,9 +97,11 @@ export function readKilnJson(content: unknown, folderName: string): DeclaredFunc
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw invalid([{ field: 'kiln.json', message: 'must be an object' }]);
   }
-  if (!('functions' in content)) return [declared(content, folderName, 'kiln.json')];
-  refuseUnknownKeys(content, ['functions'], 'kiln.json');
-  const list = content.functions;
+  const { [PROJECT]: _, ...rest } = content as { [PROJECT]?: unknown };
+  readProjectName(content);
+  if (!('functions' in rest)) return [declared(rest, folderName, 'kiln.json', [PROJECT])];
+  refuseUnknownKeys(content, ['functions', PROJECT], 'kiln.json');
+  const list = rest.functions;
   if (!Array.isArray(list) || list.length === 0) {
     throw invalid([{ field: 'kiln.json.functions', message: 'must be a list of at least one function' }]);
   }
@@ -111,8 +114,19 @@ export function readKilnJson(content: unknown, folderName: string): DeclaredFunc
   return functions;
 }
 
-function declared(content: unknown, defaultName: string | undefined, where: string): DeclaredFunction {
-  refuseUnknownKeys(content, ['name', ...KEYS], where);
+/**
+ * The project that a `kiln.json` says its functions belong to; undefined where it names none.
+ * @throws KilnError `bad_request`
+ */
+export function readProjectName(content: object): string | undefined {
+  if (!(PROJECT in content)) return undefined;
+  const parsed = projectName.safeParse(content[PROJECT]);
+  if (!parsed.success) throw invalid(fieldErrors(parsed.error, `kiln.json.${PROJECT}`));
+  return parsed.data;
+}
+
+function declared(content: unknown, defaultName: string | undefined, where: string, others: readonly string[] = []): DeclaredFunction {
+  refuseUnknownKeys(content, ['name', ...others, ...KEYS], where);
   const { name, ...config } = content as { name?: unknown };
   const parsedName = functionName.safeParse(name ?? defaultName);
   if (!parsedName.success) throw invalid(fieldErrors(parsedName.error, `${where}.name`));

@@ -11,6 +11,12 @@ export const functionName = label();
 /** A node's id also names its engine network and labels, so it obeys the same rule as a function's name. */
 export const nodeId = label();
 
+/** What one repository deploys goes under one name, by the rule of a function's. */
+export const projectName = label();
+
+/** Names everything that a deployment depends on as its sender sees it: equal digests, equal sources and configuration. */
+export const sourceDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'must be sha256: and 64 hex digits');
+
 /** Versions are numbered 1, 2, 3 … per function. */
 export const versionNumber = z.int().min(1).max(1_000_000_000);
 

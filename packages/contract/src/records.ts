@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { functionConfig, imageKind } from './function-config.js';
-import { functionName, nodeId, versionNumber } from './names.js';
+import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
 
 const time = z.iso.datetime();
 
@@ -26,6 +26,8 @@ export const functionRecord = z
     traffic: z.array(trafficShare),
     /** What `rollback` returns to. */
     previousTraffic: z.array(trafficShare),
+    /** The project that deployed it last, where one was named: only that one prunes it. */
+    project: projectName.optional(),
     createdAt: time,
     updatedAt: time,
   })
@@ -48,6 +50,8 @@ export const versionRecord = z
     /** What a node runs: an image id of its engine, or a registry reference pinned by digest. */
     image: z.string().min(1).max(512),
     digest: z.string(),
+    /** Of the sources that it was made from, as their sender counted it; absent where nobody said. */
+    sourceDigest: sourceDigest.optional(),
     kind: imageKind,
     config: functionConfig,
     state: versionState,

@@ -63,6 +63,23 @@ describe('versions', () => {
     expect((await functions.createVersion('again', draft)).version).toBe(3);
   });
 
+  it('remember where they come from; what is written again is what was said, and no more', async () => {
+    const [first, second] = [`sha256:${'1'.repeat(64)}`, `sha256:${'2'.repeat(64)}`];
+    await functions.createVersion('origin', { ...draft, sourceDigest: first }, 'shop');
+    expect(await functions.get('origin')).toMatchObject({ project: 'shop', revision: 1 });
+    expect(await functions.version('origin', 1)).toMatchObject({ sourceDigest: first });
+    await functions.noteOrigin('origin', 1, {});
+    await functions.noteOrigin('origin', 1, { sourceDigest: first, project: 'shop' });
+    expect(await functions.get('origin')).toMatchObject({ project: 'shop', revision: 1 });
+    await functions.noteOrigin('origin', 1, { sourceDigest: second });
+    expect(await functions.version('origin', 1)).toMatchObject({ ...draft, sourceDigest: second, state: 'pending' });
+    await functions.noteOrigin('origin', 1, { project: 'other' });
+    expect(await functions.get('origin')).toMatchObject({ project: 'other', revision: 2 });
+    await functions.createVersion('origin', draft);
+    expect(await functions.get('origin')).toMatchObject({ project: 'other', lastVersion: 2 });
+    expect(await functions.version('origin', 2)).not.toHaveProperty('sourceDigest');
+  });
+
   it('are proved once', async () => {
     await functions.createVersion('proved', draft);
     expect((await functions.markReady('proved', 1)).state).toBe('ready');

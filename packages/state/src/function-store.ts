@@ -1,3 +1,4 @@
+import type { Origin } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionRecord, functionRecord, type Traffic, type VersionRecord, versionRecord } from '@kiln/contract/records';
 import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, versionsKey } from './keys.js';
@@ -59,7 +60,7 @@ export class FunctionStore {
   }
 
   /** Adds the next version, and the function if it is the first. A number is never given twice, not even after a removal. */
-  createVersion(name: string, draft: VersionDraft): Promise<VersionRecord> {
+  createVersion(name: string, draft: VersionDraft, project?: string): Promise<VersionRecord> {
     const keys = [FUNCTIONS, versionsKey(name), NUMBERS, FUNCTION_CHANGES];
     return this.untilFirst(async () => {
       const [functionRaw, numberRaw] = (await this.store.run((redis) =>
@@ -70,6 +71,7 @@ export class FunctionStore {
       const now = new Date().toISOString();
       const next: FunctionRecord = { ...(before ?? newFunction(name, now)), lastVersion: number, updatedAt: now };
       next.revision += 1;
+      if (project !== undefined) next.project = project;
       const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
       const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
       const done = await this.store.run((redis) => redis.eval(CREATE_VERSION, keys.length, ...keys, ...values));
@@ -83,6 +85,18 @@ export class FunctionStore {
 
   markFailed(name: string, version: number, failure: { code: string; detail: string }): Promise<VersionRecord> {
     return this.settle(name, version, { state: 'failed', failure });
+  }
+
+  /** Writes down where a version that is there already came from again; what is not said stays as it was. */
+  async noteOrigin(name: string, version: number, { sourceDigest, project }: Origin): Promise<void> {
+    if (sourceDigest !== undefined) {
+      await this.changeVersion(name, version, (before) => (before.sourceDigest === sourceDigest ? before : { ...before, sourceDigest }));
+    }
+    if (project !== undefined) {
+      await this.changeFunction(name, async (before) =>
+        before.project === project ? before : { ...before, project, revision: before.revision + 1 },
+      );
+    }
   }
 
   /**
@@ -122,14 +136,19 @@ export class FunctionStore {
 
   /** A version is proved once: what is ready stays ready, what failed stays failed. */
   private settle(name: string, number: number, outcome: Pick<VersionRecord, 'state' | 'failure'>): Promise<VersionRecord> {
+    return this.changeVersion(name, number, (record) => {
+      if (record.state === outcome.state) return record;
+      if (record.state !== 'pending') throw new KilnError('conflict', `version ${number} of "${name}" is ${record.state} already`);
+      return { ...record, ...outcome };
+    });
+  }
+
+  private changeVersion(name: string, number: number, change: (before: VersionRecord) => VersionRecord): Promise<VersionRecord> {
     return this.untilFirst(async () => {
       const found = await this.readVersion(name, number);
       if (found === undefined) throw new KilnError('version_not_found', `"${name}" has no version ${number}`);
-      const { raw, record } = found;
-      if (record.state === outcome.state) return record;
-      if (record.state !== 'pending') throw new KilnError('conflict', `version ${number} of "${name}" is ${record.state} already`);
-      const after: VersionRecord = { ...record, ...outcome };
-      return (await this.replace(versionsKey(name), String(number), raw, after)) ? after : undefined;
+      const after = change(found.record);
+      return after === found.record || (await this.replace(versionsKey(name), String(number), found.raw, after)) ? after : undefined;
     });
   }
 

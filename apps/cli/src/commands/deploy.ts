@@ -1,34 +1,53 @@
+import { projectName } from '@kiln/contract/names';
 import { versionMessage } from '@kiln/contract/records';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
+import { type ConfirmOptions, confirm } from '../confirm.js';
 import { connect } from '../connection.js';
-import { deployAll, failed, type Outcome, prepare, succeeded } from '../deploy/deploy-function.js';
+import { deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
+import { intended, intendedText } from '../deploy/dry-run.js';
 import { outcomesText } from '../deploy/outcomes.js';
+import { type Candidate, prepare } from '../deploy/prepare.js';
+import { findPruned, removeAll } from '../deploy/prune.js';
 import { EXIT, Failure, UsageFailure } from '../failure.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
 
-interface DeployOptions extends OutputOptions {
+interface DeployOptions extends OutputOptions, ConfirmOptions {
   name?: string;
   message?: string;
+  project?: string;
+  only?: string[];
+  prune?: boolean;
+  dryRun?: boolean;
+  force?: boolean;
 }
 
 export function deployCommand(session: Session): Command {
   return dataCommand('deploy', session)
-    .summary('build a folder and put it into service')
+    .summary('build what changed and put it into service')
     .description(
       'Sends a folder, builds it, proves that it starts, and gives it the traffic. If that fails, what served before goes on serving.\n' +
-        'The folder holds a Node module, or a Dockerfile; kiln.json may name and configure it. Left out are .git, node_modules and what\n' +
-        '.dockerignore and .kilnignore name. JSON output has one object per function deployed, a line each.',
+        'The folder holds a Node module, or a Dockerfile; kiln.json may name and configure it. A folder that is no function itself\n' +
+        'stands for all folders below it that have a kiln.json. What serves already is neither sent nor built again. Left out are\n' +
+        '.git, node_modules and what .dockerignore and .kilnignore name. JSON output has one object per function, a line each.',
     )
     .argument('[dir]', 'the folder', '.')
     .option('--name <name>', 'deploy under this name instead of the one in kiln.json or of the folder')
     .option('-m, --message <text>', 'why, in one line: shown by kiln versions')
+    .option('--only <names>', 'these functions and no others, with commas between them', nameList)
+    .option('--dry-run', 'say what would be built, changed and removed, and do nothing')
+    .option('--force', 'send and build what has not changed, too')
+    .option('--project <name>', 'what the functions belong to, instead of "project" in kiln.json', project)
+    .option('--prune', 'remove functions that the same project deployed earlier and does not declare any more')
+    .option('-y, --yes', 'do not ask before a removal')
     .addHelpText(
       'after',
       examples([
-        ['kiln deploy', 'the current folder'],
+        ['kiln deploy', 'the current folder, or what changed below it'],
         ['kiln deploy hello --name hello-staging', 'the same code under another name'],
         ['kiln deploy -m "faster search"', 'with a line for the history'],
+        ['kiln deploy --only web,api', 'two functions of a repository'],
+        ['kiln deploy --prune --dry-run', 'what would be built, and what removed'],
         ['kiln deploy hello -o json | jq -r .url', 'its address'],
       ]),
     )
@@ -37,13 +56,26 @@ export function deployCommand(session: Session): Command {
 
 async function deploy(session: Session, dir: string, options: DeployOptions): Promise<void> {
   const { terminal } = session;
+  if (options.prune && options.only)
+    throw new UsageFailure('--prune looks at all functions, and --only names some', 'leave one of them out');
   const message = requireMessage(options.message);
-  const ready = await prepare(dir, options.name);
-  const outcomes = await deployAll(ready, connect(session), (line) => terminal.say(line), message);
-  const deployed = outcomes.filter(succeeded);
-  const format = formatOf(options, terminal);
-  if (format === 'json') for (const one of deployed) printLine(terminal, format, one, () => '');
-  else if (deployed.length > 0) terminal.data(outcomesText(outcomes));
+  const candidates = await prepare(dir, options);
+  const client = connect(session);
+  const pruned = options.prune ? await findPruned(client, candidates) : [];
+  if (options.dryRun) return showIntended(session, candidates, pruned, options);
+  if (pruned.length > 0) {
+    const what = pruned.length === 1 ? `the function "${pruned[0]}"` : `the functions ${pruned.join(', ')}`;
+    await confirm(terminal, options, { what: `${what} with all versions`, command: 'kiln deploy --prune' });
+  }
+  const outcomes = await deployAll(candidates, {
+    client,
+    deploy: sendTo(client, message),
+    force: options.force,
+    say: (line) => terminal.say(line),
+  });
+  // Whatever took the place of a removed function has to be there first.
+  if (!outcomes.some(failed)) outcomes.push(...(await removeAll(client, pruned)));
+  show(session, outcomes, options);
   refuseFailures(outcomes);
 }
 
@@ -51,6 +83,22 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
 function requireMessage(message: string | undefined): string | undefined {
   if (message === undefined || versionMessage.safeParse(message).success) return message;
   throw new UsageFailure('the message must be one line of 1 to 200 characters', 'as in: kiln deploy -m "faster search"');
+}
+
+async function showIntended(session: Session, candidates: Candidate[], pruned: string[], options: DeployOptions): Promise<void> {
+  const { terminal } = session;
+  const all = await intended(connect(session), candidates, options.force ?? false);
+  all.push(...pruned.map((name) => ({ function: name, action: 'remove' as const })));
+  const format = formatOf(options, terminal);
+  if (format === 'json') for (const one of all) printLine(terminal, format, one, () => '');
+  else terminal.data(intendedText(all));
+}
+
+function show({ terminal }: Session, outcomes: readonly Outcome[], options: OutputOptions): void {
+  const done = outcomes.filter((outcome) => !failed(outcome));
+  const format = formatOf(options, terminal);
+  if (format === 'json') for (const one of done) printLine(terminal, format, one, () => '');
+  else if (done.length > 0) terminal.data(outcomesText(outcomes));
 }
 
 function refuseFailures(outcomes: readonly Outcome[]): void {
@@ -62,4 +110,17 @@ function refuseFailures(outcomes: readonly Outcome[]): void {
   const message = failures.map((failure) => `${failure.function} was not deployed: ${failure.error.message}`).join('\n');
   const fix = error.fix.replaceAll('<function>', first.function);
   throw one ? new Failure(message, fix, error.exitCode, error.code) : new Failure(message, fix, EXIT.failed);
+}
+
+function nameList(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function project(text: string): string {
+  const parsed = projectName.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError(`It ${parsed.error.issues[0]?.message}.`);
+  return parsed.data;
 }

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
-import { failed, type Outcome, succeeded } from '../deploy/deploy-function.js';
+import { failed, type Outcome, deployed as wasDeployed } from '../deploy/deploy-function.js';
 import { outcomesText } from '../deploy/outcomes.js';
 import { homePaths } from '../home.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
@@ -70,7 +70,7 @@ function announce({ config, terminal }: Session, options: OutputOptions, { nodes
   const { credentials } = homePaths(config.KILN_HOME);
   const dataUrl = `http://${config.KILN_BIND === '127.0.0.1' ? 'localhost' : localAddress(config.KILN_BIND)}:${config.KILN_HTTP_PORT}`;
   const controlUrl = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
-  const deployed = outcomes.filter(succeeded);
+  const deployed = outcomes.filter(wasDeployed);
   const shown = deployed.find((outcome) => outcome.function === 'hello') ?? deployed[0];
   const attempt = shown ? `curl ${shown.url}` : 'kiln init hello && kiln deploy hello && kiln invoke hello';
   const block = pairs([

@@ -1,58 +1,65 @@
 import type { KilnClient } from '@kiln/client/client';
 import type { Deployed } from '@kiln/contract/control-api';
 import { type Told, tell } from '../failure.js';
-import { checkBuildable } from '../folder/check-buildable.js';
-import { type FolderFile, listFiles } from '../folder/list-files.js';
 import { packFiles } from '../folder/pack.js';
-import { type Project, readProject } from '../folder/project.js';
-
-/** A folder that was found fit to be sent. */
-export interface Ready {
-  project: Project;
-  files: FolderFile[];
-}
+import { readKnown } from './known.js';
+import { servingAlready } from './plan.js';
+import type { Candidate } from './prepare.js';
 
 interface Failed {
   function: string;
   error: Told;
 }
 
-export type Outcome = Deployed | Failed;
-
-/**
- * Everything that can be found wrong with a folder is found here, before anything is sent.
- * @throws Failure or KilnError
- */
-export async function prepare(path: string, name?: string): Promise<Ready> {
-  const project = await readProject(path, name);
-  const files = await listFiles(project.folder);
-  await checkBuildable(project, files);
-  return { project, files };
+interface Removed {
+  function: string;
+  removed: true;
 }
 
-/** Sends the folder for each function that it declares, one after the other; a failure of one does not stop the next. */
-export async function deployAll(
-  { project, files }: Ready,
-  client: KilnClient,
-  say: (line: string) => void,
-  message?: string,
-): Promise<Outcome[]> {
+export type Outcome = Deployed | Removed | Failed;
+
+/** From a candidate to a version that has the traffic. @throws KilnError or Failure */
+export type Deploy = (candidate: Candidate, progress: (line: string) => void) => Promise<Deployed>;
+
+export interface DeployOptions {
+  client: KilnClient;
+  deploy: Deploy;
+  /** Without asking whether anything changed. */
+  force?: boolean | undefined;
+  say(line: string): void;
+}
+
+/** Deploys functions one after the other; a failure of one does not stop the next. What serves already is neither sent nor built. */
+export async function deployAll(candidates: readonly Candidate[], options: DeployOptions): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  const replaced = new Map(project.kilnJson === undefined ? [] : [['kiln.json', project.kilnJson] as const]);
-  for (const { name } of project.functions) {
-    const started = performance.now();
-    const progress = (line: string) => say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
-    progress(`sending ${files.length} files`);
-    outcomes.push(
-      await attempt(name, () => client.deploy(name, packFiles(files, replaced), progress, { ...(message !== undefined && { message }) })),
-    );
-  }
+  for (const candidate of candidates) outcomes.push(await attempt(candidate.name, () => deployChanged(candidate, options)));
   return outcomes;
 }
 
-async function attempt(name: string, deploy: () => Promise<Deployed>): Promise<Outcome> {
+async function deployChanged(candidate: Candidate, { client, deploy, force, say }: DeployOptions): Promise<Deployed> {
+  const { name } = candidate;
+  const started = performance.now();
+  const progress = (line: string) => say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
+  const known = force ? undefined : await readKnown(client, name);
+  const serving = servingAlready(candidate, known);
+  if (known === undefined || serving === undefined) return deploy(candidate, progress);
+  const { version, digest } = serving;
+  progress(`nothing changed since v${version}`);
+  return { function: name, version, digest, url: known.function.url, changed: false };
+}
+
+/** Sends the folder to be built in the cluster. @param message why, in one line */
+export function sendTo(client: KilnClient, message?: string): Deploy {
+  return ({ name, files, replaced, sourceDigest, project }, progress) => {
+    progress(`sending ${files.length} files`);
+    const said = { ...(message !== undefined && { message }), ...(project !== undefined && { project }) };
+    return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, ...said });
+  };
+}
+
+export async function attempt<T>(name: string, action: () => Promise<T>): Promise<T | Failed> {
   try {
-    return await deploy();
+    return await action();
   } catch (error) {
     return { function: name, error: tell(error) };
   }
@@ -62,6 +69,6 @@ export function failed(outcome: Outcome): outcome is Failed {
   return 'error' in outcome;
 }
 
-export function succeeded(outcome: Outcome): outcome is Deployed {
-  return !failed(outcome);
+export function deployed(outcome: Outcome): outcome is Deployed {
+  return 'version' in outcome;
 }

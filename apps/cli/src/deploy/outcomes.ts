@@ -1,11 +1,11 @@
 import { pairs, table } from '../output/table.js';
 import { duration, shortDigest } from '../output/units.js';
-import { failed, type Outcome } from './deploy-function.js';
+import { deployed, failed, type Outcome } from './deploy-function.js';
 
 /** One function under each other, several as a table. */
 export function outcomesText(outcomes: readonly Outcome[]): string {
   const [first] = outcomes;
-  if (outcomes.length === 1 && first && !failed(first)) {
+  if (outcomes.length === 1 && first && deployed(first)) {
     return pairs([
       ['function', first.function],
       ['version', `v${first.version}${first.changed ? '' : ' (unchanged)'}`],
@@ -21,6 +21,7 @@ export function outcomesText(outcomes: readonly Outcome[]): string {
 
 function row(outcome: Outcome) {
   if (failed(outcome)) return [outcome.function, `failed: ${outcome.error.code}`];
+  if (!deployed(outcome)) return [outcome.function, 'removed'];
   const { version, changed, digest, buildMs, readyMs, url, rollback } = outcome;
   return [
     outcome.function,

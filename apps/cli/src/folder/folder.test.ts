@@ -7,6 +7,7 @@ import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tell } from '../failure.js';
 import { checkBuildable } from './check-buildable.js';
+import { hashFiles } from './hash-files.js';
 import { listFiles } from './list-files.js';
 import { packFiles } from './pack.js';
 import { readProject, suggestName } from './project.js';
@@ -29,6 +30,7 @@ function write(files: Record<string, string>, folder = root): void {
   }
 }
 
+const hashed = async () => hashFiles(await listFiles(root));
 const paths = async () => (await listFiles(root)).map(({ path }) => path);
 
 async function refusal(action: () => Promise<unknown>) {
@@ -91,7 +93,7 @@ describe('packFiles', () => {
     write({ 'index.js': 'export {}', 'run.sh': '#!/bin/sh\n', empty: '' });
     write({ 'big.bin': 'x'.repeat(3_000_000) });
     chmodSync(join(root, 'run.sh'), 0o777);
-    const first = await buffer(packFiles(await listFiles(root)));
+    const first = await buffer(packFiles(await hashed()));
     expect(await unpack(first)).toEqual({
       'big.bin': { mode: 0o644, time: 0, uid: 0, size: 3_000_000 },
       empty: { mode: 0o644, time: 0, uid: 0, size: 0 },
@@ -99,22 +101,31 @@ describe('packFiles', () => {
       'run.sh': { mode: 0o755, time: 0, uid: 0, size: 10 },
     });
     utimesSync(join(root, 'index.js'), 1, 1);
-    expect((await buffer(packFiles(await listFiles(root)))).equals(first)).toBe(true);
+    expect((await buffer(packFiles(await hashed()))).equals(first)).toBe(true);
   });
 
   it('puts a given kiln.json in place of the folder’s, or beside the rest', async () => {
     write({ 'index.js': '' });
     const replaced = new Map([['kiln.json', '{"name":"x"}']]);
-    expect(Object.keys(await unpack(await buffer(packFiles(await listFiles(root), replaced))))).toEqual(['kiln.json', 'index.js']);
+    expect(Object.keys(await unpack(await buffer(packFiles(await hashed(), replaced))))).toEqual(['kiln.json', 'index.js']);
     write({ 'kiln.json': '{}' });
-    expect(await unpack(await buffer(packFiles(await listFiles(root), replaced)))).toMatchObject({ 'kiln.json': { size: 12 } });
+    expect(await unpack(await buffer(packFiles(await hashed(), replaced)))).toMatchObject({ 'kiln.json': { size: 12 } });
   });
 
-  it('fails when a file became shorter meanwhile', async () => {
+  it('fails when a file was changed meanwhile', async () => {
     write({ 'index.js': 'x'.repeat(100) });
-    const files = await listFiles(root);
-    write({ 'index.js': 'x' });
-    await expect(buffer(packFiles(files))).rejects.toThrow(/became shorter/);
+    const files = await hashed();
+    for (const content of ['x', 'y'.repeat(100)]) {
+      write({ 'index.js': content });
+      await expect(buffer(packFiles(files))).rejects.toThrow(/was changed/);
+    }
+  });
+
+  it('sends of a file that grows as much as was there', async () => {
+    write({ 'index.js': 'x'.repeat(100) });
+    const files = await hashed();
+    write({ 'index.js': 'x'.repeat(200) });
+    expect(await unpack(await buffer(packFiles(files)))).toMatchObject({ 'index.js': { size: 100 } });
   });
 });
 

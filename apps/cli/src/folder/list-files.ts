@@ -54,7 +54,8 @@ export async function listFiles(folder: string): Promise<FolderFile[]> {
   }
 }
 
-async function readIgnoreFiles(folder: string): Promise<Ignore> {
+/** What a folder's own files leave out. */
+export async function readIgnoreFiles(folder: string): Promise<Ignore> {
   const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => readLines(join(folder, name))));
   return ignore()
     .add(NEVER_UNLESS_ASKED)

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
-import { type DeclaredFunction, readKilnJson } from '@kiln/contract/function-config';
+import { type DeclaredFunction, readKilnJson, readProjectName } from '@kiln/contract/function-config';
 import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
 import { Failure, UsageFailure } from '../failure.js';
 
@@ -14,6 +14,8 @@ export interface Project {
   functions: DeclaredFunction[];
   /** What `kiln.json` holds in place of the folder's own, where a name was given on the command line. */
   kilnJson: string | undefined;
+  /** What its functions belong to, as `kiln.json` says. */
+  project: string | undefined;
 }
 
 /**
@@ -21,12 +23,10 @@ export interface Project {
  * @throws Failure or KilnError saying what is wrong with the folder.
  */
 export async function readProject(path: string, nameGiven?: string): Promise<Project> {
-  const folder = resolve(path);
-  const found = await stat(folder).catch(() => undefined);
-  if (!found) throw new UsageFailure(`there is no folder ${folder}`, 'give the folder that holds the code: kiln deploy <dir>');
-  if (!found.isDirectory()) throw new UsageFailure(`${folder} is not a folder`, 'give the folder that holds the code: kiln deploy <dir>');
-  const content = await readContent(join(folder, KILN_JSON));
-  if (nameGiven === undefined) return { folder, functions: declared(content ?? {}, basename(folder)), kilnJson: undefined };
+  const folder = await requireFolder(path);
+  const content = await readKilnJsonOf(folder);
+  const project = content && readProjectName(content);
+  if (nameGiven === undefined) return { folder, functions: declared(content ?? {}, basename(folder)), kilnJson: undefined, project };
   if (!FUNCTION_NAME_PATTERN.test(nameGiven)) {
     throw new UsageFailure(
       `"${nameGiven}" can't be a function's name`,
@@ -37,10 +37,21 @@ export async function readProject(path: string, nameGiven?: string): Promise<Pro
     throw new UsageFailure('--name is for a single function, and kiln.json declares several', 'change the names in kiln.json');
   }
   const named = { ...content, name: nameGiven };
-  return { folder, functions: declared(named, nameGiven), kilnJson: JSON.stringify(named) };
+  return { folder, functions: declared(named, nameGiven), kilnJson: JSON.stringify(named), project };
 }
 
-async function readContent(file: string): Promise<object | undefined> {
+/** @throws UsageFailure */
+export async function requireFolder(path: string): Promise<string> {
+  const folder = resolve(path);
+  const found = await stat(folder).catch(() => undefined);
+  if (!found) throw new UsageFailure(`there is no folder ${folder}`, 'give the folder that holds the code: kiln deploy <dir>');
+  if (!found.isDirectory()) throw new UsageFailure(`${folder} is not a folder`, 'give the folder that holds the code: kiln deploy <dir>');
+  return folder;
+}
+
+/** The object in a folder's `kiln.json`; undefined where there is none. @throws Failure */
+export async function readKilnJsonOf(folder: string): Promise<object | undefined> {
+  const file = join(folder, KILN_JSON);
   const size = await stat(file).then(
     (found) => found.size,
     () => undefined,

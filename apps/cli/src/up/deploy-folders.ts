@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { KilnClient } from '@kiln/client/client';
-import { deployAll, failed, type Outcome, prepare } from '../deploy/deploy-function.js';
+import { deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
+import { prepare } from '../deploy/prepare.js';
 import { tell, UsageFailure } from '../failure.js';
 import type { Terminal } from '../terminal.js';
 
@@ -40,7 +41,8 @@ async function deployFolder(folder: string, client: KilnClient, terminal: Termin
   terminal.say(`deploying ${name}`);
   const lines: string[] = [];
   try {
-    const outcomes = await deployAll(await prepare(folder), client, (line) => lines.splice(0, Math.max(0, lines.push(line) - SHOWN_LINES)));
+    const say = (line: string) => void lines.splice(0, Math.max(0, lines.push(line) - SHOWN_LINES));
+    const outcomes = await deployAll(await prepare(folder), { client, deploy: sendTo(client), say });
     if (outcomes.some(failed)) for (const line of lines) terminal.say(`  | ${line}`);
     return outcomes;
   } catch (error) {

@@ -47,6 +47,42 @@ function neverEnding(): Readable {
 
 const trafficOf = async (name: string) => (await cluster.api('GET', `/v1/functions/${name}/traffic`)).json();
 
+describe('where a version comes from', () => {
+  const digest = (character: string) => `sha256:${character.repeat(64)}`;
+  const buildFrom = (name: string, query: string) =>
+    cluster.send('POST', `/v1/functions/${name}/builds?${query}`, { headers, body: 'a tar' });
+  const newest = async (name: string) =>
+    (await cluster.api('GET', `/v1/functions/${name}/versions`)).json<{ items: object[] }>().items.at(-1);
+  const view = async (name: string) => (await cluster.api('GET', `/v1/functions/${name}`)).json();
+
+  it('is remembered, and noted anew where nothing else changed', async () => {
+    await buildFrom('origin', `sourceDigest=${digest('a')}&project=shop`);
+    expect(await newest('origin')).toMatchObject({ version: 1, sourceDigest: digest('a') });
+    expect(await view('origin')).toMatchObject({ project: 'shop' });
+    expect((await buildFrom('origin', `sourceDigest=${digest('b')}`)).text).toContain('"changed":false');
+    expect(await newest('origin')).toMatchObject({ version: 1, sourceDigest: digest('b') });
+    expect(await view('origin')).toMatchObject({ project: 'shop' });
+  });
+
+  it('is not known of a version whose configuration was changed by hand: the next deployment looks again', async () => {
+    await buildFrom('by-hand', `sourceDigest=${digest('a')}&project=shop`);
+    await cluster.api('PATCH', '/v1/functions/by-hand', { config: { memory: 300 } });
+    expect(await newest('by-hand')).toMatchObject({ version: 2, config: { memory: 300 } });
+    expect(await newest('by-hand')).not.toHaveProperty('sourceDigest');
+    expect(await view('by-hand')).toMatchObject({ project: 'shop' });
+  });
+
+  it('comes with an image as well', async () => {
+    await cluster.api('POST', '/v1/functions/given/versions', { image: 'img', sourceDigest: digest('c'), project: 'shop' });
+    expect(await newest('given')).toMatchObject({ sourceDigest: digest('c') });
+    expect(await view('given')).toMatchObject({ project: 'shop' });
+  });
+
+  it.each(['sourceDigest=sha256:1', `sourceDigest=${digest('A')}`, 'project=No%20Name', 'other=1'])('refuses ?%s', async (query) => {
+    expect(problemOf(await buildFrom('refused', query))).toEqual([400, 'bad_request']);
+  });
+});
+
 describe('a build', () => {
   it('is told line by line, and ends with a version that has the traffic', async () => {
     const { answer, lines } = await build('first');

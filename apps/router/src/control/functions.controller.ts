@@ -61,7 +61,7 @@ export class FunctionsController {
   @Patch(':name')
   patch(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
     const { config, message } = parse(patchBody, body);
-    return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), noteOf(this.keys, reply, message));
+    return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), noteOf(this.keys, reply, { message }));
   }
 
   @Delete(':name')
@@ -78,8 +78,8 @@ export class FunctionsController {
 
   @Post(':name/versions')
   deploy(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
-    const { image, config, message } = parse(versionBody, body);
-    const note = noteOf(this.keys, reply, message);
+    const { image, config, ...said } = parse(versionBody, body);
+    const note = noteOf(this.keys, reply, said);
     return this.deployments.fromImage(name(of), image, config as FunctionConfigInput, callerGone(reply), note);
   }
 

@@ -49,7 +49,11 @@ export const ROUTES: readonly ApiRoute[] = [
   route('POST', '/v1/functions/:name/versions', 'deploy', 'Deploy an image', { body: createVersionBody, status: 201, answer: deployed }),
   route('POST', '/v1/functions/:name/builds', 'deploy', 'Build and deploy a folder', {
     body: 'gzip tar',
-    query: { message: 'why, in one line: shown in the history of versions' },
+    query: {
+      message: 'why, in one line: shown in the history of versions',
+      sourceDigest: 'sha256 of what is sent, as the sender counts it; remembered with the version',
+      project: 'what the function belongs to',
+    },
     answerType: 'application/x-ndjson',
     answer: z.union([
       z.object({ type: z.literal('log'), line: z.string() }),

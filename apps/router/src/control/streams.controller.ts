@@ -57,7 +57,7 @@ export class StreamsController {
     // send next would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
     reply.raw.shouldKeepAlive = true;
     const lines = this.buildLines(source, length, () => {
-      const note = noteOf(this.keys, reply, parse(buildQuery, query, 'query').message);
+      const note = noteOf(this.keys, reply, parse(buildQuery, query, 'query'));
       return this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply), note);
     });
     await sendLines(reply, lines, {

@@ -5,7 +5,7 @@ import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/control-api
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
-import type { NodeRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, NodeRecord, VersionRecord } from '@kiln/contract/records';
 import type { FunctionStore, VersionDraft } from '@kiln/state/function-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { AgentsClient } from './agents-client.js';
@@ -25,8 +25,8 @@ export interface DeployParts {
   urlOf(name: string): string;
 }
 
-/** Who made a version, and why. */
-export type VersionNote = Pick<VersionRecord, 'createdBy' | 'message'>;
+/** Who made a version, why, and from what. */
+export type VersionNote = Pick<VersionRecord, 'createdBy' | 'message' | 'sourceDigest'> & Pick<FunctionRecord, 'project'>;
 
 interface Release extends VersionNote {
   image: string;
@@ -84,11 +84,12 @@ export class Deployments {
     const { functions, announcer, urlOf } = this.parts;
     const unchanged = await this.unchangedVersion(name, release);
     if (unchanged !== undefined) {
+      await functions.noteOrigin(name, unchanged, release);
       return { function: name, version: unchanged, digest: release.digest, url: urlOf(name), changed: false };
     }
     signal.throwIfAborted();
     const started = performance.now();
-    const { version } = await functions.createVersion(name, draft(release, home));
+    const { version } = await functions.createVersion(name, draft(release, home), release.project);
     await announcer.functionChanged(name);
     await this.proved(name, version, release.config.startTimeout + PROOF_MARGIN_MS, signal);
     const readyMs = Math.round(performance.now() - started);
@@ -172,7 +173,11 @@ export class Deployments {
   }
 }
 
-function draft({ image, digest, kind, config, createdBy, message }: Release, { id }: NodeRecord): VersionDraft {
-  const note = { ...(createdBy !== undefined && { createdBy }), ...(message !== undefined && { message }) };
+function draft({ image, digest, kind, config, createdBy, message, sourceDigest }: Release, { id }: NodeRecord): VersionDraft {
+  const note = {
+    ...(createdBy !== undefined && { createdBy }),
+    ...(message !== undefined && { message }),
+    ...(sourceDigest !== undefined && { sourceDigest }),
+  };
   return { image, digest, kind, config, provingNode: id, ...note };
 }

@@ -1,0 +1,52 @@
+import type { KilnClient } from '@kiln/client/client';
+import { table } from '../output/table.js';
+import { type ConfigChange, configChanges } from './config-changes.js';
+import { readKnown } from './known.js';
+import { servingAlready, servingVersion } from './plan.js';
+import type { Candidate } from './prepare.js';
+
+/** What a deployment would do to one function. */
+export interface Intended {
+  function: string;
+  action: 'create' | 'build' | 'keep' | 'remove';
+  /** The version that serves now. */
+  version?: number;
+  changes?: ConfigChange[];
+}
+
+/** Asks, and changes nothing. @throws KilnError */
+export async function intended(client: KilnClient, candidates: readonly Candidate[], force: boolean): Promise<Intended[]> {
+  const all: Intended[] = [];
+  for (const candidate of candidates) {
+    const known = await readKnown(client, candidate.name);
+    const serving = known && servingVersion(known);
+    if (known === undefined || serving === undefined) {
+      all.push({ function: candidate.name, action: 'create' });
+      continue;
+    }
+    const action = !force && servingAlready(candidate, known) ? 'keep' : 'build';
+    const changes = action === 'keep' ? [] : configChanges(candidate.config, serving);
+    all.push({ function: candidate.name, action, version: serving.version, changes });
+  }
+  return all;
+}
+
+const WORDS: Record<Intended['action'], string> = {
+  create: 'would be built: it is new',
+  build: 'would be built',
+  keep: 'unchanged',
+  remove: 'would be removed',
+};
+
+export function intendedText(all: readonly Intended[]): string {
+  const rows = all.flatMap(({ function: name, action, version, changes = [] }) => [
+    [name, version === undefined ? undefined : `v${version}`, WORDS[action]],
+    ...changes.map(({ key, from, to }) => ['', '', `${key}: ${told(from)} -> ${to === undefined ? 'what the module says' : told(to)}`]),
+  ]);
+  return table(['function', 'serves', 'this deployment'], rows);
+}
+
+function told(value: unknown): string {
+  if (value === undefined) return 'not set';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

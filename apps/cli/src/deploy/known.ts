@@ -1,0 +1,22 @@
+import type { KilnClient } from '@kiln/client/client';
+import type { FunctionView } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import type { VersionRecord } from '@kiln/contract/records';
+
+/** A function as the cluster has it. */
+export interface Known {
+  function: FunctionView;
+  /** In order of their numbers. */
+  versions: readonly VersionRecord[];
+}
+
+/** @returns undefined where there is no such function. @throws KilnError */
+export async function readKnown(client: KilnClient, name: string): Promise<Known | undefined> {
+  try {
+    const [found, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
+    return { function: found, versions };
+  } catch (error) {
+    if (error instanceof KilnError && error.code === 'function_not_found') return undefined;
+    throw error;
+  }
+}

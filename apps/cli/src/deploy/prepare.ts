@@ -1,0 +1,85 @@
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import { Failure, UsageFailure } from '../failure.js';
+import { checkBuildable } from '../folder/check-buildable.js';
+import { type HashedFile, hashFiles } from '../folder/hash-files.js';
+import { listFiles } from '../folder/list-files.js';
+import type { Project } from '../folder/project.js';
+import { readProjects } from '../folder/repository.js';
+import { sourceDigest } from '../folder/source-digest.js';
+
+/** One function of a folder that was found fit to be sent. */
+export interface Candidate {
+  name: string;
+  /** Its part of `kiln.json`. */
+  config: FunctionConfigInput;
+  folder: string;
+  files: HashedFile[];
+  /** Contents that go in place of the folder's own. */
+  replaced: ReadonlyMap<string, string>;
+  sourceDigest: string;
+  project: string | undefined;
+}
+
+export interface Selection {
+  /** In place of the name that a single function has. */
+  name?: string | undefined;
+  /** In place of the project that `kiln.json` names. */
+  project?: string | undefined;
+  /** These functions and no others. */
+  only?: readonly string[] | undefined;
+}
+
+/**
+ * Everything that can be found wrong with a folder is found here, before anything is sent.
+ * @throws Failure or KilnError
+ */
+export async function prepare(path: string, selection: Selection = {}): Promise<Candidate[]> {
+  const projects = await readProjects(path, selection.name);
+  requireDistinct(projects);
+  if (selection.only !== undefined) requireKnown(projects, selection.only);
+  const candidates: Candidate[] = [];
+  for (const project of projects) candidates.push(...(await candidatesOf(selected(project, selection), selection.project)));
+  return candidates;
+}
+
+async function candidatesOf(found: Project, projectGiven: string | undefined): Promise<Candidate[]> {
+  const { folder, functions, kilnJson } = found;
+  if (functions.length === 0) return [];
+  const listed = await listFiles(folder);
+  await checkBuildable(found, listed);
+  const files = await hashFiles(listed);
+  const replaced = new Map(kilnJson === undefined ? [] : [['kiln.json', kilnJson] as const]);
+  const project = projectGiven ?? found.project;
+  return functions.map(({ name, config }) => ({
+    name,
+    config,
+    folder,
+    files,
+    replaced,
+    sourceDigest: sourceDigest(files, config),
+    project,
+  }));
+}
+
+function selected(project: Project, { only }: Selection): Project {
+  return only === undefined ? project : { ...project, functions: project.functions.filter(({ name }) => only.includes(name)) };
+}
+
+function requireDistinct(projects: readonly Project[]): void {
+  const folders = new Map<string, string>();
+  for (const { folder, functions } of projects) {
+    for (const { name } of functions) {
+      const other = folders.get(name);
+      if (other !== undefined)
+        throw new Failure(`both ${other} and ${folder} declare a function "${name}"`, 'give one of them another name');
+      folders.set(name, folder);
+    }
+  }
+}
+
+function requireKnown(projects: readonly Project[], only: readonly string[]): void {
+  const names = projects.flatMap(({ functions }) => functions.map(({ name }) => name));
+  const unknown = only.filter((name) => !names.includes(name));
+  if (unknown.length === 0) return;
+  throw new UsageFailure(`no function here is called ${unknown.join(', ')}`, `choose among: ${names.join(', ')}`);
+}

@@ -1,0 +1,35 @@
+import type { KilnClient } from '@kiln/client/client';
+import { UsageFailure } from '../failure.js';
+import { attempt, type Outcome } from './deploy-function.js';
+import { toPrune } from './plan.js';
+import type { Candidate } from './prepare.js';
+
+/**
+ * The functions that the candidates' project deployed earlier and does not declare any more.
+ * @throws UsageFailure where it has no name: then nothing says which functions are its own
+ */
+export async function findPruned(client: KilnClient, candidates: readonly Candidate[]): Promise<string[]> {
+  const projects = new Set(candidates.map(({ project }) => project));
+  const [project] = projects;
+  if (projects.size !== 1 || project === undefined) {
+    throw new UsageFailure(
+      projects.size > 1 ? '--prune is for one project, and there are several here' : '--prune needs to know which project this is',
+      'name it in the upper kiln.json as "project": "my-project", or with --project',
+    );
+  }
+  const declared = candidates.map(({ name }) => name);
+  return toPrune(await client.functions.list(), project, declared);
+}
+
+export async function removeAll(client: KilnClient, names: readonly string[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const name of names) {
+    outcomes.push(
+      await attempt(name, async () => {
+        await client.functions.remove(name);
+        return { function: name, removed: true as const };
+      }),
+    );
+  }
+  return outcomes;
+}

@@ -1,0 +1,30 @@
+import { createHash, hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { FolderFile } from './list-files.js';
+
+export interface HashedFile extends FolderFile {
+  /** SHA-256 of the content, hex. */
+  hash: string;
+}
+
+const AT_ONCE = 16;
+const READ_WHOLE_BYTES = 1024 * 1024;
+
+/** The same files, each with the hash of its content; of one that grows meanwhile, as much as was there. */
+export async function hashFiles(files: readonly FolderFile[]): Promise<HashedFile[]> {
+  const hashed = new Array<HashedFile>(files.length);
+  const waiting = files.entries();
+  const work = async () => {
+    for (const [i, file] of waiting) hashed[i] = { ...file, hash: await contentHash(file) };
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return hashed;
+}
+
+async function contentHash({ source, size }: FolderFile): Promise<string> {
+  if (size <= READ_WHOLE_BYTES) return hash('sha256', (await readFile(source)).subarray(0, size), 'hex');
+  const content = createHash('sha256');
+  for await (const chunk of createReadStream(source, { end: size - 1 })) content.update(chunk as Buffer);
+  return content.digest('hex');
+}

@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readProjectName } from '@kiln/contract/function-config';
+import { findEntry } from '@kiln/runner/entry';
+import type { Ignore } from 'ignore';
+import { Failure } from '../failure.js';
+import { readIgnoreFiles } from './list-files.js';
+import { type Project, readKilnJsonOf, readProject, requireFolder } from './project.js';
+
+const KILN_JSON = 'kiln.json';
+const MAX_DEPTH = 6;
+const MAX_FOLDERS = 500;
+
+/**
+ * What a folder holds: one project, or, where it is no function itself, each folder below it that has a `kiln.json`. They belong
+ * to the project that the upper folder's `kiln.json` names, unless they name another.
+ * @throws Failure or KilnError saying what is wrong
+ */
+export async function readProjects(path: string, nameGiven?: string): Promise<Project[]> {
+  const root = await requireFolder(path);
+  const content = await readKilnJsonOf(root);
+  const declares = Object.keys(content ?? {}).some((key) => key !== 'project');
+  if (nameGiven !== undefined || declares || isFunction(root)) return [await readProject(root, nameGiven)];
+  const folders = await foldersBelow(root);
+  if (folders.length === 0) return [await readProject(root)];
+  const project = content && readProjectName(content);
+  const projects = await Promise.all(folders.map((folder) => readProject(folder)));
+  return projects.map((found) => ({ ...found, project: found.project ?? project }));
+}
+
+function isFunction(folder: string): boolean {
+  return existsSync(join(folder, 'Dockerfile')) || findEntry(folder).found !== undefined;
+}
+
+/** Folders with a `kiln.json`, in order; what lies below one is its own. */
+async function foldersBelow(root: string): Promise<string[]> {
+  const found: string[] = [];
+  await walk('', await readIgnoreFiles(root), 1);
+  return found.sort();
+
+  async function walk(below: string, ignored: Ignore, depth: number): Promise<void> {
+    if (depth > MAX_DEPTH) return;
+    for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
+      const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      if (!entry.isDirectory() || entry.name.startsWith('.') || ignored.ignores(`${path}/`)) continue;
+      if (!existsSync(join(root, path, KILN_JSON))) await walk(path, ignored, depth + 1);
+      else if (found.push(join(root, path)) > MAX_FOLDERS) throw tooMany(root);
+    }
+  }
+}
+
+function tooMany(root: string): Failure {
+  return new Failure(`${root} holds more than ${MAX_FOLDERS} folders with a kiln.json`, 'deploy a part of it: kiln deploy <dir>');
+}

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { HashedFile } from './hash-files.js';
+
+/** Raised when equal folders would give another image or configuration. */
+const DIGEST_VERSION = 1;
+const KILN_JSON = 'kiln.json';
+
+/**
+ * Names what a deployment depends on, as far as this side knows it: each file's path, mode and content, and the function's own
+ * part of `kiln.json`. Not that file itself: what it says of other functions changes nothing here, nor does its layout.
+ */
+export function sourceDigest(files: readonly HashedFile[], config: FunctionConfigInput): string {
+  const digest = createHash('sha256');
+  digest.update(JSON.stringify([DIGEST_VERSION, sorted(config)]));
+  for (const { path, executable, hash } of files) {
+    if (path !== KILN_JSON) digest.update(JSON.stringify([path, executable, hash]));
+  }
+  return `sha256:${digest.digest('hex')}`;
+}
+
+/** The order in which keys were written means nothing. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
+}
