@@ -18,7 +18,7 @@ async function rawServer(onData: (socket: net.Socket, text: string) => void) {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  return { port: (server.address() as AddressInfo).port, sockets };
+  return { port: (server.address() as AddressInfo).port, sockets, server };
 }
 
 function to(port: number, more: { idleTimeout?: number } = {}): Upstream {
@@ -112,6 +112,53 @@ describe('a pool of connections', () => {
     slow.control?.abort(new Error('late'));
     quick.control?.abort(new Error('late'));
     expect(upstream.connected).toBe(true);
+  });
+
+  it('sends once more what may run twice where a connection that served before breaks under it, and nothing else', async () => {
+    const served = new Set<net.Socket>();
+    const seen: string[] = [];
+    const { port, sockets } = await rawServer((socket, text) => {
+      seen.push(text.slice(0, text.indexOf(' ')));
+      if (served.has(socket)) socket.destroy();
+      else socket.write(ok('hi'));
+      served.add(socket);
+    });
+    const upstream = to(port);
+    await send(upstream).done.promise;
+    const again = send(upstream, { method: 'PUT', headers: ['Content-Length', '2'], body: Buffer.from('ab') });
+    expect(await again.done.promise).toBe('end');
+    expect([again.body, seen, sockets.length]).toEqual(['hi', ['GET', 'PUT', 'PUT'], 2]);
+    const once = send(upstream, { method: 'POST' });
+    expect(await once.done.promise).toBeInstanceOf(Error);
+    expect(seen).toEqual(['GET', 'PUT', 'PUT', 'POST']);
+  });
+
+  it('tells how the first try broke where there is nobody to try again with', async () => {
+    const served = new Set<net.Socket>();
+    const { port, server } = await rawServer((socket) => {
+      if (!served.has(socket)) socket.write(ok('hi'));
+      else {
+        server.close();
+        socket.destroy();
+      }
+      served.add(socket);
+    });
+    const upstream = to(port);
+    await send(upstream).done.promise;
+    const crashed = send(upstream);
+    expect(await crashed.done.promise).toEqual(new Error('the other side closed the connection'));
+    expect(crashed.control).toBeDefined();
+  });
+
+  it('is given up at once by its caller, second try or not', async () => {
+    const { port, sockets } = await rawServer((socket, text) => void (text.includes('/first') && socket.write(ok('hi'))));
+    const upstream = to(port);
+    await send(upstream, { path: '/first' }).done.promise;
+    const given = send(upstream);
+    await expect.poll(() => given.control).toBeDefined();
+    given.control?.abort(new Error('enough'));
+    expect(await given.done.promise).toEqual(new Error('enough'));
+    expect(sockets.length).toBe(1);
   });
 
   it('refuses what would be another request, before a connection is made', async () => {

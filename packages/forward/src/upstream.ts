@@ -2,6 +2,7 @@ import net from 'node:net';
 import { Readable } from 'node:stream';
 import type { Receiver, Sending, Upstream } from './carrier.js';
 import { HttpConnection, Outgoing } from './connection.js';
+import { mayResend, SecondChance } from './second-chance.js';
 
 export type { Upstream } from './carrier.js';
 
@@ -48,7 +49,6 @@ class DialledUpstream implements Upstream {
   send(sending: Sending, receiver: Receiver): void {
     let outgoing: Outgoing;
     try {
-      if (this.closed) throw new Error('the upstream is closed');
       outgoing = new Outgoing(sending, this.host);
     } catch (error) {
       receiver.onError(error as Error);
@@ -56,9 +56,10 @@ class DialledUpstream implements Upstream {
     }
     // A body that can't be sent twice must not go over a connection which the other side may be closing at this moment.
     const once = sending.headFirst && sending.body instanceof Readable;
-    const connection = once ? undefined : this.takeIdle();
-    if (connection !== undefined) connection.send(outgoing, receiver);
-    else this.dial(outgoing, receiver);
+    const connection = once || this.closed ? undefined : this.takeIdle();
+    if (connection === undefined) this.dial(outgoing, receiver);
+    else if (!mayResend(sending)) connection.send(outgoing, receiver);
+    else connection.send(outgoing, new SecondChance(receiver, (error) => this.dial(outgoing, receiver, error)));
   }
 
   close(): void {
@@ -73,10 +74,15 @@ class DialledUpstream implements Upstream {
     for (const socket of this.sockets) socket.destroy(new Error('the upstream was destroyed'));
   }
 
-  private dial(outgoing: Outgoing, receiver: Receiver): void {
+  /** @param before why the first try broke; told where there is no second */
+  private dial(outgoing: Outgoing, receiver: Receiver, before?: Error): void {
+    if (this.closed) {
+      receiver.onError(before ?? new Error('the upstream is closed'));
+      return;
+    }
     const socket = dial(this.address.host, this.address.port);
     this.sockets.add(socket);
-    const onError = (error: Error) => receiver.onError(error);
+    const onError = (error: Error) => receiver.onError(before ?? error);
     socket.once('close', () => this.sockets.delete(socket));
     socket.once('error', onError);
     socket.once('connect', () => {

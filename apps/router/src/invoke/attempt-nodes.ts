@@ -1,6 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { Exchange, Outcome } from '@kiln/forward/forward';
 import { UnsendableError } from '@kiln/forward/request-head';
+import { IDEMPOTENT } from '@kiln/forward/second-chance';
 import { chooseNodes } from '../placement/choose-nodes.js';
 import type { LiveNode, NodeTable } from '../placement/node-table.js';
 import type { Agent, Agents } from './agents.js';
@@ -16,8 +17,6 @@ export interface Sender {
   hasWholeBody(): boolean;
 }
 
-/** Methods that may run twice. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'QUERY']);
 /** Nodes that may break under one request before it is given up. */
 const MAX_BROKEN = 3;
 
