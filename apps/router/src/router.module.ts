@@ -130,7 +130,7 @@ const dataListener: Provider = {
   ) =>
     createDataListener({
       config,
-      routes: { find: (name) => (catalog.loaded ? routes.find(name) : notYet()) },
+      routes: { find: (name) => (catalog.loaded ? routes.find(name) : notYet()), lookAgain: () => catalog.lookAgain() },
       nodes,
       keys,
       log,

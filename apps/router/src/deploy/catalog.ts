@@ -1,12 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionStore, FunctionWithVersions } from '@kiln/state/function-store';
 import { type RouteTable, routeOf } from './route-table.js';
 import { SingleFlight } from './single-flight.js';
 
+/** Requests for what is not known read the functions anew no more often than that. */
+const LOOK_AGAIN_MS = 50;
+
 /** The functions as last read. What is read goes into the route table at once. */
 export class Catalog {
   private known: readonly FunctionWithVersions[] | undefined;
   private readonly reading = new SingleFlight(() => this.read());
+  private readonly looking = new SingleFlight(() => this.look());
+  private lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly functions: FunctionStore,
@@ -21,6 +27,11 @@ export class Catalog {
   /** @throws KilnError `unavailable`; what was known stays. */
   refresh(): Promise<void> {
     return this.reading.run();
+  }
+
+  /** For a request whose function or version is not known here; what is acknowledged by then is known after it. Never rejects. */
+  lookAgain(): Promise<void> {
+    return this.looking.run();
   }
 
   /** As it is now or, while the store is away, as it was last. @throws KilnError `unavailable` when it was never read. */
@@ -39,6 +50,14 @@ export class Catalog {
     if (found === undefined)
       throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'see `kiln ls` for those that exist' });
     return found;
+  }
+
+  private async look(): Promise<void> {
+    const early = this.lookedAt + LOOK_AGAIN_MS - performance.now();
+    if (early > 0) await delay(early);
+    this.lookedAt = performance.now();
+    // While the store is away what is known stays in use.
+    await this.refresh().catch(() => undefined);
   }
 
   private async read(): Promise<void> {

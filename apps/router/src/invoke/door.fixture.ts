@@ -64,7 +64,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       placementHeaders: true,
       ...options.config,
     },
-    routes: { find: (name) => routes.get(name) },
+    routes: { find: (name) => routes.get(name), lookAgain: async () => undefined },
     nodes,
     keys: options.keys ?? { allows: () => 'unauthorized' },
     log: {

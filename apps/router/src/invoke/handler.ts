@@ -32,7 +32,11 @@ export interface HandlerParts {
   secret: string;
   placementHeaders: boolean;
   peers: Peers;
-  routes: { find(name: string): Route | undefined };
+  routes: {
+    find(name: string): Route | undefined;
+    /** Reads the functions anew: another router may have deployed one a moment ago. Bounded; never rejects. */
+    lookAgain(): Promise<void>;
+  };
   nodes: NodeTable;
   agents: Agents;
   keys: Keys;
@@ -65,7 +69,7 @@ export class InvokeHandler {
         return;
       }
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const version = this.find(address, record);
+      const version = this.find(address, record) ?? (await this.lookAgain(address, record));
       if (address.redirect !== undefined && (record.method === 'GET' || record.method === 'HEAD')) {
         redirect(response, address.redirect, record);
         return;
@@ -97,7 +101,7 @@ export class InvokeHandler {
       const address = addressOf(scanned.host, request.url!, parts.domain);
       if (address.kind === 'platform') throw new KilnError('not_found', 'nothing here switches protocols');
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const version = this.find(address, record);
+      const version = this.find(address, record) ?? (await this.lookAgain(address, record, socket));
       admit(version.config, parts.keys, scanned.authorization, 0);
       const call = this.call(record, version, address, scanned, peer, arrivedAt, false);
       const outcome = await attemptNodes(
@@ -114,17 +118,26 @@ export class InvokeHandler {
     }
   }
 
-  private find(address: FunctionAddress, record: InvocationRecord): VersionRoute {
+  private find(address: FunctionAddress, record: InvocationRecord): VersionRoute | undefined {
     const route = this.parts.routes.find(address.name);
-    if (route === undefined) throw noSuchFunction(address.name);
+    if (route === undefined) return undefined;
     const version = pickVersion(route, address.version, Math.random);
-    if (version === undefined) {
-      const which = address.version === undefined ? 'no version that is ready' : `no version ${address.version}`;
-      throw new KilnError('version_not_found', `function "${address.name}" has ${which}`, { fix: `see \`kiln inspect ${address.name}\`` });
-    }
+    if (version === undefined) return undefined;
     record.function = address.name;
     record.version = version.version;
     return version;
+  }
+
+  /** For what is not known here. @throws KilnError where it is not known anywhere */
+  private async lookAgain(address: FunctionAddress, record: InvocationRecord, socket?: Socket): Promise<VersionRoute> {
+    // A connection that asked for another protocol has nobody yet who hears of its end.
+    socket?.once('error', () => socket.destroy());
+    await this.parts.routes.lookAgain();
+    const version = this.find(address, record);
+    if (version !== undefined) return version;
+    if (this.parts.routes.find(address.name) === undefined) throw noSuchFunction(address.name);
+    const which = address.version === undefined ? 'no version that is ready' : `no version ${address.version}`;
+    throw new KilnError('version_not_found', `function "${address.name}" has ${which}`, { fix: `see \`kiln versions ${address.name}\`` });
   }
 
   private call(
