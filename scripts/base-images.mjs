@@ -29,7 +29,7 @@ const RECIPES = {
   'node:24-trixie-slim': { from: DEBIAN, write: writeNodeImage },
   'python:3.13-slim-trixie': {
     from: DEBIAN,
-    write: (dir) => writeAptImage(dir, ['python3'], 'RUN ln -s /usr/bin/python3 /usr/local/bin/python\n'),
+    write: (dir) => writeAptImage(dir, ['python3', 'python3-pip'], 'RUN ln -s /usr/bin/python3 /usr/local/bin/python\n'),
   },
   'redis:8': {
     from: DEBIAN,

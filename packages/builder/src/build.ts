@@ -64,7 +64,7 @@ async function buildIn(root: string, run: Build): Promise<BuiltImage> {
   for (const note of plan.notes) run.onLine(note);
   mergeConfig(declared, undefined, plan.kind);
   const { id, tag } = await makeImage(folder, plan, run);
-  const config = plan.kind === 'runner' ? await completeConfig(id, plan, declared, run) : declared;
+  const config = plan.kind === 'runner' ? await completeConfig(id, plan, declared, run) : configOf(plan, declared);
   const { image, digest } = await publish(id, tag, run);
   return { image, digest, kind: plan.kind, config };
 }
@@ -80,9 +80,10 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal));
   const own = plan.dockerfile && {
     sourcesUnder: plan.dockerfile.sourcesUnder,
-    dockerfile: plan.dockerfile.content(await runnerImage(baseIds, run)),
+    dockerfile: plan.dockerfile.content(plan.kind === 'runner' ? await runnerImage(baseIds, run) : ''),
+    files: plan.files ?? new Map(),
   };
-  const tag = contextHash(folder, own?.dockerfile, baseIds);
+  const tag = contextHash(folder, own, baseIds);
   const reference = `kiln/${run.functionName}:${tag}`;
   const there = await imageId(docker, reference);
   if (there !== undefined) {
@@ -113,6 +114,12 @@ function kindLabels({ kind }: BuildPlan): Record<string, string> {
 async function runnerImage([baseImageId]: string[], { docker, onLine, signal }: Build): Promise<string> {
   if (baseImageId === undefined) throw new Error(`a runner function is built on ${BASE_IMAGE}`);
   return await ensureRunnerImage(docker, baseImageId, onLine, signal);
+}
+
+/** What the folder tells without being run. */
+function configOf({ kind, entry, handler, config }: BuildPlan, declared: FunctionConfigInput): FunctionConfigInput {
+  const merged = { ...config, ...declared };
+  return kind === 'http' ? merged : { ...merged, ...(entry !== undefined && { entry }), ...(handler !== undefined && { handler }) };
 }
 
 /** What only the module itself can tell: its exports, and their configuration. */

@@ -10,19 +10,32 @@ import type { SourceFile, SourceFolder } from './source-folder.js';
 const BUILDER_VERSION = '1';
 const THEN = new Date(0);
 
+/** What a context holds beside the sources, where the folder brings no Dockerfile of its own. */
+export interface OwnFiles {
+  dockerfile: string;
+  files: ReadonlyMap<string, Buffer>;
+  sourcesUnder: string;
+}
+
 /** Equal for equal files (path, executable, content), Dockerfile and base images, whenever and wherever it is built. */
-export function contextHash(folder: SourceFolder, dockerfile: string | undefined, baseImageIds: readonly string[]): string {
+export function contextHash(
+  folder: SourceFolder,
+  own: Omit<OwnFiles, 'sourcesUnder'> | undefined,
+  baseImageIds: readonly string[],
+): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([BUILDER_VERSION, dockerfile ?? null, baseImageIds]));
+  hash.update(JSON.stringify([BUILDER_VERSION, own?.dockerfile ?? null, baseImageIds]));
+  for (const [path, content] of own?.files ?? []) hash.update(JSON.stringify([path, content.length])).update(content);
   for (const { path, executable, hash: content } of folder.files) hash.update(JSON.stringify([path, executable, content]));
   return hash.digest('hex').slice(0, 32);
 }
 
 /** A tar for the engine: our Dockerfile at its root and the sources below it, or the sources as they are. */
-export function contextTar(folder: SourceFolder, own: { dockerfile: string; sourcesUnder: string } | undefined): Readable {
+export function contextTar(folder: SourceFolder, own: OwnFiles | undefined): Readable {
   const tar = pack();
   const prefix = own === undefined ? '' : `${own.sourcesUnder}/`;
   if (own !== undefined) tar.entry({ name: 'Dockerfile', mtime: THEN }, own.dockerfile);
+  for (const [name, content] of own?.files ?? []) tar.entry({ name, mtime: THEN }, content);
   addFiles(tar, folder, prefix).catch((error: Error) => tar.destroy(error));
   return Readable.from(tar);
 }

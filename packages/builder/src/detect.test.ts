@@ -7,6 +7,7 @@ import { contextHash } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { detect } from './detect.js';
 import { baseImages } from './detectors/dockerfile.js';
+import { definedIn } from './detectors/python.js';
 import { type SourceFile, SourceFolder } from './source-folder.js';
 
 const roots: string[] = [];
@@ -77,6 +78,71 @@ describe('detect', () => {
   });
 });
 
+describe('detect, for Python,', () => {
+  it.each([
+    ['handler.py', { 'handler.py': 'def handler(event):\n  return 1' }, {}, ['python', 'handler.py', 'handler', {}]],
+    ['an application', { 'app.py': 'app = Flask(__name__)' }, {}, ['python', 'app.py', 'app', { concurrency: 32 }]],
+    ['an ASGI application', { 'main.py': 'async def app(scope, receive, send):' }, {}, ['python', 'main.py', 'app', { concurrency: 32 }]],
+    [
+      'Django',
+      { 'manage.py': '', 'site1/wsgi.py': 'application = get_wsgi_application()' },
+      {},
+      ['python', 'site1/wsgi.py', 'application', { concurrency: 32 }],
+    ],
+    ['entry of kiln.json', { 'src/x.py': 'def handler(e): pass' }, { entry: './src/x.py' }, ['python', 'src/x.py', 'handler', {}]],
+    ['handler of kiln.json', { 'handler.py': '' }, { handler: 'main' }, ['python', 'handler.py', 'main', {}]],
+  ])('finds %s', async (_what, contents, config, found) => {
+    const plan = await detect(folder(contents as unknown as Record<string, string>), config);
+    expect([plan.kind, plan.entry, plan.handler, plan.config]).toEqual(found);
+  });
+
+  it.each([
+    ['a module that is no application', { 'app.py': 'print(1)' }, {}, /looked for .*handler\.py/],
+    ['an entry with none of the names', { 'x.py': 'def main(): pass' }, { entry: 'x.py' }, /x\.py defines none of handler/],
+    ['an entry that is no import', { 'a-b.py': 'def handler(e): pass' }, { entry: 'a-b.py' }, /the Python module a-b\.py/],
+  ])('refuses %s', async (_what, contents, config, message) => {
+    await expect(detect(folder(contents as unknown as Record<string, string>), config)).rejects.toThrowError(message);
+  });
+
+  it('installs what requirements.txt names before the sources are copied, or after them where it needs them', async () => {
+    const app = { 'app.py': 'app = 1' };
+    expect(await dockerfileOf({ ...app, 'requirements.txt': 'flask\n' })).toMatch(
+      /COPY app\/requirements.txt \/app\/\nRUN .*pip install.*\nCOPY app\/ \/app\//,
+    );
+    for (const line of ['./wheels/x-1.whl', '-r more.txt', '--find-links wheels', 'x @ file:wheels/x.whl']) {
+      expect(await dockerfileOf({ ...app, 'requirements.txt': `flask\n${line}\n` })).toMatch(/COPY app\/ \/app\/\nRUN .*pip install/);
+    }
+  });
+
+  it('leaves the serving to a server that requirements.txt names', async () => {
+    const uvicorn = await detect(folder({ 'sub/x.py': 'app = 1', 'requirements.txt': 'fastapi\nuvicorn[standard]==1' }), {
+      entry: 'sub/x.py',
+    });
+    expect([uvicorn.kind, uvicorn.config, uvicorn.files]).toEqual(['http', { concurrency: 100 }, undefined]);
+    expect(uvicorn.dockerfile?.content('')).toContain('exec python -m uvicorn sub.x:app --host 0.0.0.0 --port $PORT');
+    expect(await dockerfileOf({ 'wsgi.py': 'application = 1', 'requirements.txt': 'Gunicorn\n' })).toContain('gunicorn wsgi:application');
+  });
+});
+
+describe('definedIn', () => {
+  it.each([
+    'def app(a, b):',
+    'async def app(scope, receive, send):',
+    'class app:',
+    'app = Flask(__name__)',
+    'app: Flask = Flask()',
+    'from site1 import app',
+    'from site1 import db, app  # noqa',
+    'from site1 import create as app',
+  ])('sees %s', (line) => {
+    expect(definedIn(`import os\n${line}\n`, ['app'])).toBe('app');
+  });
+
+  it.each(['  app = 1', 'apple = 1', 'app == 1', '# app = 1', 'from app import main', 'x.app = 1'])('sees nothing in %s', (line) => {
+    expect(definedIn(line, ['app'])).toBeUndefined();
+  });
+});
+
 describe('baseImages', () => {
   it('names images, not stages, scratch or what a build argument names', () => {
     const text =
@@ -131,7 +197,7 @@ describe('chooseHandler', () => {
 describe('contextHash', () => {
   const contents = { 'a.js': '1', 'b.js': '2' };
   const hash = (files: Record<string, string>, executable: string[] = [], dockerfile = 'FROM x', ids = ['sha256:1']) =>
-    contextHash(folder(files, executable), dockerfile, ids);
+    contextHash(folder(files, executable), { dockerfile, files: new Map() }, ids);
 
   it('is equal for equal sources, in whatever order they came', () => {
     expect(hash(contents)).toBe(hash({ 'b.js': '2', 'a.js': '1' }));

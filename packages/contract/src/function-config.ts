@@ -6,9 +6,14 @@ import { functionName, projectName, variableName } from './names.js';
 
 const MAX_ENV_BYTES = 64 * 1024;
 
-/** How an image is spoken to: `runner` dials in to the agent, `http` listens on its port. */
-export const imageKind = z.enum(['runner', 'http']);
+/** How an image is spoken to: `runner` (Node) and `python` hold a runner of ours and dial in to the agent, `http` listens on its port. */
+export const imageKind = z.enum(['runner', 'python', 'http']);
 export type ImageKind = z.infer<typeof imageKind>;
+
+/** Its requests come over the agent's own socket, to a runner of ours. */
+export function dialsIn(kind: ImageKind): boolean {
+  return kind !== 'http';
+}
 
 const text = z.string().max(1024);
 
@@ -48,7 +53,7 @@ const shape = {
   auth: z.enum(['none', 'key']).default('none'),
 };
 
-const DEFAULT_CONCURRENCY: Record<ImageKind, number> = { runner: 1, http: 100 };
+const DEFAULT_CONCURRENCY: Record<ImageKind, number> = { runner: 1, python: 1, http: 100 };
 
 /** A version's configuration, complete. */
 export const functionConfig = z

@@ -1,3 +1,4 @@
+import type { ImageKind } from '@kiln/contract/function-config';
 import type { FunctionVersion } from '../pool/container-driver.js';
 
 /** What the agent knows of an image; everything else its metadata says is overridden. */
@@ -30,6 +31,7 @@ export const NODE_LABEL = 'kiln.node';
 export const ROLE_LABEL = 'kiln.role';
 export const INSTANCE_ROLE = 'instance';
 const USER = '65532:65532';
+const PYTHON_COMMAND = { Entrypoint: ['python', '/opt/kiln/runner.py'], Cmd: [] as string[], WorkingDir: '/app' };
 /** Of a container's memory, so that Node collects garbage before the kernel kills. */
 const HEAP_SHARE = 0.7;
 
@@ -49,7 +51,7 @@ export function containerOptions(input: ContainerInput) {
     name: containerName(node, instance),
     Image: image.id,
     User: USER,
-    ...(kind === 'runner' ? runnerCommand(config.memory) : imageCommand(image)),
+    ...command(kind, config.memory, image),
     Env: environment(version),
     Labels: labels(input),
     StopSignal: 'SIGTERM',
@@ -64,6 +66,11 @@ export function containerOptions(input: ContainerInput) {
       EndpointsConfig: { [input.network]: input.address === undefined ? {} : { IPAMConfig: { IPv4Address: input.address } } },
     },
   };
+}
+
+function command(kind: ImageKind, memory: number, image: ImageFacts) {
+  if (kind === 'runner') return runnerCommand(memory);
+  return kind === 'python' ? PYTHON_COMMAND : imageCommand(image);
 }
 
 function runnerCommand(memory: number) {
@@ -89,7 +96,7 @@ function environment({ function: name, version, kind, config }: FunctionVersion)
     own['KILN_ENTRY'] = config.entry;
     own['KILN_HANDLER'] = config.handler;
     // Node sizes its pool by the machine's cores, not by the container's share of them.
-    own['UV_THREADPOOL_SIZE'] = '4';
+    if (kind === 'runner') own['UV_THREADPOOL_SIZE'] = '4';
   }
   const all = { ...config.env, ...own };
   return Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { progressOf } from '@kiln/builder/progress-lines';
 import { KilnError } from '@kiln/contract/errors';
-import type { ImageKind } from '@kiln/contract/function-config';
+import { type ImageKind, imageKind } from '@kiln/contract/function-config';
 import type { RegistryLogin } from '@kiln/registry/login';
 import type Dockerode from 'dockerode';
 import type { ImageEngine, LocalImage } from '../images/image-engine.js';
@@ -45,7 +45,7 @@ export class DockerImages implements ImageEngine {
 
 function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
   const config = info.Config;
-  const kind: ImageKind = config.Labels?.['kiln.kind'] === 'runner' ? 'runner' : 'http';
+  const kind: ImageKind = imageKind.catch('http').parse(config.Labels?.['kiln.kind']);
   return {
     id: info.Id,
     kind,

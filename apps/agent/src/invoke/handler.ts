@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError } from '@kiln/contract/errors';
+import { dialsIn } from '@kiln/contract/function-config';
 import { type Exchange, forward, type Outcome } from '@kiln/forward/forward';
 import { writeProblem } from '@kiln/forward/problem';
 import { RequestBody } from '@kiln/forward/request-body';
@@ -91,7 +92,7 @@ export class InvokeHandler {
 
   private send({ incoming, request, response, body, lease }: Running, connection: Connection): Exchange {
     const { nodeId } = this.parts.pools;
-    const isRunner = lease.instance.version.kind === 'runner';
+    const isRunner = dialsIn(lease.instance.version.kind);
     return forward({ method: request.method!, path: request.url!, headers: incoming.kept }, response, connection.upstream, {
       body,
       onHead: (status, headers) => {

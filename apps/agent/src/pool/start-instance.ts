@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
+import { dialsIn } from '@kiln/contract/function-config';
 import type { InstanceLog } from '../logs/instance-log.js';
 import type { ContainerDriver, FunctionVersion } from './container-driver.js';
 import { DialIn } from './dial-in.js';
@@ -92,7 +93,7 @@ export class InstanceStarter {
     const began = performance.now();
     const log = newLog(instance);
     instance.log = log;
-    const dialIn = kind === 'runner' ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
+    const dialIn = dialsIn(kind) ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
     instance.access = dialIn;
     instance.container = await driver.start({
       instance: id,
@@ -111,7 +112,7 @@ async function becomeReady(instance: Instance, timeoutMs: number): Promise<void>
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(
       () => {
-        const how = version.kind === 'runner' ? 'did not connect' : `accepted no connection on port ${version.config.port}`;
+        const how = dialsIn(version.kind) ? 'did not connect' : `accepted no connection on port ${version.config.port}`;
         reject(new KilnError('start_timeout', withLastLines(`it ${how} within ${version.config.startTimeout} ms`, log!.lastLines)));
       },
       Math.max(1, timeoutMs),

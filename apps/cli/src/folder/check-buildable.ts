@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { NothingToBuild } from '@kiln/builder/nothing-to-build';
+import { SourceFolder } from '@kiln/builder/source-folder';
 import { findEntry } from '@kiln/runner/entry';
 import { Failure } from '../failure.js';
 import type { FolderFile } from './list-files.js';
 import type { Project } from './project.js';
 
-const PACKAGE_JSON = 'package.json';
 const MAX_BYTES = 1024 ** 3;
 
 /**
@@ -17,42 +17,39 @@ export async function checkBuildable({ folder, functions }: Project, files: read
   if (bytes > MAX_BYTES) {
     throw new Failure(`${folder} holds ${Math.round(bytes / 1024 ** 2)} MB; at most ${MAX_BYTES / 1024 ** 2} MB can be sent`, LEAVE_OUT);
   }
-  const sent = new Set(files.map(({ path }) => path));
-  if (sent.has('Dockerfile')) return;
-  if (sent.has(PACKAGE_JSON)) await requireJson(join(folder, PACKAGE_JSON));
-  for (const { name, config } of functions) requireEntry(folder, sent, { name, entry: config.entry });
+  const { detect } = await import('@kiln/builder/detect');
+  const sources = new SourceFolder(
+    folder,
+    files.map(({ path, size, executable }) => ({ path, size, executable, hash: '' })),
+  );
+  for (const { name, config } of functions) {
+    try {
+      await detect(sources, config);
+    } catch (error) {
+      throw unfit(sources, name, config.entry, error);
+    }
+  }
 }
 
 const LEAVE_OUT = 'name what is not needed in .kilnignore';
 
-async function requireJson(file: string): Promise<void> {
-  try {
-    JSON.parse(await readFile(file, 'utf8'));
-  } catch (error) {
-    throw new Failure(`${file} is not JSON: ${(error as Error).message}`, 'correct it and deploy again');
-  }
-}
-
-/** By the rule of the builder itself, on the files as they are here. */
-function requireEntry(folder: string, sent: ReadonlySet<string>, { name, entry }: { name: string; entry: string | undefined }): void {
-  const { found, lookedFor } = findEntry(join(folder, entry ?? ''));
-  const path = found === undefined ? undefined : relative(folder, found).split(sep).join('/');
-  if (path !== undefined && sent.has(path)) return;
-  if (path !== undefined) {
-    throw new Failure(
+/** Why no way of building was found, as one who sees the whole folder and not only what is sent can say it. */
+function unfit(sources: SourceFolder, name: string, entry: string | undefined, error: unknown): unknown {
+  if (!(error instanceof NothingToBuild)) return error;
+  const { found } = findEntry(join(sources.root, entry ?? ''));
+  const path = found === undefined ? undefined : relative(sources.root, found).split(sep).join('/');
+  if (path !== undefined && !sources.has(path) && (entry !== undefined || !path.startsWith('../'))) {
+    return new Failure(
       `${path}, the module of "${name}", would not be sent`,
       'take it out of .dockerignore and .kilnignore, or keep it inside the folder',
     );
   }
   if (entry !== undefined) {
-    throw new Failure(
+    return new Failure(
       `kiln.json says that the entry of "${name}" is ${entry}, and there is no such module`,
       'create it, or correct "entry" in kiln.json',
     );
   }
-  const what = sent.size === 0 ? 'it is empty' : `there is no Dockerfile and none of ${lookedFor.join(', ')}`;
-  throw new Failure(
-    `nothing in ${folder} can be run: ${what}`,
-    'add index.js that exports a handler (kiln init writes one), name the module as "entry" in kiln.json, or add a Dockerfile',
-  );
+  const what = sources.files.length === 0 ? 'it is empty' : `looked for ${error.lookedFor}`;
+  return new Failure(`nothing in ${sources.root} can be run: ${what}`, error.fix ?? 'kiln init writes a first function');
 }

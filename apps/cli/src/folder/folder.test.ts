@@ -190,6 +190,7 @@ describe('checkBuildable', () => {
     [{ 'kiln.json': '{"entry":"src"}', 'src/index.js': '' }],
     [{ 'package.json': '{"main":"./src/app"}', 'src/app.js': '' }],
     [{ 'kiln.json': '{"entry":"a.js"}', 'a.js': '' }],
+    [{ 'handler.py': 'def handler(event): pass' }],
   ])('takes %j', async (files) => {
     write(files as unknown as Record<string, string>);
     await expect(check()).resolves.toBeUndefined();
@@ -197,11 +198,11 @@ describe('checkBuildable', () => {
 
   it.each([
     [{}, 'it is empty'],
-    [{ 'README.md': '' }, 'no Dockerfile'],
-    [{ 'package.json': '{}' }, 'no Dockerfile'],
+    [{ 'README.md': '' }, 'looked for a Dockerfile'],
+    [{ 'package.json': '{}' }, 'looked for a Dockerfile'],
     [{ 'package.json': '{' }, 'is not JSON'],
     [{ 'package.json': '{"main":"gone.js"}' }, 'gone.js (main in package.json)'],
-    [{ 'package.json': '{"main":"../hello.js"}' }, 'no Dockerfile'],
+    [{ 'package.json': '{"main":"../hello.js"}' }, 'looked for a Dockerfile'],
     [{ 'kiln.json': '{"entry":"gone.js"}', 'index.js': '' }, 'entry of "hello" is gone.js'],
     [{ 'kiln.json': '{"entry":"a.js"}', 'a.js': '', '.kilnignore': 'a.js' }, 'would not be sent'],
   ])('refuses %j and says what to do', async (files, message) => {

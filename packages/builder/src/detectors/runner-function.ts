@@ -2,6 +2,7 @@ import { join, relative } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import { findEntry } from '@kiln/runner/entry';
 import type { BuildPlan, Detector } from '../detect.js';
+import { APP, SOURCES } from '../layout.js';
 import { BASE_IMAGE } from '../runner-image.js';
 import type { SourceFolder } from '../source-folder.js';
 
@@ -10,13 +11,11 @@ const LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json'];
 const OTHER_LOCKFILES = ['pnpm-lock.yaml', 'yarn.lock', 'bun.lock'];
 /** Scripts that an install runs, and that may need the sources. */
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall'];
-const APP = '/app';
-const SOURCES = 'app';
 
 /** A module with exported functions, served by the runner. */
 export const runnerDetector: Detector = {
-  looksFor: ({ entry }) =>
-    entry === undefined ? `a module: ${findEntry('.').lookedFor.join(', ')}` : `the module ${entry} (entry in kiln.json)`,
+  looksFor: ({ entry }, folder) =>
+    entry === undefined ? `a module: ${findEntry(folder.root).lookedFor.join(', ')}` : `the module ${entry} (entry in kiln.json)`,
   async detect(folder, { entry }) {
     const manifest = await readManifest(folder);
     const found = entryOf(folder, entry);
@@ -58,7 +57,8 @@ async function readManifest(folder: SourceFolder): Promise<Manifest | undefined>
 function entryOf(folder: SourceFolder, entry = '.'): string | undefined {
   const { found } = findEntry(join(folder.root, entry));
   const path = found === undefined ? undefined : relative(folder.root, found);
-  return path !== undefined && folder.has(path) ? path : undefined;
+  // Another language's module is for that language's detector.
+  return path !== undefined && folder.has(path) && !path.endsWith('.py') ? path : undefined;
 }
 
 function installOf(folder: SourceFolder, manifest: Manifest | undefined): Install | undefined {

@@ -1,0 +1,117 @@
+import { type Cluster, startCluster } from '@kiln/testing/cluster';
+import { until } from '@kiln/testing/until';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { example } from './inside.js';
+
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+afterAll(() => cluster?.stop());
+
+interface Language {
+  name: string;
+  folder: string;
+  call(): Promise<string>;
+  first: RegExp;
+  /** What is changed for the second version, and what it answers. */
+  files: Record<string, string>;
+  second: RegExp;
+}
+
+const WSGI = 'def app(environ, start_response):\n    start_response("200 OK", [])\n    return [b"changed"]\n';
+const ASGI = `
+class Changed:
+    async def __call__(self, scope, receive, send):
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"changed"})
+app = Changed()
+`;
+
+const LANGUAGES: Language[] = [
+  {
+    name: 'event',
+    folder: example('event'),
+    call: async () => (await cluster.call('/fn/event/', { method: 'POST', body: '{"name":"Ada"}' })).text,
+    first: /^\{"message": "Hello, Ada!"/,
+    files: { 'handler.py': 'def handler(event):\n    return ["changed", event]\n' },
+    second: /^\["changed", \{"name": "Ada"\}\]$/,
+  },
+  {
+    name: 'wsgi',
+    folder: example('wsgi'),
+    call: async () => (await cluster.call('/fn/wsgi/?name=Ada')).text,
+    first: /^Hello, Ada, from \/fn\/wsgi!/,
+    files: { 'app.py': WSGI },
+    second: /^changed$/,
+  },
+  {
+    name: 'asgi',
+    folder: example('asgi'),
+    call: async () => (await cluster.call('/fn/asgi/some/path')).text,
+    first: /^\{"method": "GET", "path": "\/some\/path"\}$/,
+    files: { 'main.py': ASGI },
+    second: /^changed$/,
+  },
+];
+
+describe.each(LANGUAGES)('a folder of the kind $name', ({ name, folder, call, first, files, second }) => {
+  it('is deployed, answers, is deployed again with a change, and rolled back', async () => {
+    expect((await cluster.deploy(folder, { name })).version).toBe(1);
+    expect(await call()).toMatch(first);
+    expect((await cluster.deploy(folder, { name, files })).version).toBe(2);
+    expect(await call()).toMatch(second);
+    await cluster.client.rollback(name);
+    expect(await call()).toMatch(first);
+  });
+});
+
+describe('an event handler', () => {
+  it('gets the sample event where no body is sent, and that one raises is the platform’s to say', async () => {
+    expect((await cluster.call('/fn/event/')).text).toMatch(/^\{"message": "Hello, world!"/);
+    const failed = await cluster.call('/fn/event/', { method: 'POST', body: '{}', headers: { 'x-request-id': 'raised-1' } });
+    expect([failed.status, failed.headers['x-kiln-error'], failed.headers['content-type']]).toEqual([
+      500,
+      'function_error',
+      'application/problem+json',
+    ]);
+    expect(failed.json()).toMatchObject({ code: 'function_error', requestId: 'raised-1' });
+    await until('the stack is in the log', async () => {
+      for await (const { message, level } of cluster.client.logs('event', { requestId: 'raised-1' })) {
+        if (level === 'error' && /KeyError: 'name'/.test(message)) return true;
+      }
+      return false;
+    });
+  });
+});
+
+describe('a Python application', () => {
+  it('brings packages of its own, from PyPI or beside it', async () => {
+    await cluster.deploy(example('wsgi'), {
+      name: 'packaged',
+      files: {
+        'requirements.txt': './greeting\n',
+        'greeting/pyproject.toml':
+          '[project]\nname = "greeting"\nversion = "1.0"\n[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        'greeting/backend.py': BACKEND,
+        'app.py': 'import greeting\ndef app(environ, start_response):\n    start_response("200 OK", [])\n    return [greeting.TEXT]\n',
+      },
+    });
+    expect((await cluster.call('/fn/packaged/')).text).toBe('packaged');
+  });
+});
+
+/** A build backend (PEP 517) of a few lines, since none can be fetched everywhere this runs. */
+const BACKEND = `
+import os, zipfile
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    name = "greeting-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as wheel:
+        wheel.writestr("greeting.py", 'TEXT = b"packaged"\\n')
+        wheel.writestr("greeting-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: greeting\\nVersion: 1.0\\n")
+        wheel.writestr("greeting-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("greeting-1.0.dist-info/RECORD", "")
+    return name
+`;
