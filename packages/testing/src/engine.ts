@@ -6,6 +6,7 @@ import { removeRules } from './firewall.js';
 export const engine = new Dockerode();
 
 const NODE_LABEL = 'kiln.node';
+const FORBIDDEN = 403;
 
 export interface Owned {
   id: string;
@@ -44,12 +45,31 @@ export async function removeLeftovers(nodes: readonly string[]): Promise<string[
   const containers = await containersOf(nodes);
   for (const { id } of containers) await engine.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
   const networks = await networksOf(nodes);
-  for (const { id } of networks) await engine.getNetwork(id).remove().catch(ignoreGone);
+  const stuck = new Set<string>();
+  for (const { id, name } of networks) if (!(await removeNetwork(id))) stuck.add(name);
   return [
     ...containers.map(({ node, role, state, ...rest }) => `container of ${node}: ${role} ${rest.function ?? ''} ${state}`),
-    ...networks.map(({ name }) => `network ${name}`),
+    ...networks.filter(({ name }) => !stuck.has(name)).map(({ name }) => `network ${name}`),
     ...removeRules(nodes),
   ];
+}
+
+/**
+ * False where the engine counts an endpoint of a container that is gone, until it is restarted: seen with 20.10 where many
+ * containers start and end at once. Nobody can remove such a network, so it is nobody's leftover.
+ */
+async function removeNetwork(id: string): Promise<boolean> {
+  try {
+    await engine.getNetwork(id).remove();
+  } catch (error) {
+    const { Containers } = await engine
+      .getNetwork(id)
+      .inspect()
+      .catch(() => ({ Containers: undefined }));
+    if ((error as { statusCode?: number }).statusCode === FORBIDDEN && Object.keys(Containers ?? {}).length === 0) return false;
+    ignoreGone(error as { statusCode?: number });
+  }
+  return true;
 }
 
 /** The same where nothing can be awaited any more: from a process's exit hook. */
