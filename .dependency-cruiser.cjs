@@ -1,7 +1,7 @@
 // The one way that imports run: apps > packages > contract; apps never meet; each framework has its own few places.
 const WIRING = '(\\.module|\\.controller|\\.guard|\\.filter|\\.exception-filter)\\.ts$|/main\\.ts$|/control/';
 const TESTS = '\\.(test|fixture)\\.ts$';
-const PURE = '/(choose-nodes|choose-victims|need-instance|plan|address|container-options)\\.ts$';
+const PURE = '/(choose-nodes|choose-victims|choose-images|need-instance|plan|address|container-options)\\.ts$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

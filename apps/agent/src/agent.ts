@@ -8,9 +8,12 @@ import { NodeStore } from '@kiln/state/node-store';
 import { SlotStore } from '@kiln/state/slot-store';
 import type { Store } from '@kiln/state/store';
 import type { Logger } from 'pino';
-import { Builds } from './builds/run-build.js';
+import { keepBuilt } from './builds/keep-built.js';
+import { type Builder, Builds } from './builds/run-build.js';
 import type { AgentConfig } from './config.js';
 import { buildOnEngine } from './docker/build-on-engine.js';
+import type { ImageCollector } from './images/collect-images.js';
+import { openCollector } from './images/open-collector.js';
 import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type DataListener } from './invoke/listen.js';
@@ -40,6 +43,9 @@ export class Agent {
   readonly listener: DataListener;
   private readonly nodes: NodeStore;
   private readonly admit: Admit;
+  private readonly homes: Homes;
+  private readonly functions: FunctionStore;
+  private collector: ImageCollector | undefined;
   private alive: ReadonlySet<string> = new Set();
   private draining: Promise<void> | undefined;
   listening = false;
@@ -56,11 +62,13 @@ export class Agent {
     const { pools } = node;
     this.nodes = new NodeStore(store);
     const functions = new FunctionStore(store);
+    this.functions = functions;
+    this.homes = new Homes(config.nodeId);
     const table = new VersionTable(() => functions.listAll());
     this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), pools, versions: table });
     this.listener = createDataListener({ host: config.bind, port: config.dataPort, pools, admit: this.admit, onFault: this.onFault });
-    this.builds = new Builds(buildOnEngine(node.docker, config.nodeId, registryOf(config, node.registries)), this.onFault);
-    const homes = new Homes(config.nodeId);
+    this.builds = new Builds(this.newBuilder(), this.onFault);
+    const homes = this.homes;
     this.reconciler = new Reconciler({
       node: config.nodeId,
       pools,
@@ -98,10 +106,12 @@ export class Agent {
   }
 
   async start(): Promise<void> {
+    this.collector = await this.openCollector();
     const { port } = await this.listener.listen();
     this.listening = true;
     this.reconciler.start();
     this.heartbeat.start();
+    this.collector.start();
     this.log.info({ node: this.config.nodeId, port, warnings: this.node.engine.warnings }, 'node takes requests');
   }
 
@@ -114,6 +124,7 @@ export class Agent {
   /** Leaves the cluster and finishes what runs. */
   async leave(): Promise<void> {
     await this.reconciler.stop();
+    await this.collector?.stop();
     await leave(this.leaveParts(), this.config.drainTimeout);
   }
 
@@ -129,11 +140,31 @@ export class Agent {
     return this.heartbeat.record();
   }
 
+  private newBuilder(): Builder {
+    const { docker, registries, images } = this.node;
+    const builder = buildOnEngine(docker, this.config.nodeId, registryOf(this.config, registries));
+    return keepBuilt(builder, { keep: (image) => images.keep(image), makeRoom: () => this.collector?.wake() });
+  }
+
+  private openCollector(): Promise<ImageCollector> {
+    return openCollector(this.config, this.node, {
+      versions: async () => (await this.functions.listAll()).flatMap(({ versions }) => versions),
+      mayRemove: (name) => this.homes.isHome(name) && !this.builds.isBuilding(name),
+      onLine: (line) => this.log.info(line),
+      onTrouble: this.onTrouble,
+    });
+  }
+
+  private get warnings(): string[] {
+    const { warning } = this.collector ?? {};
+    return [...this.node.engine.warnings, ...(warning === undefined ? [] : [warning])];
+  }
+
   private newHeartbeat(slots: StoredSlots): Heartbeat {
     const { advertiseHost, dataPort, controlPort, weight } = this.config;
     return new Heartbeat({
       pools: this.node.pools,
-      warnings: this.node.engine.warnings,
+      warnings: () => this.warnings,
       dataUrl: `http://${advertiseHost}:${dataPort}`,
       controlUrl: `http://${advertiseHost}:${controlPort}`,
       weight,

@@ -35,6 +35,11 @@ describe('the environment', () => {
     ['KILN_DRAIN_TIMEOUT', '-1'],
     ['DOCKER_HOST', 'ssh://somewhere'],
     ['KILN_REGISTRY', 'https://registry.example.com'],
+    ['KILN_REGISTRY_DELETE', 'yes'],
+    ['KILN_IMAGES_HIGH', '100'],
+    ['KILN_IMAGES_LOW', '85'],
+    ['KILN_IMAGES_GRACE', '1h'],
+    ['KILN_ENGINE_ROOT', 'docker'],
     ['KILN_REGISTRY', 'registry.example.com/Kiln'],
     ['KILN_REDIS_URL', 'http://redis'],
   ])('names %s when it is %j', (name, value) => {

@@ -1,6 +1,6 @@
 import { availableParallelism, homedir, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { clusterSecret, EnvironmentError, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
 import { FUNCTION_NAME_PATTERN, nodeId } from '@kiln/contract/names';
 import { z } from 'zod';
 
@@ -9,6 +9,12 @@ const MEMORY_SHARE = 0.75;
 const MB = 1024 * 1024;
 
 const REGISTRY = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*\/?$/;
+const DAY_MS = 24 * 3_600_000;
+const GRACE_RULE = 'must be a number of ms, 0 to 30 days';
+const PERCENT_RULE = 'must be a whole number of percent, 1 to 99';
+const percent = (fallback: number) =>
+  z.coerce.number(PERCENT_RULE).int(PERCENT_RULE).min(1, PERCENT_RULE).max(99, PERCENT_RULE).default(fallback);
+
 const host = z.string().min(1).max(253);
 
 const shape = {
@@ -41,6 +47,20 @@ const shape = {
     .default(30_000),
   /** Where built images go: a host, and the path that goes before every repository. */
   KILN_REGISTRY: z.string().max(255).regex(REGISTRY, 'must be a host with an optional port and path: registry.example.com/kiln').optional(),
+  /** Whether images of removed versions are removed there too, where it allows that. */
+  KILN_REGISTRY_DELETE: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  /** Images are removed when the engine's disk is fuller than the first, until it is below the second. */
+  KILN_IMAGES_HIGH: percent(85),
+  KILN_IMAGES_LOW: percent(75),
+  /** ms for which the images of removed versions are kept. */
+  KILN_IMAGES_GRACE: z.coerce
+    .number(GRACE_RULE)
+    .int(GRACE_RULE)
+    .min(0, GRACE_RULE)
+    .max(30 * DAY_MS, GRACE_RULE)
+    .default(3_600_000),
+  /** A folder on the engine's disk, where the agent does not see the engine's own. */
+  KILN_ENGINE_ROOT: z.string().startsWith('/', 'must be an absolute path').optional(),
   /** Logins for registries, as docker login writes them. */
   KILN_REGISTRY_AUTH: z.string().min(1).optional(),
   DOCKER_HOST: z
@@ -66,6 +86,10 @@ export interface AgentConfig {
   drainTimeout: number;
   registry: string | undefined;
   registryAuth: { path: string; optional: boolean };
+  registryDelete: boolean;
+  imageMarks: { high: number; low: number };
+  imageGrace: number;
+  engineRoot: string | undefined;
   dockerHost: string;
   logLevel: z.output<typeof logLevel>;
 }
@@ -73,6 +97,11 @@ export interface AgentConfig {
 /** @throws EnvironmentError naming the variable, its value and what is allowed */
 export function readConfig(environment: Record<string, string | undefined> = process.env): AgentConfig {
   const read = readEnvironment(shape, environment);
+  if (read.KILN_IMAGES_LOW >= read.KILN_IMAGES_HIGH) {
+    throw new EnvironmentError(
+      `KILN_IMAGES_LOW is ${read.KILN_IMAGES_LOW}: must be below KILN_IMAGES_HIGH, which is ${read.KILN_IMAGES_HIGH}`,
+    );
+  }
   return {
     home: read.KILN_HOME,
     nodeId: read.KILN_NODE_ID,
@@ -91,6 +120,10 @@ export function readConfig(environment: Record<string, string | undefined> = pro
       path: read.KILN_REGISTRY_AUTH ?? join(read.KILN_HOME, 'registries.json'),
       optional: read.KILN_REGISTRY_AUTH === undefined,
     },
+    registryDelete: read.KILN_REGISTRY_DELETE === 'on',
+    imageMarks: { high: read.KILN_IMAGES_HIGH, low: read.KILN_IMAGES_LOW },
+    imageGrace: read.KILN_IMAGES_GRACE,
+    engineRoot: read.KILN_ENGINE_ROOT,
     dockerHost: read.DOCKER_HOST,
     logLevel: read.KILN_LOG_LEVEL,
   };

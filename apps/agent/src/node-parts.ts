@@ -2,8 +2,10 @@ import { availableParallelism } from 'node:os';
 import type { LogRecord } from '@kiln/contract/records';
 import type { Registries } from '@kiln/registry/registries';
 import { DockerImages } from './docker/docker-images.js';
+import { DockerStock } from './docker/docker-stock.js';
 import { connectEngine } from './docker/engine.js';
 import { NodeEngine } from './docker/node-engine.js';
+import type { ImageStock } from './images/image-stock.js';
 import { Images } from './images/images.js';
 import { InstanceLog } from './logs/instance-log.js';
 import { Capacity } from './pool/capacity.js';
@@ -36,13 +38,14 @@ export interface NodeParts {
   engine: NodeEngine;
   docker: ReturnType<typeof connectEngine>;
   registries: Registries;
+  stock: ImageStock;
 }
 
 /** Puts a node together on its engine. @throws where the engine does not answer */
 export async function openNode(options: NodeOptions): Promise<NodeParts> {
   const { node, slots, onTrouble } = options;
   const docker = connectEngine(options.dockerHost);
-  const images = new Images({ engine: new DockerImages(docker), registries: options.registries, onLine: options.onLine });
+  const images = new Images({ engine: new DockerImages(docker, node), registries: options.registries, onLine: options.onLine, onTrouble });
   const sockets = socketRoot(options.home, node);
   const engine = await NodeEngine.open({
     docker,
@@ -58,7 +61,7 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
   const gate = new Gate(STARTS_PER_CORE * availableParallelism());
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
   pools.startWith(new InstanceStarter({ driver: engine.driver, images, slots, room: pools.room, gate, newLog, socketRoot: sockets }));
-  return { pools, images, engine, docker, registries: options.registries };
+  return { pools, images, engine, docker, registries: options.registries, stock: new DockerStock(docker, node) };
 }
 
 function originOf(instance: Instance, node: string) {

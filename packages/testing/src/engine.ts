@@ -44,6 +44,7 @@ export async function networksOf(nodes: readonly string[]): Promise<{ id: string
 export async function removeLeftovers(nodes: readonly string[]): Promise<string[]> {
   const containers = await containersOf(nodes);
   for (const { id } of containers) await engine.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
+  await removeHolds(nodes);
   const networks = await networksOf(nodes);
   const stuck = new Set<string>();
   for (const { id, name } of networks) if (!(await removeNetwork(id))) stuck.add(name);
@@ -78,10 +79,27 @@ export function removeLeftoversNow(nodes: readonly string[]): void {
     const filter = ['--quiet', '--filter', `label=${NODE_LABEL}=${node}`];
     const containers = lines('docker', ['ps', '--all', ...filter]);
     if (containers.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...containers], { stdio: 'ignore' });
+    const holds = lines('docker', ['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', '--filter', `reference=kiln-held/${node}`]);
+    if (holds.length > 0) spawnSync('docker', ['image', 'rm', ...holds], { stdio: 'ignore' });
     const networks = lines('docker', ['network', 'ls', ...filter]);
     if (networks.length > 0) spawnSync('docker', ['network', 'rm', ...networks], { stdio: 'ignore' });
     removeRules([node]);
   }
+}
+
+/** Takes away names, and with its last name an image; one that is not there, or is in use, is fine. */
+export async function removeImages(references: Iterable<string>, client: Dockerode = engine): Promise<void> {
+  for (const reference of references) await client.getImage(reference).remove().catch(ignoreGone);
+}
+
+/** Takes these nodes' hold off every image that they built or pulled. */
+export async function removeHolds(nodes: readonly string[], client: Dockerode = engine): Promise<void> {
+  const holds = nodes.map((node) => `kiln-held/${node}:`);
+  const tags = (await client.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []);
+  await removeImages(
+    tags.filter((tag) => holds.some((hold) => tag.startsWith(hold))),
+    client,
+  );
 }
 
 function lines(command: string, args: string[]): string[] {

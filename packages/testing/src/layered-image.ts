@@ -15,15 +15,3 @@ export async function importImage(repository: string, tag: string, bytes = 64, e
   }
   return (await engine.getImage(`${repository}:${tag}`).inspect()).Id;
 }
-
-/** Takes away names, and with its last name an image; one that is not there is fine. */
-export async function removeImages(references: Iterable<string>, engine: Dockerode = usual): Promise<void> {
-  for (const reference of references) {
-    await engine
-      .getImage(reference)
-      .remove()
-      .catch((error: { statusCode?: number }) => {
-        if (error.statusCode !== 404) throw error;
-      });
-  }
-}

@@ -20,6 +20,7 @@ export type Builder = (input: BuildInput) => Promise<BuiltImage>;
 export class Builds {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
+  private readonly functions = new Map<string, number>();
 
   constructor(
     private readonly builder: Builder,
@@ -44,7 +45,19 @@ export class Builds {
     return output;
   }
 
+  /** Whether one of this function runs or waits. */
+  isBuilding(functionName: string): boolean {
+    return this.functions.has(functionName);
+  }
+
+  private count(functionName: string, change: 1 | -1): void {
+    const builds = (this.functions.get(functionName) ?? 0) + change;
+    if (builds === 0) this.functions.delete(functionName);
+    else this.functions.set(functionName, builds);
+  }
+
   private async run(input: BuildInput): Promise<AgentBuildLine> {
+    this.count(input.functionName, 1);
     try {
       await this.enter();
       return { type: 'built', ...(await this.builder(input)) };
@@ -54,6 +67,7 @@ export class Builds {
         error instanceof KilnError ? error : new KilnError('internal', 'the build failed for a reason of Kiln’s own');
       return { type: 'failed', code, detail: message, ...(fix !== undefined && { fix }) };
     } finally {
+      this.count(input.functionName, -1);
       this.leave();
       input.source.destroy();
     }

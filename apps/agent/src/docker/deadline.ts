@@ -1,4 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
+import { diskFull, isDiskFull } from '../images/disk-full.js';
 import { Refusal } from '../pool/refusal.js';
 
 /** What an engine's refusal looks like. */
@@ -34,6 +35,7 @@ export function engineFault(what: string, error: unknown): KilnError {
   if (error instanceof KilnError) return error;
   const message = (error as Error).message.trim();
   if (statusOf(error) === undefined) return noAnswer(`the engine cannot ${what}: ${message}`, error);
+  if (isDiskFull(error)) return diskFull(`the engine cannot ${what}`, error);
   return new KilnError('start_failed', `the engine cannot ${what}: ${message}`, { cause: error });
 }
 

@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { push } from '@kiln/builder/registry';
 import { Registries } from '@kiln/registry/registries';
-import { engine } from '@kiln/testing/engine';
-import { importImage, removeImages } from '@kiln/testing/layered-image';
+import { engine, removeHolds, removeImages } from '@kiln/testing/engine';
+import { importImage } from '@kiln/testing/layered-image';
 import { LOGIN, type Service, startRegistry } from '@kiln/testing/service';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Images } from '../images/images.js';
 import { DockerImages } from './docker-images.js';
 
 const name = `t-pull-${randomBytes(4).toString('hex')}`;
+const NODE = `t-${randomBytes(4).toString('hex')}`;
 const MISSING = `sha256:${'0'.repeat(64)}`;
 
 describe('images of a registry that asks for a password', () => {
@@ -29,13 +30,15 @@ describe('images of a registry that asks for a password', () => {
     registries = new Registries({ path, optional: false });
   }, 300_000);
   afterAll(async () => {
+    await removeHolds([NODE]);
     await removeImages(used);
     rmSync(folder, { recursive: true, force: true });
     await server?.stop();
   });
 
   /** A node that has seen nothing yet. */
-  const fresh = (by = registries) => new Images({ engine: new DockerImages(engine), registries: by, onLine: (line) => lines.push(line) });
+  const fresh = (by = registries) =>
+    new Images({ engine: new DockerImages(engine, NODE), registries: by, onLine: (line) => lines.push(line) });
 
   /** Another content under the tag, in the registry and nowhere else. */
   async function published(tag: string): Promise<string> {
@@ -60,7 +63,7 @@ describe('images of a registry that asks for a password', () => {
     const before = await published('moves');
     const tagged = `${server.host}/${name}:moves`;
     expect((await fresh().facts(tagged)).image).toBe(before);
-    await removeImages([tagged]);
+    expect((await engine.getImage(before).inspect()).RepoTags, 'no tag is left by it').not.toContain(tagged);
     const after = await published('moves');
     expect(after).not.toBe(before);
     expect((await fresh().ensure(before)).pinned).toBe(before);

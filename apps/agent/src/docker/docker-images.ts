@@ -4,7 +4,9 @@ import { KilnError } from '@kiln/contract/errors';
 import { type ImageKind, imageKind } from '@kiln/contract/function-config';
 import type { RegistryLogin } from '@kiln/registry/login';
 import type Dockerode from 'dockerode';
+import { diskFull, isDiskFull } from '../images/disk-full.js';
 import type { ImageEngine, LocalImage } from '../images/image-engine.js';
+import { holdName, holdTag, isOurs } from '../images/own-references.js';
 import { engineFault, statusOf, within } from './deadline.js';
 import { PullProgress } from './pull-progress.js';
 
@@ -13,11 +15,16 @@ const PULL_START_MS = 30_000;
 /** A pull may take long, but not without any progress. */
 const PULL_SILENCE_MS = 60_000;
 const PULL_MS = 15 * 60_000;
+const RESOLVE_MS = 20_000;
+const HOLD_MS = 10_000;
 const SAY_EVERY_MS = 10_000;
 
 /** Images of a Docker engine. */
 export class DockerImages implements ImageEngine {
-  constructor(private readonly docker: Dockerode) {}
+  constructor(
+    private readonly docker: Dockerode,
+    private readonly node: string,
+  ) {}
 
   async find(image: string): Promise<LocalImage | undefined> {
     try {
@@ -35,12 +42,38 @@ export class DockerImages implements ImageEngine {
       const stream = await within('begin a pull', PULL_START_MS, async () => (await this.docker.pull(image, options)) as Readable);
       await finished(stream, onProgress);
     } catch (error) {
-      throw new KilnError('start_failed', `image ${image} cannot be pulled: ${(error as Error).message.trim()}`, {
-        cause: error,
-        fix: 'see that the reference is right and that this node may read from the registry',
-      });
+      if (isDiskFull(error)) throw diskFull(`image ${image} cannot be pulled`, error);
+      throw notGiven(image, error);
     }
   }
+
+  async resolve(image: string, login: RegistryLogin | undefined): Promise<string> {
+    try {
+      const options = { authconfig: login ?? {} };
+      const { Descriptor } = await within('ask a registry', RESOLVE_MS, (abortSignal) =>
+        this.docker.getImage(image).distribution({ ...options, abortSignal }),
+      );
+      return `${image.replace(/:[^:/]+$/, '')}@${Descriptor.digest}`;
+    } catch (error) {
+      throw notGiven(image, error);
+    }
+  }
+
+  async hold(id: string): Promise<void> {
+    const name = { repo: holdName(this.node), tag: holdTag(id) };
+    try {
+      await within('name an image', HOLD_MS, (abortSignal) => this.docker.getImage(id).tag({ ...name, abortSignal }));
+    } catch (error) {
+      throw engineFault(`name image ${id}`, error);
+    }
+  }
+}
+
+function notGiven(image: string, error: unknown): KilnError {
+  return new KilnError('start_failed', `image ${image} cannot be pulled: ${(error as Error).message.trim()}`, {
+    cause: error,
+    fix: 'see that the reference is right and that this node may read from the registry',
+  });
 }
 
 function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
@@ -53,6 +86,7 @@ function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
     entrypoint: list(config.Entrypoint),
     command: list(config.Cmd),
     workingDirectory: config.WorkingDir ?? '',
+    ours: isOurs(info.RepoTags ?? []),
     volumes: Object.keys((config.Volumes as Record<string, unknown> | null) ?? {}),
   };
 }

@@ -24,6 +24,8 @@ export function connectEngine(dockerHost: string): Dockerode {
 export interface EngineFacts extends EngineInfo {
   /** What is not as it should be on this engine, a sentence each. */
   warnings: string[];
+  /** Where the engine keeps everything, on its own machine. */
+  root: string | undefined;
 }
 
 /** @throws where the engine does not answer */
@@ -35,7 +37,12 @@ export async function readEngine(docker: Dockerode): Promise<EngineFacts> {
   if (info.CpuCfsQuota === false) warnings.push('the engine cannot limit cpu');
   const security = (info.SecurityOptions as string[] | undefined) ?? [];
   if (!security.some((option) => option.includes('name=seccomp'))) warnings.push('the engine filters no system calls (seccomp)');
-  return { cgroupDriver: String(info.CgroupDriver ?? 'cgroupfs'), cgroupVersion: String(info.CgroupVersion ?? '1'), warnings };
+  return {
+    cgroupDriver: String(info.CgroupDriver ?? 'cgroupfs'),
+    cgroupVersion: String(info.CgroupVersion ?? '1'),
+    warnings,
+    root: info.DockerRootDir,
+  };
 }
 
 /** Containers that carry this node's label, whatever their state, but for those that are known; of one role, or of any. */

@@ -24,6 +24,8 @@ export interface NodeEngineOptions {
 export class NodeEngine {
   readonly warnings: string[] = [];
   readonly rules: HostRules;
+  /** Where the engine keeps its images, as it says itself. */
+  root: string | undefined;
   private readonly events: EngineEvents;
   private sweep: NodeJS.Timeout | undefined;
   private suspects: ReadonlySet<string> = new Set();
@@ -56,6 +58,7 @@ export class NodeEngine {
     const driver = new DockerDriver({ docker, node, info, network, facts: options.facts, onTrouble: options.onTrouble });
     const engine = new NodeEngine(options, driver);
     engine.warnings.push(...info.warnings);
+    engine.root = info.root;
     await engine.applyRules();
     await engine.events.open();
     engine.sweep = setInterval(() => void engine.removeStrays(), SWEEP_MS);

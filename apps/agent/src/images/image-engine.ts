@@ -12,6 +12,8 @@ export interface LocalImage {
   command: readonly string[];
   workingDirectory: string;
   volumes: readonly string[];
+  /** Made by Kiln, or held by one of its nodes. */
+  ours: boolean;
 }
 
 /** The engine, as far as images go. */
@@ -23,4 +25,8 @@ export interface ImageEngine {
    * @throws KilnError where the registry does not give it, or progress stops
    */
   pull(image: string, login: RegistryLogin | undefined, onProgress: (line: string) => void): Promise<void>;
+  /** What a tag means in its registry at this moment, by digest. @throws KilnError `start_failed` */
+  resolve(image: string, login: RegistryLogin | undefined): Promise<string>;
+  /** Gives the image the name that says that this node holds it. @throws KilnError where the engine does not have it any more */
+  hold(id: string): Promise<void>;
 }

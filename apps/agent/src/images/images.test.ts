@@ -10,13 +10,14 @@ const ECR = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const ID = `sha256:${'a'.repeat(64)}`;
 
 function local(pinned?: string): LocalImage {
-  return { id: ID, kind: 'http', pinned, entrypoint: [], command: [], workingDirectory: '', volumes: [] };
+  return { id: ID, kind: 'http', pinned, entrypoint: [], command: [], workingDirectory: '', volumes: [], ours: false };
 }
 
 /** An engine that gets images by pulling, and counts. */
 class Pulling implements ImageEngine {
   readonly pulls: (RegistryLogin | undefined)[] = [];
   readonly has = new Set<string>();
+  readonly held: string[] = [];
   refusals = 0;
 
   async find(image: string): Promise<LocalImage | undefined> {
@@ -28,6 +29,14 @@ class Pulling implements ImageEngine {
     await new Promise((resolve) => setTimeout(resolve, 5));
     if (this.refusals-- > 0) throw new KilnError('start_failed', 'refused');
     this.has.add(image);
+  }
+
+  async resolve(image: string): Promise<string> {
+    return `${image.replace(/:[^:/]+$/, '')}@sha256:now`;
+  }
+
+  async hold(id: string): Promise<void> {
+    this.held.push(id);
   }
 }
 
@@ -80,8 +89,32 @@ describe('images', () => {
   it('asked for by a registry’s tag are looked up there, though one is here', async () => {
     const { engine, images } = made();
     engine.has.add('registry:5000/a:1');
-    await images.facts('registry:5000/a:1');
+    expect((await images.facts('registry:5000/a:1')).image).toBe('registry:5000/a@sha256:now');
     expect(engine.pulls).toHaveLength(1);
+  });
+
+  it('are held where they were pulled, not where somebody else put them', async () => {
+    const { engine, images } = made();
+    engine.has.add('foreign:1');
+    await images.ensure('foreign:1');
+    expect(engine.held).toEqual([]);
+    await images.ensure('registry:5000/a@sha256:x');
+    expect(engine.held).toEqual([ID]);
+  });
+
+  it('that leave are waited for, and then got anew', async () => {
+    const { engine, images } = made();
+    const reference = 'registry:5000/a@sha256:x';
+    await images.ensure(reference);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const leaving = images.withdraw(ID, () => promise);
+    const again = images.ensure(reference);
+    await new Promise((tick) => setTimeout(tick, 20));
+    expect(engine.pulls).toHaveLength(1);
+    engine.has.delete(reference);
+    resolve();
+    await Promise.all([leaving, again]);
+    expect(engine.pulls).toHaveLength(2);
   });
 
   it('from ECR are pulled with a token, which is asked for anew when refused', async () => {

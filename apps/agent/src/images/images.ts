@@ -6,12 +6,14 @@ import { StartBackoff } from '../pool/start-backoff.js';
 import type { ImageEngine, LocalImage } from './image-engine.js';
 
 const MAX_KNOWN = 500;
+const MAX_USED = 10_000;
 
 export interface ImagesParts {
   engine: ImageEngine;
   registries: Registries;
   /** Lines about pulls, for the node's log. */
   onLine?(line: string): void;
+  onTrouble?(message: string): void;
   now?(): number;
 }
 
@@ -21,6 +23,9 @@ export class Images {
   private readonly known = new Map<string, LocalImage>();
   private readonly coming = new Map<string, Promise<LocalImage>>();
   private readonly failing = new Map<string, StartBackoff>();
+  private readonly leaving = new Set<Promise<unknown>>();
+  /** By id: when an instance was last made of it. */
+  private readonly used = new Map<string, number>();
 
   constructor(private readonly parts: ImagesParts) {}
 
@@ -33,6 +38,7 @@ export class Images {
     if (known !== undefined) {
       this.known.delete(image);
       this.known.set(image, known);
+      this.touch(known.id);
       return known;
     }
     return this.once(image, () => this.findOrPull(image));
@@ -40,18 +46,49 @@ export class Images {
 
   /** What a version of this image would be made from: pinned, so that a tag that moves changes nothing. */
   async facts(image: string): Promise<{ image: string; digest: string; kind: ImageKind }> {
-    // Somebody asks, so it is tried at once; and a registry's tag may have moved since it was here last.
-    this.failing.delete(image);
-    const mayHaveMoved = !image.includes('@');
-    if (mayHaveMoved) this.forget(image);
-    const found = mayHaveMoved && registryOf(image) !== undefined ? this.once(image, () => this.pull(image)) : this.ensure(image);
-    const { id, kind, pinned } = await found;
+    const reference = await this.pinned(image);
+    // Somebody asks for it: it is tried at once.
+    this.failing.delete(reference);
+    const { id, kind, pinned } = await this.ensure(reference);
     return { image: pinned ?? id, digest: pinned?.slice(pinned.indexOf('@') + 1) ?? id, kind };
+  }
+
+  /** One that was built here: this node holds it from now on. @throws KilnError `unavailable` where it is gone already */
+  async keep(image: string): Promise<void> {
+    const found = await this.parts.engine.find(image);
+    if (found === undefined) throw new KilnError('unavailable', `image ${image} was removed meanwhile`, { fix: 'deploy again' });
+    await this.parts.engine.hold(found.id);
+    this.touch(found.id);
+  }
+
+  lastUsed(id: string): number | undefined {
+    return this.used.get(id);
   }
 
   /** The engine turned out not to have it any more. */
   forget(image: string): void {
     this.known.delete(image);
+  }
+
+  /** Lets an image go: whoever asks for one meanwhile waits until it is known what is left. */
+  async withdraw<T>(id: string, remove: () => Promise<T>): Promise<T> {
+    for (const [image, local] of this.known) if (local.id === id) this.known.delete(image);
+    const leaving = remove();
+    this.leaving.add(leaving);
+    try {
+      return await leaving;
+    } finally {
+      this.leaving.delete(leaving);
+    }
+  }
+
+  /** A tag with a registry's name is looked up there, for it may have moved since it was here; any other counts as it is here. */
+  private async pinned(image: string): Promise<string> {
+    if (isImageId(image) || image.includes('@')) return image;
+    const registry = registryOf(image);
+    this.forget(image);
+    if (registry === undefined && (await this.parts.engine.find(image)) !== undefined) return image;
+    return this.parts.engine.resolve(image, await this.parts.registries.login(registry).catch(throwAsStartFailure));
   }
 
   private once(image: string, get: () => Promise<LocalImage>): Promise<LocalImage> {
@@ -60,7 +97,8 @@ export class Images {
       coming = get()
         .then((found) => {
           this.known.set(image, found);
-          dropOldest(this.known);
+          dropOldest(this.known, MAX_KNOWN);
+          this.touch(found.id);
           return found;
         })
         .finally(() => this.coming.delete(image));
@@ -70,7 +108,10 @@ export class Images {
   }
 
   private async findOrPull(image: string): Promise<LocalImage> {
-    return (await this.parts.engine.find(image)) ?? (await this.pull(image));
+    await Promise.allSettled(this.leaving);
+    const found = await this.parts.engine.find(image);
+    if (found?.ours) await this.hold(found.id);
+    return found ?? (await this.pull(image));
   }
 
   private async pull(image: string): Promise<LocalImage> {
@@ -79,7 +120,7 @@ export class Images {
         fix: 'deploy again; several machines need KILN_REGISTRY',
       });
     }
-    const backoff = this.failing.get(image) ?? new StartBackoff(this.parts.now ?? (() => performance.now()));
+    const backoff = this.failing.get(image) ?? new StartBackoff(() => this.now());
     if (backoff.refusal !== undefined) throw backoff.refusal;
     try {
       await this.pullWithLogin(image);
@@ -88,12 +129,29 @@ export class Images {
       const failure = asStartFailure(error);
       backoff.failed(failure);
       this.failing.set(image, backoff);
-      dropOldest(this.failing);
+      dropOldest(this.failing, MAX_KNOWN);
       throw failure;
     }
     const found = await this.parts.engine.find(image);
     if (found === undefined) throw new KilnError('start_failed', `image ${image} was pulled and is not there`);
+    await this.hold(found.id);
     return found;
+  }
+
+  /** Without it the image is only never collected. */
+  private async hold(id: string): Promise<void> {
+    const { engine, onTrouble = () => undefined } = this.parts;
+    await engine.hold(id).catch((error: Error) => onTrouble(`image ${id} could not be marked as held by this node: ${error.message}`));
+  }
+
+  private touch(id: string): void {
+    this.used.delete(id);
+    this.used.set(id, this.now());
+    dropOldest(this.used, MAX_USED);
+  }
+
+  private now(): number {
+    return this.parts.now?.() ?? performance.timeOrigin + performance.now();
   }
 
   private async pullWithLogin(image: string): Promise<void> {
@@ -119,9 +177,13 @@ function asStartFailure(error: unknown): KilnError {
   return new KilnError('start_failed', message, { cause: error, ...(fix !== undefined && { fix }) });
 }
 
-function dropOldest(map: Map<string, unknown>): void {
+function throwAsStartFailure(error: unknown): never {
+  throw asStartFailure(error);
+}
+
+function dropOldest(map: Map<string, unknown>, most: number): void {
   for (const oldest of map.keys()) {
-    if (map.size <= MAX_KNOWN) break;
+    if (map.size <= most) break;
     map.delete(oldest);
   }
 }

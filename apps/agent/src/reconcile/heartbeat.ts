@@ -7,7 +7,7 @@ const EVERY_MS = 1000;
 
 export interface HeartbeatParts {
   pools: Pools;
-  warnings: readonly string[];
+  warnings(): readonly string[];
   dataUrl: string;
   controlUrl: string;
   weight: number;
@@ -65,7 +65,7 @@ export class Heartbeat {
       epoch: this.epoch,
       beat: this.beat,
       startedAt: this.startedAt,
-      warnings: [...warnings],
+      warnings: [...warnings()],
     };
   }
 
