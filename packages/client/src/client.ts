@@ -54,8 +54,12 @@ export class KilnClient {
   readonly traffic = {
     get: (name: string): Promise<Traffic> => this.transport.json('GET', path('functions', name, 'traffic')),
     /** With a revision, a `conflict` when the function has changed since. */
-    put: (name: string, traffic: Traffic, options: { revision?: number } = {}): Promise<Traffic> =>
-      this.transport.json('PUT', path('functions', name, 'traffic'), { json: traffic, ...options }),
+    put: (name: string, traffic: Traffic, { revision, sticky }: { revision?: number; sticky?: boolean } = {}): Promise<Traffic> =>
+      this.transport.json('PUT', path('functions', name, 'traffic'), {
+        json: traffic,
+        query: { sticky: sticky?.toString() },
+        ...(revision !== undefined && { revision }),
+      }),
   };
 
   readonly nodes = {

@@ -32,6 +32,9 @@ export const buildQuery = z.strictObject({ message: versionMessage.optional(), .
 /** `PUT /v1/functions/:name/traffic` */
 export const putTrafficBody = traffic;
 
+/** Query of the same: whether clients keep the version that they met first; left out, that stays as it is. */
+export const putTrafficQuery = z.strictObject({ sticky: z.enum(['true', 'false'], 'must be true or false').optional() });
+
 /** `POST /v1/functions/:name/rollback`: to the traffic before the last change, or all to one version. */
 export const rollbackBody = z.strictObject({ version: versionNumber.optional() }).meta({ id: 'Rollback' });
 

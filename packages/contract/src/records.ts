@@ -26,6 +26,8 @@ export const functionRecord = z
     traffic: z.array(trafficShare),
     /** What `rollback` returns to. */
     previousTraffic: z.array(trafficShare),
+    /** A client keeps, by a cookie, the version that it met first, as long as that has weight. */
+    sticky: z.boolean().default(false),
     /** The project that deployed it last, where one was named: only that one prunes it. */
     project: projectName.optional(),
     createdAt: time,

@@ -111,6 +111,27 @@ describe('traffic', () => {
     expect(await functions.get('moving')).toMatchObject({ traffic: both, revision: 5 });
   });
 
+  it('says whether clients keep their version, which stays until it is said anew and moves nothing to roll back to', async () => {
+    const one = [{ version: 1, weight: 100 }];
+    const two = [{ version: 2, weight: 100 }];
+    for (const version of [1, 2]) {
+      await functions.createVersion('stuck', draft);
+      await functions.markReady('stuck', version);
+    }
+    expect(await functions.setTraffic('stuck', one)).toMatchObject({ sticky: false });
+    expect(await functions.setTraffic('stuck', two, { sticky: true })).toMatchObject({ sticky: true, previousTraffic: one });
+    expect(await functions.setTraffic('stuck', two, { sticky: false })).toMatchObject({
+      sticky: false,
+      previousTraffic: one,
+      traffic: two,
+    });
+    await functions.setTraffic('stuck', two, { sticky: true });
+    expect(await functions.setTraffic('stuck', one)).toMatchObject({ sticky: true });
+    const { sticky: _, ...old } = (await functions.get('stuck'))!;
+    await raw.hset('kiln:functions', 'stuck', JSON.stringify(old));
+    expect(await functions.get('stuck')).toMatchObject({ sticky: false });
+  });
+
   it('refuses a revision that is not the newest', async () => {
     await functions.createVersion('revised', draft);
     await functions.markReady('revised', 1);

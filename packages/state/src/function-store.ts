@@ -8,6 +8,12 @@ import type { Store } from './store.js';
 
 export type VersionDraft = Omit<VersionRecord, 'version' | 'state' | 'failure' | 'createdAt' | 'function'>;
 
+export interface TrafficOptions {
+  expectedRevision?: number;
+  /** Left out, it stays as it is. */
+  sticky?: boolean;
+}
+
 export interface FunctionWithVersions {
   function: FunctionRecord;
   versions: VersionRecord[];
@@ -103,16 +109,17 @@ export class FunctionStore {
    * Moves the pointer. Every version named must be ready.
    * @throws KilnError `function_not_found`, `version_not_found`, `conflict` for a stale revision or a version that is not ready
    */
-  async setTraffic(name: string, traffic: Traffic, options: { expectedRevision?: number } = {}): Promise<FunctionRecord> {
+  async setTraffic(name: string, traffic: Traffic, options: TrafficOptions = {}): Promise<FunctionRecord> {
     return this.changeFunction(name, async (before) => {
-      const { expectedRevision } = options;
+      const { expectedRevision, sticky = before.sticky } = options;
       if (expectedRevision !== undefined && expectedRevision !== before.revision) {
         throw new KilnError('conflict', `"${name}" is at revision ${before.revision}, not ${expectedRevision}`, { fix: 'read it again' });
       }
       await this.requireReady(name, traffic);
-      if (JSON.stringify(before.traffic) === JSON.stringify(traffic)) return before;
-      const previousTraffic = before.traffic.length > 0 ? before.traffic : before.previousTraffic;
-      return { ...before, traffic, previousTraffic, revision: before.revision + 1, updatedAt: new Date().toISOString() };
+      const same = JSON.stringify(before.traffic) === JSON.stringify(traffic);
+      if (same && before.sticky === sticky) return before;
+      const previousTraffic = before.traffic.length > 0 && !same ? before.traffic : before.previousTraffic;
+      return { ...before, traffic, previousTraffic, sticky, revision: before.revision + 1, updatedAt: new Date().toISOString() };
     });
   }
 
@@ -192,7 +199,7 @@ export class FunctionStore {
 }
 
 function newFunction(name: string, now: string): FunctionRecord {
-  return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], createdAt: now, updatedAt: now };
+  return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], sticky: false, createdAt: now, updatedAt: now };
 }
 
 function notFound(name: string): KilnError {

@@ -35,6 +35,7 @@ function desired(versions: VersionRecord[], traffic: number[] = [], previous: nu
       lastVersion: versions.length,
       traffic: traffic.map(share),
       previousTraffic: previous.map(share),
+      sticky: false,
       createdAt: time,
       updatedAt: time,
     },

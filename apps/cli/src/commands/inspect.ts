@@ -36,13 +36,13 @@ async function inspect(session: Session, name: string, options: OutputOptions): 
 }
 
 function inspectedText(inspected: Inspected): string {
-  const { name, url, traffic, home, createdAt, updatedAt, versions, instances } = inspected;
+  const { name, url, traffic, sticky, home, createdAt, updatedAt, versions, instances } = inspected;
   const newestFirst = versions.toSorted((a, b) => b.version - a.version);
   const parts = [
     pairs([
       ['function', name],
       ['url', url],
-      ['traffic', trafficText(traffic)],
+      ['traffic', sticky ? `${trafficText(traffic)}, sticky` : trafficText(traffic)],
       ['home', home ?? undefined],
       ['created', createdAt],
       ['changed', updatedAt],

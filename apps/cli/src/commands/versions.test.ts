@@ -105,6 +105,18 @@ describe('traffic', () => {
     });
   });
 
+  it('can be made sticky, with the shares or without', async () => {
+    const shares = [{ version: 2, weight: 100 }];
+    api.json(`GET ${TRAFFIC}`, shares);
+    api.json(`PUT ${TRAFFIC}`, shares);
+    const on = await connected('traffic', 'hello', '2=100', '--sticky');
+    expect([api.seen.at(-1)?.path, on.stderr]).toEqual([`${TRAFFIC}?sticky=true`, expect.stringContaining('keeps its version')]);
+    await connected('traffic', 'hello', '--no-sticky');
+    expect([api.seen.at(-1)?.path, lastBody()]).toEqual([`${TRAFFIC}?sticky=false`, shares]);
+    await connected('traffic', 'hello', '2=100');
+    expect(api.seen.at(-1)?.path).toBe(TRAFFIC);
+  });
+
   it('has no "latest" where nothing is ready, and no version that is not there', async () => {
     history({ state: 'failed' });
     expect((await connected('traffic', 'hello', 'latest=100')).code).toBe(6);

@@ -3,18 +3,18 @@ import type { Traffic, VersionRecord } from '@kiln/contract/records';
 import { UsageFailure } from '../failure.js';
 
 /** A version by number, or the newest that is ready. */
-interface Share {
+export interface Share {
   version: number | 'latest';
   weight: number;
 }
 
 const FORM = /^(?:v?([1-9]\d{0,8})|latest)=(\d{1,3})$/;
 
-/** `3=10 latest=90`. @throws UsageFailure for what is no share, and for weights that do not make 100 */
+/** `3=10 latest=90`; nothing, or weights that make 100. @throws UsageFailure for what is no share, and for weights that do not make 100 */
 export function parseShares(name: string, texts: readonly string[]): Share[] {
   const shares = texts.map((text) => parseShare(name, text));
   const sum = shares.reduce((total, { weight }) => total + weight, 0);
-  if (sum === 100) return shares;
+  if (sum === 100 || shares.length === 0) return shares;
   throw new UsageFailure(`the weights sum to ${sum}, not to 100`, `as in: kiln traffic ${name} 3=10 latest=90`);
 }
 

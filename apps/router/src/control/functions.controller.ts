@@ -1,5 +1,5 @@
 import type { Deployed, FunctionView, Page } from '@kiln/contract/control-api';
-import { createVersionBody, patchFunctionBody, putTrafficBody, rollbackBody } from '@kiln/contract/control-api';
+import { createVersionBody, patchFunctionBody, putTrafficBody, putTrafficQuery, rollbackBody } from '@kiln/contract/control-api';
 import { parse } from '@kiln/contract/field-errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { functionName } from '@kiln/contract/names';
@@ -94,10 +94,17 @@ export class FunctionsController {
   async putTraffic(
     @Param('name') of: string,
     @Body() body: unknown,
+    @Query() query: unknown,
     @Headers('if-match') ifMatch: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Traffic> {
-    const { traffic, revision } = await putTraffic(this.pointers, name(of), parse(putTrafficBody, body, 'traffic'), revisionOf(ifMatch));
+    const wanted = parse(putTrafficBody, body, 'traffic');
+    const { sticky } = parse(putTrafficQuery, query, 'query');
+    const expectedRevision = revisionOf(ifMatch);
+    const { traffic, revision } = await putTraffic(this.pointers, name(of), wanted, {
+      ...(expectedRevision !== undefined && { expectedRevision }),
+      ...(sticky !== undefined && { sticky: sticky === 'true' }),
+    });
     void reply.header('etag', `"${revision}"`);
     return traffic;
   }

@@ -63,6 +63,7 @@ export const ROUTES: readonly ApiRoute[] = [
   }),
   route('GET', '/v1/functions/:name/traffic', 'read', 'Show the traffic; `etag` is the revision', { answer: traffic }),
   route('PUT', '/v1/functions/:name/traffic', 'deploy', 'Move the traffic; with `if-match`, a conflict if it changed since', {
+    query: { sticky: 'true or false: whether a client keeps the version that it met first; left out, that stays as it is' },
     body: traffic,
     answer: traffic,
   }),

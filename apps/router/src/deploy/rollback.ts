@@ -13,5 +13,5 @@ export async function rollback(parts: PointerParts, name: string, version?: numb
   if (record.previousTraffic.length === 0) {
     throw new KilnError('conflict', `"${name}" has had no other traffic to go back to`, { fix: `kiln inspect ${name}` });
   }
-  return putTraffic(parts, name, record.previousTraffic, record.revision);
+  return putTraffic(parts, name, record.previousTraffic, { expectedRevision: record.revision });
 }

@@ -12,6 +12,8 @@ export interface Route {
   /** Those that are ready. */
   versions: ReadonlyMap<number, VersionRoute>;
   traffic: readonly { version: number; weight: number }[];
+  /** A client keeps the version that it met first, as long as that has weight. */
+  sticky: boolean;
 }
 
 /** The functions as requests see them. A change is a new table in place of the old one, so no request sees half of it. */
@@ -31,11 +33,12 @@ export class RouteTable {
   }
 }
 
-export function routeOf({ function: { name, traffic }, versions }: FunctionWithVersions): Route {
+export function routeOf({ function: { name, traffic, sticky }, versions }: FunctionWithVersions): Route {
   const ready = versions.filter(({ state }) => state === 'ready');
   return {
     name,
     versions: new Map(ready.map(({ version, kind, config }) => [version, { version, kind, config }])),
     traffic: traffic.filter(({ weight }) => weight > 0),
+    sticky,
   };
 }

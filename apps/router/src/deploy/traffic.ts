@@ -1,5 +1,5 @@
 import type { FunctionRecord, Traffic } from '@kiln/contract/records';
-import type { FunctionStore } from '@kiln/state/function-store';
+import type { FunctionStore, TrafficOptions } from '@kiln/state/function-store';
 import type { Announcer } from './announcer.js';
 
 export interface PointerParts {
@@ -12,9 +12,9 @@ export async function putTraffic(
   { functions, announcer }: PointerParts,
   name: string,
   traffic: Traffic,
-  expectedRevision?: number,
+  options: TrafficOptions = {},
 ): Promise<FunctionRecord> {
-  const record = await functions.setTraffic(name, traffic, expectedRevision === undefined ? {} : { expectedRevision });
+  const record = await functions.setTraffic(name, traffic, options);
   await announcer.functionChanged(name);
   return record;
 }

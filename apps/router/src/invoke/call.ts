@@ -18,6 +18,8 @@ export const SILENT = 'the node stayed silent';
 /** One admitted request on its way: what is sent, and what became of it so far. */
 export class Call {
   answer: AgentAnswer | undefined;
+  /** `Set-Cookie` of ours for the caller. */
+  cookie: string | undefined;
   /** When the attempt under way was sent, by `performance.now()`. */
   sentAt = 0;
   private guard: NodeJS.Timeout | undefined;
@@ -65,6 +67,8 @@ export class Call {
     record.startMs = answer.startMs;
     record.execMs = answer.execMs;
     const shown = { requestId: record.requestId, version: record.version, routeMs: record.routeMs, placement: this.placement };
-    return callerHeaders(answer, shown);
+    const lines = callerHeaders(answer, shown);
+    if (this.cookie !== undefined) lines.push('Set-Cookie', this.cookie);
+    return lines;
   }
 }

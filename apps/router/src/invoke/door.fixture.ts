@@ -29,6 +29,7 @@ export interface Door {
   agents: FakeAgent[];
   nodes: NodeTable;
   records: InvocationRecord[];
+  routes: Map<string, Route>;
   /** The agent at the function's home, and the ones behind it in order. */
   inOrder(name?: string): FakeAgent[];
   beat(): void;
@@ -80,7 +81,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   });
   const { port } = await listener.listen();
   const inOrder = (name = 'hello') => nodes.preference(name).map(({ id }) => agents.find((agent) => agent.id === id)!);
-  return { port, listener, agents, nodes, records, inOrder, beat };
+  return { port, listener, agents, nodes, records, routes, inOrder, beat };
 }
 
 /** Answers with what came: method, target and raw headers as JSON, the body's length. */
@@ -126,6 +127,7 @@ export function routeOf(name: string, input: FunctionConfigInput): Route {
       [2, { ...version, version: 2 }],
     ]),
     traffic: [{ version: 1, weight: 100 }],
+    sticky: false,
   };
 }
 

@@ -22,6 +22,7 @@ import { answerPlatform } from './platform.js';
 import { RefusedAtDoor, refuseAtDoor } from './refuse-at-door.js';
 import { type ScannedHeaders, scanHeaders } from './scan-headers.js';
 import { RequestSender, UpgradeSender } from './senders.js';
+import { stickyCookie, stuckTo } from './sticky.js';
 
 /** A body that is read before a node is chosen must have come by then. */
 const SMALL_BODY_MS = 30_000;
@@ -69,7 +70,7 @@ export class InvokeHandler {
         return;
       }
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const version = this.find(address, record) ?? (await this.lookAgain(address, record));
+      const version = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned));
       if (address.redirect !== undefined && (record.method === 'GET' || record.method === 'HEAD')) {
         redirect(response, address.redirect, record);
         return;
@@ -101,7 +102,7 @@ export class InvokeHandler {
       const address = addressOf(scanned.host, request.url!, parts.domain);
       if (address.kind === 'platform') throw new KilnError('not_found', 'nothing here switches protocols');
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const version = this.find(address, record) ?? (await this.lookAgain(address, record, socket));
+      const version = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned, socket));
       admit(version.config, parts.keys, scanned.authorization, 0);
       const call = this.call(record, version, address, scanned, peer, arrivedAt, false);
       const outcome = await attemptNodes(
@@ -118,10 +119,10 @@ export class InvokeHandler {
     }
   }
 
-  private find(address: FunctionAddress, record: InvocationRecord): VersionRoute | undefined {
+  private find(address: FunctionAddress, record: InvocationRecord, { cookie }: ScannedHeaders): VersionRoute | undefined {
     const route = this.parts.routes.find(address.name);
     if (route === undefined) return undefined;
-    const version = pickVersion(route, address.version, Math.random);
+    const version = pickVersion(route, address.version, Math.random, route.sticky ? stuckTo(cookie) : undefined);
     if (version === undefined) return undefined;
     record.function = address.name;
     record.version = version.version;
@@ -129,11 +130,16 @@ export class InvokeHandler {
   }
 
   /** For what is not known here. @throws KilnError where it is not known anywhere */
-  private async lookAgain(address: FunctionAddress, record: InvocationRecord, socket?: Socket): Promise<VersionRoute> {
+  private async lookAgain(
+    address: FunctionAddress,
+    record: InvocationRecord,
+    scanned: ScannedHeaders,
+    socket?: Socket,
+  ): Promise<VersionRoute> {
     // A connection that asked for another protocol has nobody yet who hears of its end.
     socket?.once('error', () => socket.destroy());
     await this.parts.routes.lookAgain();
-    const version = this.find(address, record);
+    const version = this.find(address, record, scanned);
     if (version !== undefined) return version;
     if (this.parts.routes.find(address.name) === undefined) throw noSuchFunction(address.name);
     const which = address.version === undefined ? 'no version that is ready' : `no version ${address.version}`;
@@ -159,7 +165,16 @@ export class InvokeHandler {
       notifyLease,
       hidesKey: version.config.auth === 'key',
     });
-    return new Call(record, version, headers, address.path, arrivedAt, placementHeaders);
+    const call = new Call(record, version, headers, address.path, arrivedAt, placementHeaders);
+    call.cookie = this.cookieFor(address, version, scanned);
+    return call;
+  }
+
+  /** For a client that shall meet this version again, and does not say so itself. */
+  private cookieFor(address: FunctionAddress, { version }: VersionRoute, { cookie }: ScannedHeaders): string | undefined {
+    const route = this.parts.routes.find(address.name);
+    if (route === undefined || !route.sticky || route.traffic.length < 2 || address.version !== undefined) return undefined;
+    return stuckTo(cookie) === version ? undefined : stickyCookie(version, address.prefix);
   }
 
   private refuse(error: unknown, record: InvocationRecord, response: ServerResponse): void {

@@ -8,6 +8,7 @@ export class ScannedHeaders {
   kept: string[] = [];
   host: string | undefined;
   authorization: string | undefined;
+  cookie: string | undefined;
   /** The caller's, where it is well formed. */
   requestId: string | undefined;
   /** Declared bytes of the body: 0 without one, undefined where it is chunked. */
@@ -51,6 +52,7 @@ function takeKnown(scanned: ScannedHeaders, name: string, value: string): boolea
       if (is(name, 'host')) scanned.host = value;
       return false;
     case 6:
+      if (is(name, 'cookie')) scanned.cookie = scanned.cookie === undefined ? value : `${scanned.cookie}; ${value}`;
       return is(name, 'expect');
     case 9:
       if (!is(name, 'forwarded')) return false;
