@@ -166,6 +166,27 @@ describe('build', () => {
     expect(built.config).toMatchObject({ handler: 'default', concurrency: 50 });
   });
 
+  it('bundles a TypeScript function, installed by pnpm, with a map back to its lines', async () => {
+    const built = await buildFiles({
+      'package.json': '{"dependencies":{"ms":"2.1.3"},"packageManager":"pnpm@10.34.9"}',
+      'index.ts':
+        "import ms from 'ms';\nimport { Unit } from './src/unit.ts';\nexport const f = { func() {}, config: { env: { MS: String(ms(1000)).length + String(Unit.B) } } };",
+      'src/unit.ts': 'export enum Unit { A, B }\n',
+    });
+    expect(built).toMatchObject({ kind: 'runner', config: { entry: 'index.cjs', handler: 'f', env: { MS: '21' } } });
+    const thrown = await buildFiles({ 'index.ts': 'type A = string;\n\nthrow new Error(3 as unknown as A);' });
+    expect([thrown.config.handler, lines.join('\n')]).toEqual([
+      undefined,
+      expect.stringMatching(/Error: 3[\s\S]*at .*\/app\/index\.ts:3:/),
+    ]);
+  });
+
+  it('makes a site of a folder with an index.html, and needs no export of it', async () => {
+    const built = await buildFiles({ 'index.html': '<h1>hello</h1>', 'kiln.json': '{"concurrency":7}' });
+    expect(built).toMatchObject({ kind: 'runner', config: { entry: 'kiln-site.json', concurrency: 7 } });
+    expect(lines[0]).toMatch(/found index\.html/);
+  });
+
   it('makes one runner image for functions deployed at the same moment', async () => {
     const built = await Promise.all(['a', 'b', 'c'].map((text) => buildFiles({ 'index.js': `exports.f = () => '${text}';` })));
     const layers = await Promise.all(built.map(async ({ image }) => (await engine.getImage(image).inspect()).RootFS.Layers?.slice(0, -1)));

@@ -12,7 +12,7 @@ import { type BuildPlan, detect } from './detect.js';
 import { engineBuild } from './engine-build.js';
 import { type BuildLimits, DEFAULT_LIMITS } from './limits.js';
 import { push, type Registry } from './registry.js';
-import { BASE_IMAGE, ensureRunnerImage } from './runner-image.js';
+import { ensureRunnerImage } from './runner-image.js';
 import type { SourceFolder } from './source-folder.js';
 import { unpack } from './unpack.js';
 import { makeWorkspace } from './workspace.js';
@@ -62,9 +62,10 @@ async function buildIn(root: string, run: Build): Promise<BuiltImage> {
   const declared = await declaredConfig(folder, run.functionName);
   const plan = await detect(folder, declared);
   for (const note of plan.notes) run.onLine(note);
-  mergeConfig(declared, undefined, plan.kind);
+  mergeConfig(declared, plan.config, plan.kind);
   const { id, tag } = await makeImage(folder, plan, run);
-  const config = plan.kind === 'runner' ? await completeConfig(id, plan, declared, run) : configOf(plan, declared);
+  const config =
+    plan.kind === 'runner' && plan.entry !== undefined ? await completeConfig(id, plan.entry, declared, run) : configOf(plan, declared);
   const { image, digest } = await publish(id, tag, run);
   return { image, digest, kind: plan.kind, config };
 }
@@ -80,7 +81,10 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal));
   const own = plan.dockerfile && {
     sourcesUnder: plan.dockerfile.sourcesUnder,
-    dockerfile: plan.dockerfile.content(plan.kind === 'runner' ? await runnerImage(baseIds, run) : ''),
+    dockerfile: plan.dockerfile.content({
+      runnerImage: plan.kind === 'runner' ? await runnerImage(baseIds, run) : '',
+      functionName: run.functionName,
+    }),
     files: plan.files ?? new Map(),
   };
   const tag = contextHash(folder, own, baseIds);
@@ -112,7 +116,7 @@ function kindLabels({ kind }: BuildPlan): Record<string, string> {
 }
 
 async function runnerImage([baseImageId]: string[], { docker, onLine, signal }: Build): Promise<string> {
-  if (baseImageId === undefined) throw new Error(`a runner function is built on ${BASE_IMAGE}`);
+  if (baseImageId === undefined) throw new Error('what the runner serves is built on an image of Node');
   return await ensureRunnerImage(docker, baseImageId, onLine, signal);
 }
 
@@ -123,8 +127,7 @@ function configOf({ kind, entry, handler, config }: BuildPlan, declared: Functio
 }
 
 /** What only the module itself can tell: its exports, and their configuration. */
-async function completeConfig(image: string, plan: BuildPlan, declared: FunctionConfigInput, run: Build): Promise<FunctionConfigInput> {
-  const entry = plan.entry ?? '.';
+async function completeConfig(image: string, entry: string, declared: FunctionConfigInput, run: Build): Promise<FunctionConfigInput> {
   const startTime = declared.startTimeout ?? Number.POSITIVE_INFINITY;
   const description = await describeExports({
     docker: run.docker,

@@ -1,32 +1,12 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { contextHash } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { detect } from './detect.js';
 import { baseImages } from './detectors/dockerfile.js';
 import { definedIn } from './detectors/python.js';
-import { type SourceFile, SourceFolder } from './source-folder.js';
+import { folder, GIVEN, planOf } from './source.fixture.js';
 
-const roots: string[] = [];
-afterEach(() => {
-  for (const root of roots.splice(0)) rmSync(root, { recursive: true });
-});
-
-function folder(contents: Record<string, string>, executable: string[] = []): SourceFolder {
-  const root = mkdtempSync(join(tmpdir(), 'kiln-detect-'));
-  roots.push(root);
-  const files = Object.entries(contents).map(([path, content]): SourceFile => {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), content);
-    return { path, size: content.length, executable: executable.includes(path), hash: createHash('sha256').update(content).digest('hex') };
-  });
-  return new SourceFolder(root, files);
-}
-
-const dockerfileOf = async (contents: Record<string, string>) => (await detect(folder(contents), {})).dockerfile?.content('kiln/runner:x');
+const dockerfileOf = async (contents: Record<string, string>) => (await planOf(contents)).text;
 
 describe('detect', () => {
   it('takes a Dockerfile as it is, whatever else is there', async () => {
@@ -46,7 +26,12 @@ describe('detect', () => {
   });
 
   it.each([
-    ['nothing', { 'main.go': '' }, {}, /a Dockerfile; a module: .*index\.js/],
+    [
+      'nothing',
+      { 'main.go': '' },
+      {},
+      /nothing to build in this folder; looked for a Dockerfile;.* a module: .*index\.js.*; an index\.html/,
+    ],
     ['an entry that is not there', { 'index.js': '' }, { entry: 'app.js' }, /the module app\.js/],
     ['an entry outside', { 'index.js': '' }, { entry: '../../../../../../etc/passwd' }, /etc\/passwd/],
     ['a main outside', { 'package.json': '{"main":"/etc/passwd"}', 'a.txt': '' }, {}, /nothing to build/],
@@ -72,9 +57,9 @@ describe('detect', () => {
   });
 
   it('installs without a lockfile, and says so', async () => {
-    const plan = await detect(folder({ 'index.js': '', 'package.json': '{"dependencies":{"x":"1"}}', 'yarn.lock': '' }), {});
-    expect(plan.dockerfile?.content('r')).toContain('npm install');
-    expect(plan.notes.join()).toContain('yarn.lock is not read yet');
+    const plan = await detect(folder({ 'index.js': '', 'package.json': '{"dependencies":{"x":"1"}}', 'bun.lock': '' }), {});
+    expect(plan.dockerfile?.content(GIVEN)).toContain('npm install');
+    expect(plan.notes.join()).toMatch(/bun\.lock is not read.*newest versions/);
   });
 });
 
@@ -119,7 +104,7 @@ describe('detect, for Python,', () => {
       entry: 'sub/x.py',
     });
     expect([uvicorn.kind, uvicorn.config, uvicorn.files]).toEqual(['http', { concurrency: 100 }, undefined]);
-    expect(uvicorn.dockerfile?.content('')).toContain('exec python -m uvicorn sub.x:app --host 0.0.0.0 --port $PORT');
+    expect(uvicorn.dockerfile?.content(GIVEN)).toContain('exec python -m uvicorn sub.x:app --host 0.0.0.0 --port $PORT');
     expect(await dockerfileOf({ 'wsgi.py': 'application = 1', 'requirements.txt': 'Gunicorn\n' })).toContain('gunicorn wsgi:application');
   });
 });

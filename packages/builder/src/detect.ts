@@ -1,7 +1,10 @@
 import type { FunctionConfigInput, ImageKind } from '@kiln/contract/function-config';
 import { dockerfileDetector } from './detectors/dockerfile.js';
+import { nodeServerDetector } from './detectors/node-server.js';
 import { pythonDetector } from './detectors/python.js';
 import { runnerDetector } from './detectors/runner-function.js';
+import { staticSiteDetector } from './detectors/static-site.js';
+import { webAppDetector } from './detectors/web-app.js';
 import { NothingToBuild } from './nothing-to-build.js';
 import type { SourceFolder } from './source-folder.js';
 
@@ -11,16 +14,23 @@ export interface BuildPlan {
   /** Images that the Dockerfile starts from, needed before the build. */
   baseImages: string[];
   /** Written beside the sources, never among them; absent where the folder brings its own. */
-  dockerfile?: { content(runnerImage: string): string; sourcesUnder: string };
+  dockerfile?: { content(given: Given): string; sourcesUnder: string };
   /** Files of ours that go with them, by path in the context. */
   files?: ReadonlyMap<string, Buffer>;
-  /** The module, for functions that a runner of ours serves; and what in it is the function, where the folder tells. */
+  /** The module, for functions that a runner of ours serves (a site has none); and what in it is the function, where the folder tells. */
   entry?: string;
   handler?: string;
   /** What suits this kind of folder; kiln.json wins. */
   config?: FunctionConfigInput;
-  /** What a user should know of the way chosen. */
+  /** What a user should know of the way chosen: the evidence first. */
   notes: string[];
+}
+
+/** What is known only when the image is made. */
+export interface Given {
+  /** Node and the runner; for kind `runner` only. */
+  runnerImage: string;
+  functionName: string;
 }
 
 export interface Detector {
@@ -32,8 +42,15 @@ export interface Detector {
 const FIX =
   'add index.js that exports a handler (kiln init writes one), handler.py with handler(event), or a Dockerfile; or name the module as "entry" in kiln.json';
 
-/** The first that recognises the folder builds it. */
-const DETECTORS: readonly Detector[] = [dockerfileDetector, runnerDetector, pythonDetector];
+/** The first that recognises the folder builds it: what is more particular stands above what is more general. */
+const DETECTORS: readonly Detector[] = [
+  dockerfileDetector,
+  webAppDetector,
+  nodeServerDetector,
+  runnerDetector,
+  pythonDetector,
+  staticSiteDetector,
+];
 
 /** @throws KilnError `bad_request` saying what was looked for. */
 export async function detect(folder: SourceFolder, config: FunctionConfigInput): Promise<BuildPlan> {

@@ -6,13 +6,13 @@ import type Dockerode from 'dockerode';
 import { pack } from 'tar-stream';
 import { imageId } from './base-image.js';
 import { engineBuild } from './engine-build.js';
+import { NODE_IMAGE } from './node/manifest.js';
 
-export const BASE_IMAGE = 'node:24-trixie-slim';
 const MEMORY_MB = 512;
 
 const RUNNER_PATH = '/opt/kiln/runner.mjs';
 
-const DOCKERFILE = `FROM ${BASE_IMAGE}
+const DOCKERFILE = `FROM ${NODE_IMAGE}
 COPY runner.mjs ${RUNNER_PATH}
 LABEL kiln.kind=runner
 WORKDIR /app

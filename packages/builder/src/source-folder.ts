@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 
@@ -45,5 +45,16 @@ export class SourceFolder {
     if ((this.#byPath.get(path)?.size ?? 0) > MAX_READ_BYTES)
       throw new KilnError('bad_request', `${path} is larger than ${MAX_READ_BYTES} bytes`);
     return await readFile(join(this.root, path), 'utf8');
+  }
+
+  /** The first part of a text that may be of any length. */
+  async readStart(path: string, bytes = 256 * 1024): Promise<string> {
+    const file = await open(join(this.root, path));
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
+      return buffer.toString('utf8', 0, bytesRead);
+    } finally {
+      await file.close();
+    }
   }
 }

@@ -18,6 +18,7 @@ async function run(): Promise<void> {
   const options = readOptions();
   if (options.mode === 'help') return console.info(USAGE);
   if (options.mode === 'describe') return describe(options.entry);
+  if (options.mode === 'site') return void (await (await import('./make-site.js')).makeSite(options));
   if (options.mode === 'local') return serveLocally(await loadExports(options.entry), options.port);
   await serveInstance(options);
 }

@@ -17,13 +17,23 @@ export interface LocalOptions {
   port: number;
 }
 
-export type Options = InstanceOptions | LocalOptions | { mode: 'describe'; entry: string } | { mode: 'help' };
+/** In a build: make a folder ready to be served. */
+export interface SiteCommand {
+  mode: 'site';
+  source: string;
+  target: string;
+  app: boolean;
+  copied: string | undefined;
+}
+
+export type Options = InstanceOptions | LocalOptions | SiteCommand | { mode: 'describe'; entry: string } | { mode: 'help' };
 
 /** The command line or a variable is wrong; the message says what is allowed. */
 export class UsageError extends Error {}
 
 export const USAGE = `Usage: kiln-runner [--port PORT] [ENTRY]
        kiln-runner describe [ENTRY]
+       kiln-runner site FOLDER TARGET [--app] [--copied FOLDER]
 
 Serves every exported function of a module at /<export>, without Docker.
 ENTRY is a module or a folder (default: the working folder).
@@ -31,12 +41,17 @@ ENTRY is a module or a folder (default: the working folder).
   --port PORT  port to listen on (default: the variable PORT, else 8080)
   --help       this text
 
-describe prints the exports as JSON.`;
+describe prints the exports as JSON.
+site makes a folder of static files ready to be served: TARGET is then an ENTRY.
+
+  --app            index.html answers every path that a page may have
+  --copied FOLDER  files that lie in FOLDER too keep their names when they change`;
 
 /** @throws UsageError */
 export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.ProcessEnv = process.env): Options {
-  const { help, port, positionals } = parseArguments(argv);
+  const { help, port, app, copied, positionals } = parseArguments(argv);
   if (help) return { mode: 'help' };
+  if (positionals[0] === 'site') return siteCommand(positionals.slice(1), app, copied);
   const describe = positionals[0] === 'describe';
   const [argument, ...rest] = describe ? positionals.slice(1) : positionals;
   if (rest.length > 0) throw new UsageError(`one module at a time, not also ${rest.join(' ')}`);
@@ -54,11 +69,29 @@ export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.
   };
 }
 
-function parseArguments(argv: string[]): { help: boolean; port: string | undefined; positionals: string[] } {
+function siteCommand([source, target, ...rest]: string[], app: boolean, copied: string | undefined): SiteCommand {
+  if (source === undefined || target === undefined || rest.length > 0) throw new UsageError('site takes a folder and a target');
+  return { mode: 'site', source, target, app, copied };
+}
+
+interface Arguments {
+  help: boolean;
+  port: string | undefined;
+  app: boolean;
+  copied: string | undefined;
+  positionals: string[];
+}
+
+function parseArguments(argv: string[]): Arguments {
   try {
-    const options = { help: { type: 'boolean', short: 'h' }, port: { type: 'string', short: 'p' } } as const;
+    const options = {
+      help: { type: 'boolean', short: 'h' },
+      port: { type: 'string', short: 'p' },
+      app: { type: 'boolean' },
+      copied: { type: 'string' },
+    } as const;
     const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
-    return { help: values.help ?? false, port: values.port, positionals };
+    return { help: values.help ?? false, port: values.port, app: values.app ?? false, copied: values.copied, positionals };
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

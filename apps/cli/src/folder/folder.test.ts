@@ -191,6 +191,8 @@ describe('checkBuildable', () => {
     [{ 'package.json': '{"main":"./src/app"}', 'src/app.js': '' }],
     [{ 'kiln.json': '{"entry":"a.js"}', 'a.js': '' }],
     [{ 'handler.py': 'def handler(event): pass' }],
+    [{ 'index.html': '' }],
+    [{ 'package.json': '{"scripts":{"start":"node dist/main.js"}}' }],
   ])('takes %j', async (files) => {
     write(files as unknown as Record<string, string>);
     await expect(check()).resolves.toBeUndefined();

@@ -1,0 +1,54 @@
+import { join, relative } from 'node:path';
+import { KilnError } from '@kiln/contract/errors';
+import { findEntry } from '@kiln/runner/entry';
+import type { SourceFolder } from '../source-folder.js';
+
+/** Node as the runner and every Node server has it. */
+export const NODE_IMAGE = 'node:24-trixie-slim';
+export const PACKAGE_JSON = 'package.json';
+
+/** What a package.json says that a build needs to know. */
+export interface Manifest {
+  /** Needed at run time: dependencies and optional ones. */
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
+  scripts: Record<string, string>;
+  packageManager: string | undefined;
+  hasWorkspaces: boolean;
+}
+
+/** @throws KilnError `bad_request` where it is no JSON object; undefined where there is none. */
+export async function readManifest(folder: SourceFolder): Promise<Manifest | undefined> {
+  if (!folder.has(PACKAGE_JSON)) return undefined;
+  const content = await folder.readJson(PACKAGE_JSON);
+  if (!isRecord(content)) throw new KilnError('bad_request', `${PACKAGE_JSON} must be an object`);
+  const { packageManager } = content;
+  return {
+    dependencies: { ...texts(content['optionalDependencies']), ...texts(content['dependencies']) },
+    devDependencies: texts(content['devDependencies']),
+    scripts: texts(content['scripts']),
+    packageManager: typeof packageManager === 'string' ? packageManager : undefined,
+    hasWorkspaces: 'workspaces' in content || folder.has('pnpm-workspace.yaml'),
+  };
+}
+
+export function dependsOn({ dependencies, devDependencies }: Manifest, name: string): boolean {
+  return Object.hasOwn(dependencies, name) || Object.hasOwn(devDependencies, name);
+}
+
+/** The folder's module, or the one that `entry` means. One that leaves the folder is none: the sources are what was sent. */
+export function moduleOf(folder: SourceFolder, entry = '.'): string | undefined {
+  const { found } = findEntry(join(folder.root, entry));
+  const path = found === undefined ? undefined : relative(folder.root, found);
+  // Another language's module is for that language's detector.
+  return path !== undefined && folder.has(path) && !path.endsWith('.py') ? path : undefined;
+}
+
+function texts(value: unknown): Record<string, string> {
+  if (!isRecord(value)) return {};
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

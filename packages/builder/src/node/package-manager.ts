@@ -1,0 +1,112 @@
+import type { SourceFolder } from '../source-folder.js';
+import type { Manifest } from './manifest.js';
+
+/** One way to install what a package.json names. */
+export interface PackageManager {
+  /** What gets the program from the npm registry; npm itself is there. */
+  fetch: string | undefined;
+  lockfile: string | undefined;
+  /** Installs exactly what the lockfile says, or, without one, the newest that package.json allows. */
+  installAll: string;
+  installForRun: string;
+  /** Takes out what is not needed to run; undefined where it can't. */
+  prune: string | undefined;
+  /** Its own settings, needed for the install. */
+  settings: string[];
+}
+
+const NPM_LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json'];
+const PNPM_LOCKFILE = 'pnpm-lock.yaml';
+const YARN_LOCKFILE = 'yarn.lock';
+const CLEAN = '&& rm -rf /tmp/install';
+
+/** The one that `packageManager` names, else the one whose lockfile is there, else npm. */
+export async function packageManager(folder: SourceFolder, manifest: Manifest): Promise<PackageManager> {
+  const [, name, version] = /^(npm|pnpm|yarn)@(\d+\.\d+\.\d+[\w.-]*)/.exec(manifest.packageManager ?? '') ?? [];
+  const lockfile = lockfileOf(folder, name);
+  if (name === 'pnpm' || lockfile === PNPM_LOCKFILE) return pnpm(version ?? (await pnpmVersion(folder, lockfile)), lockfile);
+  if (name === 'yarn' || lockfile === YARN_LOCKFILE) return await yarn(folder, version, lockfile);
+  return npm(lockfile);
+}
+
+function lockfileOf(folder: SourceFolder, name: string | undefined): string | undefined {
+  const own = { npm: NPM_LOCKFILES, pnpm: [PNPM_LOCKFILE], yarn: [YARN_LOCKFILE] };
+  const names = name === undefined ? Object.values(own).flat() : own[name as keyof typeof own];
+  return names.find((file) => folder.has(file));
+}
+
+function npm(lockfile: string | undefined): PackageManager {
+  const quiet = '--no-audit --no-fund --no-update-notifier';
+  const install = `npm ${lockfile === undefined ? 'install --no-package-lock' : 'ci'}`;
+  return {
+    fetch: undefined,
+    lockfile,
+    installAll: `${install} --include=dev ${quiet} --cache /tmp/install ${CLEAN}`,
+    installForRun: `${install} --omit=dev ${quiet} --cache /tmp/install ${CLEAN}`,
+    prune: `npm prune --omit=dev ${quiet} --cache /tmp/install ${CLEAN}`,
+    settings: ['.npmrc'],
+  };
+}
+
+function pnpm(version: string, lockfile: string | undefined): PackageManager {
+  const frozen = lockfile === undefined ? '--no-frozen-lockfile' : '--frozen-lockfile';
+  const install = (more: string) => `CI=true pnpm install ${frozen}${more} --store-dir /tmp/install ${CLEAN}`;
+  return {
+    fetch: fetch(`pnpm@${version}`),
+    lockfile,
+    installAll: install(' --prod=false'),
+    installForRun: install(' --prod'),
+    prune: 'CI=true pnpm prune --prod --ignore-scripts',
+    settings: ['.npmrc', 'pnpm-workspace.yaml', '.pnpmfile.cjs'],
+  };
+}
+
+async function pnpmVersion(folder: SourceFolder, lockfile: string | undefined): Promise<string> {
+  const text = lockfile === undefined ? '' : await folder.readStart(lockfile);
+  const [, format] = /^lockfileVersion: '?(\d+)/m.exec(text) ?? [];
+  // Each reads the lockfile of its own time, and later ones refuse it or write it anew.
+  return format === '5' ? '7' : format === '6' ? '8' : '10';
+}
+
+async function yarn(folder: SourceFolder, version: string | undefined, lockfile: string | undefined): Promise<PackageManager> {
+  const text = lockfile === undefined ? '' : await folder.readStart(lockfile);
+  const [, format] = /^__metadata:\s+version: (\d+)/m.exec(text) ?? [];
+  const isClassic = version === undefined ? format === undefined : version.startsWith('1.');
+  return isClassic ? yarnClassic(version ?? '1.22.22', lockfile) : yarnBerry(version ?? (Number(format) < 8 ? '3' : '4'), lockfile);
+}
+
+function yarnClassic(version: string, lockfile: string | undefined): PackageManager {
+  const frozen = lockfile === undefined ? '--no-lockfile' : '--frozen-lockfile';
+  const install = (more: string) => `yarn install ${frozen} --non-interactive${more} --cache-folder /tmp/install ${CLEAN}`;
+  return {
+    fetch: fetch(`yarn@${version}`),
+    lockfile,
+    installAll: install(' --production=false'),
+    installForRun: install(' --production'),
+    prune: install(' --production --ignore-scripts'),
+    settings: ['.npmrc', '.yarnrc'],
+  };
+}
+
+/** Its `node_modules` are asked for: nothing of ours would load a program through its own resolver. */
+function yarnBerry(version: string, lockfile: string | undefined): PackageManager {
+  const frozen = lockfile === undefined ? '--no-immutable' : '--immutable';
+  const variables = 'YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0 YARN_IGNORE_PATH=1 YARN_CACHE_FOLDER=/tmp/install';
+  // It reads nothing of npm's settings, by which an image says whom it trusts.
+  const trust = 'cafile=$(npm config get cafile) && if [ "$cafile" != null ]; then export YARN_HTTPS_CA_FILE_PATH="$cafile"; fi';
+  const install = `${trust} && ${variables} yarn install ${frozen} ${CLEAN}`;
+  const settings = ['.npmrc', '.yarnrc.yml'];
+  return {
+    fetch: fetch(`@yarnpkg/cli-dist@${version}`),
+    lockfile,
+    installAll: install,
+    installForRun: install,
+    prune: undefined,
+    settings,
+  };
+}
+
+/** `--force`, as images of Node bring a yarn of their own. */
+function fetch(what: string): string {
+  return `npm install --global --force --no-audit --no-fund --no-update-notifier --cache /tmp/install ${what} ${CLEAN}`;
+}

@@ -1,0 +1,39 @@
+import type { Manifest } from './manifest.js';
+
+/** How a project says that it is started. */
+export interface Start {
+  /** As the image runs it. */
+  command: string[];
+  /** The evidence, in words for a user. */
+  why: string;
+  /** The module it runs, where the command names one. */
+  file: string | undefined;
+  /** It may need development dependencies (tsx, nodemon). */
+  needsTools: boolean;
+}
+
+/** Nest's `start` compiles and is for developers; beside it is the one for servers. */
+const SCRIPTS = ['start:prod', 'start'];
+const NODE = /^node(?: +(?:--?[\w-]+(?:=[\w./-]+)?|[\w@./-]+))*$/;
+/** Runs functions, not a server. */
+const FUNCTIONS = /\bkiln-runner\b/;
+
+export function startOf(manifest: Manifest | undefined): Start | undefined {
+  const name = SCRIPTS.find((script) => manifest?.scripts[script] !== undefined);
+  if (manifest === undefined || name === undefined) return undefined;
+  const script = manifest.scripts[name]!.trim();
+  if (script === '' || FUNCTIONS.test(script)) return undefined;
+  const why = `the script "${name}" runs ${script}`;
+  if (`pre${name}` in manifest.scripts) return { command: ['npm', 'run', name], why, file: undefined, needsTools: true };
+  // Without npm and a shell between, it starts sooner and gets the signals itself.
+  if (NODE.test(script)) {
+    const command = script.split(/ +/);
+    return { command, why, file: moduleIn(command), needsTools: false };
+  }
+  return { command: ['sh', '-c', script], why, file: undefined, needsTools: true };
+}
+
+function moduleIn([, ...rest]: string[]): string | undefined {
+  const path = rest.find((argument) => !argument.startsWith('-'));
+  return path?.replace(/^\.\//, '');
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, type Dirent, existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import mime from 'mime-types';
+import { type Encoding, folderOf, SITE_LIST, type SiteFile, type SiteList } from './site-list.js';
+
+const MAX_FILES = 50_000;
+const LEAST_COMPRESSED = 1024;
+const MOST_COMPRESSED = 16 * 1024 * 1024;
+/** Above this the best brotli takes seconds, for a few percent. */
+const BEST_BROTLI = 512 * 1024;
+const COMPRESSIBLE = /^text\/|[/+](json|javascript|xml|wasm|ttf|otf|manifest\+json|vnd\.ms-fontobject)\b|^image\/(svg|bmp|x-icon)/;
+/** At the root, and never for the public. */
+const PRIVATE = new Set(['kiln.json', 'node_modules']);
+const PUBLIC_DOT_NAMES = new Set(['.well-known']);
+const HASHED_NAME = /[.-]([\w-]{8}|[0-9a-f]{9,64})(\.chunk)?\.\w+(\.map)?$/;
+const DATE_OR_SIZE = /^[\d_-]+$|^\d+x\d+$/;
+
+export interface SiteOptions {
+  source: string;
+  target: string;
+  app: boolean;
+  /** Folder whose files a bundler copies under the names they have: no such name tells of a content. */
+  copied: string | undefined;
+}
+
+/** Copies what is public of a folder, compresses it as browsers ask for it, and lists it: the list is all that is ever served. */
+export async function makeSite({ source, target, app, copied }: SiteOptions): Promise<SiteList> {
+  const list: SiteList = { app, files: {} };
+  for (const path of await publicFiles(source, '')) {
+    const hashed = isHashedName(posix.basename(path)) && (copied === undefined || !existsSync(join(copied, path)));
+    list.files[`/${path}`] = await addFile(source, target, path, hashed);
+  }
+  const count = Object.keys(list.files).length;
+  if (!('/index.html' in list.files)) throw new Error(`there is no index.html among the ${count} files of the site in ${source}`);
+  await writeFile(join(target, SITE_LIST), JSON.stringify(list));
+  return list;
+}
+
+/** Regular files only: a link could lead anywhere. */
+async function publicFiles(root: string, below: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of (await readdir(join(root, below), { withFileTypes: true })).sort(byName)) {
+    const { name } = entry;
+    if ((name.startsWith('.') && !PUBLIC_DOT_NAMES.has(name)) || (below === '' && PRIVATE.has(name))) continue;
+    const path = below === '' ? name : `${below}/${name}`;
+    if (entry.isDirectory()) found.push(...(await publicFiles(root, path)));
+    else if (entry.isFile()) found.push(path);
+    if (found.length > MAX_FILES) throw new Error(`the site has more than ${MAX_FILES} files`);
+  }
+  return found;
+}
+
+function byName(a: Dirent, b: Dirent): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/** `index-BQ3x_1aZ.js`, `main.1a2b3c4d.css`: a name that was never given by hand. */
+export function isHashedName(name: string): boolean {
+  const [, hash] = HASHED_NAME.exec(name) ?? [];
+  if (hash === undefined || DATE_OR_SIZE.test(hash)) return false;
+  return /[a-z]/i.test(hash) && /\d|.[A-Z]/.test(hash);
+}
+
+async function addFile(source: string, target: string, path: string, immutable: boolean): Promise<SiteFile> {
+  const from = join(source, path);
+  const type = mime.contentType(posix.extname(path)) || 'application/octet-stream';
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of createReadStream(from) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  await put(join(target, folderOf(undefined), path), (to) => copyFile(from, to));
+  const worthwhile = COMPRESSIBLE.test(type) && size >= LEAST_COMPRESSED && size <= MOST_COMPRESSED;
+  const encodings = worthwhile ? await compress(await readFile(from), target, path) : [];
+  return { type, hash: hash.digest('base64url').slice(0, 27), immutable, encodings };
+}
+
+async function compress(content: Buffer, target: string, path: string): Promise<Encoding[]> {
+  const quality = content.length > BEST_BROTLI ? 7 : constants.BROTLI_MAX_QUALITY;
+  const made: [Encoding, Buffer][] = [
+    ['br', await promisify(brotliCompress)(content, { params: { [constants.BROTLI_PARAM_QUALITY]: quality } })],
+    ['gzip', await promisify(gzip)(content, { level: 9 })],
+  ];
+  const smaller = made.filter(([, compressed]) => compressed.length < content.length * 0.95);
+  for (const [encoding, compressed] of smaller) await put(join(target, folderOf(encoding), path), (to) => writeFile(to, compressed));
+  return smaller.map(([encoding]) => encoding);
+}
+
+async function put(path: string, write: (path: string) => Promise<unknown>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await write(path);
+}
