@@ -23,6 +23,7 @@ import { RefusedAtDoor, refuseAtDoor } from './refuse-at-door.js';
 import { type ScannedHeaders, scanHeaders } from './scan-headers.js';
 import { RequestSender, UpgradeSender } from './senders.js';
 import { stickyCookie, stuckTo } from './sticky.js';
+import { strayAsset } from './stray-asset.js';
 
 /** A body that is read before a node is chosen must have come by then. */
 const SMALL_BODY_MS = 30_000;
@@ -66,7 +67,9 @@ export class InvokeHandler {
       refuseAtDoor(request);
       const address = addressOf(scanned.host, request.url!, parts.domain);
       if (address.kind === 'platform') {
-        answerPlatform(request, response, address.path, record.requestId, parts.isReady());
+        const stray = strayAsset(request, scanned, peer, parts.domain);
+        if (stray !== undefined && parts.routes.find(stray.name) !== undefined) redirect(response, stray.location, record);
+        else answerPlatform(request, response, address.path, record.requestId, parts.isReady());
         return;
       }
       if (address.kind === 'no_function') throw noSuchFunction(address.name);

@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http';
+import { addressOf } from './address.js';
+import type { Peer } from './peers.js';
+import type { ScannedHeaders } from './scan-headers.js';
+
+export interface StrayAsset {
+  /** The function whose page asked for it. */
+  name: string;
+  /** Where that function has it. */
+  location: string;
+}
+
+/** A file with an ending, as pictures, scripts and styles have one. */
+const ASSET = /\/[^/]+\.[A-Za-z0-9]{1,10}$/;
+const MAX_REFERER = 4096;
+
+/**
+ * A page opened under `/fn/<name>/` that names a file from the root of the host means the root of its own site: the browser says
+ * in `Referer` which page that was. Only for what is nobody's otherwise; by host nothing is stray.
+ */
+export function strayAsset(request: IncomingMessage, scanned: ScannedHeaders, peer: Peer, domain: string): StrayAsset | undefined {
+  const { method, url = '', headers } = request;
+  if (method !== 'GET' || headers.referer === undefined || headers.referer.length > MAX_REFERER || !isAsset(url)) return undefined;
+  const host = (peer.trusted ? scanned.forwardedHost : undefined) ?? scanned.host;
+  const referer = URL.parse(headers.referer);
+  if (referer === null || host === undefined || !/^https?:$/.test(referer.protocol) || referer.host !== hostOf(host, referer.protocol))
+    return undefined;
+  const page = addressOf(undefined, referer.pathname, domain);
+  return page.kind === 'function' && page.prefix !== undefined ? { name: page.name, location: page.prefix + url } : undefined;
+}
+
+function isAsset(url: string): boolean {
+  const query = url.indexOf('?');
+  return ASSET.test(query < 0 ? url : url.slice(0, query));
+}
+
+/** As a URL writes it: in small letters, without the port that goes without saying. */
+function hostOf(host: string, protocol: string): string | undefined {
+  return URL.parse(`${protocol}//${host}`)?.host;
+}
