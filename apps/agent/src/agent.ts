@@ -142,7 +142,7 @@ export class Agent {
 
   private newBuilder(): Builder {
     const { docker, registries, images } = this.node;
-    const builder = buildOnEngine(docker, this.config.nodeId, registryOf(this.config, registries));
+    const builder = buildOnEngine(docker, this.config.nodeId, buildLimits(this.config), registryOf(this.config, registries));
     return keepBuilt(builder, { keep: (image) => images.keep(image), makeRoom: () => this.collector?.wake() });
   }
 
@@ -210,4 +210,8 @@ async function checkLogins({ logins }: Registries): Promise<void> {
   await logins.stored().catch((error: KilnError) => {
     throw new EnvironmentError(`KILN_REGISTRY_AUTH: ${error.message}${error.fix === undefined ? '' : `; ${error.fix}`}`);
   });
+}
+
+function buildLimits({ build: { timeout, memory, cpus, disk } }: AgentConfig) {
+  return { time: timeout, memory, cpus, disk: disk * 1024 ** 2 };
 }

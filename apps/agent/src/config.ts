@@ -46,6 +46,22 @@ const shape = {
     .max(3_600_000, 'must be at most an hour (ms)')
     .default(30_000),
   /** Where built images go: a host, and the path that goes before every repository. */
+  /** ms for one build, from its first byte. */
+  KILN_BUILD_TIMEOUT: z.coerce
+    .number('must be a number of ms')
+    .int()
+    .min(1000, 'must be at least 1000 (ms)')
+    .max(3_600_000, 'must be at most an hour (ms)')
+    .default(600_000),
+  /** MB for each step of a build. */
+  KILN_BUILD_MEMORY: z.coerce.number('must be a number of MB').int().min(64, 'must be at least 64 (MB)').default(2048),
+  /** Cores for each step of a build. */
+  KILN_BUILD_CPUS: z.coerce
+    .number('must be a number of cores')
+    .min(0.1, 'must be at least 0.1')
+    .default(Math.max(1, availableParallelism() / 2)),
+  /** MB that the steps of a build may write. */
+  KILN_BUILD_DISK: z.coerce.number('must be a number of MB').int().min(64, 'must be at least 64 (MB)').default(8192),
   KILN_REGISTRY: z.string().max(255).regex(REGISTRY, 'must be a host with an optional port and path: registry.example.com/kiln').optional(),
   /** Whether images of removed versions are removed there too, where it allows that. */
   KILN_REGISTRY_DELETE: z.enum(['on', 'off'], 'must be on or off').default('on'),
@@ -84,6 +100,8 @@ export interface AgentConfig {
   cpus: number;
   weight: number;
   drainTimeout: number;
+  /** Of one build: ms, MB, cores, MB. */
+  build: { timeout: number; memory: number; cpus: number; disk: number };
   registry: string | undefined;
   registryAuth: { path: string; optional: boolean };
   registryDelete: boolean;
@@ -115,6 +133,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     cpus: read.KILN_NODE_CPUS,
     weight: read.KILN_NODE_WEIGHT,
     drainTimeout: read.KILN_DRAIN_TIMEOUT,
+    build: { timeout: read.KILN_BUILD_TIMEOUT, memory: read.KILN_BUILD_MEMORY, cpus: read.KILN_BUILD_CPUS, disk: read.KILN_BUILD_DISK },
     registry: read.KILN_REGISTRY,
     registryAuth: {
       path: read.KILN_REGISTRY_AUTH ?? join(read.KILN_HOME, 'registries.json'),

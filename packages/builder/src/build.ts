@@ -9,7 +9,7 @@ import { contextHash, contextTar } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { describeExports } from './describe.js';
 import { type BuildPlan, detect } from './detect.js';
-import { engineBuild } from './engine-build.js';
+import { guardedBuild } from './guarded-build.js';
 import { type BuildLimits, DEFAULT_LIMITS } from './limits.js';
 import { push, type Registry } from './registry.js';
 import { ensureRunnerImage } from './runner-image.js';
@@ -95,16 +95,8 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
     return { id: there, tag };
   }
   const context = contextTar(folder, own);
-  await engineBuild({
-    docker,
-    context,
-    tag: reference,
-    labels: kindLabels(plan),
-    memory: limits.memory,
-    network,
-    onLine,
-    signal,
-  });
+  const node = run.nodeId ?? `local-${process.pid}`;
+  await guardedBuild({ docker, context, tag: reference, labels: kindLabels(plan), node, limits, network, onLine, signal });
   const id = await imageId(docker, reference);
   if (id === undefined) throw new KilnError('unavailable', `the engine lost ${reference} after its build`);
   return { id, tag };

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { contextHash } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { detect } from './detect.js';
-import { baseImages } from './detectors/dockerfile.js';
+import { baseImages, remoteSources } from './detectors/dockerfile.js';
 import { definedIn } from './detectors/python.js';
 import { folder, GIVEN, planOf } from './source.fixture.js';
 
@@ -133,6 +133,29 @@ describe('baseImages', () => {
     const text =
       'ARG V=1\nFROM --platform=linux/amd64 golang:1.24 AS Build\nFROM build\nfrom scratch\nFROM node:$V\nFROM debian:trixie-slim\n';
     expect(baseImages(text)).toEqual(['golang:1.24', 'debian:trixie-slim']);
+  });
+});
+
+describe('remoteSources', () => {
+  it.each([
+    ['ADD http://169.254.169.254/latest /x', 'http://169.254.169.254/latest'],
+    ['add --chown=1 HTTPS://a/b c /x', 'HTTPS://a/b'],
+    ['ADD ["http://a/b", "/x"]', 'http://a/b'],
+    ['ADD \\\n# no\n  ht\\\ntp://a/b /x', 'http://a/b'],
+    ['# escape=`\nADD `\nhttp://a /x', 'http://a'],
+    ['ADD h"tt"p://a /x', 'http://a'],
+    ['ADD $SOURCE /x', '$SOURCE'],
+    ['ADD h$Ttp:/$Sa /x', 'h$Ttp:/$Sa'],
+    ['ONBUILD ADD http://a /x', 'http://a'],
+    ['ADD ["http\\u003a//a", "/x"]', 'http://a'],
+    ['RUN true\n# escape=`\nADD ht\\\ntp://a /x', 'http://a'],
+    ['ADD ./\\\n http://a /x', 'http://a'],
+  ])('finds %j', (text, found) => {
+    expect(remoteSources(`FROM x\n${text}\n`)).toEqual([found]);
+  });
+
+  it.each(['ADD a b /x', 'ADD ./app-$VERSION.tar.gz /x', '# ADD http://a /x', 'RUN curl http://a', 'COPY $A /x'])('leaves %j', (text) => {
+    expect(remoteSources(`FROM x\n${text}\n`)).toEqual([]);
   });
 });
 

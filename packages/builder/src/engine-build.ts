@@ -8,6 +8,7 @@ const LAST_LINES = 20;
 /** A flood is not passed on; its end is, where the build fails. */
 const MAX_LINES = 10_000;
 const MAX_LINE = 4096;
+const CPU_PERIOD_US = 100_000;
 /** Lines that tell a user nothing. */
 const BOOKKEEPING = /^( ---> |Removing intermediate container |Successfully (built|tagged) )/;
 
@@ -18,9 +19,15 @@ export interface EngineBuild {
   labels: Record<string, string>;
   /** MB for each step. */
   memory: number;
+  /** Cores for each step. */
+  cpus: number;
+  /** Control group that the steps run in; the engine's own without. */
+  cgroupParent?: string;
   /** Network of the build's containers; the engine's default without. */
   network: string | undefined;
   onLine(line: string): void;
+  /** An image that a step gave, or what looks like it. */
+  onImage?(id: string): void;
   signal: AbortSignal;
 }
 
@@ -29,22 +36,10 @@ export interface EngineBuild {
  * container behind.
  * @throws KilnError `bad_request` with the step that failed and the last lines.
  */
-export async function engineBuild({ docker, context, tag, labels, memory, network, onLine, signal }: EngineBuild): Promise<void> {
-  const bytes = memory * 1024 * 1024;
-  const output = new BuildOutput(onLine);
+export async function engineBuild({ docker, context, signal, ...build }: EngineBuild): Promise<void> {
+  const output = new BuildOutput(build.onLine, build.onImage ?? (() => undefined));
   try {
-    const answer = (await docker.buildImage(context, {
-      t: tag,
-      labels,
-      memory: bytes,
-      memswap: bytes,
-      // Functions go first where the machine is short of time.
-      cpushares: 512,
-      rm: true,
-      forcerm: true,
-      abortSignal: signal,
-      ...(network !== undefined && { networkmode: network }),
-    })) as AsyncIterable<Buffer>;
+    const answer = (await docker.buildImage(context, { ...options(build), abortSignal: signal })) as AsyncIterable<Buffer>;
     for await (const { stream, error } of progressOf(answer)) {
       if (stream !== undefined) output.add(stream);
       if (error !== undefined) throw output.failure(error);
@@ -59,6 +54,24 @@ export async function engineBuild({ docker, context, tag, labels, memory, networ
   }
 }
 
+function options({ tag, labels, memory, cpus, cgroupParent, network }: Omit<EngineBuild, 'docker' | 'context' | 'signal'>) {
+  const bytes = memory * 1024 * 1024;
+  return {
+    t: tag,
+    labels,
+    memory: bytes,
+    memswap: bytes,
+    cpuperiod: CPU_PERIOD_US,
+    cpuquota: Math.round(cpus * CPU_PERIOD_US),
+    // Functions go first where the machine is short of time.
+    cpushares: 512,
+    rm: true,
+    forcerm: true,
+    ...(cgroupParent !== undefined && { cgroupparent: cgroupParent }),
+    ...(network !== undefined && { networkmode: network }),
+  };
+}
+
 /** The engine sends pieces of lines, coloured as the commands print them. */
 class BuildOutput {
   #piece = '';
@@ -66,7 +79,10 @@ class BuildOutput {
   #count = 0;
   readonly #last: string[] = [];
 
-  constructor(private readonly onLine: (line: string) => void) {}
+  constructor(
+    private readonly onLine: (line: string) => void,
+    private readonly onImage: (id: string) => void,
+  ) {}
 
   add(text: string): void {
     const lines = (this.#piece + text).split(/\r?\n/);
@@ -75,6 +91,8 @@ class BuildOutput {
   }
 
   #addLine(line: string): void {
+    const [, image] = /^ ---> ([0-9a-f]{12})$/.exec(line) ?? [];
+    if (image !== undefined) this.onImage(image);
     if (line === '' || BOOKKEEPING.test(line)) return;
     if (/^Step \d+\/\d+ : /.test(line)) this.#step = line;
     this.#last.push(line);

@@ -48,6 +48,16 @@ async function make(docker: Dockerode, tag: string, runner: Buffer, onLine: (lin
   context.entry({ name: 'Dockerfile' }, DOCKERFILE);
   context.entry({ name: 'runner.mjs', mode: 0o755, mtime: new Date(0) }, runner);
   context.finalize();
-  await engineBuild({ docker, context: Readable.from(context), tag, labels: {}, memory: MEMORY_MB, network: undefined, onLine, signal });
+  await engineBuild({
+    docker,
+    context: Readable.from(context),
+    tag,
+    labels: {},
+    memory: MEMORY_MB,
+    cpus: 1,
+    network: undefined,
+    onLine,
+    signal,
+  });
   return tag;
 }

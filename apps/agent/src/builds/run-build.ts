@@ -59,13 +59,16 @@ export class Builds {
   private async run(input: BuildInput): Promise<AgentBuildLine> {
     this.count(input.functionName, 1);
     try {
-      await this.enter();
+      await this.enter(input);
+    } catch (error) {
+      input.source.destroy();
+      return failure(error as KilnError);
+    }
+    try {
       return { type: 'built', ...(await this.builder(input)) };
     } catch (error) {
       if (!(error instanceof KilnError)) this.onFault(error);
-      const { code, message, fix } =
-        error instanceof KilnError ? error : new KilnError('internal', 'the build failed for a reason of Kiln’s own');
-      return { type: 'failed', code, detail: message, ...(fix !== undefined && { fix }) };
+      return failure(error instanceof KilnError ? error : new KilnError('internal', 'the build failed for a reason of Kiln’s own'));
     } finally {
       this.count(input.functionName, -1);
       this.leave();
@@ -73,9 +76,25 @@ export class Builds {
     }
   }
 
-  private async enter(): Promise<void> {
-    if (this.running >= MAX_BUILDS) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    else this.running++;
+  /** One that is cancelled while it waits gives its place away at once. */
+  private async enter({ signal, onLine }: BuildInput): Promise<void> {
+    if (this.running < MAX_BUILDS) {
+      this.running++;
+      return;
+    }
+    onLine(`waiting for one of ${this.running + this.waiting.length} builds before this one`);
+    await new Promise<void>((resolve, reject) => {
+      const cancel = () => {
+        this.waiting.splice(this.waiting.indexOf(enter), 1);
+        reject(new KilnError('unavailable', 'the build was cancelled'));
+      };
+      const enter = () => {
+        signal.removeEventListener('abort', cancel);
+        resolve();
+      };
+      this.waiting.push(enter);
+      signal.addEventListener('abort', cancel, { once: true });
+    });
   }
 
   private leave(): void {
@@ -83,6 +102,10 @@ export class Builds {
     if (next === undefined) this.running--;
     else next();
   }
+}
+
+function failure({ code, message, fix }: KilnError): AgentBuildLine {
+  return { type: 'failed', code, detail: message, ...(fix !== undefined && { fix }) };
 }
 
 function say(output: PassThrough, line: AgentBuildLine): void {

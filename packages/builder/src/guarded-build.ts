@@ -1,0 +1,55 @@
+import type { KilnError } from '@kiln/contract/errors';
+import { type EngineBuild, engineBuild } from './engine-build.js';
+import { engineError } from './engine-error.js';
+import type { BuildLimits } from './limits.js';
+import { MadeImages } from './made-images.js';
+import { openStepGroup } from './step-group.js';
+import { StepWatch } from './step-watch.js';
+
+export interface GuardedBuild extends Omit<EngineBuild, 'cgroupParent' | 'onImage' | 'memory' | 'cpus'> {
+  /** Whose build it is, in the name of its control group. */
+  node: string;
+  limits: BuildLimits;
+}
+
+/**
+ * The engine's build of code that nobody knows: bounded in all it may take, and when it fails or is stopped nothing of it is left,
+ * no container, no image, no control group.
+ * @throws KilnError
+ */
+export async function guardedBuild({ node, limits, ...build }: GuardedBuild): Promise<void> {
+  const { docker, signal } = build;
+  const group = await openStepGroup(docker, node, limits.processes).catch((error: unknown) => {
+    throw engineError('build', error);
+  });
+  const made = new MadeImages(docker, await engineTime(docker));
+  const watch = new StepWatch({ docker, cgroupParent: group.parent, limits, made });
+  const ended = new AbortController();
+  const exceeded = new AbortController();
+  const watching = watch.run(ended.signal).catch((error: unknown) => exceeded.abort(engineError('build', error)));
+  try {
+    await engineBuild({
+      ...build,
+      memory: limits.memory,
+      cpus: limits.cpus,
+      cgroupParent: group.parent,
+      onImage: (id) => made.add(id),
+      signal: AbortSignal.any([signal, exceeded.signal]),
+    });
+  } catch (error) {
+    // Where the engine does not answer, its own end of the connection does the same.
+    await watch.end().catch(() => undefined);
+    await made.remove();
+    throw exceeded.signal.aborted && !signal.aborted ? (exceeded.signal.reason as KilnError) : error;
+  } finally {
+    ended.abort();
+    await watching;
+    await group.close();
+  }
+}
+
+/** By the engine's own clock, which stamps its images. */
+async function engineTime(docker: EngineBuild['docker']): Promise<number> {
+  const { SystemTime } = (await docker.info()) as { SystemTime?: string };
+  return SystemTime === undefined ? Date.now() : Date.parse(SystemTime);
+}
