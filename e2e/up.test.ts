@@ -10,6 +10,7 @@ import { freePorts } from '@kiln/testing/ports';
 import type { Program } from '@kiln/testing/program';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { processesOf } from './processes-of.js';
 import { canConnect } from './reachable.js';
 
 const EXAMPLES = join(import.meta.dirname, '..', 'examples');
@@ -38,19 +39,8 @@ afterAll(async () => {
 
 const containers = async () => (await containersOf(nodes)).map(({ id }) => id);
 
-/** Ids of the processes that were started with our KILN_HOME: all children of `kiln up`, Redis included. */
-function processes(): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return (readFileSync(`/proc/${pid}/environ`, 'utf8') + readFileSync(`/proc/${pid}/cmdline`, 'utf8')).includes(home);
-      } catch {
-        return false; // It ended meanwhile, or is the kernel's.
-      }
-    });
-}
+/** All children of `kiln up`, Redis included. */
+const processes = () => processesOf(home);
 
 function killAll(pids: number[]): void {
   for (const pid of pids) {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { examples, newCommand, type Session } from './command.js';
 import { deployCommand } from './commands/deploy.js';
+import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
 import { downCommand } from './commands/down.js';
 import { initCommand } from './commands/init.js';
@@ -21,7 +22,7 @@ import { versionsCommand } from './commands/versions.js';
 
 const GROUPS: readonly (readonly [string, readonly ((session: Session) => Command)[]])[] = [
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
-  ['Functions:', [initCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
+  ['Functions:', [initCommand, devCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
   ['Versions and traffic:', [versionsCommand, trafficCommand, rollbackCommand]],
   ['Cluster:', [nodesCommand, keysCommand]],
 ];

@@ -29,7 +29,7 @@ export function deployCommand(session: Session): Command {
       'Sends a folder, builds it, proves that it starts, and gives it the traffic. If that fails, what served before goes on serving.\n' +
         'The folder holds a Node module, or a Dockerfile; kiln.json may name and configure it. A folder that is no function itself\n' +
         'stands for all folders below it that have a kiln.json. What serves already is neither sent nor built again. Left out are\n' +
-        '.git, node_modules and what .dockerignore and .kilnignore name. JSON output has one object per function, a line each.',
+        '.git, .env, node_modules and what .dockerignore and .kilnignore name. JSON output has one object per function, a line each.',
     )
     .argument('[dir]', 'the folder', '.')
     .option('--name <name>', 'deploy under this name instead of the one in kiln.json or of the folder')

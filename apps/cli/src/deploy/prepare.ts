@@ -65,7 +65,8 @@ function selected(project: Project, { only }: Selection): Project {
   return only === undefined ? project : { ...project, functions: project.functions.filter(({ name }) => only.includes(name)) };
 }
 
-function requireDistinct(projects: readonly Project[]): void {
+/** @throws Failure for a function that is declared twice */
+export function requireDistinct(projects: readonly Project[]): void {
   const folders = new Map<string, string>();
   for (const { folder, functions } of projects) {
     for (const { name } of functions) {

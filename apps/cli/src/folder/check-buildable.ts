@@ -18,10 +18,7 @@ export async function checkBuildable({ folder, functions }: Project, files: read
     throw new Failure(`${folder} holds ${Math.round(bytes / 1024 ** 2)} MB; at most ${MAX_BYTES / 1024 ** 2} MB can be sent`, LEAVE_OUT);
   }
   const { detect } = await import('@kiln/builder/detect');
-  const sources = new SourceFolder(
-    folder,
-    files.map(({ path, size, executable }) => ({ path, size, executable, hash: '' })),
-  );
+  const sources = sourceFolder(folder, files);
   for (const { name, config } of functions) {
     try {
       await detect(sources, config);
@@ -29,6 +26,14 @@ export async function checkBuildable({ folder, functions }: Project, files: read
       throw unfit(sources, name, config.entry, error);
     }
   }
+}
+
+/** The folder as a build would see it. */
+export function sourceFolder(folder: string, files: readonly FolderFile[]): SourceFolder {
+  return new SourceFolder(
+    folder,
+    files.map(({ path, size, executable }) => ({ path, size, executable, hash: '' })),
+  );
 }
 
 const LEAVE_OUT = 'name what is not needed in .kilnignore';

@@ -43,9 +43,12 @@ async function refusal(action: () => Promise<unknown>) {
 }
 
 describe('listFiles', () => {
-  it('leaves out .git and node_modules wherever they are, and sorts the rest', async () => {
-    write({ 'b.js': '', 'a/node_modules/x.js': '', 'a/c.js': '', '.git/HEAD': '', 'node_modules/y.js': '', '.env': '' });
-    expect(await paths()).toEqual(['.env', 'a/c.js', 'b.js']);
+  it('leaves out .git, node_modules and .env wherever they are, and sorts the rest', async () => {
+    write({ 'b.js': '', 'a/node_modules/x.js': '', 'a/c.js': '', '.git/HEAD': '', 'node_modules/y.js': '' });
+    write({ '.env': '', 'a/.env.local': '', 'a/.env.test.local': '', '.env.production': '' });
+    expect(await paths()).toEqual(['.env.production', 'a/c.js', 'b.js']);
+    write({ '.kilnignore': '!.env\n' });
+    expect(await paths()).toContain('.env');
   });
 
   it('reads .dockerignore from the root and .kilnignore as git does', async () => {

@@ -5,7 +5,8 @@ import { Failure } from '../failure.js';
 
 /** Sent whatever the ignore files say: the builder reads them. */
 const ALWAYS = new Set(['kiln.json', 'Dockerfile']);
-const NEVER_UNLESS_ASKED = ['node_modules', '.git'];
+/** Files named .env hold what is this machine's own, secrets above all, for `kiln dev`. */
+const NEVER_UNLESS_ASKED = ['node_modules', '.git', '.env', '.env.local', '.env.*.local'];
 const MAX_FILES = 50_000;
 
 export interface FolderFile {

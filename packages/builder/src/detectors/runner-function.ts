@@ -3,9 +3,7 @@ import type { BuildPlan, Detector } from '../detect.js';
 import { SOURCES } from '../layout.js';
 import { moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
-import { bundled, bundleStep, FETCH_ESBUILD, TYPESCRIPT } from '../node/typescript.js';
-
-const TYPESCRIPT_NAMES = ['index.ts', 'index.mts', 'index.cts', 'function.ts', 'src/index.ts'];
+import { bundled, bundleStep, FETCH_ESBUILD, TYPESCRIPT, TYPESCRIPT_NAMES } from '../node/typescript.js';
 
 /** A module with exported functions, served by the runner. */
 export const runnerDetector: Detector = {

@@ -1,6 +1,7 @@
 import type { SourceFolder } from '../source-folder.js';
 import { PACKAGE_JSON } from './manifest.js';
 
+export const TYPESCRIPT_NAMES = ['index.ts', 'index.mts', 'index.cts', 'function.ts', 'src/index.ts'];
 export const TYPESCRIPT = /\.[mc]?tsx?$/;
 /** Its install script only saves a start of Node. */
 export const FETCH_ESBUILD =

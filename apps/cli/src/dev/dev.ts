@@ -1,0 +1,123 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { basename, join, sep } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { DevFunction } from './dev-function.js';
+import { DevHandler, type HandlerParts } from './handler.js';
+import type { OutputLine } from './output.js';
+import type { FunctionSpec, Specs } from './spec.js';
+
+/** More are started by their first call. */
+const WARMED_UP = 8;
+const DECLARES = new Set(['kiln.json', '.env']);
+
+export interface DevOptions extends Pick<HandlerParts, 'onCall'> {
+  specs: Specs;
+  /** Reads them again. */
+  read(): Promise<Specs>;
+  environment: Record<string, string | undefined>;
+  onLine(name: string, line: OutputLine): void;
+  say(line: string): void;
+}
+
+/** The functions of a folder, each in a process of its own, behind one HTTP server. */
+export class Dev {
+  readonly server: http.Server;
+  private readonly functions = new Map<string, DevFunction>();
+  private sockets = 0;
+
+  private constructor(
+    private readonly folder: string,
+    private readonly options: DevOptions,
+  ) {
+    const handler = new DevHandler({ functions: this.functions, onCall: options.onCall });
+    this.server = http.createServer({ requestTimeout: 0 }, handler.handle).on('upgrade', handler.upgrade);
+    for (const spec of options.specs.functions) this.add(spec);
+    for (const each of [...this.functions.values()].slice(0, WARMED_UP)) each.warmUp();
+  }
+
+  static async start(options: DevOptions): Promise<Dev> {
+    return new Dev(await socketFolder(), options);
+  }
+
+  get names(): string[] {
+    return [...this.functions.keys()];
+  }
+
+  /** Files changed: the functions of their folders get new instances, and functions come and go as `kiln.json` says. */
+  async onChange(paths: readonly string[]): Promise<void> {
+    let specs: FunctionSpec[] | undefined;
+    if (paths.some((path) => DECLARES.has(basename(path)))) {
+      try {
+        specs = (await this.options.read()).functions;
+      } catch (error) {
+        this.options.say(`${(error as Error).message}; going on as before`);
+        return;
+      }
+    }
+    if (specs !== undefined) await this.comeAndGo(specs);
+    const byName = new Map(specs?.map((spec) => [spec.name, spec]));
+    for (const [name, each] of this.functions) {
+      const spec = byName.get(name) ?? each.spec;
+      const touched = paths.some((path) => path.startsWith(spec.folder + sep) && !DECLARES.has(basename(path)));
+      if (!touched && isDeepStrictEqual(spec, each.spec)) continue;
+      this.options.say(`${name}: reloading`);
+      each.reload(spec);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await Promise.all([...this.functions.values()].map((each) => each.stop()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async comeAndGo(specs: readonly FunctionSpec[]): Promise<void> {
+    const names = new Set(specs.map(({ name }) => name));
+    for (const [name, each] of this.functions) {
+      if (names.has(name)) continue;
+      this.functions.delete(name);
+      this.options.say(`${name}: not declared any more`);
+      await each.stop();
+    }
+    for (const spec of specs) {
+      if (this.functions.has(spec.name)) continue;
+      this.options.say(`${spec.name}: new`);
+      this.add(spec).warmUp();
+    }
+  }
+
+  private add(spec: FunctionSpec): DevFunction {
+    const { environment, onLine, say } = this.options;
+    const added = new DevFunction(spec, {
+      environment,
+      onLine: (line) => onLine(spec.name, line),
+      say: (line) => say(`${spec.name}: ${line}`),
+      nextSocketPath: () => {
+        this.sockets += 1;
+        return join(this.folder, `${this.sockets}.sock`);
+      },
+    });
+    this.functions.set(spec.name, added);
+    return added;
+  }
+}
+
+/** Named after this process; those of processes that were killed go first. */
+async function socketFolder(): Promise<string> {
+  for (const name of await readdir(tmpdir())) {
+    const [, owner] = /^kiln-dev-(\d+)-/.exec(name) ?? [];
+    if (owner !== undefined && !runs(Number(owner))) await rm(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  return await mkdtemp(join(tmpdir(), `kiln-dev-${process.pid}-`));
+}
+
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { ERROR, KILN_PREFIX, REQUEST_ID } from '@kiln/contract/headers';
+import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
+import { addConnectionNames, get, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers';
+
+/** The head of one call: which function, and what it gets to see, as a router would send it. */
+export interface Head {
+  name: string;
+  /** `/fn/<name>`, where the function was found by path. */
+  prefix: string;
+  /** What is left of the target. */
+  path: string;
+  requestId: string;
+}
+
+const FUNCTION_ERROR = 'function_error';
+const BY_PATH = /^\/fn\/([^/?#]+)(.*)$/s;
+
+/** @returns undefined where no function is meant. */
+export function readHead(request: IncomingMessage): Head | undefined {
+  const target = request.url ?? '/';
+  const given = get(request.rawHeaders, REQUEST_ID);
+  const requestId = given !== undefined && REQUEST_ID_PATTERN.test(given) ? given : randomUUID();
+  const [, label] = /^([a-z0-9-]+)\.localhost(?::\d+)?$/i.exec(request.headers.host ?? '') ?? [];
+  if (label !== undefined) return { name: label.toLowerCase(), prefix: '', path: target, requestId };
+  const [, name, path] = BY_PATH.exec(target) ?? [];
+  return name === undefined || path === undefined ? undefined : { name, prefix: `/fn/${name}`, path, requestId };
+}
+
+const REPLACED = new Set([REQUEST_ID, 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-prefix', 'forwarded']);
+
+/** What goes to the function: nothing that belongs to the connection, nothing that only Kiln says. */
+export function requestHeaders(request: IncomingMessage, { prefix, requestId }: Head): string[] {
+  const kept = endToEnd(request.rawHeaders).filter(([name]) => !REPLACED.has(name.toLowerCase()));
+  const own = [REQUEST_ID, requestId, 'x-forwarded-for', request.socket.remoteAddress ?? '', 'x-forwarded-proto', 'http'];
+  own.push('x-forwarded-host', request.headers.host ?? 'localhost');
+  if (prefix !== '') own.push('x-forwarded-prefix', prefix);
+  return [...kept.flat(), ...own];
+}
+
+/** What the caller gets: of headers like Kiln's own only the one by which the runner tells its 500 from the function's. */
+export function answerHeaders(status: number, raw: readonly string[], requestId: string): string[] {
+  const kept = endToEnd(raw).filter(([name]) => !is(name, REQUEST_ID));
+  const threw = status === 500 && get(raw, ERROR) === FUNCTION_ERROR;
+  return [...kept.flat(), ...(threw ? [ERROR, FUNCTION_ERROR] : []), REQUEST_ID, requestId];
+}
+
+function endToEnd(raw: readonly string[]): [string, string][] {
+  const kept: string[] = [];
+  let named: string[] | undefined;
+  for (let i = 0; i < raw.length; i += 2) {
+    const [name, value] = [raw[i] as string, raw[i + 1] as string];
+    if (is(name, 'connection')) named = addConnectionNames(named, value);
+    if (!isHopByHop(name) && !hasPrefix(name, KILN_PREFIX)) kept.push(name, value);
+  }
+  const plain = named === undefined ? kept : withoutNamed(kept, named);
+  return plain.flatMap((name, i) => (i % 2 === 0 ? [[name, plain[i + 1] as string] as [string, string]] : []));
+}

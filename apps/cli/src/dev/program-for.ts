@@ -1,0 +1,48 @@
+import { createRequire } from 'node:module';
+import type { BuildPlan } from '@kiln/builder/detect';
+import { moduleOf } from '@kiln/builder/node/manifest';
+import { TYPESCRIPT_NAMES } from '@kiln/builder/node/typescript';
+import type { SourceFolder } from '@kiln/builder/source-folder';
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+
+/** What serves a function on this machine: a runner of the platform, and what it is to serve. */
+export interface Program {
+  command: string;
+  args: readonly string[];
+  env: Record<string, string>;
+  entry: string;
+  handler: string | undefined;
+  /** The runner for Node can say what a module's own `config` holds. */
+  describes: boolean;
+}
+
+const require = createRequire(import.meta.url);
+export const NODE_RUNNER = require.resolve('@kiln/runner/runner.mjs');
+const PYTHON_RUNNER = require.resolve('@kiln/runner/python/runner.py');
+// Compiled modules beside the sources would look like a change of them.
+const PYTHON = { PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' };
+
+/** Undefined for what only runs in a container. TypeScript is read as Node reads it: types are stripped, nothing is bundled. */
+export function programFor(folder: SourceFolder, plan: BuildPlan, { entry, handler }: FunctionConfigInput): Program | undefined {
+  if (plan.entry === undefined) return undefined;
+  if (plan.kind === 'python') {
+    return {
+      command: 'python3',
+      args: [PYTHON_RUNNER],
+      env: PYTHON,
+      entry: plan.entry,
+      handler: plan.handler ?? handler,
+      describes: false,
+    };
+  }
+  if (plan.kind !== 'runner') return undefined;
+  const source = moduleOf(folder, entry) ?? TYPESCRIPT_NAMES.find((name) => folder.has(name));
+  return {
+    command: process.execPath,
+    args: ['--enable-source-maps', NODE_RUNNER],
+    env: {},
+    entry: source ?? plan.entry,
+    handler,
+    describes: true,
+  };
+}
