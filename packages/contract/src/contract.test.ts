@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { clusterSecret, EnvironmentError, port, readEnvironment } from './environment.js';
+import { clusterSecret, EnvironmentError, port, readEnvironment, redisUrl } from './environment.js';
 import { ERRORS, KilnError, toProblem } from './errors.js';
 import { parse } from './field-errors.js';
 import { functionName } from './names.js';
@@ -92,6 +92,17 @@ describe('readEnvironment', () => {
     const read = () => readEnvironment(shape, { KILN_HTTP_PORT: '99999', KILN_CLUSTER_SECRET: 'hunter2' });
     expect(read).toThrowError(EnvironmentError);
     expect(read).toThrowError(/KILN_HTTP_PORT is "99999": must be a port, 1 to 65535/);
+    expect(read).not.toThrowError(/hunter2/);
+  });
+
+  it('hides a secret that is optional or has a default too', () => {
+    const long = {
+      A: redisUrl.optional(),
+      B: clusterSecret.default('x'.repeat(16)),
+      C: clusterSecret.optional().transform((text) => text),
+    };
+    const read = () => readEnvironment(long, { A: 'http://:hunter2@x', B: 'hunter2', C: 'hunter2' });
+    expect(read).toThrowError(/A is \(hidden\): .*\nB is \(hidden\): .*\nC is \(hidden\): /);
     expect(read).not.toThrowError(/hunter2/);
   });
 });

@@ -17,11 +17,17 @@ export function readEnvironment<T extends z.ZodRawShape>(
   if (parsed.success) return parsed.data;
   const lines = parsed.error.issues.map((issue) => {
     const name = String(issue.path[0]);
-    const secret = (shape[name] as z.ZodType).meta()?.['secret'] === true;
-    const value = set[name] === undefined ? 'not set' : secret ? '(hidden)' : JSON.stringify(set[name]);
+    const value = set[name] === undefined ? 'not set' : isSecret(shape[name]) ? '(hidden)' : JSON.stringify(set[name]);
     return `${name} is ${value}: ${issue.message}`;
   });
   throw new EnvironmentError(lines.join('\n'));
+}
+
+/** What is marked stays so when it is optional, has a default or is changed: each is a schema of its own around the marked one. */
+function isSecret(schema: unknown): boolean {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return isSecret(schema.unwrap());
+  if (schema instanceof z.ZodPipe) return isSecret(schema.in);
+  return schema instanceof z.ZodType && schema.meta()?.['secret'] === true;
 }
 
 export const port = (fallback: number) =>
