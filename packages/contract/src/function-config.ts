@@ -62,6 +62,13 @@ export const functionConfig = z
     path: ['minInstances'],
     message: 'must not be more than maxInstances',
   })
+  .superRefine(({ env, secrets }, context) => {
+    for (const [i, name] of secrets.entries()) {
+      if (secrets.indexOf(name) < i) context.addIssue({ code: 'custom', path: ['secrets', i], message: `${name} is named twice` });
+      if (Object.hasOwn(env, name))
+        context.addIssue({ code: 'custom', path: ['secrets', i], message: `${name} is a plain variable in env too` });
+    }
+  })
   .meta({ id: 'FunctionConfig' });
 export type FunctionConfig = z.infer<typeof functionConfig>;
 

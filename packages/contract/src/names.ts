@@ -27,4 +27,6 @@ export const variableName = z
   .string()
   .max(128)
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and _, not starting with a digit')
-  .refine((name) => !name.startsWith('KILN_') && name !== 'PORT', 'is reserved: KILN_* and PORT are set by the platform');
+  .refine((name) => !name.startsWith('KILN_') && name !== 'PORT', 'is reserved: KILN_* and PORT are set by the platform')
+  // As the key of an object it would be lost on the way.
+  .refine((name) => name !== '__proto__', 'is no name');

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { functionConfig, imageKind } from './function-config.js';
 import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
+import { secretRevisions } from './secrets.js';
 
 const time = z.iso.datetime();
 
@@ -56,6 +57,8 @@ export const versionRecord = z
     sourceDigest: sourceDigest.optional(),
     kind: imageKind,
     config: functionConfig,
+    /** For good: a secret that changes makes a new version. Absent where it uses none. */
+    secretRevisions: secretRevisions.optional(),
     state: versionState,
     failure: z.object({ code: z.string(), detail: z.string() }).optional(),
     /** The node that proves the version ready. */
@@ -92,6 +95,8 @@ export const nodeRecord = z
     startedAt: time,
     /** What is not as it should be on this node, a sentence each: host rules that could not be set, a missing limit. */
     warnings: z.array(z.string()).default([]),
+    /** Ids of the master keys that it has. */
+    masterKeys: z.array(z.string()).optional(),
   })
   .meta({ id: 'Node' });
 export type NodeRecord = z.infer<typeof nodeRecord>;

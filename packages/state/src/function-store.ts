@@ -1,7 +1,7 @@
 import type { Origin } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionRecord, functionRecord, type Traffic, type VersionRecord, versionRecord } from '@kiln/contract/records';
-import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, versionsKey } from './keys.js';
+import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, SECRET_VALUES, valueField, versionsKey } from './keys.js';
 import { readRecord, readRecords } from './read-record.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD } from './scripts.js';
 import type { Store } from './store.js';
@@ -65,9 +65,13 @@ export class FunctionStore {
     return all;
   }
 
-  /** Adds the next version, and the function if it is the first. A number is never given twice, not even after a removal. */
+  /**
+   * Adds the next version, and the function if it is the first. A number is never given twice, not even after a removal.
+   * @throws KilnError `conflict` when a revision of a secret that it was made with is gone
+   */
   createVersion(name: string, draft: VersionDraft, project?: string): Promise<VersionRecord> {
-    const keys = [FUNCTIONS, versionsKey(name), NUMBERS, FUNCTION_CHANGES];
+    const keys = [FUNCTIONS, versionsKey(name), NUMBERS, FUNCTION_CHANGES, SECRET_VALUES];
+    const secrets = secretFields([draft]);
     return this.untilFirst(async () => {
       const [functionRaw, numberRaw] = (await this.store.run((redis) =>
         Promise.all([redis.hget(FUNCTIONS, name), redis.hget(NUMBERS, name)]),
@@ -80,7 +84,8 @@ export class FunctionStore {
       if (project !== undefined) next.project = project;
       const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
       const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
-      const done = await this.store.run((redis) => redis.eval(CREATE_VERSION, keys.length, ...keys, ...values));
+      const done = await this.store.run((redis) => redis.eval(CREATE_VERSION, keys.length, ...keys, ...values, ...secrets));
+      if (done === GONE) throw secretGone(name);
       return done === 1 ? version : undefined;
     });
   }
@@ -107,20 +112,23 @@ export class FunctionStore {
 
   /**
    * Moves the pointer. Every version named must be ready.
-   * @throws KilnError `function_not_found`, `version_not_found`, `conflict` for a stale revision or a version that is not ready
+   * @throws KilnError `function_not_found`, `version_not_found`, `conflict` for a stale revision, a version that is not ready, or
+   * one whose secrets were removed
    */
   async setTraffic(name: string, traffic: Traffic, options: TrafficOptions = {}): Promise<FunctionRecord> {
-    return this.changeFunction(name, async (before) => {
+    let needed: VersionRecord[] = [];
+    const change = async (before: FunctionRecord) => {
       const { expectedRevision, sticky = before.sticky } = options;
       if (expectedRevision !== undefined && expectedRevision !== before.revision) {
         throw new KilnError('conflict', `"${name}" is at revision ${before.revision}, not ${expectedRevision}`, { fix: 'read it again' });
       }
-      await this.requireReady(name, traffic);
+      needed = await this.requireReady(name, traffic);
       const same = JSON.stringify(before.traffic) === JSON.stringify(traffic);
       if (same && before.sticky === sticky) return before;
       const previousTraffic = before.traffic.length > 0 && !same ? before.traffic : before.previousTraffic;
       return { ...before, traffic, previousTraffic, sticky, revision: before.revision + 1, updatedAt: new Date().toISOString() };
-    });
+    };
+    return this.changeFunction(name, change, () => secretFields(needed));
   }
 
   /** @throws KilnError `function_not_found` */
@@ -130,14 +138,18 @@ export class FunctionStore {
     if (removed !== 1) throw notFound(name);
   }
 
-  private changeFunction(name: string, change: (before: FunctionRecord) => Promise<FunctionRecord>): Promise<FunctionRecord> {
+  private changeFunction(
+    name: string,
+    change: (before: FunctionRecord) => Promise<FunctionRecord>,
+    secrets: () => string[] = () => [],
+  ): Promise<FunctionRecord> {
     versionsKey(name);
     return this.untilFirst(async () => {
       const raw = await this.store.run((redis) => redis.hget(FUNCTIONS, name));
       const before = this.existing(name, raw);
       if (raw === null || before === undefined) throw notFound(name);
       const after = await change(before);
-      return after === before || (await this.replace(FUNCTIONS, name, raw, after)) ? after : undefined;
+      return after === before || (await this.replace(FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
     });
   }
 
@@ -159,14 +171,15 @@ export class FunctionStore {
     });
   }
 
-  private async requireReady(name: string, traffic: Traffic): Promise<void> {
-    const states = new Map((await this.versions(name)).map(({ version, state }) => [version, state]));
-    for (const { version } of traffic) {
-      const state = states.get(version);
-      if (state === undefined)
+  private async requireReady(name: string, traffic: Traffic): Promise<VersionRecord[]> {
+    const versions = new Map((await this.versions(name)).map((record) => [record.version, record]));
+    return traffic.map(({ version }) => {
+      const found = versions.get(version);
+      if (found === undefined)
         throw new KilnError('version_not_found', `"${name}" has no version ${version}`, { fix: `kiln versions ${name}` });
-      if (state !== 'ready') throw new KilnError('conflict', `version ${version} of "${name}" is ${state}, not ready`);
-    }
+      if (found.state !== 'ready') throw new KilnError('conflict', `version ${version} of "${name}" is ${found.state}, not ready`);
+      return found;
+    });
   }
 
   private async readVersion(name: string, version: number): Promise<{ raw: string; record: VersionRecord } | undefined> {
@@ -176,9 +189,12 @@ export class FunctionStore {
     return raw === null || record === undefined ? undefined : { raw, record };
   }
 
-  private async replace(key: string, field: string, before: string, after: object): Promise<boolean> {
-    const values = [field, before, JSON.stringify(after)];
-    return (await this.store.run((redis) => redis.eval(REPLACE_RECORD, 2, key, FUNCTION_CHANGES, ...values))) === 1;
+  private async replace(key: string, field: string, before: string, after: object, secrets: string[] = []): Promise<boolean> {
+    const keys = [key, FUNCTION_CHANGES, SECRET_VALUES];
+    const values = [field, before, JSON.stringify(after), ...secrets];
+    const done = await this.store.run((redis) => redis.eval(REPLACE_RECORD, keys.length, ...keys, ...values));
+    if (done === GONE) throw secretGone(field);
+    return done === 1;
   }
 
   private existing(name: string, raw: string | null): FunctionRecord | undefined {
@@ -200,6 +216,20 @@ export class FunctionStore {
 
 function newFunction(name: string, now: string): FunctionRecord {
   return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], sticky: false, createdAt: now, updatedAt: now };
+}
+
+/** What the scripts answer for a version whose secrets are not all there. */
+const GONE = -1;
+
+function secretFields(versions: readonly Pick<VersionRecord, 'secretRevisions'>[]): string[] {
+  const all = versions.flatMap(({ secretRevisions = {} }) => Object.entries(secretRevisions));
+  return [...new Set(all.map(([name, revision]) => valueField({ name, revision })))];
+}
+
+function secretGone(name: string): KilnError {
+  return new KilnError('conflict', `a secret that this version of "${name}" was made with was removed or changed since`, {
+    fix: `deploy "${name}" again: a new version takes the secrets as they are now`,
+  });
 }
 
 function notFound(name: string): KilnError {

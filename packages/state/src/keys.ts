@@ -1,5 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
-import { functionName, nodeId, versionNumber } from '@kiln/contract/names';
+import { functionName, nodeId, variableName, versionNumber } from '@kiln/contract/names';
+import type { SecretRevision } from '@kiln/contract/secrets';
 
 /** Every Redis key in one place. A name from outside enters a key or a field only through here, checked. */
 const PREFIX = 'kiln:';
@@ -16,6 +17,14 @@ export const NODES = `${PREFIX}nodes`;
 export const NODES_SEEN = `${PREFIX}nodes-seen`;
 /** Hash: key id to KeyRecord. */
 export const KEYS = `${PREFIX}keys`;
+/** Hash: secret's name to SecretRecord. */
+export const SECRETS = `${PREFIX}secrets`;
+/** Hash: name and revision, as `NAME@3`, to SealedValue. */
+export const SECRET_VALUES = `${PREFIX}secret-values`;
+/** Hash: secret's name to the highest revision ever given, kept when the secret is removed. */
+export const SECRET_NUMBERS = `${PREFIX}secret-numbers`;
+/** MasterKeyRecord. */
+export const MASTER_KEY = `${PREFIX}master-key`;
 /** Start of the keys that exist while a node is alive; scripts append ids that were checked when they were stored. */
 export const NODE_ALIVE_PREFIX = `${PREFIX}node-alive:`;
 
@@ -48,6 +57,19 @@ export function checkedNode(id: string): string {
 
 export function checkedVersion(version: number): string {
   return checked(versionNumber.safeParse(version).success, String(version), "a version's number");
+}
+
+export function checkedSecret(name: string): string {
+  return checked(variableName.safeParse(name).success, name, "a secret's name");
+}
+
+/** Field of SECRET_VALUES. */
+export const valueField = ({ name, revision }: SecretRevision): string => `${checkedSecret(name)}@${checkedVersion(revision)}`;
+
+/** What a field of SECRET_VALUES stands for. */
+export function revisionOfField(field: string): SecretRevision {
+  const at = field.lastIndexOf('@');
+  return { name: field.slice(0, at), revision: Number(field.slice(at + 1)) };
 }
 
 const KEY_ID = /^[A-Za-z0-9]{1,64}$/;

@@ -4,11 +4,13 @@
  */
 
 /**
- * Gives a function its next version; 1, or 0 when someone else was first.
- * KEYS: functions, versions of this one, version numbers, changes.
- * ARGV: name, function record as read ('' = none), highest number as read ('' = none), number, function record, version record.
+ * Gives a function its next version; 1, 0 when someone else was first, or -1 when a revision of a secret is not stored any more.
+ * KEYS: functions, versions of this one, version numbers, changes, values of secrets.
+ * ARGV: name, function record as read ('' = none), highest number as read ('' = none), number, function record, version record,
+ * then the fields of the secrets that the version was made with.
  */
 export const CREATE_VERSION = `
+for i = 7, #ARGV do if redis.call('HEXISTS', KEYS[5], ARGV[i]) == 0 then return -1 end end
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 if (redis.call('HGET', KEYS[3], ARGV[1]) or '') ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
@@ -18,10 +20,11 @@ redis.call('INCR', KEYS[4])
 return 1`;
 
 /**
- * Replaces one record; 1, or 0 when it is not any more what was read.
- * KEYS: hash, changes. ARGV: field, record as read, record.
+ * Replaces one record; 1, 0 when it is not any more what was read, or -1 when a revision of a secret is not stored any more.
+ * KEYS: hash, changes, values of secrets. ARGV: field, record as read, record, then the fields of the secrets that it needs.
  */
 export const REPLACE_RECORD = `
+for i = 4, #ARGV do if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 0 then return -1 end end
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('INCR', KEYS[2])

@@ -13,6 +13,7 @@ export interface Shared {
   temporary: string;
   secret: string;
   adminKey: string;
+  masterKey: string;
   redisUrl: string;
   env: Environment;
 }
@@ -22,8 +23,9 @@ export interface Ports {
   control: number;
 }
 
-export function newSecrets(): { secret: string; adminKey: string } {
-  return { secret: randomBytes(24).toString('hex'), adminKey: `kiln_${randomBytes(6).toString('hex')}_${randomBytes(20).toString('hex')}` };
+export function newSecrets(): Pick<Shared, 'secret' | 'adminKey' | 'masterKey'> {
+  const hex = (bytes: number) => randomBytes(bytes).toString('hex');
+  return { secret: hex(24), adminKey: `kiln_${hex(6)}_${hex(20)}`, masterKey: hex(32) };
 }
 
 export function startRouter(index: number, ports: Ports, shared: Shared): Program {
@@ -73,6 +75,13 @@ function inherited(): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KILN_') && !name.startsWith('VITEST')));
 }
 
-function common({ home, temporary, secret, redisUrl }: Shared): Environment {
-  return { KILN_HOME: home, TMPDIR: temporary, KILN_CLUSTER_SECRET: secret, KILN_REDIS_URL: redisUrl, KILN_LOG_LEVEL: 'info' };
+function common({ home, temporary, secret, masterKey, redisUrl }: Shared): Environment {
+  return {
+    KILN_HOME: home,
+    TMPDIR: temporary,
+    KILN_CLUSTER_SECRET: secret,
+    KILN_MASTER_KEY: masterKey,
+    KILN_REDIS_URL: redisUrl,
+    KILN_LOG_LEVEL: 'info',
+  };
 }

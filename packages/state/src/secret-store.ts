@@ -1,0 +1,151 @@
+import { KilnError } from '@kiln/contract/errors';
+import {
+  type MasterKeyRecord,
+  masterKeyRecord,
+  type SealedValue,
+  type SecretRecord,
+  type SecretRevision,
+  sealedValue,
+  secretRecord,
+} from '@kiln/contract/secrets';
+import {
+  checkedSecret,
+  FUNCTION_CHANGES,
+  MASTER_KEY,
+  revisionOfField,
+  SECRET_NUMBERS,
+  SECRET_VALUES,
+  SECRETS,
+  valueField,
+} from './keys.js';
+import { readRecord, readRecords } from './read-record.js';
+import { DROP_VALUES, PUT_SECRETS, REMOVE_SECRET, REPLACE_MASTER_KEY, REPLACE_VALUE } from './secret-scripts.js';
+import type { Store } from './store.js';
+
+const MAX_SECRETS = 1000;
+/** Others that write at the same moment are let through first, so often. */
+const ATTEMPTS = 200;
+
+/** Secrets, of which only sealed values ever come here. */
+export class SecretStore {
+  constructor(private readonly store: Store) {}
+
+  async list(): Promise<SecretRecord[]> {
+    const hash = await this.store.run((redis) => redis.hgetall(SECRETS));
+    return readRecords(this.store, secretRecord, hash, SECRETS).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Those of them that are stored. */
+  async get(names: readonly string[]): Promise<SecretRecord[]> {
+    if (names.length === 0) return [];
+    const raw = await this.store.run((redis) => redis.hmget(SECRETS, ...names.map(checkedSecret)));
+    return raw
+      .map((text, i) => readRecord(this.store, secretRecord, text, `${SECRETS} ${names[i]}`))
+      .filter((record) => record !== undefined);
+  }
+
+  /** In the order asked for; undefined for what is not stored any more. */
+  async values(revisions: readonly SecretRevision[]): Promise<(SealedValue | undefined)[]> {
+    if (revisions.length === 0) return [];
+    const fields = revisions.map(valueField);
+    const raw = await this.store.run((redis) => redis.hmget(SECRET_VALUES, ...fields));
+    return raw.map((text, i) => readRecord(this.store, sealedValue, text, `${SECRET_VALUES} ${fields[i]}`));
+  }
+
+  /**
+   * Stores the next revision of each, all or none. `sealWith` is given the cluster's key id, and seals for it.
+   * @throws KilnError `conflict` when there are too many secrets
+   */
+  put(names: readonly string[], sealWith: (keyId: string) => (revision: SecretRevision) => SealedValue): Promise<SecretRecord[]> {
+    return this.untilFirst(async () => {
+      const [keyRaw, known] = await this.store.run((redis) => Promise.all([redis.get(MASTER_KEY), redis.hlen(SECRETS)]));
+      const before = new Map((await this.get(names)).map((record) => [record.name, record]));
+      if (known + names.length - before.size > MAX_SECRETS) {
+        throw new KilnError('conflict', `there can be at most ${MAX_SECRETS} secrets`, { fix: 'remove some: kiln secrets rm <name>' });
+      }
+      const seal = sealWith(this.keyRecord(keyRaw)?.keyId ?? '');
+      const numbers = await this.store.run((redis) => redis.hmget(SECRET_NUMBERS, ...names));
+      const now = new Date().toISOString();
+      const records = names.map((name, i) => {
+        const revision = Number(numbers[i] ?? 0) + 1;
+        return { name, revision, createdAt: before.get(name)?.createdAt ?? now, updatedAt: now };
+      });
+      const values = records.flatMap((record, i) => [
+        ...[record.name, numbers[i] ?? '', record.revision, JSON.stringify(record), valueField(record), JSON.stringify(seal(record))],
+      ]);
+      const keys = [SECRETS, SECRET_VALUES, SECRET_NUMBERS, MASTER_KEY];
+      const done = await this.store.run((redis) => redis.eval(PUT_SECRETS, keys.length, ...keys, keyRaw ?? '', ...values));
+      return done === 1 ? records : undefined;
+    });
+  }
+
+  /**
+   * Removes a secret with all its values; false when there was none. `mustBeFree` throws while something needs it: whatever
+   * functions change meanwhile, it has looked at them as they are when the secret goes.
+   */
+  remove(name: string, mustBeFree: () => Promise<void>): Promise<boolean> {
+    const start = `${checkedSecret(name)}@`;
+    const keys = [SECRETS, SECRET_VALUES, FUNCTION_CHANGES];
+    return this.untilFirst(async () => {
+      const changes = await this.changes();
+      await mustBeFree();
+      const done = await this.store.run((redis) => redis.eval(REMOVE_SECRET, keys.length, ...keys, name, changes, start));
+      return done === -1 ? undefined : done === 1;
+    });
+  }
+
+  /** Removes every value that is neither its secret's newest nor needed. */
+  async dropOthers(needed: () => Promise<readonly SecretRevision[]>): Promise<void> {
+    const changes = await this.changes();
+    // In this order: a revision that is stored meanwhile is in neither list and stays.
+    const stored = await this.revisions();
+    const keep = new Set([...(await needed()), ...(await this.list())].map(valueField));
+    const fields = stored.map(valueField).filter((field) => !keep.has(field));
+    if (fields.length === 0) return;
+    await this.store.run((redis) => redis.eval(DROP_VALUES, 2, SECRET_VALUES, FUNCTION_CHANGES, changes, ...fields));
+  }
+
+  /** Every revision of which the value is stored. */
+  async revisions(): Promise<SecretRevision[]> {
+    return (await this.store.run((redis) => redis.hkeys(SECRET_VALUES))).map(revisionOfField);
+  }
+
+  /** Replaces a value that `change` gives another; false where it gave none. */
+  replaceValue(revision: SecretRevision, change: (before: SealedValue) => SealedValue | undefined): Promise<boolean> {
+    const field = valueField(revision);
+    return this.untilFirst(async () => {
+      const raw = await this.store.run((redis) => redis.hget(SECRET_VALUES, field));
+      const before = readRecord(this.store, sealedValue, raw, `${SECRET_VALUES} ${field}`);
+      const after = before === undefined ? undefined : change(before);
+      if (raw === null || after === undefined) return false;
+      const values = [field, raw, JSON.stringify(after)];
+      return (await this.store.run((redis) => redis.eval(REPLACE_VALUE, 1, SECRET_VALUES, ...values))) === 1 ? true : undefined;
+    });
+  }
+
+  async masterKey(): Promise<MasterKeyRecord | undefined> {
+    return this.keyRecord(await this.store.run((redis) => redis.get(MASTER_KEY)));
+  }
+
+  /** False when it is not what was read. */
+  async replaceMasterKey(before: MasterKeyRecord | undefined, after: MasterKeyRecord): Promise<boolean> {
+    const values = [before === undefined ? '' : JSON.stringify(before), JSON.stringify(after)];
+    return (await this.store.run((redis) => redis.eval(REPLACE_MASTER_KEY, 1, MASTER_KEY, ...values))) === 1;
+  }
+
+  private keyRecord(raw: string | null): MasterKeyRecord | undefined {
+    return readRecord(this.store, masterKeyRecord, raw, MASTER_KEY);
+  }
+
+  private async changes(): Promise<string> {
+    return (await this.store.run((redis) => redis.get(FUNCTION_CHANGES))) ?? '';
+  }
+
+  private async untilFirst<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+    for (let i = 0; i < ATTEMPTS; i += 1) {
+      const done = await attempt();
+      if (done !== undefined) return done;
+    }
+    throw new KilnError('conflict', 'others keep changing the same secrets', { fix: 'try again', retryAfter: 1 });
+  }
+}
