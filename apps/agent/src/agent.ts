@@ -2,9 +2,12 @@ import { EnvironmentError } from '@kiln/contract/environment';
 import type { KilnError } from '@kiln/contract/errors';
 import type { NodeRecord } from '@kiln/contract/records';
 import { Registries } from '@kiln/registry/registries';
+import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
+import { keyIds } from '@kiln/secrets/master-key';
 import { FunctionStore } from '@kiln/state/function-store';
 import { LogStore } from '@kiln/state/log-store';
 import { NodeStore } from '@kiln/state/node-store';
+import { SecretStore } from '@kiln/state/secret-store';
 import { SlotStore } from '@kiln/state/slot-store';
 import type { Store } from '@kiln/state/store';
 import type { Logger } from 'pino';
@@ -24,10 +27,12 @@ import { Homes } from './reconcile/homes.js';
 import { drain, type LeaveParts, leave } from './reconcile/leave.js';
 import { protectedAddresses } from './reconcile/protected-addresses.js';
 import { Reconciler } from './reconcile/reconcile.js';
+import { SecretValues } from './reconcile/secret-values.js';
 import { StoredSlots } from './reconcile/slots.js';
 import { VersionTable } from './reconcile/version-table.js';
 
 const LAST_LOGS_MS = 2000;
+const FIRST_READ_MS = 2000;
 
 /** Tells routers and other nodes to look again. Never throws and never waits: whoever misses it looks by himself. */
 export interface Announce {
@@ -56,6 +61,7 @@ export class Agent {
     readonly node: NodeParts,
     private readonly logs: LogShipper,
     slots: StoredSlots,
+    secrets: SecretValues,
     private readonly announce: Announce,
     private readonly log: Logger,
   ) {
@@ -74,6 +80,7 @@ export class Agent {
       pools,
       table,
       homes,
+      secrets,
       readNodes: async () => this.onNodes(await this.nodes.list(), homes),
       ensureImage: (image) => node.images.ensure(image),
       markReady: (name, version) => functions.markReady(name, version),
@@ -84,8 +91,12 @@ export class Agent {
     this.heartbeat = this.newHeartbeat(slots);
   }
 
-  /** @throws where the engine does not answer. The store may be away. */
+  /** @throws where the engine does not answer, or the master key is not the cluster's. The store may be away. */
   static async open(config: AgentConfig, store: Store, announce: Announce, log: Logger): Promise<Agent> {
+    const stored = new SecretStore(store);
+    await store.whenReady(FIRST_READ_MS);
+    await checkMasterKeysAtStart(stored, config.masterKeys, (message) => log.warn(message));
+    const secrets = new SecretValues(stored, config.masterKeys);
     const slots = new StoredSlots(new SlotStore(store), config.nodeId);
     const logs = new LogShipper(new LogStore(store), (dropped) => log.warn(`${dropped} log records were dropped: the store was away`));
     const registries = new Registries(config.registryAuth);
@@ -97,12 +108,13 @@ export class Agent {
       memory: config.memory,
       cpus: config.cpus,
       slots,
+      secretsOf: secrets.of,
       onLogRecord: logs.add,
       registries,
       onTrouble: (message) => log.warn(message),
       onLine: (line) => log.info(line),
     });
-    return new Agent(config, store, node, logs, slots, announce, log);
+    return new Agent(config, store, node, logs, slots, secrets, announce, log);
   }
 
   async start(): Promise<void> {
@@ -161,13 +173,14 @@ export class Agent {
   }
 
   private newHeartbeat(slots: StoredSlots): Heartbeat {
-    const { advertiseHost, dataPort, controlPort, weight } = this.config;
+    const { advertiseHost, dataPort, controlPort, weight, masterKeys } = this.config;
     return new Heartbeat({
       pools: this.node.pools,
       warnings: () => this.warnings,
       dataUrl: `http://${advertiseHost}:${dataPort}`,
       controlUrl: `http://${advertiseHost}:${controlPort}`,
       weight,
+      masterKeys: keyIds(masterKeys),
       send: (record) => this.nodes.heartbeat(record),
       sent: () => slots.sync(this.alive),
       joined: () => this.announce.nodeChanged(),

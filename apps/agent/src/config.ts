@@ -2,6 +2,8 @@ import { availableParallelism, homedir, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { clusterSecret, EnvironmentError, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
 import { FUNCTION_NAME_PATTERN, nodeId } from '@kiln/contract/names';
+import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
+import { readMasterKeys } from '@kiln/secrets/read-master-keys';
 import { z } from 'zod';
 
 const CPU_PER_CORE = 16;
@@ -22,6 +24,8 @@ const shape = {
   KILN_NODE_ID: nodeId.default(defaultNodeId()),
   KILN_REDIS_URL: redisUrl.default('redis://127.0.0.1:6379'),
   KILN_CLUSTER_SECRET: clusterSecret,
+  KILN_MASTER_KEY: masterKeyText.optional(),
+  KILN_MASTER_KEY_PREVIOUS: masterKeyText.optional(),
   KILN_BIND: host.default('127.0.0.1'),
   /** The host in the URLs that routers reach this node by. */
   KILN_ADVERTISE_HOST: host.default('127.0.0.1'),
@@ -92,6 +96,8 @@ export interface AgentConfig {
   nodeId: string;
   redisUrl: string;
   clusterSecret: string;
+  /** Undefined: functions with secrets can't run here. */
+  masterKeys: MasterKeys | undefined;
   bind: string;
   advertiseHost: string;
   dataPort: number;
@@ -125,6 +131,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     nodeId: read.KILN_NODE_ID,
     redisUrl: read.KILN_REDIS_URL,
     clusterSecret: read.KILN_CLUSTER_SECRET,
+    masterKeys: readMasterKeys({ home: read.KILN_HOME, own: read.KILN_MASTER_KEY, previous: read.KILN_MASTER_KEY_PREVIOUS }),
     bind: read.KILN_BIND,
     advertiseHost: read.KILN_ADVERTISE_HOST,
     dataPort: read.KILN_AGENT_PORT,

@@ -13,7 +13,7 @@ import { Gate } from './pool/gate.js';
 import type { Instance } from './pool/instance.js';
 import { Pools } from './pool/pools.js';
 import { socketRoot } from './pool/socket-root.js';
-import { type ClusterSlots, InstanceStarter } from './pool/start-instance.js';
+import { type ClusterSlots, InstanceStarter, type SecretsOf } from './pool/start-instance.js';
 
 const STARTS_PER_CORE = 2;
 
@@ -25,6 +25,7 @@ export interface NodeOptions {
   memory: number;
   cpus: number;
   slots: ClusterSlots;
+  secretsOf: SecretsOf;
   onLogRecord(record: LogRecord): void;
   registries: Registries;
   onTrouble(message: string): void;
@@ -43,7 +44,7 @@ export interface NodeParts {
 
 /** Puts a node together on its engine. @throws where the engine does not answer */
 export async function openNode(options: NodeOptions): Promise<NodeParts> {
-  const { node, slots, onTrouble } = options;
+  const { node, slots, secretsOf, onTrouble } = options;
   const docker = connectEngine(options.dockerHost);
   const images = new Images({ engine: new DockerImages(docker, node), registries: options.registries, onLine: options.onLine, onTrouble });
   const sockets = socketRoot(options.home, node);
@@ -60,7 +61,9 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
   const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }));
   const gate = new Gate(STARTS_PER_CORE * availableParallelism());
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
-  pools.startWith(new InstanceStarter({ driver: engine.driver, images, slots, room: pools.room, gate, newLog, socketRoot: sockets }));
+  pools.startWith(
+    new InstanceStarter({ driver: engine.driver, images, secretsOf, slots, room: pools.room, gate, newLog, socketRoot: sockets }),
+  );
   return { pools, images, engine, docker, registries: options.registries, stock: new DockerStock(docker, node) };
 }
 

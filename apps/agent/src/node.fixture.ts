@@ -55,6 +55,7 @@ export class TestNode {
       slots: { reserve: async () => true, release: () => undefined },
       registries: new Registries(),
       onLine: () => undefined,
+      secretsOf: async () => ({}),
       onLogRecord: (record) => test.logs.push(record),
       onTrouble: (message) => test.troubles.push(message),
     });

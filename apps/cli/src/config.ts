@@ -18,6 +18,8 @@ const shape = {
   KILN_AGENT_PORT: port(9200),
   KILN_REDIS_URL: redisUrl.optional(),
   KILN_CLUSTER_SECRET: clusterSecret.optional(),
+  // Handed on as it is: routers and agents say what is wrong with it.
+  KILN_MASTER_KEY: z.string().meta({ secret: true }).optional(),
   KILN_NODE_MEMORY: positive('must be a number of MB').optional(),
   KILN_NODE_CPUS: positive('must be a number of cores').optional(),
   KILN_DRAIN_TIMEOUT: z.coerce.number('must be milliseconds').int().min(0).max(3_600_000).default(30_000),

@@ -6,6 +6,7 @@ export function homePaths(home: string) {
     home,
     credentials: join(home, 'credentials.json'),
     cluster: join(home, 'cluster.json'),
+    masterKey: join(home, 'master.key'),
     running: join(home, 'up.json'),
     logs: join(home, 'logs'),
     redis: join(home, 'redis'),

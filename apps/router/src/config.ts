@@ -1,5 +1,9 @@
 import { BlockList, isIP } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
+import { readMasterKeys } from '@kiln/secrets/read-master-keys';
 import { z } from 'zod';
 import { keyId } from './deploy/key-table.js';
 
@@ -8,6 +12,7 @@ const onOff = z.enum(['on', 'off'], 'must be on or off');
 const address = z.string().refine((value) => isIP(value) !== 0 || value === 'localhost', 'must be an IP address');
 
 const shape = {
+  KILN_HOME: z.string().min(1).default(join(homedir(), '.kiln')),
   KILN_BIND: address.default('127.0.0.1'),
   KILN_HTTP_PORT: port(8080),
   KILN_CONTROL_PORT: port(8081),
@@ -19,6 +24,8 @@ const shape = {
   KILN_PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).optional(),
   KILN_REDIS_URL: redisUrl,
   KILN_CLUSTER_SECRET: clusterSecret,
+  KILN_MASTER_KEY: masterKeyText.optional(),
+  KILN_MASTER_KEY_PREVIOUS: masterKeyText.optional(),
   KILN_ADMIN_KEY: z
     .string()
     .refine((key) => keyId(key) !== undefined, 'must be kiln_<12 letters or digits>_<32 or more letters or digits>')
@@ -43,6 +50,8 @@ export interface RouterConfig {
   publicUrl: string;
   redisUrl: string;
   clusterSecret: string;
+  /** Undefined: no secret can be set here. */
+  masterKeys: MasterKeys | undefined;
   adminKey: string | undefined;
   trustedProxies: readonly string[];
   placementHeaders: boolean;
@@ -62,6 +71,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     publicUrl: (env.KILN_PUBLIC_URL ?? `http://localhost:${env.KILN_HTTP_PORT}`).replace(/\/+$/, ''),
     redisUrl: env.KILN_REDIS_URL,
     clusterSecret: env.KILN_CLUSTER_SECRET,
+    masterKeys: readMasterKeys({ home: env.KILN_HOME, own: env.KILN_MASTER_KEY, previous: env.KILN_MASTER_KEY_PREVIOUS }),
     adminKey: env.KILN_ADMIN_KEY,
     trustedProxies: env.KILN_TRUSTED_PROXIES,
     placementHeaders: env.KILN_PLACEMENT_HEADERS === 'on',

@@ -1,10 +1,12 @@
 import { KilnError } from '@kiln/contract/errors';
 import { EventClient } from '@kiln/control/event-client';
+import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
 import { connectionOptions } from '@kiln/state/connection-options';
 import { FunctionStore } from '@kiln/state/function-store';
 import { KeyStore } from '@kiln/state/key-store';
 import { LogStore } from '@kiln/state/log-store';
 import { NodeStore } from '@kiln/state/node-store';
+import { SecretStore } from '@kiln/state/secret-store';
 import { connectStore, Store } from '@kiln/state/store';
 import {
   type BeforeApplicationShutdown,
@@ -26,6 +28,7 @@ import { HealthController } from './control/health.controller.js';
 import { KeysController } from './control/keys.controller.js';
 import { Metrics } from './control/metrics.js';
 import { Readiness } from './control/readiness.js';
+import { SecretsController } from './control/secrets.controller.js';
 import { StreamsController } from './control/streams.controller.js';
 import { AgentsClient } from './deploy/agents-client.js';
 import { Announcer } from './deploy/announcer.js';
@@ -37,6 +40,8 @@ import { Keys } from './deploy/keys.js';
 import { Membership } from './deploy/membership.js';
 import { Refresh } from './deploy/refresh.js';
 import { RouteTable } from './deploy/route-table.js';
+import { VersionSecrets } from './deploy/secrets.js';
+import { Secrets } from './deploy/set-secrets.js';
 import { createDataListener, type DataListener } from './invoke/listen.js';
 import { NodeTable } from './placement/node-table.js';
 
@@ -54,7 +59,7 @@ const domain: Provider[] = [
       connectStore(config.redisUrl, { onError: (error) => log.warn({ err: error }, 'the store has a fault') }),
     inject: [CONFIG, LOG],
   },
-  ...[FunctionStore, KeyStore, LogStore, NodeStore].map((each) => ({
+  ...[FunctionStore, KeyStore, LogStore, NodeStore, SecretStore].map((each) => ({
     provide: each,
     useFactory: (store: Store) => new each(store),
     inject: [Store],
@@ -93,11 +98,24 @@ const domain: Provider[] = [
     useFactory: (nodes: NodeTable, agents: AgentsClient) => new Instances(nodes, agents),
     inject: [NodeTable, AgentsClient],
   },
+  { provide: VersionSecrets, useFactory: (store: SecretStore) => new VersionSecrets(store), inject: [SecretStore] },
   {
     provide: Deployments,
-    useFactory: (functions: FunctionStore, nodes: NodeTable, agents: AgentsClient, announcer: Announcer, { urlOf }: FunctionViews) =>
-      new Deployments({ functions, nodes, agents, announcer, urlOf }),
-    inject: [FunctionStore, NodeTable, AgentsClient, Announcer, FunctionViews],
+    useFactory: (
+      functions: FunctionStore,
+      nodes: NodeTable,
+      agents: AgentsClient,
+      announcer: Announcer,
+      secrets: VersionSecrets,
+      { urlOf }: FunctionViews,
+    ) => new Deployments({ functions, nodes, agents, announcer, secrets, urlOf }),
+    inject: [FunctionStore, NodeTable, AgentsClient, Announcer, VersionSecrets, FunctionViews],
+  },
+  {
+    provide: Secrets,
+    useFactory: (store: SecretStore, functions: FunctionStore, deployments: Deployments, nodes: NodeTable, config: RouterConfig) =>
+      new Secrets({ store, functions, deployments, nodes, keys: config.masterKeys }),
+    inject: [SecretStore, FunctionStore, Deployments, NodeTable, CONFIG],
   },
 ];
 
@@ -153,6 +171,8 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
     @Inject(CONFIG) private readonly config: RouterConfig,
     @Inject(DATA_LISTENER) private readonly listener: DataListener,
     @Inject(Store) private readonly store: Store,
+    @Inject(SecretStore) private readonly secrets: SecretStore,
+    @Inject(LOG) private readonly log: Logger,
     @Inject(EventClient) private readonly events: EventClient,
     @Inject(Refresh) private readonly refresh: Refresh,
     @Inject(Readiness) private readonly readiness: Readiness,
@@ -167,13 +187,22 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
     ];
     return {
       module: RouterModule,
-      controllers: [FunctionsController, StreamsController, ClusterController, KeysController, HealthController, EventsController],
+      controllers: [
+        FunctionsController,
+        StreamsController,
+        ClusterController,
+        KeysController,
+        SecretsController,
+        HealthController,
+        EventsController,
+      ],
       providers: [...values, ...domain, ...control, dataListener],
     };
   }
 
   async onApplicationBootstrap(): Promise<void> {
     await this.store.whenReady(FIRST_READ_MS);
+    await checkMasterKeysAtStart(this.secrets, this.config.masterKeys, (message) => this.log.warn(message));
     await this.refresh.all();
     this.refresh.start();
     this.dataPort = (await this.listener.listen()).port;

@@ -15,6 +15,7 @@ function input(change: Partial<ContainerInput> = {}, version: Partial<FunctionVe
       config: resolveConfig({ memory: 100, cpu: 0.5 }, 'http'),
       ...version,
     },
+    secrets: {},
     image: { id: 'sha256:1', entrypoint: ['/start'], command: ['-v'], workingDirectory: '/srv', volumes: ['/data', '/tmp'] },
     network: 'kiln-n1',
     cgroupDriver: 'cgroupfs',
@@ -24,6 +25,13 @@ function input(change: Partial<ContainerInput> = {}, version: Partial<FunctionVe
 }
 
 describe('the container template', () => {
+  it('has the secrets in its environment, below what the platform sets, and in nothing else', () => {
+    const { Env, ...rest } = containerOptions(input({ secrets: { TOKEN: 'hunter2', HOME: 'hunter2' } }, { secretRevisions: { TOKEN: 1 } }));
+    expect(Env).toContain('TOKEN=hunter2');
+    expect(Env).toContain('HOME=/tmp');
+    expect(JSON.stringify(rest)).not.toContain('hunter2');
+  });
+
   it('is the same field by field for every instance', () => {
     const { HostConfig, ...options } = containerOptions(input({ address: '172.20.0.7' }));
     expect(options).toEqual({

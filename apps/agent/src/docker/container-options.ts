@@ -16,6 +16,8 @@ export interface ContainerInput {
   node: string;
   instance: string;
   version: FunctionVersion;
+  /** In clear, by name. */
+  secrets: Readonly<Record<string, string>>;
   image: ImageFacts;
   network: string;
   /** On that network; undefined leaves the choice to the engine. */
@@ -52,7 +54,7 @@ export function containerOptions(input: ContainerInput) {
     Image: image.id,
     User: USER,
     ...command(kind, config.memory, image),
-    Env: environment(version),
+    Env: environment(version, input.secrets),
     Labels: labels(input),
     StopSignal: 'SIGTERM',
     StopTimeout: 5,
@@ -86,7 +88,7 @@ function imageCommand({ entrypoint, command, workingDirectory }: ImageFacts) {
   return { Entrypoint: [...entrypoint], Cmd: [...command], WorkingDir: workingDirectory === '' ? '/' : workingDirectory };
 }
 
-function environment({ function: name, version, kind, config }: FunctionVersion): string[] {
+function environment({ function: name, version, kind, config }: FunctionVersion, secrets: Readonly<Record<string, string>>): string[] {
   const own: Record<string, string | undefined> = { HOME: '/tmp', KILN_FUNCTION: name, KILN_VERSION: String(version) };
   if (kind === 'http') own['PORT'] = String(config.port);
   else {
@@ -98,7 +100,7 @@ function environment({ function: name, version, kind, config }: FunctionVersion)
     // Node sizes its pool by the machine's cores, not by the container's share of them.
     if (kind === 'runner') own['UV_THREADPOOL_SIZE'] = '4';
   }
-  const all = { ...config.env, ...own };
+  const all = { ...config.env, ...secrets, ...own };
   return Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
 }
 

@@ -39,7 +39,7 @@ describe('the driver', () => {
     await stranger.start();
     const version = { function: 'f', version: 1, image: IMAGE, kind: 'http' as const, config: resolveConfig({}, 'http') };
 
-    const container = await driver.start({ instance: randomBytes(6).toString('hex'), version, onOutput: () => undefined });
+    const container = await driver.start({ instance: randomBytes(6).toString('hex'), version, secrets: {}, onOutput: () => undefined });
 
     const { NetworkSettings } = await docker.getContainer(container.id).inspect();
     expect(container.address).toBe(NetworkSettings.Networks[network.name]?.IPAddress);

@@ -126,6 +126,7 @@ export class DockerDriver implements ContainerDriver {
       node,
       instance: request.instance,
       version: request.version,
+      secrets: request.secrets,
       image: await this.parts.facts(request.version.image),
       network: network.name,
       ...(address !== undefined && { address }),

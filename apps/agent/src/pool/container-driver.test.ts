@@ -76,6 +76,7 @@ describe.each([
     return {
       instance: randomBytes(6).toString('hex'),
       version: { function: 'driven', version: 1, image: subject.image(behaviour), kind: 'http', config },
+      secrets: {},
       onOutput: (source, chunk) => output.push(`${source}: ${String(chunk)}`),
     };
   }

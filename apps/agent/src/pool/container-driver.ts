@@ -1,7 +1,7 @@
 import type { VersionRecord } from '@kiln/contract/records';
 
 /** The part of a version that its instances are made from. */
-export type FunctionVersion = Pick<VersionRecord, 'function' | 'version' | 'image' | 'kind' | 'config'>;
+export type FunctionVersion = Pick<VersionRecord, 'function' | 'version' | 'image' | 'kind' | 'config' | 'secretRevisions'>;
 
 export type OutputSource = 'stdout' | 'stderr';
 
@@ -9,6 +9,8 @@ export type OutputSource = 'stdout' | 'stderr';
 export interface ContainerRequest {
   instance: string;
   version: FunctionVersion;
+  /** Its secrets in clear, by name. They go into the container's environment and nowhere else. */
+  secrets: Readonly<Record<string, string>>;
   /** Runner images: the host folder that holds the agent's socket, given to the container read-only. */
   socketFolder?: string;
   /** Gets everything the container writes, from its first byte on. */

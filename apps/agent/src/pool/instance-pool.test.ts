@@ -33,7 +33,18 @@ beforeEach(() => {
   const origin = { function: 'f', version: 1, node: 'test', instance: 'i', requestOfOutput: () => undefined };
   const newLog = () => new InstanceLog(origin, () => undefined);
   const images = { ensure: async () => undefined };
-  pools.startWith(new InstanceStarter({ driver, images, slots, room: pools.room, gate: new Gate(4), newLog, socketRoot: home }));
+  pools.startWith(
+    new InstanceStarter({
+      driver,
+      images,
+      secretsOf: async () => ({}),
+      slots,
+      room: pools.room,
+      gate: new Gate(4),
+      newLog,
+      socketRoot: home,
+    }),
+  );
 });
 afterEach(async () => {
   pools.close();

@@ -13,6 +13,7 @@ import type { RoomMaker } from './room-maker.js';
 
 /** Time for an idle instance to end by itself. */
 const GRACE_MS = 1000;
+const NO_SECRETS = {};
 
 /** The cluster-wide count of a version's instances. */
 export interface ClusterSlots {
@@ -26,9 +27,13 @@ interface Images {
   ensure(image: string): Promise<unknown>;
 }
 
+/** The secrets of a version in clear, by name. @throws KilnError, a Refusal where another node may know them */
+export type SecretsOf = (version: FunctionVersion) => Promise<Readonly<Record<string, string>>>;
+
 export interface StarterParts {
   driver: ContainerDriver;
   images: Images;
+  secretsOf: SecretsOf;
   slots: ClusterSlots;
   room: RoomMaker;
   gate: Gate;
@@ -87,7 +92,7 @@ export class InstanceStarter {
   }
 
   private async bringUp(instance: Instance): Promise<void> {
-    const { driver, newLog, socketRoot } = this.parts;
+    const { driver, newLog, secretsOf, socketRoot } = this.parts;
     const { id, version } = instance;
     const { config, kind } = version;
     const began = performance.now();
@@ -98,6 +103,7 @@ export class InstanceStarter {
     instance.container = await driver.start({
       instance: id,
       version,
+      secrets: version.secretRevisions === undefined ? NO_SECRETS : await secretsOf(version),
       ...(dialIn !== undefined && { socketFolder: dialIn.folder }),
       onOutput: (source, chunk) => log.write(source, chunk),
     });

@@ -11,6 +11,8 @@ export interface HeartbeatParts {
   dataUrl: string;
   controlUrl: string;
   weight: number;
+  /** Ids of its master keys. */
+  masterKeys: readonly string[];
   /** @throws KilnError `unavailable` */
   send(record: NodeRecord): Promise<void>;
   /** After a record that got through: counts that are kept with it. */
@@ -50,7 +52,7 @@ export class Heartbeat {
   }
 
   record(): NodeRecord {
-    const { pools, warnings, dataUrl, controlUrl, weight } = this.parts;
+    const { pools, warnings, dataUrl, controlUrl, weight, masterKeys } = this.parts;
     return {
       id: pools.nodeId,
       dataUrl,
@@ -66,6 +68,7 @@ export class Heartbeat {
       beat: this.beat,
       startedAt: this.startedAt,
       warnings: [...warnings()],
+      masterKeys: [...masterKeys],
     };
   }
 

@@ -4,7 +4,7 @@ import type { Pools } from '../pool/pools.js';
 import type { Homes } from './homes.js';
 import { type Action, plan } from './plan.js';
 import { type ProveParts, prove } from './prove.js';
-import type { VersionTable } from './version-table.js';
+import type { Desired, VersionTable } from './version-table.js';
 
 const EVERY_MS = 2000;
 
@@ -13,6 +13,8 @@ export interface ReconcileParts extends ProveParts {
   pools: Pools;
   table: VersionTable;
   homes: Homes;
+  /** Of the versions that serve: kept at hand for when the store is away. */
+  secrets: { keep(desired: readonly Desired[]): Promise<void> };
   /** Membership as the store has it; updates `homes`. */
   readNodes(): Promise<void>;
   onTrouble(message: string): void;
@@ -56,9 +58,10 @@ export class Reconciler {
   }
 
   private async look(): Promise<void> {
-    const { table, pools, homes, node, onTrouble } = this.parts;
+    const { table, pools, homes, secrets, node, onTrouble } = this.parts;
     try {
       const desired = await table.load();
+      await secrets.keep(desired);
       await this.parts.readNodes();
       const actual = [...pools.all()].map(({ version }) => ({ function: version.function, version: version.version }));
       for (const action of plan({ node, desired, actual, isHome: homes.isHome })) this.apply(action);

@@ -28,6 +28,14 @@ export function loadCluster(file: string): Cluster {
   }
 }
 
+/**
+ * The key that secrets are sealed with, made once: routers and agents read it from this file of their home. Not in the file of
+ * the cluster's own secrets: it is what is kept apart from a copy of Redis, and what is moved when keys are changed.
+ */
+export function makeMasterKey(file: string): void {
+  if (!existsSync(file)) writePrivate(file, `${randomBytes(32).toString('base64')}\n`);
+}
+
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 function newApiKey(): string {

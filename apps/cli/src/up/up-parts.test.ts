@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tell } from '../failure.js';
-import { loadCluster, nodeIds } from './cluster-file.js';
+import { loadCluster, makeMasterKey, nodeIds } from './cluster-file.js';
 import { LogFile } from './log-file.js';
 import { Member } from './member.js';
 import { findFree, requireFree } from './ports.js';
@@ -63,6 +63,18 @@ describe('the cluster file', () => {
     expect(nodeIds('/a', 2)).toEqual(nodeIds('/a', 3).slice(0, 2));
     expect(nodeIds('/a', 1)).not.toEqual(nodeIds('/b', 1));
     expect(nodeIds('/a', 1)[0]).toMatch(/^node-1-[0-9a-f]{5}$/);
+  });
+});
+
+describe('the master key', () => {
+  it('is 32 random bytes in a private file, made once and then kept', () => {
+    const file = join(folder, 'master.key');
+    makeMasterKey(file);
+    const made = readFileSync(file, 'utf8');
+    expect(Buffer.from(made, 'base64')).toHaveLength(32);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    makeMasterKey(file);
+    expect(readFileSync(file, 'utf8')).toBe(made);
   });
 });
 

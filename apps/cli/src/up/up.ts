@@ -4,7 +4,7 @@ import { Engine } from '../engine.js';
 import { Failure, Interrupted } from '../failure.js';
 import { type HomePaths, homePaths } from '../home.js';
 import { type AppOptions, agentSpec, routerSpec } from './apps.js';
-import { loadCluster, nodeIds } from './cluster-file.js';
+import { loadCluster, makeMasterKey, nodeIds } from './cluster-file.js';
 import { removeLeftovers } from './leftovers.js';
 import { findFree, requireFree } from './ports.js';
 import { makePrivateFolder, writePrivate } from './private-file.js';
@@ -62,6 +62,7 @@ async function start({ session, nodes }: UpOptions, { paths, ids, supervisor }: 
   await requireFree(config.KILN_BIND, config.KILN_HTTP_PORT, 'KILN_HTTP_PORT');
   await requireFree(config.KILN_BIND, config.KILN_CONTROL_PORT, 'KILN_CONTROL_PORT');
   const cluster = { ...loadCluster(paths.cluster), ...(config.KILN_CLUSTER_SECRET && { secret: config.KILN_CLUSTER_SECRET }) };
+  if (!config.KILN_MASTER_KEY) makeMasterKey(paths.masterKey);
   const url = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
   writePrivate(paths.credentials, `${JSON.stringify({ url, apiKey: cluster.adminKey })}\n`);
   const redis = config.KILN_REDIS_URL ?? (await startRedis({ session, paths, supervisor }, { password: cluster.redisPassword, taken }));

@@ -2,6 +2,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import type { NodeRecord } from '@kiln/contract/records';
+import { parseMasterKey } from '@kiln/secrets/master-key';
 import { FunctionStore } from '@kiln/state/function-store';
 import { NodeStore } from '@kiln/state/node-store';
 import { connectStore, type Store } from '@kiln/state/store';
@@ -13,6 +14,7 @@ import type { RouterConfig } from '../config.js';
 import { type Router, startRouter } from './start.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
+const MASTER_KEY = '0a'.repeat(32);
 export const ADMIN_KEY = `kiln_${'A'.repeat(12)}_${'b'.repeat(40)}`;
 
 const BEAT_MS = 200;
@@ -29,6 +31,8 @@ export class TestCluster {
   readonly requests: { method: string; url: string; secret: string | undefined }[] = [];
   script: Script = { build: refuseBuild, prove: () => 'ready' };
   beating = true;
+  /** What the node says that it has. */
+  masterKeys: string[] = [];
   readonly functions: FunctionStore;
   readonly store: Store;
   private readonly timers: NodeJS.Timeout[] = [];
@@ -94,7 +98,9 @@ export class TestCluster {
   private async beat(): Promise<void> {
     if (!this.beating) return;
     this.beats += 1;
-    await new NodeStore(this.store).heartbeat(nodeRecord(this.agent, this.beats)).catch(() => undefined);
+    await new NodeStore(this.store)
+      .heartbeat({ ...nodeRecord(this.agent, this.beats), masterKeys: this.masterKeys })
+      .catch(() => undefined);
   }
 
   private async reconcile(): Promise<void> {
@@ -164,6 +170,7 @@ export function configFor(redisUrl: string): RouterConfig {
     publicUrl: 'http://localhost:8080',
     redisUrl,
     clusterSecret: SECRET,
+    masterKeys: { own: parseMasterKey(MASTER_KEY)!, previous: undefined, source: 'the fixture' },
     adminKey: ADMIN_KEY,
     trustedProxies: [],
     placementHeaders: true,

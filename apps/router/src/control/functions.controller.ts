@@ -14,6 +14,7 @@ import { Deployments } from '../deploy/deploy.js';
 import { Instances } from '../deploy/instances.js';
 import { KeyTable } from '../deploy/key-table.js';
 import { rollback } from '../deploy/rollback.js';
+import { Secrets } from '../deploy/set-secrets.js';
 import { type PointerParts, putTraffic } from '../deploy/traffic.js';
 import { FunctionViews } from './function-view.js';
 import { pageOf } from './page.js';
@@ -39,6 +40,7 @@ export class FunctionsController {
     @Inject(Deployments) private readonly deployments: Deployments,
     @Inject(Instances) private readonly instancesOf: Instances,
     @Inject(FunctionViews) private readonly views: FunctionViews,
+    @Inject(Secrets) private readonly secrets: Secrets,
     @Inject(KeyTable) private readonly keys: KeyTable,
   ) {
     this.pointers = { functions, announcer };
@@ -68,7 +70,7 @@ export class FunctionsController {
   @HttpCode(204)
   async remove(@Param('name') of: string): Promise<void> {
     await this.functions.remove(name(of));
-    await this.announcer.functionChanged(of);
+    await Promise.all([this.announcer.functionChanged(of), this.secrets.dropUnused()]);
   }
 
   @Get(':name/versions')

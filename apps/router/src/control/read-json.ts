@@ -14,8 +14,13 @@ export function readJson(text: string): unknown {
       return entry;
     });
   } catch (error) {
-    throw new KilnError('bad_request', `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new KilnError('bad_request', `the body is not JSON: ${withoutQuote(error instanceof Error ? error.message : String(error))}`);
   }
   if (!poisoned) return value;
   throw new KilnError('bad_request', '__proto__: is no key', { fields: [{ field: '__proto__', message: 'is no key' }] });
+}
+
+/** The engine quotes what it read, which may be somebody's secret. */
+function withoutQuote(message: string): string {
+  return message.replace(/, (\.\.\.)?".*$/s, '');
 }

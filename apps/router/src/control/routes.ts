@@ -11,6 +11,7 @@ import {
   rollbackBody,
 } from '@kiln/contract/control-api';
 import { instanceRecord, logRecord, type Scope, traffic, versionRecord } from '@kiln/contract/records';
+import { secretRecord, secretsRotated, secretsSet, setSecretBody, setSecretsBody } from '@kiln/contract/secrets';
 import { z } from 'zod';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -82,6 +83,14 @@ export const ROUTES: readonly ApiRoute[] = [
     answer: logRecord,
   }),
   route('GET', '/v1/functions/:name/instances', 'read', 'List the running instances', { answer: page(instanceRecord) }),
+  route('GET', '/v1/secrets', 'read', 'List the secrets; never their values', { query: PAGING, answer: page(secretRecord) }),
+  route('PUT', '/v1/secrets/:name', 'deploy', 'Store a secret, and give its functions a new version', {
+    body: setSecretBody,
+    answer: secretsSet,
+  }),
+  route('PATCH', '/v1/secrets', 'deploy', 'Store several secrets in one change', { body: setSecretsBody, answer: secretsSet }),
+  route('DELETE', '/v1/secrets/:name', 'deploy', 'Remove a secret that no serving version uses', { status: 204 }),
+  route('POST', '/v1/secrets/rotate', 'admin', 'Seal all values anew with the new master key', { answer: secretsRotated }),
   route('GET', '/v1/nodes', 'read', 'List the nodes', { query: PAGING, answer: page(nodeView) }),
   route('POST', '/v1/nodes/:id/drain', 'admin', 'Let a node finish what runs and take no new work', { status: 204 }),
   route('GET', '/v1/ring', 'read', 'Show where each function goes', { answer: ringView }),

@@ -45,7 +45,7 @@ describe('a name', () => {
       POST: { image: 'x' },
       PUT: [{ version: 1, weight: 100 }],
     };
-    for (const { method, path } of ROUTES.filter((route) => route.path.includes(':name') && !route.path.includes('/builds'))) {
+    for (const { method, path } of ROUTES.filter((route) => route.path.includes('/functions/:name') && !route.path.includes('/builds'))) {
       await refused(method, path.replace(':name', name), path.endsWith('rollback') ? {} : body[method], /name/);
     }
     const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/gzip' };
@@ -157,7 +157,7 @@ describe('what is not there', () => {
   it('is function_not_found on every route of a function', async () => {
     const bodies: Record<string, unknown> = { PATCH: { config: { timeout: 1000 } }, PUT: [{ version: 1, weight: 100 }], POST: {} };
     for (const { method, path } of ROUTES.filter(
-      (route) => /:name/.test(route.path) && !/POST .*(versions|builds)$/.test(`${route.method} ${route.path}`),
+      (route) => /functions\/:name/.test(route.path) && !/POST .*(versions|builds)$/.test(`${route.method} ${route.path}`),
     )) {
       const answer = await cluster.api(method, path.replace(':name', 'nobody'), bodies[method]);
       expect([method, path, ...problemOf(answer)]).toEqual([method, path, 404, 'function_not_found']);

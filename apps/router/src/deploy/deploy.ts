@@ -6,11 +6,13 @@ import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
 import type { FunctionRecord, NodeRecord, VersionRecord } from '@kiln/contract/records';
+import type { SecretRevisions } from '@kiln/contract/secrets';
 import type { FunctionStore, VersionDraft } from '@kiln/state/function-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { AgentsClient } from './agents-client.js';
 import type { Announcer } from './announcer.js';
-import { refuseUnknownSecrets } from './secrets.js';
+import { renew } from './renew.js';
+import type { VersionSecrets } from './secrets.js';
 import { switchTraffic } from './switch-traffic.js';
 
 const POLL_MS = 50;
@@ -22,6 +24,7 @@ export interface DeployParts {
   nodes: NodeTable;
   agents: AgentsClient;
   announcer: Announcer;
+  secrets: VersionSecrets;
   urlOf(name: string): string;
 }
 
@@ -50,7 +53,7 @@ export class Deployments {
       else built = line;
     }
     if (built === undefined) throw new KilnError('unavailable', `node "${home.id}" broke off the build`, { fix: 'deploy again' });
-    const config = this.checked(built.config, built.kind);
+    const config = await this.checked(built.config, built.kind);
     const buildMs = Math.round(performance.now() - started);
     yield { type: 'log', line: `built ${built.digest} in ${buildMs} ms; starting it on ${home.id}` };
     const deployed = await this.release(name, { ...built, ...note, config }, home, signal);
@@ -66,17 +69,27 @@ export class Deployments {
     note: VersionNote = {},
   ): Promise<Deployed> {
     // What is wrong whatever the image holds is said before anything is pulled.
-    this.checked(config, 'http');
+    await this.checked(config, 'http');
     const home = this.homeOf(name);
     const facts = await this.parts.agents.facts(home, image, signal);
-    return this.release(name, { ...facts, ...note, config: this.checked(config, facts.kind) }, home, signal);
+    return this.release(name, { ...facts, ...note, config: await this.checked(config, facts.kind) }, home, signal);
   }
 
   /** The image that serves now with some keys of its configuration changed. */
   async reconfigure(name: string, changes: FunctionConfigInput, signal: AbortSignal, note: VersionNote = {}): Promise<Deployed> {
     const { image, digest, kind, config } = await this.servingVersion(name);
-    const changed = this.checked({ ...config, ...changes }, kind);
+    const changed = await this.checked({ ...config, ...changes }, kind);
     return this.release(name, { image, digest, kind, ...note, config: changed }, this.homeOf(name), signal);
+  }
+
+  /**
+   * Puts new versions in the place of those that serve with a secret as it was before. Gives the versions that serve now.
+   * @throws KilnError, and what served before serves on
+   */
+  renew(name: string, signal: AbortSignal, { createdBy, message }: VersionNote): Promise<number[]> {
+    const { functions, announcer, secrets } = this.parts;
+    const again = (version: VersionRecord) => this.make(name, { ...version, createdBy, message }, this.homeOf(name), signal);
+    return renew({ functions, announcer, secrets, again }, name);
   }
 
   /** Number it, prove it, give it the traffic. Until the last step the old version serves; a failure leaves it so. */
@@ -89,12 +102,12 @@ export class Deployments {
     }
     signal.throwIfAborted();
     const started = performance.now();
-    const { version } = await functions.createVersion(name, draft(release, home), release.project);
-    await announcer.functionChanged(name);
-    await this.proved(name, version, release.config.startTimeout + PROOF_MARGIN_MS, signal);
+    const made = await this.make(name, release, home, signal);
     const readyMs = Math.round(performance.now() - started);
-    const { previousTraffic } = await switchTraffic(functions, name, version);
+    const { previousTraffic } = await switchTraffic(functions, name, made);
     await announcer.functionChanged(name);
+    // Whoever set a secret meanwhile saw the versions that served before this one.
+    const version = release.config.secrets.length === 0 ? made : ((await this.renew(name, signal, release))[0] ?? made);
     return {
       function: name,
       version,
@@ -104,6 +117,15 @@ export class Deployments {
       readyMs,
       ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }),
     };
+  }
+
+  /** The next version, proved ready; no request reaches it yet. */
+  private async make(name: string, release: Release, home: NodeRecord, signal: AbortSignal): Promise<number> {
+    const { functions, announcer, secrets } = this.parts;
+    const { version } = await functions.createVersion(name, draft(release, home, await secrets.newest(release.config)), release.project);
+    await announcer.functionChanged(name);
+    await this.proved(name, version, release.config.startTimeout + PROOF_MARGIN_MS, signal);
+    return version;
   }
 
   /** Waits until its node has said how the version's first instance went. @throws KilnError with what the node said */
@@ -141,12 +163,13 @@ export class Deployments {
 
   /** The newest version, when it is the same and has all the traffic. */
   private async unchangedVersion(name: string, { digest, config }: Release): Promise<number | undefined> {
-    const { functions } = this.parts;
+    const { functions, secrets } = this.parts;
     const record = await functions.get(name);
     const newest = (await functions.versions(name)).findLast(({ state }) => state === 'ready');
     if (record === undefined || newest === undefined) return undefined;
     const serves = record.traffic.some((share) => share.version === newest.version && share.weight === 100);
-    return serves && newest.digest === digest && isDeepStrictEqual(newest.config, config) ? newest.version : undefined;
+    const same = serves && newest.digest === digest && isDeepStrictEqual(newest.config, config);
+    return same && (await secrets.outdated([newest])).length === 0 ? newest.version : undefined;
   }
 
   private async servingVersion(name: string): Promise<VersionRecord> {
@@ -160,9 +183,9 @@ export class Deployments {
     return found;
   }
 
-  private checked(config: FunctionConfigInput, kind: BuiltImage['kind']): FunctionConfig {
+  private async checked(config: FunctionConfigInput, kind: BuiltImage['kind']): Promise<FunctionConfig> {
     const complete = resolveConfig(config, kind);
-    refuseUnknownSecrets(complete);
+    await this.parts.secrets.newest(complete);
     return complete;
   }
 
@@ -173,11 +196,12 @@ export class Deployments {
   }
 }
 
-function draft({ image, digest, kind, config, createdBy, message, sourceDigest }: Release, { id }: NodeRecord): VersionDraft {
+function draft(release: Release, { id }: NodeRecord, secretRevisions: SecretRevisions | undefined): VersionDraft {
+  const { image, digest, kind, config, createdBy, message, sourceDigest } = release;
   const note = {
     ...(createdBy !== undefined && { createdBy }),
     ...(message !== undefined && { message }),
     ...(sourceDigest !== undefined && { sourceDigest }),
   };
-  return { image, digest, kind, config, provingNode: id, ...note };
+  return { image, digest, kind, config, provingNode: id, ...(secretRevisions !== undefined && { secretRevisions }), ...note };
 }

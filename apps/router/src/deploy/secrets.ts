@@ -1,9 +1,41 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
+import type { VersionRecord } from '@kiln/contract/records';
+import type { SecretRevisions } from '@kiln/contract/secrets';
+import type { SecretStore } from '@kiln/state/secret-store';
 
-/** @throws KilnError `bad_request` for secrets that are not stored: as yet none can be. */
-export function refuseUnknownSecrets({ secrets }: FunctionConfig): void {
-  if (secrets.length === 0) return;
-  const fields = secrets.map((name, i) => ({ field: `config.secrets[${i}]`, message: `no such secret is stored: ${name}` }));
-  throw new KilnError('bad_request', fields.map(({ field, message }) => `${field} ${message}`).join('; '), { fields });
+/** The secrets of versions: which revisions a new one is made with, and whether an old one's are still the newest. */
+export class VersionSecrets {
+  constructor(private readonly store: Pick<SecretStore, 'get'>) {}
+
+  /**
+   * The newest revision of each secret that a configuration names; undefined where it names none.
+   * @throws KilnError `bad_request` naming each field that names a secret which is not stored
+   */
+  async newest({ secrets }: Pick<FunctionConfig, 'secrets'>): Promise<SecretRevisions | undefined> {
+    if (secrets.length === 0) return undefined;
+    const revisions = new Map((await this.store.get(secrets)).map(({ name, revision }) => [name, revision]));
+    const unknown = secrets.flatMap((name, i) => (revisions.has(name) ? [] : [{ name, field: `config.secrets[${i}]` }]));
+    if (unknown.length === 0) return Object.fromEntries(revisions);
+    const fields = unknown.map(({ name, field }) => ({ field, message: `no such secret is stored: ${name}` }));
+    throw new KilnError('bad_request', fields.map(({ field, message }) => `${field} ${message}`).join('; '), {
+      fields,
+      fix: `store it: kiln secrets set ${unknown[0]?.name}`,
+    });
+  }
+
+  /** Those of the versions of which a secret has changed since they were made. */
+  async outdated(versions: readonly VersionRecord[]): Promise<VersionRecord[]> {
+    const names = new Set(versions.flatMap(({ secretRevisions = {} }) => Object.keys(secretRevisions)));
+    const newest = new Map((await this.store.get([...names])).map(({ name, revision }) => [name, revision]));
+    return versions.filter(({ secretRevisions = {} }) =>
+      Object.entries(secretRevisions).some(([name, revision]) => revision < (newest.get(name) ?? 0)),
+    );
+  }
+}
+
+/** Versions that requests reach by traffic. */
+export function serving(traffic: readonly { version: number; weight: number }[], versions: readonly VersionRecord[]): VersionRecord[] {
+  const numbers = new Set(traffic.filter(({ weight }) => weight > 0).map(({ version }) => version));
+  return versions.filter(({ version }) => numbers.has(version));
 }

@@ -1,0 +1,42 @@
+import { KilnError } from '@kiln/contract/errors';
+import type { VersionRecord } from '@kiln/contract/records';
+import type { FunctionStore } from '@kiln/state/function-store';
+import type { Announcer } from './announcer.js';
+import { serving, type VersionSecrets } from './secrets.js';
+
+const ATTEMPTS = 20;
+
+export interface RenewParts {
+  functions: FunctionStore;
+  announcer: Announcer;
+  secrets: VersionSecrets;
+  /** Another version of the same image and configuration, with the secrets as they are now; proved ready. */
+  again(version: VersionRecord): Promise<number>;
+}
+
+/**
+ * Puts a new version in the place of each that serves with a secret as it was before, at the same weight, until there is none.
+ * A failure leaves the traffic where it is. Gives the versions that serve now; none for a function that is not there any more.
+ */
+export async function renew({ functions, announcer, secrets, again }: RenewParts, name: string): Promise<number[]> {
+  const made = new Map<number, number>();
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const record = await functions.get(name);
+    if (record === undefined) return [];
+    const versions = serving(record.traffic, await functions.versions(name));
+    const outdated = await secrets.outdated(versions);
+    if (outdated.length === 0) return versions.map(({ version }) => version);
+    const missing = outdated.filter(({ version }) => !made.has(version));
+    for (const version of missing) made.set(version.version, await again(version));
+    // What was read may have changed while they were made.
+    if (missing.length > 0) continue;
+    const traffic = record.traffic.map(({ version, weight }) => ({ version: made.get(version) ?? version, weight }));
+    try {
+      await functions.setTraffic(name, traffic, { expectedRevision: record.revision });
+      await announcer.functionChanged(name);
+    } catch (error) {
+      if (!(error instanceof KilnError) || error.code !== 'conflict') throw error;
+    }
+  }
+  throw new KilnError('conflict', `"${name}" keeps changing while it is given its secrets`, { fix: 'set the secret again' });
+}
