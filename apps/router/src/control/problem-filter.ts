@@ -3,6 +3,7 @@ import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { discard } from '../deploy/send-source.js';
 import { methodsOf } from './routes.js';
 
 /** The one place where an error becomes an answer. What nobody expected is logged and told to nobody else. */
@@ -26,7 +27,18 @@ export function sendProblem(reply: FastifyReply, error: KilnError, requestId: st
   void reply.code(problem.status).header(ERROR, problem.code).header(REQUEST_ID, requestId).header('cache-control', 'no-store');
   if (error.retryAfter !== undefined) void reply.header('retry-after', error.retryAfter);
   if (error instanceof MethodNotAllowed) void reply.header('allow', error.allowed.join(', '));
+  if (!reply.request.raw.complete) answerWhileReceiving(reply);
   return reply.type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
+}
+
+/**
+ * A refusal of a body that is still on its way. Were the connection closed behind it, as callers may ask for, what they send next
+ * would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
+ */
+function answerWhileReceiving(reply: FastifyReply): void {
+  void reply.removeHeader('connection');
+  reply.raw.shouldKeepAlive = true;
+  discard(reply.request.raw);
 }
 
 class MethodNotAllowed extends KilnError {
