@@ -1,6 +1,7 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { type KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
 import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
+import { get } from './headers.js';
 
 /** Answers with an error of Kiln's own. The head must not have been sent. `status` where it is not the code's usual one. */
 export function writeProblem(
@@ -12,7 +13,26 @@ export function writeProblem(
 ): void {
   const { headers, body, code } = problemParts(error, requestId, extraHeaders, status);
   response.writeHead(code, headers);
-  response.end(body);
+  if (stillSends(response.req)) endAfterBody(response, body);
+  else response.end(body);
+}
+
+/** A body whose end can be found is on its way; whoever waits for leave to send it may never do so. */
+export function stillSends({ complete, rawHeaders }: IncomingMessage): boolean {
+  if (complete || get(rawHeaders, 'expect') !== undefined) return false;
+  const encoding = get(rawHeaders, 'transfer-encoding');
+  return encoding === undefined ? Number(get(rawHeaders, 'content-length') ?? 0) > 0 : encoding.toLowerCase() === 'chunked';
+}
+
+/**
+ * Node closes a connection as soon as the answer has ended, where its sender asked for that, and what is sent next meets a reset, which
+ * can overtake the answer. So the answer is whole at once for its reader, and ends when the body has come. Somebody has to read on.
+ */
+function endAfterBody(response: ServerResponse, body: string): void {
+  response.write(body);
+  const { req } = response;
+  const end = () => response.end();
+  req.once('end', end).once('close', end);
 }
 
 /** The same as the bytes of a whole answer that ends its connection, for sockets that have no response object. */

@@ -1,5 +1,6 @@
 import { KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
 import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
+import { stillSends, writeProblem } from '@kiln/forward/problem';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -23,22 +24,21 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 export function sendProblem(reply: FastifyReply, error: KilnError, requestId: string): FastifyReply {
+  if (stillSends(reply.request.raw)) return sendWhileReceiving(reply, error, requestId);
   const problem = toProblem(error, requestId);
   void reply.code(problem.status).header(ERROR, problem.code).header(REQUEST_ID, requestId).header('cache-control', 'no-store');
   if (error.retryAfter !== undefined) void reply.header('retry-after', error.retryAfter);
   if (error instanceof MethodNotAllowed) void reply.header('allow', error.allowed.join(', '));
-  if (!reply.request.raw.complete) answerWhileReceiving(reply);
   return reply.type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
 }
 
-/**
- * A refusal of a body that is still on its way. Were the connection closed behind it, as callers may ask for, what they send next
- * would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
- */
-function answerWhileReceiving(reply: FastifyReply): void {
-  void reply.removeHeader('connection');
-  reply.raw.shouldKeepAlive = true;
+/** Past Fastify, which would cut off whoever still sends: the rest is read and dropped, within a bound. */
+function sendWhileReceiving(reply: FastifyReply, error: KilnError, requestId: string): FastifyReply {
+  const allow = error instanceof MethodNotAllowed ? ['Allow', error.allowed.join(', ')] : [];
+  void reply.hijack();
+  writeProblem(reply.raw, error, requestId, allow);
   discard(reply.request.raw);
+  return reply;
 }
 
 class MethodNotAllowed extends KilnError {

@@ -87,6 +87,7 @@ export class InvokeHandler {
       record.end = conclude(outcome, version.config);
     } catch (error) {
       this.refuse(error, record, response);
+      body ??= RequestBody.of(request, 0);
     } finally {
       this.close(record, body, arrivedAt);
     }

@@ -75,6 +75,22 @@ describe('bodies', () => {
     expect(door.agents[0]!.requests).toHaveLength(0);
   });
 
+  it.each([
+    ['404', '/fn/nobody/'],
+    ['413', '/fn/hello/'],
+  ])('a refusal with %s reaches a sender that asked for the connection’s end and goes on sending', async (status, path) => {
+    const door = await openDoor({ functions: { hello: { maxBody: 100_000 } } });
+    const client = await connected(door.port);
+    const closed: string[] = [];
+    client.on('error', ({ message }) => closed.push(message)).on('close', () => closed.push('close'));
+    const [chunk, chunks] = [Buffer.alloc(64 * 1024), 64];
+    client.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${chunks * chunk.length}\r\nConnection: close\r\n\r\n`);
+    client.write(chunk);
+    await expect.poll(() => client.received()).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*}$`));
+    for (let i = 1; i < chunks; i++) await new Promise((resolve) => client.write(chunk, resolve));
+    expect(closed).toEqual([]);
+  });
+
   it('over maxBody: 413, declared or counted, and nothing is kept', async () => {
     const door = await openDoor({
       functions: { hello: { maxBody: 100_000 } },
