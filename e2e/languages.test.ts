@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,7 +21,14 @@ interface Language {
   /** What is changed for the second version, and what it answers. */
   files: Record<string, string>;
   second: RegExp;
+  /** Large, so made when a test needs it and not when the platform is set up. */
+  baseImage?: string;
+  skip?: boolean;
 }
+
+const ROOT = join(import.meta.dirname, '..');
+const BASE_IMAGES = join(ROOT, 'scripts', 'base-images.mjs');
+const fixture = (name: string) => join(ROOT, 'e2e', 'fixtures', name);
 
 const WSGI = 'def app(environ, start_response):\n    start_response("200 OK", [])\n    return [b"changed"]\n';
 const ASGI = `
@@ -55,17 +65,50 @@ const LANGUAGES: Language[] = [
     files: { 'main.py': ASGI },
     second: /^changed$/,
   },
+  {
+    name: 'go',
+    folder: fixture('go'),
+    call: async () => (await cluster.call('/fn/go/?name=Ada')).text,
+    first: /^Hello, Ada, from Go, zones true, uid 65532$/m,
+    files: { 'greet/greet.go': 'package greet\n\nfunc Text(name string) string { return "changed " + name }\n' },
+    second: /^changed Ada, zones true/,
+    baseImage: 'golang:1.24-trixie',
+  },
+  {
+    name: 'rust',
+    folder: fixture('rust'),
+    call: async () => (await cluster.call('/fn/rust/')).text,
+    first: /^Hello, from Rust$/m,
+    files: {
+      'src/main.rs': readFileSync(join(fixture('rust'), 'src/main.rs'), 'utf8')
+        .replace('Hello, from', 'Bye bye, from')
+        .replace('17', '19'),
+    },
+    second: /^Bye bye, from Rust$/m,
+    baseImage: 'rust:1-slim-trixie',
+    // Half a gigabyte of compiler, for a way that Go's differs little from.
+    skip: process.env['KILN_E2E_RUST'] === undefined,
+  },
 ];
 
-describe.each(LANGUAGES)('a folder of the kind $name', ({ name, folder, call, first, files, second }) => {
-  it('is deployed, answers, is deployed again with a change, and rolled back', async () => {
-    expect((await cluster.deploy(folder, { name })).version).toBe(1);
-    expect(await call()).toMatch(first);
-    expect((await cluster.deploy(folder, { name, files })).version).toBe(2);
-    expect(await call()).toMatch(second);
-    await cluster.client.rollback(name);
-    expect(await call()).toMatch(first);
-  });
+describe.each(LANGUAGES)('a folder of the kind $name', ({ name, folder, call, first, files, second, baseImage, skip }) => {
+  beforeAll(() => {
+    if (baseImage !== undefined && !skip)
+      execFileSync(process.execPath, [BASE_IMAGES, baseImage], { stdio: ['ignore', 'ignore', 'inherit'] });
+  }, 900_000);
+
+  it.skipIf(skip)(
+    'is deployed, answers, is deployed again with a change, and rolled back',
+    async () => {
+      expect((await cluster.deploy(folder, { name })).version).toBe(1);
+      expect(await call()).toMatch(first);
+      expect((await cluster.deploy(folder, { name, files })).version).toBe(2);
+      expect(await call()).toMatch(second);
+      await cluster.client.rollback(name);
+      expect(await call()).toMatch(first);
+    },
+    600_000,
+  );
 });
 
 describe('an event handler', () => {

@@ -31,6 +31,14 @@ const RECIPES = {
     from: DEBIAN,
     write: (dir) => writeAptImage(dir, ['python3', 'python3-pip'], 'RUN ln -s /usr/bin/python3 /usr/local/bin/python\n'),
   },
+  'golang:1.24-trixie': {
+    from: DEBIAN,
+    write: (dir) => writeAptImage(dir, ['ca-certificates', 'git', 'golang-go'], 'ENV GOPATH=/go GOTOOLCHAIN=local\nWORKDIR /go\n'),
+  },
+  'rust:1-slim-trixie': {
+    from: DEBIAN,
+    write: (dir) => writeAptImage(dir, ['ca-certificates', 'cargo', 'gcc', 'libc6-dev', 'rustc']),
+  },
   'redis:8': {
     from: DEBIAN,
     write: (dir) => writeAptImage(dir, ['redis-server'], 'RUN install -d -o redis -g redis /data\nWORKDIR /data\nUSER redis\n'),

@@ -11,8 +11,9 @@ import { describeExports } from './describe.js';
 import { type BuildPlan, detect } from './detect.js';
 import { guardedBuild } from './guarded-build.js';
 import { type BuildLimits, DEFAULT_LIMITS } from './limits.js';
+import { ensurePrepared } from './prepared-image.js';
 import { push, type Registry } from './registry.js';
-import { ensureRunnerImage } from './runner-image.js';
+import { runnerImage } from './runner-image.js';
 import type { SourceFolder } from './source-folder.js';
 import { unpack } from './unpack.js';
 import { makeWorkspace } from './workspace.js';
@@ -82,7 +83,7 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   const own = plan.dockerfile && {
     sourcesUnder: plan.dockerfile.sourcesUnder,
     dockerfile: plan.dockerfile.content({
-      runnerImage: plan.kind === 'runner' ? await runnerImage(baseIds, run) : '',
+      preparedImage: await preparedImage(plan, baseIds, run),
       functionName: run.functionName,
     }),
     files: plan.files ?? new Map(),
@@ -107,9 +108,11 @@ function kindLabels({ kind }: BuildPlan): Record<string, string> {
   return kind === 'runner' ? {} : { 'kiln.kind': kind };
 }
 
-async function runnerImage([baseImageId]: string[], { docker, onLine, signal }: Build): Promise<string> {
-  if (baseImageId === undefined) throw new Error('what the runner serves is built on an image of Node');
-  return await ensureRunnerImage(docker, baseImageId, onLine, signal);
+async function preparedImage(plan: BuildPlan, [baseImageId]: string[], { docker, onLine, signal }: Build): Promise<string> {
+  const prepared = plan.kind === 'runner' ? await runnerImage() : plan.prepared;
+  if (prepared === undefined) return '';
+  if (baseImageId === undefined) throw new Error(`kiln/${prepared.name} is built on an image that the plan does not name`);
+  return await ensurePrepared(docker, prepared, baseImageId, onLine, signal);
 }
 
 /** What the folder tells without being run. */

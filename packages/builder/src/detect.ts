@@ -1,11 +1,14 @@
 import type { FunctionConfigInput, ImageKind } from '@kiln/contract/function-config';
 import { dockerfileDetector } from './detectors/dockerfile.js';
+import { goDetector } from './detectors/go.js';
 import { nodeServerDetector } from './detectors/node-server.js';
 import { pythonDetector } from './detectors/python.js';
 import { runnerDetector } from './detectors/runner-function.js';
+import { rustDetector } from './detectors/rust.js';
 import { staticSiteDetector } from './detectors/static-site.js';
 import { webAppDetector } from './detectors/web-app.js';
 import { NothingToBuild } from './nothing-to-build.js';
+import type { Prepared } from './prepared-image.js';
 import type { SourceFolder } from './source-folder.js';
 
 /** How a folder becomes an image. */
@@ -15,6 +18,8 @@ export interface BuildPlan {
   baseImages: string[];
   /** Written beside the sources, never among them; absent where the folder brings its own. */
   dockerfile?: { content(given: Given): string; sourcesUnder: string };
+  /** An image of ours that it starts from, made on the first of `baseImages`; a plan of kind `runner` has the runner's. */
+  prepared?: Prepared;
   /** Files of ours that go with them, by path in the context. */
   files?: ReadonlyMap<string, Buffer>;
   /** The module, for functions that a runner of ours serves (a site has none); and what in it is the function, where the folder tells. */
@@ -28,8 +33,8 @@ export interface BuildPlan {
 
 /** What is known only when the image is made. */
 export interface Given {
-  /** Node and the runner; for kind `runner` only. */
-  runnerImage: string;
+  /** For kind `runner` Node and the runner, else the plan's own. */
+  preparedImage: string;
   functionName: string;
 }
 
@@ -45,6 +50,8 @@ const FIX =
 /** The first that recognises the folder builds it: what is more particular stands above what is more general. */
 const DETECTORS: readonly Detector[] = [
   dockerfileDetector,
+  goDetector,
+  rustDetector,
   webAppDetector,
   nodeServerDetector,
   runnerDetector,

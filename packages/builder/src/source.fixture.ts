@@ -23,7 +23,7 @@ export function folder(contents: Record<string, string>, executable: string[] = 
   return new SourceFolder(root, files);
 }
 
-export const GIVEN = { runnerImage: 'kiln/runner:x', functionName: 'f' };
+export const GIVEN = { preparedImage: 'kiln/runner:x', functionName: 'f' };
 
 /** The plan of a folder, and the Dockerfile that comes of it. */
 export async function planOf(contents: Record<string, string>): Promise<BuildPlan & { text: string }> {

@@ -25,8 +25,8 @@ export const runnerDetector: Detector = {
       notes: [`found the module ${found}${isTypescript ? `: bundling it as ${built}` : ''}`, ...install.notes],
       dockerfile: {
         sourcesUnder: SOURCES,
-        content: ({ runnerImage }) =>
-          isTypescript ? typescriptFile(runnerImage, install, found, built) : dockerfile(runnerImage, install),
+        content: ({ preparedImage }) =>
+          isTypescript ? typescriptFile(preparedImage, install, found, built) : dockerfile(preparedImage, install),
       },
     } satisfies BuildPlan;
   },

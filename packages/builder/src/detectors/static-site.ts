@@ -19,7 +19,7 @@ export const staticSiteDetector: Detector = {
       notes: [`found ${below}index.html and no package.json: serving the files as they are`],
       dockerfile: {
         sourcesUnder: SOURCES,
-        content: ({ runnerImage }) => siteDockerfile(runnerImage, { steps: [], folder: `/app/${below}`, app: false }),
+        content: ({ preparedImage }) => siteDockerfile(preparedImage, { steps: [], folder: `/app/${below}`, app: false }),
       },
     } satisfies BuildPlan;
   },

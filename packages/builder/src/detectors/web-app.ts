@@ -22,8 +22,8 @@ export const webAppDetector: Detector = {
       notes: [app.why, ...install.notes],
       dockerfile: {
         sourcesUnder: SOURCES,
-        content: ({ runnerImage, functionName }) =>
-          siteDockerfile(runnerImage, {
+        content: ({ preparedImage, functionName }) =>
+          siteDockerfile(preparedImage, {
             ...app.site,
             steps: [...install.steps(true), `ENV BASE_PATH=/fn/${functionName}`, ...app.site.steps],
           }),

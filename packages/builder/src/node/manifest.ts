@@ -41,7 +41,7 @@ export function moduleOf(folder: SourceFolder, entry = '.'): string | undefined 
   const { found } = findEntry(join(folder.root, entry));
   const path = found === undefined ? undefined : relative(folder.root, found);
   // Another language's module is for that language's detector.
-  return path !== undefined && folder.has(path) && !path.endsWith('.py') ? path : undefined;
+  return path !== undefined && folder.has(path) && !/\.(py|go|rs)$/.test(path) ? path : undefined;
 }
 
 function texts(value: unknown): Record<string, string> {

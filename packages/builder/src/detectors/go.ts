@@ -1,0 +1,94 @@
+import { KilnError } from '@kiln/contract/errors';
+import type { BuildPlan, Detector } from '../detect.js';
+import { SOURCES } from '../layout.js';
+import type { Prepared } from '../prepared-image.js';
+import type { SourceFolder } from '../source-folder.js';
+
+const BASE_IMAGE = 'golang:1.24-trixie';
+const GO_MOD = 'go.mod';
+const PACKAGE_PATH = /^(?:\.\/)?(?:[A-Za-z0-9_][\w.-]*\/?)*$/;
+const MAIN = /^package[ \t]+main\b/m;
+/** The same for every build, or what was compiled before is compiled again. */
+const FLAGS = '-trimpath -buildvcs=false -tags timetzdata';
+
+/** Go is compiled, its own library too: once here instead of once for each function. */
+const PREPARED: Prepared = {
+  name: 'golang',
+  dockerfile: `FROM ${BASE_IMAGE}
+ENV CGO_ENABLED=0 GOTOOLCHAIN=auto
+RUN go build ${FLAGS} net/http encoding/json log/slog
+`,
+};
+
+/** A Go module whose program listens on PORT. */
+export const goDetector: Detector = {
+  looksFor: () => `Go: ${GO_MOD} and a package main in the folder or in cmd/<name>`,
+  async detect(folder, { entry }) {
+    if (!folder.has(GO_MOD)) return undefined;
+    const path = await mainPackage(folder, entry);
+    if (path === undefined) return undefined;
+    const goMod = await folder.readText(GO_MOD);
+    return {
+      kind: 'http',
+      baseImages: [BASE_IMAGE],
+      prepared: PREPARED,
+      notes: [`found ${GO_MOD} with package main in ${path}`],
+      dockerfile: { sourcesUnder: SOURCES, content: ({ preparedImage }) => dockerfile(preparedImage, folder, goMod, path) },
+    } satisfies BuildPlan;
+  },
+};
+
+async function mainPackage(folder: SourceFolder, entry: string | undefined): Promise<string | undefined> {
+  if (entry !== undefined) {
+    const path = entry
+      .replace(/^\.\//, '')
+      .replace(/\/?[^/]*\.go$/, '')
+      .replace(/\/$/, '');
+    return PACKAGE_PATH.test(entry) && (await isMain(folder, path)) ? shown(path) : undefined;
+  }
+  if (await isMain(folder, '')) return '.';
+  const commands = new Set(folder.files.flatMap(({ path }) => /^cmd\/[A-Za-z0-9_][\w.-]*(?=\/[^/]+\.go$)/.exec(path) ?? []));
+  const mains: string[] = [];
+  for (const command of commands) if (await isMain(folder, command)) mains.push(command);
+  if (mains.length > 1) {
+    throw new KilnError('bad_request', `entry: which of ${mains.join(', ')} is the function?`, {
+      fix: `set "entry" in kiln.json: "${mains[0]}"`,
+      fields: [{ field: 'entry', message: `must be one of ${mains.join(', ')}` }],
+    });
+  }
+  return mains[0] === undefined ? undefined : shown(mains[0]);
+}
+
+async function isMain(folder: SourceFolder, directory: string): Promise<boolean> {
+  const prefix = directory === '' ? '' : `${directory}/`;
+  for (const { path } of folder.files) {
+    const inDirectory = path.startsWith(prefix) && !path.slice(prefix.length).includes('/');
+    if (inDirectory && path.endsWith('.go') && !path.endsWith('_test.go') && MAIN.test(await folder.readText(path))) return true;
+  }
+  return false;
+}
+
+function shown(directory: string): string {
+  return directory === '' ? '.' : `./${directory}`;
+}
+
+function dockerfile(preparedImage: string, folder: SourceFolder, goMod: string, path: string): string {
+  const vendored = folder.has('vendor/modules.txt');
+  // A module that is replaced by a folder beside it can't be fetched from the list alone.
+  const fetchFirst = !vendored && /^\s*(?:require\b|[^\s/]+\.[^\s/]+\/)/m.test(goMod) && !/=>\s*\.{0,2}\//.test(goMod);
+  const lists = [GO_MOD, 'go.sum'].filter((name) => folder.has(name)).map((name) => `${SOURCES}/${name}`);
+  const lines = [
+    `FROM ${preparedImage} AS build`,
+    'WORKDIR /src',
+    ...(fetchFirst ? [`COPY ${lists.join(' ')} ./`, 'RUN go mod download'] : []),
+    `COPY ${SOURCES}/ ./`,
+    `RUN go build ${FLAGS} -ldflags='-s -w' -o /out/function ${path}`,
+    'FROM scratch',
+    'COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/',
+    'COPY --from=build /out/function /app/function',
+    'WORKDIR /app',
+    'USER 65532:65532',
+    'CMD ["/app/function"]',
+  ];
+  return `${lines.join('\n')}\n`;
+}
