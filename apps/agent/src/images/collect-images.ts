@@ -8,7 +8,7 @@ import { ownReferences } from './own-references.js';
 import type { RegistryCleaner } from './registry-cleaner.js';
 
 const LOOK_MS = 5000;
-/** Without pressure, and under pressure when nothing more could be done. */
+/** Without pressure, and under pressure when nothing more could be done; more often where the grace is shorter. */
 const SWEEP_MS = 60_000;
 /** In one go; then everything is looked at anew. */
 const AT_ONCE = 50;
@@ -83,7 +83,7 @@ export class ImageCollector {
   }
 
   private async sweep(): Promise<void> {
-    this.nextSweep = this.now + SWEEP_MS;
+    this.nextSweep = this.now + Math.min(SWEEP_MS, this.parts.graceMs);
     let more = true;
     while (more && !this.stopped) more = await this.removeSome();
     this.warning = this.overHigh ? this.stillFull() : undefined;
