@@ -17,11 +17,13 @@ function local(pinned?: string): LocalImage {
 class Pulling implements ImageEngine {
   readonly pulls: (RegistryLogin | undefined)[] = [];
   readonly has = new Set<string>();
+  /** What tags here mean in their registry, as far as it was seen. */
+  readonly tagged = new Map<string, string>();
   readonly held: string[] = [];
   refusals = 0;
 
   async find(image: string): Promise<LocalImage | undefined> {
-    return this.has.has(image) ? local(image.includes('@') ? image : undefined) : undefined;
+    return this.has.has(image) ? local(image.includes('@') ? image : this.tagged.get(image)) : undefined;
   }
 
   async pull(image: string, login: RegistryLogin | undefined): Promise<void> {
@@ -89,6 +91,8 @@ describe('images', () => {
   it('asked for by a registry’s tag are looked up there, though one is here', async () => {
     const { engine, images } = made();
     engine.has.add('registry:5000/a:1');
+    expect((await images.facts('registry:5000/a:1')).image, 'never was in a registry').toBe(ID);
+    engine.tagged.set('registry:5000/a:1', 'registry:5000/a@sha256:then');
     expect((await images.facts('registry:5000/a:1')).image).toBe('registry:5000/a@sha256:now');
     expect(engine.pulls).toHaveLength(1);
   });

@@ -82,12 +82,14 @@ export class Images {
     }
   }
 
-  /** A tag with a registry's name is looked up there, for it may have moved since it was here; any other counts as it is here. */
+  /** A tag that came from a registry is looked up there: it may have moved since it was here. */
   private async pinned(image: string): Promise<string> {
     if (isImageId(image) || image.includes('@')) return image;
     const registry = registryOf(image);
     this.forget(image);
-    if (registry === undefined && (await this.parts.engine.find(image)) !== undefined) return image;
+    const here = await this.parts.engine.find(image);
+    // A tag without a registry's name, or of an image that was in none, means what it means here.
+    if (here !== undefined && (registry === undefined || here.pinned === undefined)) return image;
     return this.parts.engine.resolve(image, await this.parts.registries.login(registry).catch(throwAsStartFailure));
   }
 
