@@ -111,7 +111,7 @@ describe(`${functions} functions of ${versions} versions each, ${layerMegabytes}
       expect(highest).toBeLessThan(100);
       expect(kept).toBeLessThan(all.length);
     },
-    FULL ? 7_200_000 : 300_000,
+    FULL ? 7_200_000 : 600_000,
   );
 
   it(
@@ -122,7 +122,7 @@ describe(`${functions} functions of ${versions} versions each, ${layerMegabytes}
         expect(answers.map(({ status, text }) => `${status} ${text}`)).toEqual([`200 ${name} ${versions}`, `200 ${name} 1`]);
       });
     },
-    FULL ? 1_200_000 : 120_000,
+    FULL ? 1_200_000 : 240_000,
   );
 
   it('cost nobody else’s image, none in use and no only copy', async () => {
