@@ -10,5 +10,11 @@ export default defineConfig({
       },
     ],
   },
-  test: { include: ['{apps,packages}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+  test: {
+    include: ['{apps,packages}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // A state is waited for however busy the machine is.
+    expect: { poll: { timeout: 20_000 } },
+  },
 });
