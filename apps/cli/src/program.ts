@@ -15,6 +15,7 @@ import { lsCommand } from './commands/ls.js';
 import { nodesCommand } from './commands/nodes.js';
 import { rmCommand } from './commands/rm.js';
 import { rollbackCommand } from './commands/rollback.js';
+import { rolloutCommand } from './commands/rollout.js';
 import { statusCommand } from './commands/status.js';
 import { trafficCommand } from './commands/traffic.js';
 import { upCommand } from './commands/up.js';
@@ -23,7 +24,7 @@ import { versionsCommand } from './commands/versions.js';
 const GROUPS: readonly (readonly [string, readonly ((session: Session) => Command)[]])[] = [
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
   ['Functions:', [initCommand, devCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
-  ['Versions and traffic:', [versionsCommand, trafficCommand, rollbackCommand]],
+  ['Versions and traffic:', [versionsCommand, trafficCommand, rolloutCommand, rollbackCommand]],
   ['Cluster:', [nodesCommand, keysCommand]],
 ];
 

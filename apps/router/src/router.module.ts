@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
 import { EventClient } from '@kiln/control/event-client';
 import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
@@ -6,6 +7,7 @@ import { FunctionStore } from '@kiln/state/function-store';
 import { KeyStore } from '@kiln/state/key-store';
 import { LogStore } from '@kiln/state/log-store';
 import { NodeStore } from '@kiln/state/node-store';
+import { RolloutStore } from '@kiln/state/rollout-store';
 import { SecretStore } from '@kiln/state/secret-store';
 import { connectStore, Store } from '@kiln/state/store';
 import {
@@ -39,6 +41,7 @@ import { KeyTable } from './deploy/key-table.js';
 import { Keys } from './deploy/keys.js';
 import { Membership } from './deploy/membership.js';
 import { Refresh } from './deploy/refresh.js';
+import { Rollouts } from './deploy/rollouts.js';
 import { RouteTable } from './deploy/route-table.js';
 import { VersionSecrets } from './deploy/secrets.js';
 import { Secrets } from './deploy/set-secrets.js';
@@ -59,7 +62,7 @@ const domain: Provider[] = [
       connectStore(config.redisUrl, { onError: (error) => log.warn({ err: error }, 'the store has a fault') }),
     inject: [CONFIG, LOG],
   },
-  ...[FunctionStore, KeyStore, LogStore, NodeStore, SecretStore].map((each) => ({
+  ...[FunctionStore, KeyStore, LogStore, NodeStore, RolloutStore, SecretStore].map((each) => ({
     provide: each,
     useFactory: (store: Store) => new each(store),
     inject: [Store],
@@ -99,6 +102,12 @@ const domain: Provider[] = [
     inject: [NodeTable, AgentsClient],
   },
   { provide: VersionSecrets, useFactory: (store: SecretStore) => new VersionSecrets(store), inject: [SecretStore] },
+  {
+    provide: Rollouts,
+    useFactory: (functions: FunctionStore, rollouts: RolloutStore, catalog: Catalog, announcer: Announcer, log: Logger) =>
+      new Rollouts({ functions, rollouts, catalog, announcer, router: randomUUID(), log }),
+    inject: [FunctionStore, RolloutStore, Catalog, Announcer, LOG],
+  },
   {
     provide: Deployments,
     useFactory: (
@@ -145,6 +154,7 @@ const dataListener: Provider = {
     readiness: Readiness,
     metrics: Metrics,
     catalog: Catalog,
+    rollouts: Rollouts,
   ) =>
     createDataListener({
       config,
@@ -155,10 +165,11 @@ const dataListener: Provider = {
       isReady: () => readiness.ready,
       onInvocation: (record) => {
         metrics.observe(record);
+        rollouts.observe(record);
         log.debug(record, 'invocation');
       },
     }),
-  inject: [CONFIG, RouteTable, NodeTable, KeyTable, LOG, Readiness, Metrics, Catalog],
+  inject: [CONFIG, RouteTable, NodeTable, KeyTable, LOG, Readiness, Metrics, Catalog, Rollouts],
 };
 
 /** Everything that makes a router, and the order in which it starts and stops. */
@@ -176,6 +187,7 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
     @Inject(EventClient) private readonly events: EventClient,
     @Inject(Refresh) private readonly refresh: Refresh,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Rollouts) private readonly rollouts: Rollouts,
   ) {}
 
   /** @param keys made before the module, for the guard stands before Nest's pipeline */
@@ -205,6 +217,7 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
     await checkMasterKeysAtStart(this.secrets, this.config.masterKeys, (message) => this.log.warn(message));
     await this.refresh.all();
     this.refresh.start();
+    this.rollouts.start();
     this.dataPort = (await this.listener.listen()).port;
   }
 
@@ -218,6 +231,7 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.rollouts.stop();
     this.refresh.stop();
     this.events.close();
     await this.store.close();

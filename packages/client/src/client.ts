@@ -3,7 +3,9 @@ import type { BuildLine, CreatedKey, Deployed, FunctionView, KeyView, NodeView, 
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
-import type { InstanceRecord, LogRecord, Scope, Traffic, VersionRecord } from '@kiln/contract/records';
+import type { InstanceRecord, LogRecord, Scope, VersionRecord } from '@kiln/contract/records';
+import type { StartRolloutInput } from '@kiln/contract/rollout';
+import type { Traffic } from '@kiln/contract/traffic';
 import { jsonLines } from './json-lines.js';
 import { type ClientOptions, Transport } from './transport.js';
 
@@ -21,6 +23,8 @@ export interface LogOptions {
 export interface DeployOptions extends Origin {
   /** Why, in one line: shown in the history of versions. */
   message?: string;
+  /** The version is proved ready and gets no traffic yet. */
+  traffic?: 'none';
   signal?: AbortSignal;
 }
 
@@ -39,8 +43,8 @@ export class KilnClient {
     list: (): Promise<FunctionView[]> => this.all('/v1/functions'),
     get: (name: string): Promise<FunctionView> => this.transport.json('GET', path('functions', name)),
     /** A new version with the same image and these keys of the configuration changed. */
-    patch: (name: string, config: FunctionConfigInput): Promise<Deployed> =>
-      this.transport.json('PATCH', path('functions', name), { json: { config }, timeoutMs: DEPLOY_TIMEOUT_MS }),
+    patch: (name: string, config: FunctionConfigInput, how: Pick<DeployOptions, 'message' | 'traffic'> = {}): Promise<Deployed> =>
+      this.transport.json('PATCH', path('functions', name), { json: { config, ...how }, timeoutMs: DEPLOY_TIMEOUT_MS }),
     remove: (name: string): Promise<void> => this.transport.json('DELETE', path('functions', name)),
   };
 
@@ -75,11 +79,11 @@ export class KilnClient {
 
   /** Sends a gzip tar of a folder, tells what happens line by line, and is done when the new version serves. */
   async deploy(name: string, tar: Readable, onLine: (line: string) => void, options: DeployOptions = {}): Promise<Deployed> {
-    const { message, sourceDigest, project, signal } = options;
+    const { message, traffic, sourceDigest, project, signal } = options;
     const response = await this.transport.send('POST', path('functions', name, 'builds'), {
       stream: tar,
       timeoutMs: DEPLOY_TIMEOUT_MS,
-      query: { message, sourceDigest, project },
+      query: { message, traffic, sourceDigest, project },
       ...(signal && { signal }),
     });
     for await (const line of this.lines<BuildLine>(response, signal)) {
@@ -93,6 +97,11 @@ export class KilnClient {
   /** Back to the traffic before the last change, or all to one version. */
   rollback(name: string, version?: number): Promise<FunctionView> {
     return this.transport.json('POST', path('functions', name, 'rollback'), { json: { ...(version !== undefined && { version }) } });
+  }
+
+  /** Gives a version the traffic in stages; the answer comes with the first one. */
+  rollout(name: string, rollout: StartRolloutInput): Promise<FunctionView> {
+    return this.transport.json('POST', path('functions', name, 'rollout'), { json: rollout });
   }
 
   async *logs(name: string, options: LogOptions = {}): AsyncGenerator<LogRecord> {

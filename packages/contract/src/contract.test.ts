@@ -4,7 +4,7 @@ import { clusterSecret, EnvironmentError, port, readEnvironment, redisUrl } from
 import { ERRORS, KilnError, toProblem } from './errors.js';
 import { parse } from './field-errors.js';
 import { functionName } from './names.js';
-import { traffic } from './records.js';
+import { traffic } from './traffic.js';
 
 describe('names', () => {
   it.each(['a', 'hello', 'a-b', 'a1', 'x'.repeat(63)])('takes %s', (name) => {

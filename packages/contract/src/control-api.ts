@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { functionConfigInput, imageKind } from './function-config.js';
 import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
-import { functionRecord, keyRecord, nodeRecord, scope, traffic, versionMessage } from './records.js';
+import { functionRecord, keyRecord, nodeRecord, scope, versionMessage } from './records.js';
+import { traffic } from './traffic.js';
 
 /** Where a deployment comes from, as its sender says: remembered, so that the same need not be sent again. */
 const origin = z.strictObject({ sourceDigest: sourceDigest.optional(), project: projectName.optional() });
 export type Origin = z.infer<typeof origin>;
+
+/** `none`: the version is proved ready and gets no traffic yet. */
+const newTraffic = z.literal('none', 'must be "none", or be left out').optional();
 
 /** `POST /v1/functions/:name/versions` */
 export const createVersionBody = z
@@ -17,17 +21,18 @@ export const createVersionBody = z
       .regex(/^[a-z0-9][A-Za-z0-9._\-/:@]*$/, 'must be an image reference'),
     config: functionConfigInput.optional(),
     message: versionMessage.optional(),
+    traffic: newTraffic,
     ...origin.shape,
   })
   .meta({ id: 'CreateVersion' });
 
 /** `PATCH /v1/functions/:name`: a new version with the same image and these keys changed. */
 export const patchFunctionBody = z
-  .strictObject({ config: functionConfigInput, message: versionMessage.optional() })
+  .strictObject({ config: functionConfigInput, message: versionMessage.optional(), traffic: newTraffic })
   .meta({ id: 'PatchFunction' });
 
 /** Query of `POST /v1/functions/:name/builds` */
-export const buildQuery = z.strictObject({ message: versionMessage.optional(), ...origin.shape });
+export const buildQuery = z.strictObject({ message: versionMessage.optional(), traffic: newTraffic, ...origin.shape });
 
 /** `PUT /v1/functions/:name/traffic` */
 export const putTrafficBody = traffic;

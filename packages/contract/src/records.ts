@@ -1,21 +1,11 @@
 import { z } from 'zod';
 import { functionConfig, imageKind } from './function-config.js';
 import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
+import { rolloutRecord } from './rollout.js';
 import { secretRevisions } from './secrets.js';
+import { trafficShare } from './traffic.js';
 
 const time = z.iso.datetime();
-
-export const trafficShare = z.strictObject({ version: versionNumber, weight: z.int().min(0).max(100) });
-
-/** Integer weights that sum to exactly 100, each version once. */
-export const traffic = z
-  .array(trafficShare)
-  .min(1)
-  .max(100)
-  .refine((shares) => shares.reduce((sum, share) => sum + share.weight, 0) === 100, 'weights must sum to exactly 100')
-  .refine((shares) => new Set(shares.map((share) => share.version)).size === shares.length, 'names a version twice')
-  .meta({ id: 'Traffic' });
-export type Traffic = z.infer<typeof traffic>;
 
 export const functionRecord = z
   .object({
@@ -29,6 +19,8 @@ export const functionRecord = z
     previousTraffic: z.array(trafficShare),
     /** A client keeps, by a cookie, the version that it met first, as long as that has weight. */
     sticky: z.boolean().default(false),
+    /** The last one, running or ended. */
+    rollout: rolloutRecord.optional(),
     /** The project that deployed it last, where one was named: only that one prunes it. */
     project: projectName.optional(),
     createdAt: time,

@@ -1,6 +1,7 @@
 import type { Origin } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import { type FunctionRecord, functionRecord, type Traffic, type VersionRecord, versionRecord } from '@kiln/contract/records';
+import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records';
+import type { Traffic } from '@kiln/contract/traffic';
 import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, SECRET_VALUES, valueField, versionsKey } from './keys.js';
 import { readRecord, readRecords } from './read-record.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD } from './scripts.js';
@@ -13,6 +14,8 @@ export interface TrafficOptions {
   /** Left out, it stays as it is. */
   sticky?: boolean;
 }
+
+export type RolloutStep = Pick<FunctionRecord, 'traffic' | 'previousTraffic' | 'rollout'>;
 
 export interface FunctionWithVersions {
   function: FunctionRecord;
@@ -124,9 +127,24 @@ export class FunctionStore {
       }
       needed = await this.requireReady(name, traffic);
       const same = JSON.stringify(before.traffic) === JSON.stringify(traffic);
-      if (same && before.sticky === sticky) return before;
-      const previousTraffic = before.traffic.length > 0 && !same ? before.traffic : before.previousTraffic;
-      return { ...before, traffic, previousTraffic, sticky, revision: before.revision + 1, updatedAt: new Date().toISOString() };
+      if (same && before.sticky === sticky && before.rollout?.state !== 'running') return before;
+      return changed(before, { traffic, previousTraffic: previousOf(before, traffic), sticky, ...withoutRollout(before) });
+    };
+    return this.changeFunction(name, change, () => secretFields(needed));
+  }
+
+  /**
+   * Begins a rollout, or moves it on together with the traffic. `step` is asked again where someone else wrote meanwhile; without an
+   * answer nothing is written.
+   * @throws KilnError as `setTraffic`, and what `step` throws
+   */
+  async stepRollout(name: string, step: (before: FunctionRecord) => RolloutStep | undefined): Promise<FunctionRecord> {
+    let needed: VersionRecord[] = [];
+    const change = async (before: FunctionRecord) => {
+      const after = step(before);
+      if (after === undefined) return before;
+      needed = await this.requireReady(name, after.traffic);
+      return changed(before, after);
     };
     return this.changeFunction(name, change, () => secretFields(needed));
   }
@@ -230,6 +248,22 @@ function secretGone(name: string): KilnError {
   return new KilnError('conflict', `a secret that this version of "${name}" was made with was removed or changed since`, {
     fix: `deploy "${name}" again: a new version takes the secrets as they are now`,
   });
+}
+
+function changed(before: FunctionRecord, changes: Partial<FunctionRecord>): FunctionRecord {
+  return { ...before, ...changes, revision: before.revision + 1, updatedAt: new Date().toISOString() };
+}
+
+/** What a rollback returns to. What a rollout tried on the way is nothing to return to. */
+function previousOf({ traffic, previousTraffic, rollout }: FunctionRecord, next: Traffic): Traffic {
+  const [last, before] = rollout?.state === 'running' ? [rollout.from, rollout.previous] : [traffic, previousTraffic];
+  return last.length > 0 && JSON.stringify(last) !== JSON.stringify(next) ? last : before;
+}
+
+/** Whoever else moves the traffic ends the rollout that moved it. */
+function withoutRollout({ rollout }: FunctionRecord): Pick<FunctionRecord, 'rollout'> {
+  if (rollout?.state !== 'running') return {};
+  return { rollout: { ...rollout, state: 'cancelled', reason: 'the traffic was changed meanwhile', endedAt: new Date().toISOString() } };
 }
 
 function notFound(name: string): KilnError {

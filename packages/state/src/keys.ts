@@ -34,6 +34,12 @@ export const versionsKey = (name: string): string => `${PREFIX}versions:${checke
 /** Stream of LogRecords. */
 export const logsKey = (name: string): string => `${PREFIX}logs:${checkedFunction(name)}`;
 
+/** String: the router that moves a function's rollout on, as long as it keeps saying so. */
+export const rolloutLeaseKey = (name: string): string => `${PREFIX}rollout-lease:${checkedFunction(name)}`;
+
+/** Hash: router to what it counted in the stage of the rollout that is under way. */
+export const rolloutCountsKey = (name: string): string => `${PREFIX}rollout-counts:${checkedFunction(name)}`;
+
 /** Hash: node id to its instances of one version. */
 export const slotsKey = (name: string, version: number): string => `${PREFIX}slots:${slotMember(name, version)}`;
 

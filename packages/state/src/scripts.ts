@@ -102,3 +102,13 @@ for member, count in pairs(listed) do
 end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1`;
+
+/**
+ * Takes or keeps a lease; 1, or 0 while someone else has it.
+ * KEYS: lease. ARGV: who, for ms.
+ */
+export const KEEP_LEASE = `
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`;

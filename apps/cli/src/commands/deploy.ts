@@ -15,6 +15,7 @@ import { formatOf, type OutputOptions, printLine } from '../output/print.js';
 interface DeployOptions extends OutputOptions, ConfirmOptions {
   name?: string;
   message?: string;
+  traffic: boolean;
   project?: string;
   only?: string[];
   prune?: boolean;
@@ -34,6 +35,7 @@ export function deployCommand(session: Session): Command {
     .argument('[dir]', 'the folder', '.')
     .option('--name <name>', 'deploy under this name instead of the one in kiln.json or of the folder')
     .option('-m, --message <text>', 'why, in one line: shown by kiln versions')
+    .option('--no-traffic', 'prove it ready and give it no traffic yet: kiln rollout or kiln traffic does')
     .option('--only <names>', 'these functions and no others, with commas between them', nameList)
     .option('--dry-run', 'say what would be built, changed and removed, and do nothing')
     .option('--force', 'send and build what has not changed, too')
@@ -69,7 +71,7 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   }
   const outcomes = await deployAll(candidates, {
     client,
-    deploy: sendTo(client, message),
+    deploy: sendTo(client, { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' }) }),
     force: options.force,
     say: (line) => terminal.say(line),
   });

@@ -7,6 +7,7 @@ import { requireFunctionName } from '../function-reference.js';
 import { type OutputOptions, print } from '../output/print.js';
 import { pairs, table } from '../output/table.js';
 import { age, shortDigest } from '../output/units.js';
+import { rolloutText } from '../rollout/rollout-text.js';
 import { trafficText } from './ls.js';
 
 interface Inspected extends FunctionView {
@@ -36,13 +37,14 @@ async function inspect(session: Session, name: string, options: OutputOptions): 
 }
 
 function inspectedText(inspected: Inspected): string {
-  const { name, url, traffic, sticky, home, createdAt, updatedAt, versions, instances } = inspected;
+  const { name, url, traffic, sticky, rollout, home, createdAt, updatedAt, versions, instances } = inspected;
   const newestFirst = versions.toSorted((a, b) => b.version - a.version);
   const parts = [
     pairs([
       ['function', name],
       ['url', url],
       ['traffic', sticky ? `${trafficText(traffic)}, sticky` : trafficText(traffic)],
+      ...(rollout === undefined ? [] : [['rollout', rolloutText(rollout)] as const]),
       ['home', home ?? undefined],
       ['created', createdAt],
       ['changed', updatedAt],

@@ -3,6 +3,7 @@ import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';
 import { requireFunctionName } from '../function-reference.js';
 import { type OutputOptions, print } from '../output/print.js';
+import { rolloutText } from '../rollout/rollout-text.js';
 import { historyOf, historyText } from '../versions/history.js';
 
 export function versionsCommand(session: Session): Command {
@@ -25,6 +26,7 @@ export function versionsCommand(session: Session): Command {
 
 async function versions(session: Session, name: string, options: OutputOptions): Promise<void> {
   const client = connect(session);
-  const [{ traffic }, records] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
+  const [{ traffic, rollout }, records] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
   print(session.terminal, options, historyOf(records, traffic), historyText);
+  if (rollout !== undefined) session.terminal.say(`rollout of ${rolloutText(rollout)}`);
 }

@@ -1,4 +1,4 @@
-import type { KilnClient } from '@kiln/client/client';
+import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/client';
 import type { Deployed } from '@kiln/contract/control-api';
 import { type Told, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
@@ -48,11 +48,11 @@ async function deployChanged(candidate: Candidate, { client, deploy, force, say 
   return { function: name, version, digest, url: known.function.url, changed: false };
 }
 
-/** Sends the folder to be built in the cluster. @param message why, in one line */
-export function sendTo(client: KilnClient, message?: string): Deploy {
+/** Sends the folder to be built in the cluster. */
+export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic'> = {}): Deploy {
   return ({ name, files, replaced, sourceDigest, project }, progress) => {
     progress(`sending ${files.length} files`);
-    const said = { ...(message !== undefined && { message }), ...(project !== undefined && { project }) };
+    const said = { ...how, ...(project !== undefined && { project }) };
     return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, ...said });
   };
 }

@@ -1,4 +1,5 @@
-import type { Traffic, VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records';
+import type { Traffic } from '@kiln/contract/traffic';
 import { table } from '../output/table.js';
 import { age, shortDigest } from '../output/units.js';
 import { type ConfigChange, configChanges } from './config-changes.js';

@@ -1,5 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { Traffic, VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records';
+import type { Traffic } from '@kiln/contract/traffic';
 import { UsageFailure } from '../failure.js';
 
 /** A version by number, or the newest that is ready. */

@@ -15,8 +15,8 @@ afterAll(() => cluster?.stop());
 
 const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/gzip' };
 
-async function build(name: string, body: string | Readable = 'a tar', more: Record<string, string> = {}) {
-  const answer = await cluster.send('POST', `/v1/functions/${name}/builds`, { headers: { ...headers, ...more }, body });
+async function build(name: string, body: string | Readable = 'a tar', more: Record<string, string> = {}, query = '') {
+  const answer = await cluster.send('POST', `/v1/functions/${name}/builds${query}`, { headers: { ...headers, ...more }, body });
   const lines = answer.text.split('\n').filter(Boolean);
   return {
     answer,
@@ -131,6 +131,18 @@ describe('a build', () => {
       { createdBy: 'KILN_ADMIN_KEY', message: 'longer' },
     ]);
     expect(history.text).not.toContain(key);
+  });
+
+  it('without traffic is proved ready, and what served serves on', async () => {
+    await build('held');
+    cluster.script.build = buildsTo(built('sha256:b'));
+    const { answer } = await build('held', 'a tar', {}, '?traffic=none');
+    const last = JSON.parse(answer.text.trim().split('\n').at(-1) ?? '') as object;
+    expect(last).toMatchObject({ type: 'done', version: 2, changed: true });
+    expect(last).not.toHaveProperty('rollback');
+    expect(await cluster.functions.version('held', 2)).toMatchObject({ state: 'ready' });
+    expect((await cluster.api('PATCH', '/v1/functions/held', { config: { timeout: 9 }, traffic: 'none' })).status).toBe(200);
+    expect(await trafficOf('held')).toEqual([{ version: 1, weight: 100 }]);
   });
 
   it('with a message that is no line is refused, and nothing is built', async () => {

@@ -3,7 +3,9 @@ import { createVersionBody, patchFunctionBody, putTrafficBody, putTrafficQuery, 
 import { parse } from '@kiln/contract/field-errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { functionName } from '@kiln/contract/names';
-import type { InstanceRecord, Traffic, VersionRecord } from '@kiln/contract/records';
+import type { InstanceRecord, VersionRecord } from '@kiln/contract/records';
+import { startRolloutBody } from '@kiln/contract/rollout';
+import type { Traffic } from '@kiln/contract/traffic';
 import { FunctionStore } from '@kiln/state/function-store';
 import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
@@ -15,6 +17,7 @@ import { Instances } from '../deploy/instances.js';
 import { KeyTable } from '../deploy/key-table.js';
 import { rollback } from '../deploy/rollback.js';
 import { Secrets } from '../deploy/set-secrets.js';
+import { startRollout } from '../deploy/start-rollout.js';
 import { type PointerParts, putTraffic } from '../deploy/traffic.js';
 import { FunctionViews } from './function-view.js';
 import { pageOf } from './page.js';
@@ -62,8 +65,8 @@ export class FunctionsController {
 
   @Patch(':name')
   patch(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
-    const { config, message } = parse(patchBody, body);
-    return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), noteOf(this.keys, reply, { message }));
+    const { config, ...said } = parse(patchBody, body);
+    return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), noteOf(this.keys, reply, said));
   }
 
   @Delete(':name')
@@ -115,6 +118,17 @@ export class FunctionsController {
   @HttpCode(200)
   async rollback(@Param('name') of: string, @Body() body: unknown): Promise<FunctionView> {
     return this.views.of(await rollback(this.pointers, name(of), parse(rollbackBody, body ?? {}).version));
+  }
+
+  @Post(':name/rollout')
+  @HttpCode(200)
+  async rollout(
+    @Param('name') of: string,
+    @Body() body: unknown,
+    @Headers('authorization') authorization: string | undefined,
+  ): Promise<FunctionView> {
+    const startedBy = this.keys.holder(authorization)?.name;
+    return this.views.of(await startRollout(this.pointers, name(of), parse(startRolloutBody, body), startedBy));
   }
 
   @Get(':name/instances')

@@ -10,8 +10,10 @@ import {
   ringView,
   rollbackBody,
 } from '@kiln/contract/control-api';
-import { instanceRecord, logRecord, type Scope, traffic, versionRecord } from '@kiln/contract/records';
+import { instanceRecord, logRecord, type Scope, versionRecord } from '@kiln/contract/records';
+import { startRolloutBody } from '@kiln/contract/rollout';
 import { secretRecord, secretsRotated, secretsSet, setSecretBody, setSecretsBody } from '@kiln/contract/secrets';
+import { traffic } from '@kiln/contract/traffic';
 import { z } from 'zod';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -52,6 +54,7 @@ export const ROUTES: readonly ApiRoute[] = [
     body: 'gzip tar',
     query: {
       message: 'why, in one line: shown in the history of versions',
+      traffic: 'none: it gets no traffic yet',
       sourceDigest: 'sha256 of what is sent, as the sender counts it; remembered with the version',
       project: 'what the function belongs to',
     },
@@ -70,6 +73,10 @@ export const ROUTES: readonly ApiRoute[] = [
   }),
   route('POST', '/v1/functions/:name/rollback', 'deploy', 'Go back to the traffic before, or all to one version', {
     body: rollbackBody,
+    answer: functionView,
+  }),
+  route('POST', '/v1/functions/:name/rollout', 'deploy', 'Give a version the traffic in stages, and take it back if it does worse', {
+    body: startRolloutBody,
     answer: functionView,
   }),
   route('GET', '/v1/functions/:name/logs', 'read', 'Read the log lines', {

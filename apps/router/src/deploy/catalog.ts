@@ -9,7 +9,7 @@ const LOOK_AGAIN_MS = 50;
 
 /** The functions as last read. What is read goes into the route table at once. */
 export class Catalog {
-  private known: readonly FunctionWithVersions[] | undefined;
+  private last: readonly FunctionWithVersions[] | undefined;
   private readonly reading = new SingleFlight(() => this.read());
   private readonly looking = new SingleFlight(() => this.look());
   private lookedAt = Number.NEGATIVE_INFINITY;
@@ -21,7 +21,12 @@ export class Catalog {
 
   /** Whether it has been read at all. */
   get loaded(): boolean {
-    return this.known !== undefined;
+    return this.last !== undefined;
+  }
+
+  /** As last read. */
+  get known(): readonly FunctionWithVersions[] {
+    return this.last ?? [];
   }
 
   /** @throws KilnError `unavailable`; what was known stays. */
@@ -39,9 +44,9 @@ export class Catalog {
     try {
       await this.refresh();
     } catch (error) {
-      if (this.known === undefined) throw error;
+      if (this.last === undefined) throw error;
     }
-    return this.known ?? [];
+    return this.known;
   }
 
   /** @throws KilnError `function_not_found` */
@@ -62,8 +67,8 @@ export class Catalog {
 
   private async read(): Promise<void> {
     const all = await this.functions.listAll();
-    if (all === this.known) return;
-    this.known = all;
+    if (all === this.last) return;
+    this.last = all;
     this.routes.replace(all.map(routeOf));
   }
 }

@@ -29,7 +29,8 @@ export interface DeployParts {
 }
 
 /** Who made a version, why, and from what. */
-export type VersionNote = Pick<VersionRecord, 'createdBy' | 'message' | 'sourceDigest'> & Pick<FunctionRecord, 'project'>;
+export type VersionNote = Pick<VersionRecord, 'createdBy' | 'message' | 'sourceDigest'> &
+  Pick<FunctionRecord, 'project'> & { traffic?: 'none' };
 
 interface Release extends VersionNote {
   image: string;
@@ -104,19 +105,13 @@ export class Deployments {
     const started = performance.now();
     const made = await this.make(name, release, home, signal);
     const readyMs = Math.round(performance.now() - started);
+    const deployed: Deployed = { function: name, version: made, digest: release.digest, url: urlOf(name), changed: true, readyMs };
+    if (release.traffic === 'none') return deployed;
     const { previousTraffic } = await switchTraffic(functions, name, made);
     await announcer.functionChanged(name);
     // Whoever set a secret meanwhile saw the versions that served before this one.
     const version = release.config.secrets.length === 0 ? made : ((await this.renew(name, signal, release))[0] ?? made);
-    return {
-      function: name,
-      version,
-      digest: release.digest,
-      url: urlOf(name),
-      changed: true,
-      readyMs,
-      ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }),
-    };
+    return { ...deployed, version, ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }) };
   }
 
   /** The next version, proved ready; no request reaches it yet. */

@@ -1,4 +1,5 @@
-import type { FunctionRecord, Traffic } from '@kiln/contract/records';
+import type { FunctionRecord } from '@kiln/contract/records';
+import type { Traffic } from '@kiln/contract/traffic';
 import type { FunctionStore, TrafficOptions } from '@kiln/state/function-store';
 import type { Announcer } from './announcer.js';
 

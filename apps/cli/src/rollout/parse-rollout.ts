@@ -1,0 +1,58 @@
+import { rolloutLimits, type StartRolloutInput, startRolloutBody } from '@kiln/contract/rollout';
+import { UsageFailure } from '../failure.js';
+import { parseDuration } from '../output/units.js';
+
+export interface RolloutOptions {
+  stage?: string[];
+  maxErrors?: string;
+  maxP95?: string;
+  minRequests?: string;
+}
+
+const DEFAULT_STAGES = ['10,5m', '50,5m'];
+
+/** @throws UsageFailure for what is no rollout, naming the option */
+export function parseRollout(
+  version: string,
+  { stage = DEFAULT_STAGES, maxErrors, maxP95, minRequests }: RolloutOptions,
+): StartRolloutInput {
+  const limits = {
+    ...(maxErrors !== undefined && { maxErrors: amount('--max-errors', maxErrors, /^(\d{1,3}(?:\.\d{1,3})?)%?$/, '2%') }),
+    ...(maxP95 !== undefined && { maxP95: amount('--max-p95', maxP95, /^(\d{1,4}(?:\.\d{1,3})?)x?$/, '1.5x') }),
+    ...(minRequests !== undefined && { minRequests: amount('--min-requests', minRequests, /^(\d{1,7})$/, '50') }),
+  };
+  const rollout: StartRolloutInput = { ...versionOf(version), stages: stage.map(parseStage), limits };
+  const { error } = startRolloutBody.safeParse(rollout);
+  if (error === undefined) return rollout;
+  throw new UsageFailure(
+    `this is no rollout: ${error.issues.map(issueText).join('; ')}`,
+    'as in: kiln rollout hello --stage 10,5m --stage 50,10m',
+  );
+}
+
+/** What the options mean where they are left out, for the help. */
+export const DEFAULTS = { stages: DEFAULT_STAGES, ...rolloutLimits.parse({}) };
+
+function versionOf(text: string): { version?: number } {
+  if (text === 'latest') return {};
+  const number = /^v?([1-9]\d{0,8})$/.exec(text)?.[1];
+  if (number !== undefined) return { version: Number(number) };
+  throw new UsageFailure(`"${text}" is no version`, 'write it as 3, or as latest; see which there are: kiln versions <function>');
+}
+
+function parseStage(text: string): { weight: number; forMs: number } {
+  const [, weight, duration = ''] = /^(\d{1,2})%?,(\w+)$/.exec(text) ?? [];
+  const forMs = parseDuration(duration);
+  if (weight !== undefined && forMs !== undefined) return { weight: Number(weight), forMs };
+  throw new UsageFailure(`--stage ${text} is no stage: it is a weight from 1 to 99, a comma, and a duration`, 'as in: --stage 10,5m');
+}
+
+function amount(option: string, text: string, form: RegExp, example: string): number {
+  const value = form.exec(text)?.[1];
+  if (value !== undefined) return Number(value);
+  throw new UsageFailure(`${option} ${text} is not understood`, `as in: ${option} ${example}`);
+}
+
+function issueText({ path, message }: { path: PropertyKey[]; message: string }): string {
+  return `${path.join('.')}: ${message}`;
+}
