@@ -154,7 +154,7 @@ export class Agent {
 
   private newBuilder(): Builder {
     const { docker, registries, images } = this.node;
-    const builder = buildOnEngine(docker, this.config.nodeId, buildLimits(this.config), registryOf(this.config, registries));
+    const builder = buildOnEngine(docker, this.config.nodeId, buildLimits(this.config), { prefix: this.config.registry, registries });
     return keepBuilt(builder, { keep: (image) => images.keep(image), makeRoom: () => this.collector?.wake() });
   }
 
@@ -212,10 +212,6 @@ export class Agent {
   private readonly onTrouble = (message: string): void => this.log.warn(message);
 
   private readonly onFault = (error: unknown): void => this.log.error({ err: error }, 'a fault of Kiln’s own');
-}
-
-function registryOf({ registry }: AgentConfig, registries: Registries) {
-  return registry === undefined ? undefined : { prefix: registry, registries };
 }
 
 /** A file of logins that can't be used is noticed at the start, not with the first pull. */

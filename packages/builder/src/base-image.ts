@@ -1,4 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
+import type { RegistryLogin } from '@kiln/registry/login';
+import { registryOf } from '@kiln/registry/reference';
+import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { engineError, isNotFound } from './engine-error.js';
 import { progressOf } from './progress-lines.js';
@@ -14,11 +17,13 @@ export async function ensureImage(
   reference: string,
   onLine: (line: string) => void,
   signal: AbortSignal,
+  registries?: Registries,
 ): Promise<string> {
   const there = await imageId(docker, reference);
   if (there !== undefined) return there;
   onLine(`pulling ${reference}`);
-  await pull(docker, reference, AbortSignal.any([signal, AbortSignal.timeout(PULL_TIME_MS)]), signal);
+  const authconfig = await registries?.login(registryOf(reference));
+  await pull(docker, reference, authconfig, AbortSignal.any([signal, AbortSignal.timeout(PULL_TIME_MS)]), signal);
   const pulled = await imageId(docker, reference);
   if (pulled !== undefined) return pulled;
   throw notThere(reference, 'the engine does not have it after the pull');
@@ -33,9 +38,18 @@ export async function imageId(docker: Dockerode, reference: string): Promise<str
   }
 }
 
-async function pull(docker: Dockerode, reference: string, bounded: AbortSignal, signal: AbortSignal): Promise<void> {
+async function pull(
+  docker: Dockerode,
+  reference: string,
+  authconfig: RegistryLogin | undefined,
+  bounded: AbortSignal,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    const answer = (await docker.pull(reference, { abortSignal: bounded })) as AsyncIterable<Buffer>;
+    const answer = (await docker.pull(reference, {
+      abortSignal: bounded,
+      ...(authconfig !== undefined && { authconfig }),
+    })) as AsyncIterable<Buffer>;
     for await (const { error } of progressOf(answer)) if (error !== undefined) throw notThere(reference, error);
   } catch (error) {
     if (signal.aborted || error instanceof KilnError) throw error;

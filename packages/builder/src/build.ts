@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { ensureImage, imageId } from './base-image.js';
 import { contextHash, contextTar } from './context.js';
@@ -26,6 +27,8 @@ export interface BuildRequest {
   limits?: Partial<BuildLimits>;
   /** Where the other nodes get the image; without one it stays on this engine. */
   registry?: Registry;
+  /** Logins for base images that the engine does not have. */
+  registries?: Registries;
   /** Owner of the containers that a build makes. */
   nodeId?: string;
   /** Network of the build's steps; the engine's default without. */
@@ -77,9 +80,9 @@ interface Made {
 }
 
 async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<Made> {
-  const { docker, onLine, signal, limits, network } = run;
+  const { docker, onLine, signal, limits, network, registries } = run;
   const baseIds: string[] = [];
-  for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal));
+  for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal, registries));
   const own = plan.dockerfile && {
     sourcesUnder: plan.dockerfile.sourcesUnder,
     dockerfile: plan.dockerfile.content({

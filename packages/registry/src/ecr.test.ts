@@ -1,4 +1,5 @@
-import { DescribeRepositoriesCommand, ECRClient } from '@aws-sdk/client-ecr';
+import { randomBytes } from 'node:crypto';
+import { DescribeRepositoriesCommand, ECRClient, ListImagesCommand, PutImageCommand } from '@aws-sdk/client-ecr';
 import { type Service, startMoto } from '@kiln/testing/service';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Ecr, type TimedLogin } from './ecr.js';
@@ -100,6 +101,20 @@ describe('ECR', () => {
     return all.map(({ repositoryName }) => repositoryName).sort();
   };
 
+  async function putImage(repositoryName: string): Promise<string> {
+    const digest = () => `sha256:${randomBytes(32).toString('hex')}`;
+    const imageManifest = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: 'application/vnd.docker.distribution.manifest.v2+json',
+      config: { mediaType: 'application/vnd.docker.container.image.v1+json', size: 1, digest: digest() },
+      layers: [{ mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip', size: 1, digest: digest() }],
+    });
+    const { image } = await client.send(
+      new PutImageCommand({ registryId: '123456789012', repositoryName, imageManifest, imageTag: randomBytes(4).toString('hex') }),
+    );
+    return image?.imageId?.imageDigest ?? '';
+  }
+
   it('gives a login that ends', async () => {
     const { login, expiresAt } = await new Ecr({
       endpoint: `http://${moto.host}`,
@@ -120,6 +135,17 @@ describe('ECR', () => {
     expect(await repositories()).toEqual(['kiln/hello', 'kiln/other']);
     await registries.prepare('registry.example.com', 'kiln/nothing');
     expect(await repositories()).toEqual(['kiln/hello', 'kiln/other']);
+  });
+
+  it('loses the image that is removed, and no other', async () => {
+    const reference = { registry: ECR, repository: 'kiln/images' };
+    await registries.prepare(ECR, reference.repository);
+    const [one, two] = [await putImage(reference.repository), await putImage(reference.repository)];
+    expect(await registries.remove({ ...reference, digest: one })).toBe('removed');
+    const { imageIds = [] } = await client.send(
+      new ListImagesCommand({ registryId: '123456789012', repositoryName: reference.repository }),
+    );
+    expect(imageIds.map(({ imageDigest }) => imageDigest)).toEqual([two]);
   });
 
   it('does not mind an image or a repository that is gone already', async () => {

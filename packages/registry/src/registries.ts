@@ -41,7 +41,12 @@ export class Registries {
     const { registry, repository, digest } = reference;
     const region = ecrRegion(registry);
     if (region === undefined) return removeManifest(reference, await this.login(registry));
-    await this.ecr.removeImage(registry, region, repository, digest);
-    return 'removed';
+    try {
+      await this.ecr.removeImage(registry, region, repository, digest);
+      return 'removed';
+    } catch (error) {
+      if ((error as Error).name === 'AccessDeniedException') return 'refused';
+      throw error;
+    }
   }
 }

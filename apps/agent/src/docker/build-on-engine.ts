@@ -1,11 +1,18 @@
 import type { BuildLimits } from '@kiln/builder/limits';
-import type { Registry } from '@kiln/builder/registry';
+import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import type { Builder } from '../builds/run-build.js';
 import { networkName } from './network.js';
 
+interface PushTo {
+  /** `KILN_REGISTRY`; without one images stay on this engine. */
+  prefix: string | undefined;
+  registries: Registries;
+}
+
 /** Builds on this node's engine, so that the image is born where it will run. */
-export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<BuildLimits>, registry: Registry | undefined): Builder {
+export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<BuildLimits>, push: PushTo): Builder {
+  const { prefix, registries } = push;
   return async ({ source, functionName, onLine, signal }) => {
     // Loaded with the first build: most nodes most of the time build nothing.
     const { build } = await import('@kiln/builder/build');
@@ -17,7 +24,8 @@ export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<B
       limits,
       // Steps of a build are a user's code too: they get the network of the instances, with the same rules.
       network: networkName(node),
-      ...(registry !== undefined && { registry }),
+      registries,
+      ...(prefix !== undefined && { registry: { prefix, registries } }),
       onLine,
       signal,
     });

@@ -1,5 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { push } from '@kiln/builder/registry';
@@ -10,6 +12,7 @@ import { LOGIN, type Service, startRegistry } from '@kiln/testing/service';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Images } from '../images/images.js';
 import { DockerImages } from './docker-images.js';
+import { PullProgress } from './pull-progress.js';
 
 const name = `t-pull-${randomBytes(4).toString('hex')}`;
 const NODE = `t-${randomBytes(4).toString('hex')}`;
@@ -82,5 +85,60 @@ describe('images of a registry that asks for a password', () => {
       code: 'start_failed',
       message: expect.stringMatching(/cannot be pulled: .*(unknown|not found)/),
     });
+  });
+});
+
+describe('a registry that stops answering', () => {
+  const digestOf = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+  const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+  const config = JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [MISSING] } });
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MANIFEST,
+    config: { mediaType: 'application/vnd.docker.container.image.v1+json', size: config.length, digest: digestOf(config) },
+    layers: [{ mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip', size: 1_000_000, digest: digestOf(name) }],
+  });
+  /** Answers up to the manifest or not even so far, and then says nothing more. */
+  const registry = (known: string) =>
+    http.createServer(({ url = '' }, response) => {
+      if (url === '/v2/') response.end('{}');
+      if (url.endsWith(known)) response.writeHead(200, { 'content-type': MANIFEST, 'docker-content-digest': known }).end(manifest);
+      if (url.endsWith(digestOf(config))) response.end(config);
+    });
+
+  it.each([
+    ['before the manifest', 'nothing', { start: 500 }, /did not begin a pull within 500 ms/],
+    ['in a layer', digestOf(manifest), { silence: 500 }, /no progress for 0.5 s/],
+    ['in a layer for too long', digestOf(manifest), { total: 800 }, /not done within 0.8 s/],
+  ])('%s is given up', async (_when, known, bound, message) => {
+    const server = registry(known);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const image = `127.0.0.1:${(server.address() as AddressInfo).port}/${name}@${digestOf(manifest)}`;
+      const images = new DockerImages(engine, NODE, { start: 20_000, silence: 20_000, total: 20_000, ...bound });
+      await expect(images.pull(image, undefined, () => undefined)).rejects.toThrow(message);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+});
+
+describe('progress of a pull', () => {
+  it('counts layers and bytes over all of them', () => {
+    const progress = new PullProgress();
+    const layer = (i: number, status: string, current?: number, total?: number) =>
+      progress.add({
+        id: String(i).repeat(12),
+        status,
+        ...(current !== undefined && total !== undefined && { progressDetail: { current, total } }),
+      });
+    layer(1, 'Already exists');
+    layer(2, 'Downloading', 1024 * 1024, 8 * 1024 * 1024);
+    layer(3, 'Downloading', 1, 2 * 1024 * 1024);
+    layer(3, 'Download complete');
+    layer(3, 'Pull complete');
+    progress.add({ status: 'Status: Downloading newer image' });
+    expect(progress.line).toBe('2 of 3 layers, 3 of 10 MB');
   });
 });

@@ -11,10 +11,8 @@ import { engineFault, statusOf, within } from './deadline.js';
 import { PullProgress } from './pull-progress.js';
 
 const INSPECT_MS = 10_000;
-const PULL_START_MS = 30_000;
-/** A pull may take long, but not without any progress. */
-const PULL_SILENCE_MS = 60_000;
-const PULL_MS = 15 * 60_000;
+/** ms; a pull may take long, but not without any progress. */
+const PULL_BOUNDS = { start: 30_000, silence: 60_000, total: 15 * 60_000 };
 const RESOLVE_MS = 20_000;
 const HOLD_MS = 10_000;
 const SAY_EVERY_MS = 10_000;
@@ -24,6 +22,7 @@ export class DockerImages implements ImageEngine {
   constructor(
     private readonly docker: Dockerode,
     private readonly node: string,
+    private readonly bounds = PULL_BOUNDS,
   ) {}
 
   async find(image: string): Promise<LocalImage | undefined> {
@@ -39,8 +38,8 @@ export class DockerImages implements ImageEngine {
   async pull(image: string, login: RegistryLogin | undefined, onProgress: (line: string) => void): Promise<void> {
     try {
       const options = login === undefined ? {} : { authconfig: login };
-      const stream = await within('begin a pull', PULL_START_MS, async () => (await this.docker.pull(image, options)) as Readable);
-      await finished(stream, onProgress);
+      const stream = await within('begin a pull', this.bounds.start, async () => (await this.docker.pull(image, options)) as Readable);
+      await finished(stream, onProgress, this.bounds);
     } catch (error) {
       if (isDiskFull(error)) throw diskFull(`image ${image} cannot be pulled`, error);
       throw notGiven(image, error);
@@ -110,15 +109,15 @@ function list(value: string | string[] | null | undefined): string[] {
 }
 
 /** The pull is over when its progress stream is; what went wrong is an object in it. */
-async function finished(stream: Readable, onProgress: (line: string) => void): Promise<void> {
+async function finished(stream: Readable, onProgress: (line: string) => void, bounds: typeof PULL_BOUNDS): Promise<void> {
   const progress = new PullProgress();
   let failure: string | undefined;
   let silence: NodeJS.Timeout | undefined;
   const watch = () => {
     clearTimeout(silence);
-    silence = setTimeout(() => stream.destroy(new Error(`no progress for ${PULL_SILENCE_MS / 1000} s`)), PULL_SILENCE_MS);
+    silence = setTimeout(() => stream.destroy(new Error(`no progress for ${bounds.silence / 1000} s`)), bounds.silence);
   };
-  const total = setTimeout(() => stream.destroy(new Error(`not done within ${PULL_MS / 60_000} min`)), PULL_MS);
+  const total = setTimeout(() => stream.destroy(new Error(`not done within ${bounds.total / 1000} s`)), bounds.total);
   const said = setInterval(() => onProgress(progress.line), SAY_EVERY_MS);
   watch();
   try {
