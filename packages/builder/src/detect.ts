@@ -1,6 +1,7 @@
 import type { FunctionConfigInput, ImageKind } from '@kiln/contract/function-config';
 import { dockerfileDetector } from './detectors/dockerfile.js';
 import { goDetector } from './detectors/go.js';
+import { nextDetector } from './detectors/next-app.js';
 import { nodeServerDetector } from './detectors/node-server.js';
 import { pythonDetector } from './detectors/python.js';
 import { runnerDetector } from './detectors/runner-function.js';
@@ -52,6 +53,7 @@ const DETECTORS: readonly Detector[] = [
   dockerfileDetector,
   goDetector,
   rustDetector,
+  nextDetector,
   webAppDetector,
   nodeServerDetector,
   runnerDetector,

@@ -69,7 +69,7 @@ function dockerfile(install: NodeInstall, { start }: Server, builds: boolean, fu
   const setup = [`FROM ${NODE_IMAGE}${builds ? ' AS build' : ''}`, 'WORKDIR /app', ...install.steps(builds || start.needsTools)];
   const built = [
     `ENV BASE_PATH=/fn/${functionName}`,
-    'RUN npm run build',
+    'RUN npm run build --no-update-notifier',
     ...(start.needsTools ? [] : install.prune),
     `FROM ${NODE_IMAGE}`,
     'WORKDIR /app',

@@ -44,7 +44,7 @@ function viteApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   // A server of the project's own sends the page.
   if (!isPage || startOf(manifest)?.command[0] === 'node') return undefined;
   // Relative to the page: the same files then serve a host of its own and a path below another.
-  const build = 'npm run build -- --base=./ --outDir=/build --emptyOutDir';
+  const build = 'npm run build --no-update-notifier -- --base=./ --outDir=/build --emptyOutDir';
   return {
     why: `found vite in package.json, index.html and the script "build" (${script}): building a page and serving its files`,
     site: { steps: [`RUN ${build}`], folder: '/build', app: true, copied: '/app/public' },
@@ -57,6 +57,11 @@ function reactScriptsApp(folder: SourceFolder, manifest: Manifest): App | undefi
     return undefined;
   return {
     why: `found react-scripts in package.json and public/index.html: building a page and serving its files`,
-    site: { steps: ['RUN PUBLIC_URL=/ BUILD_PATH=/build CI=false npm run build'], folder: '/build', app: true, copied: '/app/public' },
+    site: {
+      steps: ['RUN PUBLIC_URL=/ BUILD_PATH=/build CI=false npm run build --no-update-notifier'],
+      folder: '/build',
+      app: true,
+      copied: '/app/public',
+    },
   };
 }

@@ -40,7 +40,7 @@ describe('a Node server', () => {
       'src/main.ts': 'await app.listen(process.env.PORT ?? 3000);',
     });
     expect(text).toMatch(
-      /AS build\n[\s\S]*--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build\nRUN npm prune[\s\S]*COPY --from=build \/app \/app/,
+      /AS build\n[\s\S]*--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build --no-update-notifier\nRUN npm prune[\s\S]*COPY --from=build \/app \/app/,
     );
     expect(text).toMatch(/CMD \["node","dist\/main"\]/);
     expect(notes.join('\n')).toMatch(/\(@nestjs\/core\): the script "start:prod"[\s\S]*"build": running it/);
@@ -105,7 +105,7 @@ describe('a page that Vite builds', () => {
     const plan = await planOf(vite('tsc -b && vite build'));
     expect([plan.kind, plan.entry, plan.config]).toEqual(['runner', undefined, { entry: 'kiln-site.json', concurrency: 100 }]);
     expect(plan.text).toMatch(
-      /--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build -- --base=\.\/ --outDir=\/build --emptyOutDir\n/,
+      /--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build --no-update-notifier -- --base=\.\/ --outDir=\/build --emptyOutDir\n/,
     );
     expect(plan.text).toMatch(
       /"site","\/build","\/site","--app","--copied","\/app\/public"\]\nFROM kiln\/runner:x\nCOPY --from=build \/site\/ \/app\/\n$/,
@@ -136,7 +136,7 @@ describe('a page of Create React App', () => {
     });
     const plan = await planOf({ ...cra, 'public/index.html': '<div id="root"></div>', 'src/index.js': '' });
     expect([plan.kind, plan.config?.entry]).toEqual(['runner', 'kiln-site.json']);
-    expect(plan.text).toMatch(/BUILD_PATH=\/build CI=false npm run build/);
+    expect(plan.text).toMatch(/BUILD_PATH=\/build CI=false npm run build /);
   });
 });
 

@@ -14,7 +14,8 @@ describe('the install of a Node project', () => {
     ['pnpm-lock.yaml', "lockfileVersion: '6.0'\n", /pnpm install --frozen-lockfile/, 'pnpm@8'],
     ['pnpm-lock.yaml', 'lockfileVersion: 5.4\n', /pnpm install --frozen-lockfile/, 'pnpm@7'],
     ['yarn.lock', '# yarn lockfile v1\n', /yarn install --frozen-lockfile --non-interactive --production /, 'yarn@1.22.22'],
-    ['yarn.lock', '__metadata:\n  version: 8\n', /YARN_NODE_LINKER=node-modules.* yarn install --immutable/, '@yarnpkg/cli-dist@4'],
+    ['yarn.lock', '__metadata:\n  version: 8\n', /YARN_NODE_LINKER=node-modules.* yarn install --immutable/, '@yarnpkg/cli-dist@4.9'],
+    ['yarn.lock', '__metadata:\n  version: 10\n', /yarn install --immutable/, '@yarnpkg/cli-dist@4'],
     ['yarn.lock', '__metadata:\n  version: 6\n', /yarn install --immutable/, '@yarnpkg/cli-dist@3'],
   ])('does what %s says: %j', async (lockfile, content, command, fetched) => {
     const { text, notes } = await planOf({ ...NEEDS, 'index.js': 'exports.f = () => {};', [lockfile]: content });

@@ -18,6 +18,8 @@ export interface PackageManager {
 const NPM_LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json'];
 const PNPM_LOCKFILE = 'pnpm-lock.yaml';
 const YARN_LOCKFILE = 'yarn.lock';
+/** By the format of its lockfile: the next one writes it anew, which an install of exactly what it says must not. */
+const BERRY_BY_FORMAT: Readonly<Record<string, string>> = { '4': '2', '5': '3.1', '6': '3', '8': '4.9' };
 const CLEAN = '&& rm -rf /tmp/install';
 
 /** The one that `packageManager` names, else the one whose lockfile is there, else npm. */
@@ -72,7 +74,7 @@ async function yarn(folder: SourceFolder, version: string | undefined, lockfile:
   const text = lockfile === undefined ? '' : await folder.readStart(lockfile);
   const [, format] = /^__metadata:\s+version: (\d+)/m.exec(text) ?? [];
   const isClassic = version === undefined ? format === undefined : version.startsWith('1.');
-  return isClassic ? yarnClassic(version ?? '1.22.22', lockfile) : yarnBerry(version ?? (Number(format) < 8 ? '3' : '4'), lockfile);
+  return isClassic ? yarnClassic(version ?? '1.22.22', lockfile) : yarnBerry(version ?? BERRY_BY_FORMAT[format ?? ''] ?? '4', lockfile);
 }
 
 function yarnClassic(version: string, lockfile: string | undefined): PackageManager {
