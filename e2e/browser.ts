@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
-const INSTALL_MS = 200_000;
+const INSTALL_MS = 300_000;
 const OPEN_MS = 30_000;
 const FLAGS = [
   '--headless',
@@ -17,9 +19,15 @@ const FLAGS = [
 
 /** A real browser; where there is none, it is installed first. */
 export async function startBrowser(): Promise<Browser> {
+  return await chromium.launch({ executablePath: await installedBrowser(), args: FLAGS, timeout: OPEN_MS });
+}
+
+async function installedBrowser(): Promise<string> {
   const script = join(import.meta.dirname, '../scripts/browser.mjs');
-  const path = execFileSync(process.execPath, [script], { encoding: 'utf8', timeout: INSTALL_MS, stdio: ['ignore', 'pipe', 'inherit'] });
-  return await chromium.launch({ executablePath: path.trim(), args: FLAGS, timeout: OPEN_MS });
+  const install = spawn(process.execPath, [script], { timeout: INSTALL_MS, stdio: ['ignore', 'pipe', 'inherit'] });
+  const [path] = await Promise.all([text(install.stdout), once(install, 'close')]);
+  if (install.exitCode !== 0) throw new Error(`no browser: ${script} ended with ${install.exitCode ?? install.signalCode}`);
+  return path.trim();
 }
 
 /** A page, and everything that went wrong in it: answers that are no success, requests that failed, errors of its scripts. */

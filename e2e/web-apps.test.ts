@@ -6,6 +6,8 @@ import { colourOf, openPage, startBrowser, widthOf } from './browser.js';
 import { example, fixture, startOf } from './inside.js';
 
 const PAGE = { accept: 'text/html' };
+/** With the install of a browser, where there is none. */
+const SET_UP_MS = 500_000;
 
 let cluster: Cluster;
 let browser: Browser;
@@ -19,7 +21,7 @@ beforeAll(async () => {
     cluster.deploy(fixture('express-server'), { name: 'express-server' }),
     cluster.deploy(fixture('hono-server'), { name: 'hono-server' }),
   ]);
-});
+}, SET_UP_MS);
 afterAll(async () => {
   await browser?.close();
   await cluster?.stop();

@@ -50,8 +50,8 @@ function exportPlan(why: string, install: NodeInstall): BuildPlan {
     notes: [`${why}, exported as files: serving those`, ...install.notes],
     dockerfile: {
       sourcesUnder: SOURCES,
-      content: ({ runnerImage }) =>
-        siteDockerfile(runnerImage, {
+      content: ({ preparedImage }) =>
+        siteDockerfile(preparedImage, {
           steps: [...install.steps(true), 'ENV NEXT_TELEMETRY_DISABLED=1', 'RUN npm run build --no-update-notifier'],
           folder: '/app/out',
           app: false,
