@@ -14,6 +14,7 @@ export async function setUp() {
   installDependencies();
   build();
   ensureRedis();
+  ensureGit();
   await ensureEngine(announce);
   ensureBaseImages(FUNCTION_IMAGES, announce);
 }
@@ -37,8 +38,16 @@ function build() {
 
 function ensureRedis() {
   if (process.env.KILN_REDIS_URL) return;
-  const found = (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'redis-server')));
-  if (!found) installPackages(['redis-server'], ['/usr/bin/redis-server'], announce);
+  if (!isInPath('redis-server')) installPackages(['redis-server'], ['/usr/bin/redis-server'], announce);
+}
+
+/** For `git push kiln main`: the router serves pushes with git's own programs. */
+function ensureGit() {
+  if (!isInPath('git')) installPackages(['git'], ['/usr/bin/git'], announce);
+}
+
+function isInPath(program) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
 }
 
 /** Reports a failed step as one plain line: a stack trace helps nobody here. */

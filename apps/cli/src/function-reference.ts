@@ -1,6 +1,6 @@
 import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
+import { suggestName } from '@kiln/project/kiln-json';
 import { UsageFailure } from './failure.js';
-import { suggestName } from './folder/project.js';
 
 /** @throws UsageFailure for what can't be a function's name: it never gets into a path. */
 export function requireFunctionName(name: string): string {

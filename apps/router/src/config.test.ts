@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { EnvironmentError } from '@kiln/contract/environment';
 import { expect, it } from 'vitest';
 import { readConfig } from './config.js';
@@ -6,6 +8,8 @@ const needed = { KILN_REDIS_URL: 'redis://127.0.0.1:6379', KILN_CLUSTER_SECRET: 
 
 it('has a default for everything but the store and the cluster secret', () => {
   expect(readConfig(needed)).toEqual({
+    home: join(homedir(), '.kiln'),
+    path: '/usr/local/bin:/usr/bin:/bin',
     bind: '127.0.0.1',
     httpPort: 8080,
     controlPort: 8081,

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
 import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
 import { readMasterKeys } from '@kiln/secrets/read-master-keys';
@@ -13,6 +13,7 @@ const address = z.string().refine((value) => isIP(value) !== 0 || value === 'loc
 
 const shape = {
   KILN_HOME: z.string().min(1).default(join(homedir(), '.kiln')),
+  PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
   KILN_BIND: address.default('127.0.0.1'),
   KILN_HTTP_PORT: port(8080),
   KILN_CONTROL_PORT: port(8081),
@@ -42,6 +43,10 @@ const shape = {
 };
 
 export interface RouterConfig {
+  /** Holds what is pushed. */
+  home: string;
+  /** Where programs are found: git is one. */
+  path: string;
   bind: string;
   httpPort: number;
   controlPort: number;
@@ -64,6 +69,8 @@ export interface RouterConfig {
 export function readConfig(environment: Record<string, string | undefined> = process.env): RouterConfig {
   const env = readEnvironment(shape, environment);
   return {
+    home: resolve(env.KILN_HOME),
+    path: env.PATH,
     bind: env.KILN_BIND,
     httpPort: env.KILN_HTTP_PORT,
     controlPort: env.KILN_CONTROL_PORT,

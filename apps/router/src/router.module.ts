@@ -26,6 +26,7 @@ import { ClusterController } from './control/cluster.controller.js';
 import { EventsController } from './control/events.controller.js';
 import { FunctionViews } from './control/function-view.js';
 import { FunctionsController } from './control/functions.controller.js';
+import { GitController } from './control/git.controller.js';
 import { HealthController } from './control/health.controller.js';
 import { KeysController } from './control/keys.controller.js';
 import { Metrics } from './control/metrics.js';
@@ -36,6 +37,9 @@ import { AgentsClient } from './deploy/agents-client.js';
 import { Announcer } from './deploy/announcer.js';
 import { Catalog } from './deploy/catalog.js';
 import { Deployments } from './deploy/deploy.js';
+import { GitServer } from './deploy/git/git-server.js';
+import { Pushes } from './deploy/git/push.js';
+import { Repositories } from './deploy/git/repositories.js';
 import { Instances } from './deploy/instances.js';
 import { KeyTable } from './deploy/key-table.js';
 import { Keys } from './deploy/keys.js';
@@ -126,6 +130,12 @@ const domain: Provider[] = [
       new Secrets({ store, functions, deployments, nodes, keys: config.masterKeys }),
     inject: [SecretStore, FunctionStore, Deployments, NodeTable, CONFIG],
   },
+  {
+    provide: GitServer,
+    useFactory: ({ home, path }: RouterConfig, deployments: Deployments, functions: FunctionStore, log: Logger) =>
+      new GitServer(new Repositories(home, path), new Pushes({ deployments, functions }), log),
+    inject: [CONFIG, Deployments, FunctionStore, LOG],
+  },
 ];
 
 const control: Provider[] = [
@@ -204,6 +214,7 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
         StreamsController,
         ClusterController,
         KeysController,
+        GitController,
         SecretsController,
         HealthController,
         EventsController,

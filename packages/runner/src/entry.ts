@@ -1,7 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-
-const NAMES = ['index.js', 'index.mjs', 'index.cjs', 'function.js', 'function.mjs', 'function.cjs'];
+import { entryNames } from '@kiln/contract/entry-names';
 
 export interface EntrySearch {
   /** The module's file. */
@@ -16,9 +15,10 @@ export function findEntry(path: string): EntrySearch {
   if (isFile(folder)) return { found: folder, lookedFor: [path] };
   if (!isFolder(folder)) return { found: undefined, lookedFor: [path] };
   const main = mainOf(folder);
-  const candidates = main === undefined ? NAMES : [main, `${main}.js`, `${main}/index.js`, ...NAMES];
-  const found = candidates.map((name) => join(folder, name)).find(isFile);
-  const lookedFor = [main === undefined ? 'main in package.json' : `${main} (main in package.json)`, ...NAMES];
+  const found = entryNames(main)
+    .map((name) => join(folder, name))
+    .find(isFile);
+  const lookedFor = [main === undefined ? 'main in package.json' : `${main} (main in package.json)`, ...entryNames(undefined)];
   return { found, lookedFor };
 }
 

@@ -1,9 +1,9 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
+import { suggestName } from '@kiln/project/kiln-json';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
-import { suggestName } from '../folder/project.js';
 import { type OutputOptions, print } from '../output/print.js';
 
 const HANDLER = `// Every export is a handler: (req, res) as in Express. Module state lives as long as the instance.

@@ -1,11 +1,11 @@
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import { sourceDigest } from '@kiln/project/source-digest';
 import { Failure, UsageFailure } from '../failure.js';
 import { checkBuildable } from '../folder/check-buildable.js';
 import { type HashedFile, hashFiles } from '../folder/hash-files.js';
 import { listFiles } from '../folder/list-files.js';
 import type { Project } from '../folder/project.js';
 import { readProjects } from '../folder/repository.js';
-import { sourceDigest } from '../folder/source-digest.js';
 
 /** One function of a folder that was found fit to be sent. */
 export interface Candidate {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
+import { suggestName } from '@kiln/project/kiln-json';
 import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tell } from '../failure.js';
@@ -10,7 +11,7 @@ import { checkBuildable } from './check-buildable.js';
 import { hashFiles } from './hash-files.js';
 import { listFiles } from './list-files.js';
 import { packFiles } from './pack.js';
-import { readProject, suggestName } from './project.js';
+import { readProject } from './project.js';
 
 let root: string;
 

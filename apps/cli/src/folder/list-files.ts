@@ -1,12 +1,8 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import ignore, { type Ignore } from 'ignore';
+import { type IgnoreRules, ignoreRules, isSent } from '@kiln/project/ignore-rules';
 import { Failure } from '../failure.js';
 
-/** Sent whatever the ignore files say: the builder reads them. */
-const ALWAYS = new Set(['kiln.json', 'Dockerfile']);
-/** Files named .env hold what is this machine's own, secrets above all, for `kiln dev`. */
-const NEVER_UNLESS_ASKED = ['node_modules', '.git', '.env', '.env.local', '.env.*.local'];
 const MAX_FILES = 50_000;
 
 export interface FolderFile {
@@ -22,7 +18,7 @@ export interface FolderFile {
  * @throws Failure naming each link or special file: what it means elsewhere can't be known.
  */
 export async function listFiles(folder: string): Promise<FolderFile[]> {
-  const ignored = await readIgnoreFiles(folder);
+  const rules = await readIgnoreFiles(folder);
   const files: FolderFile[] = [];
   const refused: string[] = [];
   await walk('');
@@ -38,7 +34,7 @@ export async function listFiles(folder: string): Promise<FolderFile[]> {
   async function walk(below: string): Promise<void> {
     for (const entry of await readdir(join(folder, below), { withFileTypes: true })) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (!ALWAYS.has(path) && ignored.ignores(entry.isDirectory() ? `${path}/` : path)) continue;
+      if (!isSent(entry.isDirectory() ? `${path}/` : path, rules)) continue;
       if (entry.isDirectory()) await walk(path);
       else if (entry.isFile()) await take(path);
       else refused.push(path);
@@ -56,27 +52,16 @@ export async function listFiles(folder: string): Promise<FolderFile[]> {
 }
 
 /** What a folder's own files leave out. */
-export async function readIgnoreFiles(folder: string): Promise<Ignore> {
-  const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => readLines(join(folder, name))));
-  return ignore()
-    .add(NEVER_UNLESS_ASKED)
-    .add((docker ?? []).map(anchored))
-    .add(own ?? []);
+export async function readIgnoreFiles(folder: string): Promise<IgnoreRules> {
+  const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => textOf(join(folder, name))));
+  return ignoreRules(docker, own);
 }
 
-/** Docker's patterns all start at the folder's root; those of `.kilnignore` are as in `.gitignore`. */
-function anchored(line: string): string {
-  const pattern = line.trim();
-  if (pattern === '' || pattern.startsWith('#')) return '';
-  const [negation, rest] = pattern.startsWith('!') ? ['!', pattern.slice(1)] : ['', pattern];
-  return `${negation}/${rest.replace(/^\.?\/+/, '')}`;
-}
-
-async function readLines(file: string): Promise<string[]> {
+async function textOf(file: string): Promise<string | undefined> {
   try {
-    return (await readFile(file, 'utf8')).split(/\r?\n/);
+    return await readFile(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import { type DeclaredFunction, readKilnJson, readProjectName } from '@kiln/contract/function-config';
 import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
+import { parseKilnJson, suggestName } from '@kiln/project/kiln-json';
 import { Failure, UsageFailure } from '../failure.js';
 
 const KILN_JSON = 'kiln.json';
@@ -58,17 +59,11 @@ export async function readKilnJsonOf(folder: string): Promise<object | undefined
   );
   if (size === undefined) return undefined;
   if (size > MAX_KILN_JSON_BYTES) throw new Failure(`${file} is ${size} bytes`, `keep it under ${MAX_KILN_JSON_BYTES} bytes`);
-  const text = await readFile(file, 'utf8');
-  let content: unknown;
   try {
-    content = JSON.parse(text);
+    return parseKilnJson(await readFile(file, 'utf8'), file);
   } catch (error) {
-    throw new Failure(`${file} is not JSON: ${(error as Error).message}`, 'correct it, or remove it to use the defaults');
+    throw error instanceof KilnError ? new Failure(error.message, error.fix ?? 'correct it') : error;
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new Failure(`${file} does not hold an object`, 'write { "name": "my-function" } there, or remove it to use the defaults');
-  }
-  return content;
 }
 
 function declared(content: object, folderName: string): DeclaredFunction[] {
@@ -88,17 +83,4 @@ function declared(content: object, folderName: string): DeclaredFunction[] {
       ...(error.fields && { fields: error.fields }),
     });
   }
-}
-
-/** The nearest valid name. */
-export function suggestName(text: string): string {
-  const name = text
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+/, '')
-    .slice(0, 63)
-    .replace(/-+$/, '');
-  return name === '' ? 'my-function' : name;
 }

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readProjectName } from '@kiln/contract/function-config';
+import { type IgnoreRules, isSent } from '@kiln/project/ignore-rules';
 import { findEntry } from '@kiln/runner/entry';
-import type { Ignore } from 'ignore';
 import { Failure } from '../failure.js';
 import { readIgnoreFiles } from './list-files.js';
 import { type Project, readKilnJsonOf, readProject, requireFolder } from './project.js';
@@ -39,12 +39,12 @@ async function foldersBelow(root: string): Promise<string[]> {
   await walk('', await readIgnoreFiles(root), 1);
   return found.sort();
 
-  async function walk(below: string, ignored: Ignore, depth: number): Promise<void> {
+  async function walk(below: string, rules: IgnoreRules, depth: number): Promise<void> {
     if (depth > MAX_DEPTH) return;
     for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (!entry.isDirectory() || entry.name.startsWith('.') || ignored.ignores(`${path}/`)) continue;
-      if (!existsSync(join(root, path, KILN_JSON))) await walk(path, ignored, depth + 1);
+      if (!entry.isDirectory() || entry.name.startsWith('.') || !isSent(`${path}/`, rules)) continue;
+      if (!existsSync(join(root, path, KILN_JSON))) await walk(path, rules, depth + 1);
       else if (found.push(join(root, path)) > MAX_FOLDERS) throw tooMany(root);
     }
   }

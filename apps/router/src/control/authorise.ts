@@ -2,6 +2,7 @@ import { KilnError } from '@kiln/contract/errors';
 import type { Scope } from '@kiln/contract/records';
 import type { FastifyRequest } from 'fastify';
 import type { KeyTable } from '../deploy/key-table.js';
+import { bearerOf, isGit } from './basic-key.js';
 import { ROUTES } from './routes.js';
 
 const SCOPES = new Map(ROUTES.map(({ method, path, scope }) => [`${method} ${path}`, scope]));
@@ -15,11 +16,15 @@ export function authorise(keys: KeyTable, request: FastifyRequest): void {
   if (request.is404) return;
   const scope = scopeOf(request);
   if (scope === undefined) return;
-  switch (keys.allows(request.headers.authorization, scope)) {
+  const git = isGit(request);
+  const { authorization } = request.headers;
+  switch (keys.allows(git ? bearerOf(authorization) : authorization, scope)) {
     case 'ok':
       return;
     case 'unauthorized':
-      throw new KilnError('unauthorized', 'the request has no valid API key', { fix: 'send the header "Authorization: Bearer <key>"' });
+      throw new KilnError('unauthorized', 'the request has no valid API key', {
+        fix: git ? 'give an API key as the password; the user name can be any' : 'send the header "Authorization: Bearer <key>"',
+      });
     case 'forbidden':
       throw new KilnError('forbidden', `the API key lacks the scope "${scope}"`, { fix: `use a key that has the scope "${scope}"` });
   }

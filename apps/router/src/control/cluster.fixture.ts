@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import type { NodeRecord } from '@kiln/contract/records';
 import { parseMasterKey } from '@kiln/secrets/master-key';
@@ -42,6 +45,7 @@ export class TestCluster {
     readonly redis: TestRedis,
     readonly router: Router,
     readonly agent: http.Server,
+    readonly home: string,
   ) {
     this.store = connectStore(redis.url, { onError: () => undefined });
     this.functions = new FunctionStore(this.store);
@@ -51,8 +55,9 @@ export class TestCluster {
     const redis = await startTestRedis();
     const agent = http.createServer();
     await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
-    const router = await startRouter({ ...configFor(redis.url), ...config }, pino({ level: 'silent' }));
-    const cluster = new TestCluster(redis, router, agent);
+    const home = mkdtempSync(join(tmpdir(), 'kiln-router-'));
+    const router = await startRouter({ ...configFor(redis.url), home, ...config }, pino({ level: 'silent' }));
+    const cluster = new TestCluster(redis, router, agent, home);
     agent.on('request', (request, response) => cluster.onAgentRequest(request, response));
     await cluster.store.whenReady(5000);
     cluster.timers.push(
@@ -93,6 +98,7 @@ export class TestCluster {
     this.agent.closeAllConnections();
     this.agent.close();
     await this.redis.stop();
+    rmSync(this.home, { recursive: true, force: true });
   }
 
   private async beat(): Promise<void> {
@@ -163,6 +169,8 @@ export function built(digest: string, config: FunctionConfigInput = {}): object 
 
 export function configFor(redisUrl: string): RouterConfig {
   return {
+    home: join(tmpdir(), 'kiln-router-no-home'),
+    path: '/usr/local/bin:/usr/bin:/bin',
     bind: '127.0.0.1',
     httpPort: 0,
     controlPort: 0,

@@ -20,7 +20,7 @@ const MAX_JSON_BYTES = 1_048_576;
 const MAX_PARAM_CHARS = 65_536;
 /** A whole upload. */
 const REQUEST_TIMEOUT_MS = 1_800_000;
-const BUILDS = /\/builds$/;
+const STREAMED = /\/(builds|git-receive-pack|git-upload-pack)$/;
 
 /** The HTTP side of the control API: request ids, the guard, what kinds of bodies are taken. */
 export function createAdapter(keys: KeyTable, log: Logger): FastifyAdapter {
@@ -45,7 +45,7 @@ export function createAdapter(keys: KeyTable, log: Logger): FastifyAdapter {
   return adapter;
 }
 
-/** JSON, parsed and bounded; for builds anything, as a stream that nobody has read yet. */
+/** JSON, parsed and bounded; for builds and git anything, as a stream that nobody has read yet. */
 function takeBodies(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser(
@@ -54,7 +54,7 @@ function takeBodies(server: FastifyInstance): void {
     async (_request: FastifyRequest, body: string) => readJson(body),
   );
   server.addContentTypeParser('*', async (request: FastifyRequest, body: Readable) => {
-    if (BUILDS.test(request.routeOptions.url ?? '')) return body;
+    if (STREAMED.test(request.routeOptions.url ?? '')) return body;
     throw new KilnError('bad_request', 'the body must be JSON', { fix: 'send it with "content-type: application/json"' });
   });
 }

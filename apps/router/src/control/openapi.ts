@@ -67,6 +67,7 @@ function queryParameters({ query = {} }: ApiRoute): object[] {
 
 function bodyContent(body: NonNullable<ApiRoute['body']>, schemas: Schemas): object {
   if (body === 'gzip tar') return { 'application/gzip': { schema: { type: 'string', format: 'binary' } } };
+  if (body === 'git') return { 'application/x-git': { schema: { type: 'string', format: 'binary' } } };
   return { 'application/json': { schema: schemas.of(body, 'input') } };
 }
 

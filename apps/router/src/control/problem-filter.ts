@@ -5,7 +5,10 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { discard } from '../deploy/send-source.js';
+import { isGit, isGitClient } from './basic-key.js';
 import { methodsOf } from './routes.js';
+
+const CHALLENGE = 'Basic realm="kiln", charset="UTF-8"';
 
 /** The one place where an error becomes an answer. What nobody expected is logged and told to nobody else. */
 @Catch()
@@ -29,16 +32,29 @@ export function sendProblem(reply: FastifyReply, error: KilnError, requestId: st
   void reply.code(problem.status).header(ERROR, problem.code).header(REQUEST_ID, requestId).header('cache-control', 'no-store');
   if (error.retryAfter !== undefined) void reply.header('retry-after', error.retryAfter);
   if (error instanceof MethodNotAllowed) void reply.header('allow', error.allowed.join(', '));
+  if (challenges(reply.request, error)) void reply.header('www-authenticate', CHALLENGE);
+  if (isGitClient(reply.request)) return sendText(reply, error, problem.title);
   return reply.type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
 }
 
 /** Past Fastify, which would cut off whoever still sends: the rest is read and dropped, within a bound. */
 function sendWhileReceiving(reply: FastifyReply, error: KilnError, requestId: string): FastifyReply {
   const allow = error instanceof MethodNotAllowed ? ['Allow', error.allowed.join(', ')] : [];
+  const challenge = challenges(reply.request, error) ? ['WWW-Authenticate', CHALLENGE] : [];
   void reply.hijack();
-  writeProblem(reply.raw, error, requestId, allow);
+  writeProblem(reply.raw, error, requestId, [...allow, ...challenge]);
   discard(reply.request.raw);
   return reply;
+}
+
+/** A git client asks for a password when it is told that one helps. */
+function challenges(request: FastifyRequest, { code }: KilnError): boolean {
+  return isGit(request) && code === 'unauthorized';
+}
+
+/** Git shows plain text to its user, line by line, and nothing else. */
+function sendText(reply: FastifyReply, { message, fix }: KilnError, title: string): FastifyReply {
+  return reply.type('text/plain; charset=utf-8').send(`${title}: ${message}\n${fix === undefined ? '' : `${fix}\n`}`);
 }
 
 class MethodNotAllowed extends KilnError {

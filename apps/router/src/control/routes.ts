@@ -27,10 +27,10 @@ export interface ApiRoute {
   scope: Scope | undefined;
   summary: string;
   query?: Record<string, string>;
-  body?: z.ZodType | 'gzip tar';
+  body?: z.ZodType | 'gzip tar' | 'git';
   status: number;
   answer?: z.ZodType;
-  answerType?: 'application/json' | 'application/x-ndjson' | 'text/plain';
+  answerType?: 'application/json' | 'application/x-ndjson' | 'application/x-git' | 'text/plain';
 }
 
 const page = (item: z.ZodType) => z.object({ items: z.array(item), next: z.string().nullable() });
@@ -108,6 +108,24 @@ export const ROUTES: readonly ApiRoute[] = [
     answer: createdKey,
   }),
   route('DELETE', '/v1/keys/:id', 'admin', 'Remove an API key', { status: 204 }),
+  route(
+    'GET',
+    '/git/:repository/info/refs',
+    'deploy',
+    'For git clients: begin a push or a fetch; Basic authentication, the key as password',
+    {
+      query: { service: 'git-receive-pack or git-upload-pack' },
+      answerType: 'application/x-git',
+    },
+  ),
+  route('POST', '/git/:repository/git-receive-pack', 'deploy', 'For git clients: push; main is built and deployed', {
+    body: 'git',
+    answerType: 'application/x-git',
+  }),
+  route('POST', '/git/:repository/git-upload-pack', 'deploy', 'For git clients: fetch what was pushed', {
+    body: 'git',
+    answerType: 'application/x-git',
+  }),
   route('GET', '/v1/openapi.json', 'read', 'This document', { answer: z.looseObject({ openapi: z.string() }) }),
   route('GET', '/healthz', undefined, 'Whether the process runs', { answerType: 'text/plain' }),
   route('GET', '/readyz', undefined, 'Whether it should get requests', { answerType: 'text/plain' }),

@@ -39,12 +39,26 @@ interface Release extends VersionNote {
   config: FunctionConfig;
 }
 
+/** A version that runs and has no traffic yet. */
+export interface Proven {
+  /** Gives it the traffic. */
+  serve(): Promise<Deployed>;
+}
+
+type LogLine = Extract<BuildLine, { type: 'log' }>;
+
 /** The way of a deployment, middle part: from a source or an image to a version that has the traffic. */
 export class Deployments {
   constructor(private readonly parts: DeployParts) {}
 
   /** Builds a gzip tar of a folder on the function's home node and deploys it. The last line is `done`; failures are thrown. */
   async *fromSource(name: string, source: Readable, signal: AbortSignal, note: VersionNote = {}): AsyncGenerator<BuildLine> {
+    const proven = yield* this.prove(name, source, signal, note);
+    yield { type: 'done', ...(await proven.serve()) };
+  }
+
+  /** The same up to where the traffic would move: several functions can so be deployed all or none. Failures are thrown. */
+  async *prove(name: string, source: Readable, signal: AbortSignal, note: VersionNote = {}): AsyncGenerator<LogLine, Proven> {
     const started = performance.now();
     const home = this.homeOf(name);
     let built: BuiltImage | undefined;
@@ -57,8 +71,8 @@ export class Deployments {
     const config = await this.checked(built.config, built.kind);
     const buildMs = Math.round(performance.now() - started);
     yield { type: 'log', line: `built ${built.digest} in ${buildMs} ms; starting it on ${home.id}` };
-    const deployed = await this.release(name, { ...built, ...note, config }, home, signal);
-    yield { type: 'done', ...deployed, buildMs };
+    const proven = await this.release(name, { ...built, ...note, config }, home, signal);
+    return { serve: async () => ({ ...(await proven.serve()), buildMs }) };
   }
 
   /** Deploys an image that exists already. */
@@ -73,14 +87,14 @@ export class Deployments {
     await this.checked(config, 'http');
     const home = this.homeOf(name);
     const facts = await this.parts.agents.facts(home, image, signal);
-    return this.release(name, { ...facts, ...note, config: await this.checked(config, facts.kind) }, home, signal);
+    return (await this.release(name, { ...facts, ...note, config: await this.checked(config, facts.kind) }, home, signal)).serve();
   }
 
   /** The image that serves now with some keys of its configuration changed. */
   async reconfigure(name: string, changes: FunctionConfigInput, signal: AbortSignal, note: VersionNote = {}): Promise<Deployed> {
     const { image, digest, kind, config } = await this.servingVersion(name);
     const changed = await this.checked({ ...config, ...changes }, kind);
-    return this.release(name, { image, digest, kind, ...note, config: changed }, this.homeOf(name), signal);
+    return (await this.release(name, { image, digest, kind, ...note, config: changed }, this.homeOf(name), signal)).serve();
   }
 
   /**
@@ -93,25 +107,31 @@ export class Deployments {
     return renew({ functions, announcer, secrets, again }, name);
   }
 
-  /** Number it, prove it, give it the traffic. Until the last step the old version serves; a failure leaves it so. */
-  private async release(name: string, release: Release, home: NodeRecord, signal: AbortSignal): Promise<Deployed> {
-    const { functions, announcer, urlOf } = this.parts;
+  /** Number it and prove it. Until it is given the traffic the old version serves; a failure leaves it so. */
+  private async release(name: string, release: Release, home: NodeRecord, signal: AbortSignal): Promise<Proven> {
     const unchanged = await this.unchangedVersion(name, release);
-    if (unchanged !== undefined) {
-      await functions.noteOrigin(name, unchanged, release);
-      return { function: name, version: unchanged, digest: release.digest, url: urlOf(name), changed: false };
-    }
+    if (unchanged !== undefined) return { serve: () => this.keep(name, unchanged, release) };
     signal.throwIfAborted();
     const started = performance.now();
     const made = await this.make(name, release, home, signal);
     const readyMs = Math.round(performance.now() - started);
-    const deployed: Deployed = { function: name, version: made, digest: release.digest, url: urlOf(name), changed: true, readyMs };
+    return { serve: async () => ({ ...(await this.serve(name, made, release, signal)), readyMs }) };
+  }
+
+  private async serve(name: string, made: number, release: Release, signal: AbortSignal): Promise<Deployed> {
+    const { functions, announcer, urlOf } = this.parts;
+    const deployed: Deployed = { function: name, version: made, digest: release.digest, url: urlOf(name), changed: true };
     if (release.traffic === 'none') return deployed;
     const { previousTraffic } = await switchTraffic(functions, name, made);
     await announcer.functionChanged(name);
     // Whoever set a secret meanwhile saw the versions that served before this one.
     const version = release.config.secrets.length === 0 ? made : ((await this.renew(name, signal, release))[0] ?? made);
     return { ...deployed, version, ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }) };
+  }
+
+  private async keep(name: string, version: number, release: Release): Promise<Deployed> {
+    await this.parts.functions.noteOrigin(name, version, release);
+    return { function: name, version, digest: release.digest, url: this.parts.urlOf(name), changed: false };
   }
 
   /** The next version, proved ready; no request reaches it yet. */

@@ -1,16 +1,22 @@
 import { createHash } from 'node:crypto';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
-import type { HashedFile } from './hash-files.js';
 
 /** Raised when equal folders would give another image or configuration. */
 const DIGEST_VERSION = 1;
 const KILN_JSON = 'kiln.json';
 
+export interface DigestedFile {
+  path: string;
+  executable: boolean;
+  /** Names its content. */
+  hash: string;
+}
+
 /**
  * Names what a deployment depends on, as far as this side knows it: each file's path, mode and content, and the function's own
  * part of `kiln.json`. Not that file itself: what it says of other functions changes nothing here, nor does its layout.
  */
-export function sourceDigest(files: readonly HashedFile[], config: FunctionConfigInput): string {
+export function sourceDigest(files: readonly DigestedFile[], config: FunctionConfigInput): string {
   const digest = createHash('sha256');
   digest.update(JSON.stringify([DIGEST_VERSION, sorted(config)]));
   for (const { path, executable, hash } of files) {

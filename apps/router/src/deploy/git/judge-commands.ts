@@ -1,0 +1,32 @@
+import type { Command } from './hook.js';
+import { PUSH_LIMITS } from './limits.js';
+
+export const MAIN = 'refs/heads/main';
+
+export interface Judged {
+  /** Why nothing of the push is taken. */
+  refused?: string;
+  /** The commit to deploy, where main is pushed. */
+  main?: { before: string | undefined; after: string };
+  /** What is taken and not deployed, in words. */
+  notes: string[];
+}
+
+/** What becomes of each ref of a push: main is deployed and stays; everything else is stored. */
+export function judgeCommands(commands: readonly Command[]): Judged {
+  if (commands.length > PUSH_LIMITS.commands) {
+    return { refused: `more than ${PUSH_LIMITS.commands} branches and tags in one push: push main alone, git push kiln main`, notes: [] };
+  }
+  const main = commands.find(({ ref }) => ref === MAIN);
+  const notes = commands.filter(({ ref, after }) => ref.startsWith('refs/heads/') && ref !== MAIN && after !== undefined).map(noteOf);
+  if (main === undefined) return { notes };
+  if (main.after === undefined) {
+    return { refused: 'main cannot be deleted, for its functions go on serving; to remove one: kiln rm <function>', notes: [] };
+  }
+  return { main: { before: main.before, after: main.after }, notes };
+}
+
+function noteOf({ ref }: Command): string {
+  const branch = ref.slice('refs/heads/'.length);
+  return `only main is deployed: ${branch} is stored and not deployed; to deploy it: git push kiln ${branch}:main`;
+}

@@ -1,0 +1,33 @@
+const MIB = 1024 * 1024;
+
+/** Bounds of what is pushed. */
+export const PUSH_LIMITS = {
+  /** Bytes that one push may send, packed. */
+  packBytes: 512 * MIB,
+  /** Bytes of one file on main. */
+  fileBytes: 128 * MIB,
+  /** Files on main, whether or not they belong to a function. */
+  files: 200_000,
+  /** Files of one function, and their bytes. */
+  functionFiles: 50_000,
+  functionBytes: 1024 * MIB,
+  functions: 100,
+  /** Bytes that the repository of one project may hold before a push. */
+  repositoryBytes: 4096 * MIB,
+  repositories: 1000,
+  /** Branches and tags of one push. */
+  commands: 100,
+  /** ms from the first byte of a push to its answer. */
+  time: 3_600_000,
+} as const;
+
+/** Git processes that serve requests, at once in one router. */
+export const MAX_SERVED = 16;
+/** Pushes to one project that wait for the one that is being deployed. */
+export const MAX_WAITING = 4;
+/** ms that a git command may take that only reads, or makes a repository. */
+export const COMMAND_MS = 60_000;
+
+export function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)} MiB`;
+}

@@ -1,0 +1,30 @@
+import ignore, { type Ignore } from 'ignore';
+
+export type IgnoreRules = Ignore;
+
+/** Sent whatever the ignore files say: the builder reads them. */
+const ALWAYS = new Set(['kiln.json', 'Dockerfile']);
+/** Files named .env hold what is one machine's own, secrets above all, for `kiln dev`. */
+const NEVER_UNLESS_ASKED = ['node_modules', '.git', '.env', '.env.local', '.env.*.local'];
+
+/** What a folder's own `.dockerignore` and `.kilnignore`, given as text where they are there, leave out. */
+export function ignoreRules(dockerignore: string | undefined, kilnignore: string | undefined): IgnoreRules {
+  return ignore().add(NEVER_UNLESS_ASKED).add(linesOf(dockerignore).map(anchored)).add(linesOf(kilnignore));
+}
+
+/** Whether a file, or with a `/` at its end a folder, is sent. The path is relative to the folder that has the rules. */
+export function isSent(path: string, rules: IgnoreRules): boolean {
+  return ALWAYS.has(path) || !rules.ignores(path);
+}
+
+/** Docker's patterns all start at the folder's root; those of `.kilnignore` are as in `.gitignore`. */
+function anchored(line: string): string {
+  const pattern = line.trim();
+  if (pattern === '' || pattern.startsWith('#')) return '';
+  const [negation, rest] = pattern.startsWith('!') ? ['!', pattern.slice(1)] : ['', pattern];
+  return `${negation}/${rest.replace(/^\.?\/+/, '')}`;
+}
+
+function linesOf(text: string | undefined): string[] {
+  return text === undefined ? [] : text.split(/\r?\n/);
+}

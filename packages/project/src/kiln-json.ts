@@ -1,0 +1,30 @@
+import { KilnError } from '@kiln/contract/errors';
+
+const CORRECT = 'correct it, or remove it to use the defaults';
+
+/** The object that a `kiln.json` holds. @param where the file, as its author knows it @throws KilnError `bad_request` */
+export function parseKilnJson(text: string, where: string): object {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (error) {
+    throw new KilnError('bad_request', `${where} is not JSON: ${(error as Error).message}`, { fix: CORRECT });
+  }
+  if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content;
+  throw new KilnError('bad_request', `${where} does not hold an object`, {
+    fix: 'write { "name": "my-function" } there, or remove it to use the defaults',
+  });
+}
+
+/** The nearest valid name. */
+export function suggestName(text: string): string {
+  const name = text
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 63)
+    .replace(/-+$/, '');
+  return name === '' ? 'my-function' : name;
+}

@@ -1,0 +1,69 @@
+import { buffer } from 'node:stream/consumers';
+import { KilnError } from '@kiln/contract/errors';
+import { describe, expect, it } from 'vitest';
+import { ignoreRules, isSent } from './ignore-rules.js';
+import { parseKilnJson } from './kiln-json.js';
+import { packFiles } from './pack.js';
+import { sourceDigest } from './source-digest.js';
+
+describe('isSent', () => {
+  it('goes by both files, each by its own rule, and always sends what the builder reads', () => {
+    const rules = ignoreRules('*.md\n!README.md\n', '*\n!src/\n!*.md\n');
+    expect(['README.md', 'kiln.json', 'Dockerfile', 'x.js', 'sub/kiln.json'].filter((path) => isSent(path, rules))).toEqual([
+      'README.md',
+      'kiln.json',
+      'Dockerfile',
+    ]);
+    expect(isSent('node_modules/', ignoreRules(undefined, undefined))).toBe(false);
+    expect(isSent('node_modules/', ignoreRules(undefined, '!node_modules'))).toBe(true);
+  });
+});
+
+describe('packFiles', () => {
+  const file = { path: 'a', size: 3, executable: false };
+
+  it('gives equal bytes for equal files', async () => {
+    const pack = () =>
+      buffer(
+        packFiles([file], async function* () {
+          yield Buffer.from('abc');
+        }),
+      );
+    expect((await pack()).equals(await pack())).toBe(true);
+  });
+
+  it('fails with the content, and with one that is shorter than it was said to be', async () => {
+    const failing = packFiles([file], async function* () {
+      yield Buffer.from('a');
+      throw new Error('gone');
+    });
+    await expect(buffer(failing)).rejects.toThrow('gone');
+    await expect(buffer(packFiles([file], async function* () {}))).rejects.toThrow();
+  });
+});
+
+describe('parseKilnJson', () => {
+  it.each(['{', '[]', '"x"', 'null'])('refuses %s, naming the file', (text) => {
+    expect(() => parseKilnJson(text, 'sub/kiln.json')).toThrowError(KilnError);
+    expect(() => parseKilnJson(text, 'sub/kiln.json')).toThrowError(/^sub\/kiln.json /);
+  });
+});
+
+describe('sourceDigest', () => {
+  const files = [{ path: 'a', executable: false, hash: '1' }];
+
+  it('is equal for equal files and configuration, whatever the order of its keys and the text of kiln.json', () => {
+    const digest = sourceDigest(files, { timeout: 1, env: { A: '1', B: '2' } });
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+    const json = { path: 'kiln.json', executable: false, hash: '9' };
+    expect(sourceDigest([...files, json], { env: { B: '2', A: '1' }, timeout: 1 })).toBe(digest);
+    for (const other of [
+      { ...files[0], path: 'b' },
+      { ...files[0], executable: true },
+      { ...files[0], hash: '2' },
+    ]) {
+      expect(sourceDigest([other as (typeof files)[0]], { timeout: 1, env: { A: '1', B: '2' } })).not.toBe(digest);
+    }
+    expect(sourceDigest(files, { timeout: 2 })).not.toBe(digest);
+  });
+});
