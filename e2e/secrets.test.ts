@@ -1,8 +1,7 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { SecretsSet } from '@kiln/contract/secrets';
 import type { Answer } from '@kiln/testing/call';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
@@ -14,8 +13,8 @@ import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixture, inside, instanceOf, valueInside } from './inside.js';
 import { holds } from './traces.js';
+import { typeInto, watched } from './watched.js';
 
-const run = promisify(execFile);
 const TOKEN = 'return process.env.TOKEN ?? null';
 
 let cluster: Cluster;
@@ -44,43 +43,16 @@ async function set(name: string, value: string): Promise<SecretsSet> {
 
 const token = (name = 'keeper') => valueInside<string | null>(cluster, name, TOKEN);
 
-/** Looks at the arguments of all processes and at all containers but instances for as long as it takes. */
-async function watched<T>(work: Promise<T>): Promise<{ result: T; looks: number; found: string[] }> {
-  const found: string[] = [];
-  let looks = 0;
-  let over = false;
-  const watch = async () => {
-    while (!over) {
-      const { stdout } = await run('ps', ['-e', '-ww', '-o', 'args'], { maxBuffer: 64 * 1024 * 1024 });
-      if (holds(stdout, values)) found.push(stdout);
-      const containers = await engine.listContainers({ all: true });
-      for (const { Id, Labels } of containers.filter(({ Labels }) => Labels['kiln.role'] !== 'instance')) {
-        const details = await engine
-          .getContainer(Id)
-          .inspect()
-          .catch(() => undefined);
-        if (holds(JSON.stringify(details ?? {}), values)) found.push(`${Id} ${JSON.stringify(Labels)}`);
-      }
-      looks += 1;
-    }
-  };
-  const watching = watch();
-  const result = await work.finally(() => {
-    over = true;
-  });
-  await watching;
-  return { result, looks, found };
-}
-
 describe('a secret', () => {
   it('is in the environment of its function, and in no process’s arguments or other container while that is built and run', async () => {
     const value = newValue();
     await set('TOKEN', value);
     const deploy = cluster.deploy(fixture('evaluate'), { name: 'keeper', config: { secrets: ['TOKEN'], env: { PLAIN } } });
-    const built = await watched(deploy);
+    const built = await watched(values, deploy);
     expect([built.found, built.looks > 3]).toEqual([[], true]);
     image = built.result.image;
     const called = await watched(
+      values,
       (async () => {
         for (let i = 0; i < 20; i += 1) expect(await token()).toBe(value);
       })(),
@@ -134,6 +106,23 @@ describe('a secret', () => {
     expect([await token('keeper'), await token('second')]).toEqual([value, value]);
   });
 
+  it('set at a terminal is not shown there, nor is one that a pipe or a file brings, and all reach the function', async () => {
+    const kiln = join(import.meta.dirname, '..', 'apps', 'cli', 'dist', 'main.js');
+    const env = { ...process.env, KILN_URL: `http://127.0.0.1:${cluster.router.ports.control}`, KILN_API_KEY: cluster.shared.adminKey };
+    const asked = `'${process.execPath}' '${kiln}' secrets set TOKEN -o json`;
+    const ways: [string[], string?][] = [
+      [['script', '--quiet', '--return', '--command', asked, '/dev/null'], 'Value of TOKEN: '],
+      [[process.execPath, kiln, 'secrets', 'set', 'TOKEN', '-']],
+    ];
+    for (const [command, after] of ways) {
+      const value = newValue();
+      const { result, found } = await watched(values, typeInto(command, value, { env, ...(after !== undefined && { after }) }));
+      expect(result).toContain('"function"');
+      expect([holds(result, values), found]).toEqual([false, []]);
+      expect(await token()).toBe(value);
+    }
+  });
+
   it('is there for instances that start while Redis is away', async () => {
     const value = values.at(-1);
     await cluster.killRedis();
@@ -157,7 +146,7 @@ describe('a secret', () => {
     for (const member of [...cluster.routers, ...cluster.agents]) cluster.restart(member);
     await cluster.ready();
     await until('it serves again', async () => (await token()) === value, 60_000);
-    expect((await cluster.api('GET', '/v1/secrets')).json()).toMatchObject({ items: [{ name: 'TOKEN', revision: 3 }] });
+    expect((await cluster.api('GET', '/v1/secrets')).json()).toMatchObject({ items: [{ name: 'TOKEN', revision: 5 }] });
   });
 });
 
@@ -214,7 +203,7 @@ describe('changing the master key', () => {
     await restartAll({ KILN_MASTER_KEY: young, KILN_MASTER_KEY_PREVIOUS: cluster.shared.masterKey });
     expect(await token()).toBe(value);
     const rotated = await cluster.api('POST', '/v1/secrets/rotate');
-    expect([rotated.status, rotated.json()], rotated.text).toMatchObject([200, { resealed: 3, unreadable: [] }]);
+    expect([rotated.status, rotated.json()], rotated.text).toMatchObject([200, { resealed: 5, unreadable: [] }]);
     await restartAll({ KILN_MASTER_KEY: young });
     await until('an instance with the value answers', async () => (await token()) === value);
     expect((await cluster.api('GET', '/v1/secrets')).text).toBe(before);

@@ -6,6 +6,7 @@ import { deployCommand } from './commands/deploy.js';
 import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
 import { downCommand } from './commands/down.js';
+import { envCommand } from './commands/env.js';
 import { initCommand } from './commands/init.js';
 import { inspectCommand } from './commands/inspect.js';
 import { invokeCommand } from './commands/invoke.js';
@@ -16,6 +17,7 @@ import { nodesCommand } from './commands/nodes.js';
 import { rmCommand } from './commands/rm.js';
 import { rollbackCommand } from './commands/rollback.js';
 import { rolloutCommand } from './commands/rollout.js';
+import { secretsCommand } from './commands/secrets.js';
 import { statusCommand } from './commands/status.js';
 import { trafficCommand } from './commands/traffic.js';
 import { upCommand } from './commands/up.js';
@@ -25,6 +27,7 @@ const GROUPS: readonly (readonly [string, readonly ((session: Session) => Comman
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
   ['Functions:', [initCommand, devCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
   ['Versions and traffic:', [versionsCommand, trafficCommand, rolloutCommand, rollbackCommand]],
+  ['Variables and secrets:', [envCommand, secretsCommand]],
   ['Cluster:', [nodesCommand, keysCommand]],
 ];
 

@@ -1,4 +1,6 @@
-import type { Readable, Writable } from 'node:stream';
+import { createInterface } from 'node:readline';
+import { type Readable, Writable } from 'node:stream';
+import { Interrupted } from './failure.js';
 import { neutralise } from './output/neutralise.js';
 
 type MaybeTerminal = { isTTY?: boolean };
@@ -51,6 +53,23 @@ export class Terminal {
       if (answer.includes('\n')) break;
     }
     return answer.trim();
+  }
+
+  /** The same without showing what is typed; a terminal's own end of input gives nothing. @throws Interrupted at Ctrl-C */
+  async askHidden(question: string): Promise<string> {
+    this.streams.stderr.write(neutralise(question));
+    const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+    const lines = createInterface({ input: this.streams.stdin, output: nowhere, terminal: true });
+    try {
+      return await new Promise<string>((resolve, reject) => {
+        lines.once('line', resolve);
+        lines.once('SIGINT', () => reject(new Interrupted()));
+        lines.once('close', () => resolve(''));
+      });
+    } finally {
+      lines.close();
+      this.streams.stderr.write('\n');
+    }
   }
 
   /** Data, on stdout, complete lines. */

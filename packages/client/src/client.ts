@@ -5,6 +5,7 @@ import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
 import type { InstanceRecord, LogRecord, Scope, VersionRecord } from '@kiln/contract/records';
 import type { StartRolloutInput } from '@kiln/contract/rollout';
+import type { SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/secrets';
 import type { Traffic } from '@kiln/contract/traffic';
 import { jsonLines } from './json-lines.js';
 import { type ClientOptions, Transport } from './transport.js';
@@ -42,9 +43,17 @@ export class KilnClient {
   readonly functions = {
     list: (): Promise<FunctionView[]> => this.all('/v1/functions'),
     get: (name: string): Promise<FunctionView> => this.transport.json('GET', path('functions', name)),
-    /** A new version with the same image and these keys of the configuration changed. */
-    patch: (name: string, config: FunctionConfigInput, how: Pick<DeployOptions, 'message' | 'traffic'> = {}): Promise<Deployed> =>
-      this.transport.json('PATCH', path('functions', name), { json: { config, ...how }, timeoutMs: DEPLOY_TIMEOUT_MS }),
+    /** A new version with the same image and these keys of the configuration changed; with a revision, unless it changed since. */
+    patch: (
+      name: string,
+      config: FunctionConfigInput,
+      { revision, ...how }: Pick<DeployOptions, 'message' | 'traffic'> & { revision?: number } = {},
+    ): Promise<Deployed> =>
+      this.transport.json('PATCH', path('functions', name), {
+        json: { config, ...how },
+        timeoutMs: DEPLOY_TIMEOUT_MS,
+        ...(revision !== undefined && { revision }),
+      }),
     remove: (name: string): Promise<void> => this.transport.json('DELETE', path('functions', name)),
   };
 
@@ -64,6 +73,15 @@ export class KilnClient {
         query: { sticky: sticky?.toString() },
         ...(revision !== undefined && { revision }),
       }),
+  };
+
+  readonly secrets = {
+    list: (): Promise<SecretRecord[]> => this.all('/v1/secrets'),
+    /** All or none; answers when every function that uses one serves with it, or has failed to. */
+    set: (values: Record<string, string>): Promise<SecretsSet> =>
+      this.transport.json('PATCH', '/v1/secrets', { json: { values }, timeoutMs: DEPLOY_TIMEOUT_MS }),
+    remove: (name: string): Promise<void> => this.transport.json('DELETE', path('secrets', name)),
+    rotate: (): Promise<SecretsRotated> => this.transport.json('POST', '/v1/secrets/rotate', { timeoutMs: DEPLOY_TIMEOUT_MS }),
   };
 
   readonly nodes = {

@@ -8,6 +8,8 @@ import { type OutputOptions, print } from '../output/print.js';
 import { pairs, table } from '../output/table.js';
 import { age, shortDigest } from '../output/units.js';
 import { rolloutText } from '../rollout/rollout-text.js';
+import { variablesTable } from '../variables/variables-table.js';
+import { servingVersion } from '../versions/serving-version.js';
 import { trafficText } from './ls.js';
 
 interface Inspected extends FunctionView {
@@ -18,7 +20,10 @@ interface Inspected extends FunctionView {
 export function inspectCommand(session: Session): Command {
   return dataCommand('inspect', session)
     .summary('show a function with its versions and instances')
-    .description('Shows everything about one function: address, traffic, versions with their configuration, running instances.')
+    .description(
+      'Shows everything about one function: address, traffic, versions with their configuration, variables, running instances.\n' +
+        'Of secrets only the names.',
+    )
     .argument('<name>', 'the function')
     .addHelpText(
       'after',
@@ -63,6 +68,8 @@ function inspectedText(inspected: Inspected): string {
       ]),
     ),
   ];
+  const serving = servingVersion(inspected, versions);
+  if (serving && Object.keys(serving.config.env).length + serving.config.secrets.length > 0) parts.push(variablesTable(serving));
   if (instances.length > 0) parts.push(instanceTable(instances));
   return parts.join('\n\n');
 }

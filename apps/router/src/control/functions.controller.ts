@@ -64,9 +64,15 @@ export class FunctionsController {
   }
 
   @Patch(':name')
-  patch(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
+  patch(
+    @Param('name') of: string,
+    @Body() body: unknown,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Deployed> {
     const { config, ...said } = parse(patchBody, body);
-    return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), noteOf(this.keys, reply, said));
+    const options = { ...noteOf(this.keys, reply, said), expectedRevision: revisionOf(ifMatch) };
+    return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), options);
   }
 
   @Delete(':name')

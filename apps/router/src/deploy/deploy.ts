@@ -90,9 +90,17 @@ export class Deployments {
     return (await this.release(name, { ...facts, ...note, config: await this.checked(config, facts.kind) }, home, signal)).serve();
   }
 
-  /** The image that serves now with some keys of its configuration changed. */
-  async reconfigure(name: string, changes: FunctionConfigInput, signal: AbortSignal, note: VersionNote = {}): Promise<Deployed> {
-    const { image, digest, kind, config } = await this.servingVersion(name);
+  /**
+   * The image that serves now with some keys of its configuration changed.
+   * @throws KilnError `conflict` where a revision is expected and the function has changed since
+   */
+  async reconfigure(
+    name: string,
+    changes: FunctionConfigInput,
+    signal: AbortSignal,
+    { expectedRevision, ...note }: VersionNote & { expectedRevision?: number | undefined } = {},
+  ): Promise<Deployed> {
+    const { image, digest, kind, config } = await this.servingVersion(name, expectedRevision);
     const changed = await this.checked({ ...config, ...changes }, kind);
     return (await this.release(name, { image, digest, kind, ...note, config: changed }, this.homeOf(name), signal)).serve();
   }
@@ -187,10 +195,13 @@ export class Deployments {
     return same && (await secrets.outdated([newest])).length === 0 ? newest.version : undefined;
   }
 
-  private async servingVersion(name: string): Promise<VersionRecord> {
+  private async servingVersion(name: string, expectedRevision?: number): Promise<VersionRecord> {
     const { functions } = this.parts;
     const record = await functions.get(name);
     if (record === undefined) throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
+    if (expectedRevision !== undefined && expectedRevision !== record.revision) {
+      throw new KilnError('conflict', `"${name}" is at revision ${record.revision}, not ${expectedRevision}`, { fix: 'read it again' });
+    }
     const versions = await functions.versions(name);
     const serving = record.traffic.toSorted((a, b) => b.weight - a.weight)[0]?.version;
     const found = versions.find(({ version }) => version === serving) ?? versions.findLast(({ state }) => state === 'ready');

@@ -1,0 +1,95 @@
+import type { Deployed } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+import { Argument, type Command } from 'commander';
+import { dataCommand, examples, type Session } from '../command.js';
+import { connect } from '../connection.js';
+import { EXIT, Failure, UsageFailure } from '../failure.js';
+import { requireFunctionName } from '../function-reference.js';
+import { type OutputOptions, print } from '../output/print.js';
+import { parseAssignments, parseVariables } from '../variables/parse-variables.js';
+import { readText } from '../variables/read-text.js';
+import { variablesTable } from '../variables/variables-table.js';
+import { servingVersion } from '../versions/serving-version.js';
+
+const ACTIONS = ['ls', 'set', 'rm', 'import'] as const;
+type Action = (typeof ACTIONS)[number];
+type Env = Record<string, string>;
+
+export function envCommand(session: Session): Command {
+  return dataCommand('env', session)
+    .summary('show or change a function’s variables')
+    .description(
+      'Shows a function’s variables, or changes some of them: that makes a new version of the same image, which gets the traffic\n' +
+        'when it is proved ready. They are plain, shown to everybody who may read; for what nobody should see: kiln secrets.\n' +
+        'The next kiln deploy takes them from kiln.json again: what shall stay belongs there.',
+    )
+    .argument('<name>', 'the function')
+    .addArgument(new Argument('[action]', 'what to do').choices(ACTIONS).default('ls'))
+    .argument('[values...]', 'set: NAME=value; rm: NAME; import: a file of NAME=value lines, - for stdin')
+    .addHelpText(
+      'after',
+      examples([
+        ['kiln env hello ls', 'all variables, and the names of the secrets'],
+        ['kiln env hello set GREETING=Hi COLOUR=red', 'two in one change'],
+        ['kiln env hello rm COLOUR', 'without it'],
+        ['kiln env hello import production.env', 'all of a file, beside those that are there'],
+      ]),
+    )
+    .action((name: string, action: Action, values: string[], options: OutputOptions) =>
+      env(session, requireFunctionName(name), { action, values }, options),
+    );
+}
+
+interface Change {
+  action: Action;
+  values: readonly string[];
+}
+
+async function env(session: Session, name: string, { action, values }: Change, options: OutputOptions): Promise<void> {
+  // What is wrong with the command is said before anything is asked.
+  const change = action === 'ls' ? undefined : await changeOf(session, { action, values });
+  if (action === 'ls' && values.length > 0) throw new UsageFailure('ls takes no more words', `kiln env ${name} ls`);
+  const client = connect(session);
+  const [view, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
+  const serving = requireServing(view, versions);
+  if (change === undefined) {
+    const { version, config } = serving;
+    const shown = { function: name, version, env: config.env, secrets: config.secrets };
+    print(session.terminal, options, shown, () => variablesTable(serving));
+    return;
+  }
+  const deployed = await client.functions.patch(name, { env: change(serving.config.env, name) }, { revision: view.revision });
+  print(session.terminal, options, deployed, changedText);
+}
+
+/** From the variables that are there to those that shall be. */
+async function changeOf({ terminal }: Session, { action, values }: Change): Promise<(before: Env, name: string) => Env> {
+  if (values.length === 0) throw new UsageFailure(`${action} needs to know what`, 'see kiln env --help');
+  if (action === 'rm') return (before, name) => without(before, values, name);
+  if (action === 'set') {
+    const set = parseAssignments(values);
+    return (before) => ({ ...before, ...set });
+  }
+  const files = await Promise.all(values.map(async (file) => parseVariables(await readText(file, terminal.streams.stdin), file)));
+  return (before) => Object.assign({}, before, ...files);
+}
+
+function without(before: Env, names: readonly string[], name: string): Env {
+  const missing = names.filter((each) => !Object.hasOwn(before, each));
+  if (missing.length > 0) {
+    throw new Failure(`${name} has no variable ${missing.join(', ')}`, `see what it has: kiln env ${name} ls`, EXIT.notFound);
+  }
+  return Object.fromEntries(Object.entries(before).filter(([each]) => !names.includes(each)));
+}
+
+function requireServing(view: FunctionRecord, versions: readonly VersionRecord[]): VersionRecord {
+  const serving = servingVersion(view, versions);
+  if (serving) return serving;
+  throw new KilnError('conflict', `"${view.name}" has no version that is ready`, { fix: 'deploy it again' });
+}
+
+function changedText({ function: name, version, changed, rollback }: Deployed): string {
+  if (!changed) return `${name} has these variables already, at version ${version}`;
+  return `${name} serves with them as version ${version}${rollback === undefined ? '' : `; undo: ${rollback}`}`;
+}

@@ -1,0 +1,29 @@
+import { parseEnv } from 'node:util';
+import { variableName } from '@kiln/contract/names';
+import { UsageFailure } from '../failure.js';
+
+/** `NAME=value` of a command line. @throws UsageFailure */
+export function parseAssignments(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const at = text.indexOf('=');
+      if (at < 1) throw new UsageFailure(`"${text}" sets no variable`, 'write it as NAME=value');
+      return [requireVariableName(text.slice(0, at)), text.slice(at + 1)] as const;
+    }),
+  );
+}
+
+/** A file as dotenv has it. @throws UsageFailure */
+export function parseVariables(text: string, where: string): Record<string, string> {
+  const parsed = parseEnv(text) as Record<string, string>;
+  if (Object.keys(parsed).length === 0) throw new UsageFailure(`${where} holds no variables`, 'write one a line: NAME=value');
+  for (const name of Object.keys(parsed)) requireVariableName(name);
+  return parsed;
+}
+
+/** @throws UsageFailure */
+export function requireVariableName(name: string): string {
+  const parsed = variableName.safeParse(name);
+  if (parsed.success) return name;
+  throw new UsageFailure(`"${name}" can't be a variable's name: it ${parsed.error.issues[0]?.message}`, 'choose another name');
+}

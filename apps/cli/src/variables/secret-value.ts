@@ -1,0 +1,34 @@
+import { Failure, UsageFailure } from '../failure.js';
+import type { Terminal } from '../terminal.js';
+import { requireVariableName } from './parse-variables.js';
+import { readText } from './read-text.js';
+
+export interface ValueSource {
+  /** What stands behind the name: `-` for stdin, or nothing. */
+  sources: readonly string[];
+  file?: string;
+}
+
+/** @throws UsageFailure for a value in the command itself, which is not repeated */
+export async function readValue(terminal: Terminal, name: string, { sources, file }: ValueSource): Promise<string> {
+  const fromStdin = sources.length === 1 && sources[0] === '-';
+  if ((sources.length > 0 && !fromStdin) || name.includes('=')) throw inTheCommand(name.split('=')[0] ?? '');
+  requireVariableName(name);
+  if (fromStdin && file !== undefined) throw new UsageFailure('both - and --file are given', 'give one of them');
+  const value = await valueFrom(terminal, name, file ?? (fromStdin ? '-' : undefined));
+  if (value === '') throw new Failure(`there is no value for ${name}`, 'give one that is not empty');
+  return value;
+}
+
+async function valueFrom(terminal: Terminal, name: string, file: string | undefined): Promise<string> {
+  if (file !== undefined) return (await readText(file, terminal.streams.stdin)).replace(/\r?\n$/, '');
+  if (terminal.canAsk) return terminal.askHidden(`Value of ${name}: `);
+  throw new UsageFailure('there is no terminal to ask on', `… | kiln secrets set ${name} -`);
+}
+
+function inTheCommand(name: string): UsageFailure {
+  return new UsageFailure(
+    'the shell’s history and the list of processes keep what stands in a command, so a value is not taken from there',
+    `kiln secrets set ${name} asks for it; … | kiln secrets set ${name} - reads it`,
+  );
+}

@@ -1,0 +1,10 @@
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+
+/** The version whose configuration a change begins with: the one with most traffic, else the newest that is ready. */
+export function servingVersion(
+  { traffic }: Pick<FunctionRecord, 'traffic'>,
+  versions: readonly VersionRecord[],
+): VersionRecord | undefined {
+  const number = traffic.toSorted((a, b) => b.weight - a.weight)[0]?.version;
+  return versions.find(({ version }) => version === number) ?? versions.findLast(({ state }) => state === 'ready');
+}
