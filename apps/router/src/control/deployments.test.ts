@@ -272,18 +272,6 @@ describe('an image', () => {
     expect((await cluster.functions.version('image', 2))?.config).toMatchObject({ timeout: 777, memory: 64 });
     expect((await cluster.api('PATCH', '/v1/functions/image', { config: {} })).json()).toMatchObject({ version: 2, changed: false });
   });
-
-  it('is left alone where somebody expects a revision and it has another', async () => {
-    const revision = (await cluster.functions.get('image'))?.revision as number;
-    const patch = (ifMatch: number, timeout: number) =>
-      cluster.send('PATCH', '/v1/functions/image', {
-        headers: { ...headers, 'content-type': 'application/json', 'if-match': `"${ifMatch}"` },
-        body: JSON.stringify({ config: { timeout } }),
-      });
-    expect(problemOf(await patch(revision - 1, 888))).toEqual([409, 'conflict']);
-    expect((await patch(revision, 888)).json()).toMatchObject({ version: 3, changed: true });
-    expect(problemOf(await patch(revision, 999))).toEqual([409, 'conflict']);
-  });
 });
 
 describe('two deployments at the same time', () => {

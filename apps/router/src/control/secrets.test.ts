@@ -136,6 +136,22 @@ describe('a deployment', () => {
   });
 });
 
+describe('changing variables', () => {
+  it('from a revision that is not the newest any more changes nothing', async () => {
+    await deploy('fn', { env: { A: '1' } });
+    const revision = (await cluster.functions.get('fn'))?.revision as number;
+    const patch = (ifMatch: number, env: object) =>
+      cluster.send('PATCH', '/v1/functions/fn', {
+        headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json', 'if-match': `"${ifMatch}"` },
+        body: JSON.stringify({ config: { env } }),
+      });
+    expect(problemOf(await patch(revision - 1, { A: '2' }))).toEqual([409, 'conflict']);
+    expect((await patch(revision, { A: '3' })).json()).toMatchObject({ version: 2, changed: true });
+    expect(problemOf(await patch(revision, { A: '4' }))).toEqual([409, 'conflict']);
+    expect((await cluster.functions.versions('fn')).map(({ config }) => config.env)).toEqual([{ A: '1' }, { A: '3' }]);
+  });
+});
+
 describe('setting a secret', () => {
   it('makes a new version of each function that serves with it, and of no other', async () => {
     await set('A', 'a');
@@ -166,6 +182,24 @@ describe('setting a secret', () => {
       { version: 4, weight: 50 },
       { version: 5, weight: 30 },
     ]);
+  });
+
+  it('lets a rollout go on, with the new versions in its stage', async () => {
+    await set('A', 'a');
+    await deploy('fn', { secrets: ['A'] });
+    await cluster.api('PATCH', '/v1/functions/fn', { config: { timeout: 5 }, traffic: 'none' });
+    const stages = [{ weight: 10, forMs: 60_000 }];
+    expect((await cluster.api('POST', '/v1/functions/fn/rollout', { version: 2, stages })).status).toBe(200);
+    const removed = await cluster.api('DELETE', '/v1/secrets/A');
+    expect(problemOf(removed)).toEqual([409, 'conflict']);
+    expect((await set('A', 'b')).functions).toEqual([{ function: 'fn', versions: [3, 4] }]);
+    const record = await cluster.functions.get('fn');
+    expect(record?.traffic).toEqual([
+      { version: 3, weight: 90 },
+      { version: 4, weight: 10 },
+    ]);
+    expect(record?.rollout).toMatchObject({ state: 'running', version: 4, from: [{ version: 3, weight: 100 }], stage: 0 });
+    expect((await cluster.functions.version('fn', 4))?.config.timeout).toBe(5);
   });
 
   it('with which a function can not start says so, and what served serves on', async () => {

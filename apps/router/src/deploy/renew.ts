@@ -1,7 +1,8 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
 import type { FunctionStore } from '@kiln/state/function-store';
 import type { Announcer } from './announcer.js';
+import { withReplaced } from './rollout-step.js';
 import { serving, type VersionSecrets } from './secrets.js';
 
 const ATTEMPTS = 20;
@@ -30,13 +31,22 @@ export async function renew({ functions, announcer, secrets, again }: RenewParts
     for (const version of missing) made.set(version.version, await again(version));
     // What was read may have changed while they were made.
     if (missing.length > 0) continue;
-    const traffic = record.traffic.map(({ version, weight }) => ({ version: made.get(version) ?? version, weight }));
     try {
-      await functions.setTraffic(name, traffic, { expectedRevision: record.revision });
+      await replace(functions, record, made);
       await announcer.functionChanged(name);
     } catch (error) {
       if (!(error instanceof KilnError) || error.code !== 'conflict') throw error;
     }
   }
   throw new KilnError('conflict', `"${name}" keeps changing while it is given its secrets`, { fix: 'set the secret again' });
+}
+
+/** Unless somebody else wrote since it was read. A rollout goes on with the new versions; moving the traffic by hand would end it. */
+async function replace(functions: FunctionStore, record: FunctionRecord, made: ReadonlyMap<number, number>): Promise<void> {
+  const { name, revision } = record;
+  if (record.rollout?.state === 'running') {
+    await functions.stepRollout(name, (before) => (before.revision === revision ? withReplaced(before, made) : undefined));
+  } else {
+    await functions.setTraffic(name, withReplaced(record, made).traffic, { expectedRevision: revision });
+  }
 }

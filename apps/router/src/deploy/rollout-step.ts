@@ -87,9 +87,18 @@ export function trafficAt(from: Traffic, version: number, weight: number): Traff
   return [...shares, { version, weight }];
 }
 
-/** One stage of one rollout: counts of another say nothing of it. */
-export function stageKey({ startedAt, stage }: RolloutRecord): string {
-  return `${startedAt} ${stage}`;
+/** The same with other versions in the place of some: the stage under way begins again with them. */
+export function withReplaced({ traffic, previousTraffic, rollout }: RolloutStep, made: ReadonlyMap<number, number>): RolloutStep {
+  const replaced = (shares: Traffic) => shares.map(({ version, weight }) => ({ version: made.get(version) ?? version, weight }));
+  if (rollout?.state !== 'running') return { traffic: replaced(traffic), previousTraffic, rollout };
+  const version = made.get(rollout.version) ?? rollout.version;
+  const goesOn = { ...rollout, version, from: replaced(rollout.from), stageStartedAt: new Date().toISOString() };
+  return { traffic: replaced(traffic), previousTraffic, rollout: goesOn };
+}
+
+/** One stage of one rollout, and of one version: counts of another say nothing of it. */
+export function stageKey({ startedAt, stage, version }: RolloutRecord): string {
+  return `${startedAt} ${stage} ${version}`;
 }
 
 function percent(value: number): string {

@@ -125,9 +125,10 @@ function changed(names: readonly string[]): string {
   return names.length === 1 ? `secret ${names[0]} changed` : `${names.length} secrets changed`;
 }
 
-/** A version that waits to be proved may be about to serve. */
-function inUse({ function: { traffic }, versions }: FunctionWithVersions, name: string): boolean {
-  return uses([...serving(traffic, versions), ...versions.filter(({ state }) => state === 'pending')], [name]);
+/** A version that waits to be proved may be about to serve, and a rollout may go back to those it began with. */
+function inUse({ function: { traffic, rollout }, versions }: FunctionWithVersions, name: string): boolean {
+  const from = rollout?.state === 'running' ? rollout.from : [];
+  return uses([...serving([...traffic, ...from], versions), ...versions.filter(({ state }) => state === 'pending')], [name]);
 }
 
 function uses(versions: FunctionWithVersions['versions'], names: readonly string[]): boolean {
