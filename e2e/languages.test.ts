@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
+import { folderTar } from '@kiln/testing/folder-tar';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { example } from './inside.js';
@@ -129,6 +130,34 @@ describe('an event handler', () => {
     });
   });
 });
+
+describe('a build argument', () => {
+  it('reaches the steps of a Dockerfile, and another one gives another version', async () => {
+    const Dockerfile =
+      'FROM python:3.13-slim-trixie\nARG WHO\nRUN echo "print_text = b\\"$WHO\\"" > /who.py\nCOPY . /\nCMD ["python", "/server.py"]\n';
+    const tar = () => folderTar(example('python'), { name: 'argued', files: { Dockerfile, 'server.py': ARGUED } });
+    const deploy = (WHO: string) => cluster.client.deploy('argued', tar(), () => undefined, { buildArgs: { WHO } });
+    expect((await deploy('Ada')).version).toBe(1);
+    expect((await cluster.call('/fn/argued/')).text).toBe('Ada');
+    expect(await deploy('Grace')).toMatchObject({ version: 2, changed: true });
+    expect((await cluster.call('/fn/argued/')).text).toBe('Grace');
+    expect(await deploy('Grace')).toMatchObject({ version: 2, changed: false });
+    await expect(cluster.client.deploy('argued', tar(), () => undefined, { buildArgs: { 'A B': 'x' } })).rejects.toThrow(/buildArgs/);
+  });
+});
+
+const ARGUED = `
+import http.server, os, sys
+sys.path.insert(0, "/")
+import who
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-length", str(len(who.print_text)))
+        self.end_headers()
+        self.wfile.write(who.print_text)
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+`;
 
 describe('a Python application', () => {
   it('brings packages of its own, from PyPI or beside it', async () => {

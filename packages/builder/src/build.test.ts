@@ -161,6 +161,28 @@ describe('build', () => {
       .toEqual([]);
   });
 
+  it('gives build arguments to the steps, its path to a Dockerfile that asks for it, and tells what a step took', async () => {
+    const Dockerfile =
+      'FROM debian:trixie-slim\nARG WHO=nobody\nARG BASE_PATH\nRUN echo "for $WHO at $BASE_PATH"; sleep 1\nLABEL who=$WHO\nCMD ["true"]\n';
+    const nobody = await buildFiles({ Dockerfile });
+    expect(lines).toContain(`for nobody at /fn/${name}`);
+    expect(lines.join('\n')).toMatch(/^Step 4\/\d took \d+\.\d s$/m);
+    const ada = await buildFiles({ Dockerfile }, { buildArgs: { WHO: 'Ada $(id)' } });
+    expect(lines).toContain(`for Ada $(id) at /fn/${name}`);
+    expect(ada.image).not.toBe(nobody.image);
+    expect((await engine.getImage(ada.image).inspect()).Config.Labels?.['who']).toBe('Ada $(id)');
+  });
+
+  it('gives them to the steps of its own Dockerfiles too', async () => {
+    const scripts = { install: 'printf %s "$WHO" > got.txt' };
+    const reads = "module.exports = { func() {}, config: { env: { GOT: require('fs').readFileSync('got.txt', 'utf8') } } };";
+    const built = await buildFiles(
+      { 'index.js': reads, 'package.json': JSON.stringify({ scripts, dependencies: { 'is-number': '7.0.0' } }) },
+      { buildArgs: { WHO: 'Ada' } },
+    );
+    expect(built.config.env).toEqual({ GOT: 'Ada' });
+  });
+
   it('installs the dependencies of package.json', async () => {
     const built = await buildTar(folderTar(join(EXAMPLES, 'express')));
     expect(built.config).toMatchObject({ handler: 'default', concurrency: 50 });

@@ -1,12 +1,14 @@
 import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import type { BuildArgs } from '@kiln/contract/build-args';
 import type { BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { ensureImage, imageId } from './base-image.js';
-import { contextHash, contextTar } from './context.js';
+import { argsFor, declareArgs } from './build-arguments.js';
+import { contextHash, contextTar, type OwnFiles } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { describeExports } from './describe.js';
 import { type BuildPlan, detect } from './detect.js';
@@ -24,6 +26,8 @@ export interface BuildRequest {
   /** Gzip tar of the folder. */
   source: Readable;
   functionName: string;
+  /** For the steps of the Dockerfile. */
+  buildArgs?: BuildArgs;
   limits?: Partial<BuildLimits>;
   /** Where the other nodes get the image; without one it stays on this engine. */
   registry?: Registry;
@@ -37,7 +41,7 @@ export interface BuildRequest {
   signal: AbortSignal;
 }
 
-type Build = Omit<BuildRequest, 'limits'> & { limits: BuildLimits };
+type Build = Omit<BuildRequest, 'limits' | 'buildArgs'> & { limits: BuildLimits; buildArgs: BuildArgs };
 
 /**
  * From a folder to an image that can be started, in order: unpack, detect, Dockerfile, build, describe, push.
@@ -47,7 +51,7 @@ type Build = Omit<BuildRequest, 'limits'> & { limits: BuildLimits };
 export async function build(request: BuildRequest): Promise<BuiltImage> {
   const limits = { ...DEFAULT_LIMITS, ...request.limits };
   const deadline = AbortSignal.timeout(limits.time);
-  const run: Build = { ...request, limits, signal: AbortSignal.any([request.signal, deadline]) };
+  const run: Build = { buildArgs: {}, ...request, limits, signal: AbortSignal.any([request.signal, deadline]) };
   const root = await makeWorkspace();
   try {
     return await buildIn(root, run);
@@ -83,15 +87,9 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   const { docker, onLine, signal, limits, network, registries } = run;
   const baseIds: string[] = [];
   for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal, registries));
-  const own = plan.dockerfile && {
-    sourcesUnder: plan.dockerfile.sourcesUnder,
-    dockerfile: plan.dockerfile.content({
-      preparedImage: await preparedImage(plan, baseIds, run),
-      functionName: run.functionName,
-    }),
-    files: plan.files ?? new Map(),
-  };
-  const tag = contextHash(folder, own, baseIds);
+  const own = await ownFiles(plan, baseIds, run);
+  const args = own === undefined ? argsFor(await folder.readText('Dockerfile'), run.buildArgs, run.functionName) : run.buildArgs;
+  const tag = contextHash(folder, own, baseIds, args);
   const reference = `kiln/${run.functionName}:${tag}`;
   const there = await imageId(docker, reference);
   if (there !== undefined) {
@@ -100,10 +98,18 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   }
   const context = contextTar(folder, own);
   const node = run.nodeId ?? `local-${process.pid}`;
-  await guardedBuild({ docker, context, tag: reference, labels: kindLabels(plan), node, limits, network, onLine, signal });
+  await guardedBuild({ docker, context, tag: reference, labels: kindLabels(plan), args, node, limits, network, onLine, signal });
   const id = await imageId(docker, reference);
   if (id === undefined) throw new KilnError('unavailable', `the engine lost ${reference} after its build`);
   return { id, tag };
+}
+
+/** Absent where the folder brings its own Dockerfile. */
+async function ownFiles(plan: BuildPlan, baseIds: string[], run: Build): Promise<OwnFiles | undefined> {
+  if (plan.dockerfile === undefined) return undefined;
+  const given = { preparedImage: await preparedImage(plan, baseIds, run), functionName: run.functionName };
+  const { content, sourcesUnder } = plan.dockerfile;
+  return { dockerfile: declareArgs(content(given), run.buildArgs), sourcesUnder, files: plan.files ?? new Map() };
 }
 
 /** Runner functions have theirs from the runner's image; any other must not pass for one. */

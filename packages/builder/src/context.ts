@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import type { BuildArgs } from '@kiln/contract/build-args';
 import { type Pack, pack } from 'tar-stream';
 import type { SourceFile, SourceFolder } from './source-folder.js';
 
@@ -17,14 +18,16 @@ export interface OwnFiles {
   sourcesUnder: string;
 }
 
-/** Equal for equal files (path, executable, content), Dockerfile and base images, whenever and wherever it is built. */
+/** Equal for equal files (path, executable, content), build arguments, Dockerfile and base images, whenever and wherever it is built. */
 export function contextHash(
   folder: SourceFolder,
   own: Omit<OwnFiles, 'sourcesUnder'> | undefined,
   baseImageIds: readonly string[],
+  args: BuildArgs = {},
 ): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([BUILDER_VERSION, own?.dockerfile ?? null, baseImageIds]));
+  const named = Object.entries(args).sort(([a], [b]) => (a < b ? -1 : 1));
+  hash.update(JSON.stringify([BUILDER_VERSION, own?.dockerfile ?? null, baseImageIds, ...(named.length > 0 ? [named] : [])]));
   for (const [path, content] of own?.files ?? []) hash.update(JSON.stringify([path, content.length])).update(content);
   for (const { path, executable, hash: content } of folder.files) hash.update(JSON.stringify([path, executable, content]));
   return hash.digest('hex').slice(0, 32);

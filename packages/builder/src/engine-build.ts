@@ -8,6 +8,8 @@ const LAST_LINES = 20;
 /** A flood is not passed on; its end is, where the build fails. */
 const MAX_LINES = 10_000;
 const MAX_LINE = 4096;
+/** Of a step, from which on its time is told. */
+const TOLD_MS = 500;
 const CPU_PERIOD_US = 100_000;
 /** Lines that tell a user nothing. */
 const BOOKKEEPING = /^( ---> |Removing intermediate container |Successfully (built|tagged) )/;
@@ -17,6 +19,7 @@ export interface EngineBuild {
   context: Readable;
   tag: string;
   labels: Record<string, string>;
+  args?: Record<string, string>;
   /** MB for each step. */
   memory: number;
   /** Cores for each step. */
@@ -54,11 +57,12 @@ export async function engineBuild({ docker, context, signal, ...build }: EngineB
   }
 }
 
-function options({ tag, labels, memory, cpus, cgroupParent, network }: Omit<EngineBuild, 'docker' | 'context' | 'signal'>) {
+function options({ tag, labels, args = {}, memory, cpus, cgroupParent, network }: Omit<EngineBuild, 'docker' | 'context' | 'signal'>) {
   const bytes = memory * 1024 * 1024;
   return {
     t: tag,
     labels,
+    buildargs: args,
     memory: bytes,
     memswap: bytes,
     cpuperiod: CPU_PERIOD_US,
@@ -76,6 +80,7 @@ function options({ tag, labels, memory, cpus, cgroupParent, network }: Omit<Engi
 class BuildOutput {
   #piece = '';
   #step = '';
+  #stepSince = 0;
   #count = 0;
   readonly #last: string[] = [];
 
@@ -94,12 +99,21 @@ class BuildOutput {
     const [, image] = /^ ---> ([0-9a-f]{12})$/.exec(line) ?? [];
     if (image !== undefined) this.onImage(image);
     if (line === '' || BOOKKEEPING.test(line)) return;
-    if (/^Step \d+\/\d+ : /.test(line)) this.#step = line;
+    if (/^Step \d+\/\d+ : /.test(line)) this.#enter(line);
     this.#last.push(line);
     if (this.#last.length > LAST_LINES) this.#last.shift();
     this.#count += 1;
     if (this.#count < MAX_LINES) this.onLine(line);
     if (this.#count === MAX_LINES) this.onLine(`more than ${MAX_LINES} lines: the others are not shown`);
+  }
+
+  #enter(step: string): void {
+    const now = performance.now();
+    const took = now - this.#stepSince;
+    // A step found in the cache takes no time worth a line.
+    if (this.#step !== '' && took > TOLD_MS) this.onLine(`${/^Step \d+\/\d+/.exec(this.#step)?.[0]} took ${(took / 1000).toFixed(1)} s`);
+    this.#step = step;
+    this.#stepSince = now;
   }
 
   failure(error: string): KilnError {

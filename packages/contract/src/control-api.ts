@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { buildArgsQuery } from './build-args.js';
 import { functionConfigInput, imageKind } from './function-config.js';
 import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
 import { functionRecord, keyRecord, nodeRecord, scope, versionMessage } from './records.js';
@@ -32,7 +33,12 @@ export const patchFunctionBody = z
   .meta({ id: 'PatchFunction' });
 
 /** Query of `POST /v1/functions/:name/builds` */
-export const buildQuery = z.strictObject({ message: versionMessage.optional(), traffic: newTraffic, ...origin.shape });
+export const buildQuery = z.strictObject({
+  message: versionMessage.optional(),
+  traffic: newTraffic,
+  buildArgs: buildArgsQuery.optional(),
+  ...origin.shape,
+});
 
 /** `PUT /v1/functions/:name/traffic` */
 export const putTrafficBody = traffic;

@@ -4,8 +4,13 @@ export type IgnoreRules = Ignore;
 
 /** Sent whatever the ignore files say: the builder reads them. */
 const ALWAYS = new Set(['kiln.json', 'Dockerfile']);
-/** Files named .env hold what is one machine's own, secrets above all, for `kiln dev`. */
-const NEVER_UNLESS_ASKED = ['node_modules', '.git', '.env', '.env.local', '.env.*.local'];
+/** Made anew where it is needed, or one machine's own: files named .env above all, with secrets for `kiln dev`. */
+const NEVER_UNLESS_ASKED = [
+  ...['.git', '.hg', '.svn', '.DS_Store', '.idea', '.vscode'],
+  ...['.env', '.env.local', '.env.*.local'],
+  ...['node_modules', '.next', '.turbo', '.parcel-cache'],
+  ...['__pycache__', '*.pyc', '.venv', 'venv', '.pytest_cache', '.mypy_cache', '.ruff_cache'],
+];
 
 /** What a folder's own `.dockerignore` and `.kilnignore`, given as text where they are there, leave out. */
 export function ignoreRules(dockerignore: string | undefined, kilnignore: string | undefined): IgnoreRules {

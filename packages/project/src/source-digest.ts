@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { BuildArgs } from '@kiln/contract/build-args';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 
 /** Raised when equal folders would give another image or configuration. */
@@ -14,11 +15,12 @@ export interface DigestedFile {
 
 /**
  * Names what a deployment depends on, as far as this side knows it: each file's path, mode and content, and the function's own
- * part of `kiln.json`. Not that file itself: what it says of other functions changes nothing here, nor does its layout.
+ * part of `kiln.json`, and the build arguments. Not that file itself: what it says of other functions changes nothing here, nor does its layout.
  */
-export function sourceDigest(files: readonly DigestedFile[], config: FunctionConfigInput): string {
+export function sourceDigest(files: readonly DigestedFile[], config: FunctionConfigInput, buildArgs: BuildArgs = {}): string {
   const digest = createHash('sha256');
-  digest.update(JSON.stringify([DIGEST_VERSION, sorted(config)]));
+  const args = Object.keys(buildArgs).length === 0 ? [] : [sorted(buildArgs)];
+  digest.update(JSON.stringify([DIGEST_VERSION, sorted(config), ...args]));
   for (const { path, executable, hash } of files) {
     if (path !== KILN_JSON) digest.update(JSON.stringify([path, executable, hash]));
   }

@@ -1,4 +1,5 @@
 import { PassThrough, type Readable } from 'node:stream';
+import type { BuildArgs } from '@kiln/contract/build-args';
 import type { AgentBuildLine, BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 
@@ -10,6 +11,7 @@ export interface BuildInput {
   /** Gzip tar of the folder. */
   source: Readable;
   functionName: string;
+  buildArgs: BuildArgs;
   onLine(line: string): void;
   signal: AbortSignal;
 }
@@ -31,17 +33,19 @@ export class Builds {
    * Starts a build and gives its lines, the last one saying how it went. Closing the stream cancels the build.
    * @throws KilnError `unavailable` where too many wait already
    */
-  start(functionName: string, source: Readable): Readable {
+  start(functionName: string, source: Readable, buildArgs: BuildArgs = {}): Readable {
     if (this.waiting.length >= MAX_WAITING) throw new KilnError('unavailable', `${MAX_WAITING} builds are waiting on this node already`);
     const output = new PassThrough();
     const cancelled = new AbortController();
     output.once('close', () => cancelled.abort());
     // The sender may leave at any moment; whoever reads the source is told by its error.
     source.on('error', () => undefined);
-    void this.run({ functionName, source, onLine: (line) => say(output, { type: 'log', line }), signal: cancelled.signal }).then((last) => {
-      say(output, last);
-      output.end();
-    });
+    void this.run({ functionName, source, buildArgs, onLine: (line) => say(output, { type: 'log', line }), signal: cancelled.signal }).then(
+      (last) => {
+        say(output, last);
+        output.end();
+      },
+    );
     return output;
   }
 

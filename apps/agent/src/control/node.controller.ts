@@ -1,3 +1,4 @@
+import { buildArgsQuery } from '@kiln/contract/build-args';
 import { createVersionBody } from '@kiln/contract/control-api';
 import { parse } from '@kiln/contract/field-errors';
 import { functionName } from '@kiln/contract/names';
@@ -20,8 +21,14 @@ export class NodeController {
   /** Gzip tar in, JSON lines out. */
   @Post('builds')
   @HttpCode(200)
-  build(@Query('function') name: unknown, @Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
-    const lines = this.agent.builds.start(parse(functionName, name, 'function'), request.raw);
+  build(
+    @Query('function') name: unknown,
+    @Query('buildArgs') given: unknown,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): void {
+    const buildArgs = given === undefined ? {} : parse(buildArgsQuery, given, 'buildArgs');
+    const lines = this.agent.builds.start(parse(functionName, name, 'function'), request.raw, buildArgs);
     void reply.header('content-type', JSON_LINES).send(lines);
   }
 

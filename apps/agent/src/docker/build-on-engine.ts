@@ -13,13 +13,14 @@ interface PushTo {
 /** Builds on this node's engine, so that the image is born where it will run. */
 export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<BuildLimits>, push: PushTo): Builder {
   const { prefix, registries } = push;
-  return async ({ source, functionName, onLine, signal }) => {
+  return async ({ source, functionName, buildArgs, onLine, signal }) => {
     // Loaded with the first build: most nodes most of the time build nothing.
     const { build } = await import('@kiln/builder/build');
     return build({
       docker,
       source,
       functionName,
+      buildArgs,
       nodeId: node,
       limits,
       // Steps of a build are a user's code too: they get the network of the instances, with the same rules.

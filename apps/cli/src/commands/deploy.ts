@@ -1,9 +1,11 @@
+import type { BuildArgs } from '@kiln/contract/build-args';
 import { projectName } from '@kiln/contract/names';
 import { versionMessage } from '@kiln/contract/records';
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { type ConfirmOptions, confirm } from '../confirm.js';
 import { connect } from '../connection.js';
+import { addBuildArg } from '../deploy/build-args.js';
 import { deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
 import { intended, intendedText } from '../deploy/dry-run.js';
 import { outcomesText } from '../deploy/outcomes.js';
@@ -18,6 +20,7 @@ interface DeployOptions extends OutputOptions, ConfirmOptions {
   traffic: boolean;
   project?: string;
   only?: string[];
+  buildArg?: BuildArgs;
   prune?: boolean;
   dryRun?: boolean;
   force?: boolean;
@@ -37,6 +40,7 @@ export function deployCommand(session: Session): Command {
     .option('-m, --message <text>', 'why, in one line: shown by kiln versions')
     .option('--no-traffic', 'prove it ready and give it no traffic yet: kiln rollout or kiln traffic does')
     .option('--only <names>', 'these functions and no others, with commas between them', nameList)
+    .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)
     .option('--dry-run', 'say what would be built, changed and removed, and do nothing')
     .option('--force', 'send and build what has not changed, too')
     .option('--project <name>', 'what the functions belong to, instead of "project" in kiln.json', project)
@@ -49,6 +53,7 @@ export function deployCommand(session: Session): Command {
         ['kiln deploy hello --name hello-staging', 'the same code under another name'],
         ['kiln deploy -m "faster search"', 'with a line for the history'],
         ['kiln deploy --only web,api', 'two functions of a repository'],
+        ['kiln deploy --build-arg VERSION=1.4', 'with an ARG of its Dockerfile'],
         ['kiln deploy --prune --dry-run', 'what would be built, and what removed'],
         ['kiln deploy hello -o json | jq -r .url', 'its address'],
       ]),
@@ -61,7 +66,7 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   if (options.prune && options.only)
     throw new UsageFailure('--prune looks at all functions, and --only names some', 'leave one of them out');
   const message = requireMessage(options.message);
-  const candidates = await prepare(dir, options);
+  const candidates = await prepare(dir, { ...options, buildArgs: options.buildArg });
   const client = connect(session);
   const pruned = options.prune ? await findPruned(client, candidates) : [];
   if (options.dryRun) return showIntended(session, candidates, pruned, options);

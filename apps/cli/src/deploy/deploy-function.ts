@@ -50,10 +50,10 @@ async function deployChanged(candidate: Candidate, { client, deploy, force, say 
 
 /** Sends the folder to be built in the cluster. */
 export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic'> = {}): Deploy {
-  return ({ name, files, replaced, sourceDigest, project }, progress) => {
+  return ({ name, files, replaced, buildArgs, sourceDigest, project }, progress) => {
     progress(`sending ${files.length} files`);
     const said = { ...how, ...(project !== undefined && { project }) };
-    return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, ...said });
+    return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, buildArgs, ...said });
   };
 }
 

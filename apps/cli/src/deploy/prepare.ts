@@ -1,3 +1,4 @@
+import type { BuildArgs } from '@kiln/contract/build-args';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { sourceDigest } from '@kiln/project/source-digest';
 import { Failure, UsageFailure } from '../failure.js';
@@ -16,6 +17,7 @@ export interface Candidate {
   files: HashedFile[];
   /** Contents that go in place of the folder's own. */
   replaced: ReadonlyMap<string, string>;
+  buildArgs: BuildArgs;
   sourceDigest: string;
   project: string | undefined;
 }
@@ -25,6 +27,7 @@ export interface Selection {
   name?: string | undefined;
   /** In place of the project that `kiln.json` names. */
   project?: string | undefined;
+  buildArgs?: BuildArgs | undefined;
   /** These functions and no others. */
   only?: readonly string[] | undefined;
 }
@@ -38,11 +41,11 @@ export async function prepare(path: string, selection: Selection = {}): Promise<
   requireDistinct(projects);
   if (selection.only !== undefined) requireKnown(projects, selection.only);
   const candidates: Candidate[] = [];
-  for (const project of projects) candidates.push(...(await candidatesOf(selected(project, selection), selection.project)));
+  for (const project of projects) candidates.push(...(await candidatesOf(selected(project, selection), selection)));
   return candidates;
 }
 
-async function candidatesOf(found: Project, projectGiven: string | undefined): Promise<Candidate[]> {
+async function candidatesOf(found: Project, { project: projectGiven, buildArgs = {} }: Selection): Promise<Candidate[]> {
   const { folder, functions, kilnJson } = found;
   if (functions.length === 0) return [];
   const listed = await listFiles(folder);
@@ -56,7 +59,8 @@ async function candidatesOf(found: Project, projectGiven: string | undefined): P
     folder,
     files,
     replaced,
-    sourceDigest: sourceDigest(files, config),
+    buildArgs,
+    sourceDigest: sourceDigest(files, config, buildArgs),
     project,
   }));
 }

@@ -63,6 +63,20 @@ describe('listFiles', () => {
     expect(await paths()).toEqual(['Dockerfile', 'kiln.json']);
   });
 
+  it('leaves out what tools make anew, and what is this machine’s own', async () => {
+    write({
+      'app.py': '',
+      '__pycache__/app.pyc': '',
+      'd/x.pyc': '',
+      '.venv/bin/python': '',
+      'venv/x': '',
+      '.DS_Store': '',
+      '.env.local': '',
+    });
+    symlinkSync('/usr/bin/python3', join(root, '.venv/bin/python3'));
+    expect(await paths()).toEqual(['app.py']);
+  });
+
   it('lets node_modules be asked for', async () => {
     write({ '.kilnignore': '!node_modules\n', 'node_modules/x.js': '' });
     expect(await paths()).toContain('node_modules/x.js');

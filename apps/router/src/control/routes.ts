@@ -57,6 +57,7 @@ export const ROUTES: readonly ApiRoute[] = [
       traffic: 'none: it gets no traffic yet',
       sourceDigest: 'sha256 of what is sent, as the sender counts it; remembered with the version',
       project: 'what the function belongs to',
+      buildArgs: 'a JSON object of build arguments, by name; they stay readable in the image',
     },
     answerType: 'application/x-ndjson',
     answer: z.union([

@@ -57,8 +57,9 @@ export class StreamsController {
     // send next would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
     reply.raw.shouldKeepAlive = true;
     const lines = this.buildLines(source, length, () => {
-      const note = noteOf(this.keys, reply, parse(buildQuery, query, 'query'));
-      return this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply), note);
+      const { buildArgs, ...said } = parse(buildQuery, query, 'query');
+      const note = noteOf(this.keys, reply, said);
+      return this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply), note, buildArgs);
     });
     await sendLines(reply, lines, {
       headWithinMs: BUILD_HEAD_MS,

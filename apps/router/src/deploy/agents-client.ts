@@ -1,5 +1,6 @@
 import http, { type IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { BuildArgs } from '@kiln/contract/build-args';
 import { type AgentBuildLine, builtImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type ImageKind, imageKind } from '@kiln/contract/function-config';
@@ -25,6 +26,12 @@ export interface ImageFacts {
   kind: ImageKind;
 }
 
+interface SentBuild {
+  name: string;
+  source: Readable;
+  buildArgs: BuildArgs;
+}
+
 interface CallOptions {
   signal?: AbortSignal | undefined;
   timeoutMs: number;
@@ -36,8 +43,8 @@ export class AgentsClient {
   constructor(private readonly secret: string) {}
 
   /** Sends a source and gives the lines of its build as they come. @throws KilnError */
-  async *build(node: NodeRecord, name: string, source: Readable, signal: AbortSignal): AsyncGenerator<AgentBuildLine> {
-    const path = `/builds?function=${encodeURIComponent(name)}`;
+  async *build(node: NodeRecord, { name, source, buildArgs }: SentBuild, signal: AbortSignal): AsyncGenerator<AgentBuildLine> {
+    const path = `/builds?${new URLSearchParams({ function: name, buildArgs: JSON.stringify(buildArgs) })}`;
     const response = await this.call(node, 'POST', path, { source, signal, timeoutMs: BUILD_MS });
     try {
       for await (const line of readLines(response)) yield checkedLine(line);

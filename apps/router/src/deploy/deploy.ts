@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { BuildArgs } from '@kiln/contract/build-args';
 import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
@@ -52,17 +53,29 @@ export class Deployments {
   constructor(private readonly parts: DeployParts) {}
 
   /** Builds a gzip tar of a folder on the function's home node and deploys it. The last line is `done`; failures are thrown. */
-  async *fromSource(name: string, source: Readable, signal: AbortSignal, note: VersionNote = {}): AsyncGenerator<BuildLine> {
-    const proven = yield* this.prove(name, source, signal, note);
+  async *fromSource(
+    name: string,
+    source: Readable,
+    signal: AbortSignal,
+    note: VersionNote = {},
+    buildArgs: BuildArgs = {},
+  ): AsyncGenerator<BuildLine> {
+    const proven = yield* this.prove(name, source, signal, note, buildArgs);
     yield { type: 'done', ...(await proven.serve()) };
   }
 
   /** The same up to where the traffic would move: several functions can so be deployed all or none. Failures are thrown. */
-  async *prove(name: string, source: Readable, signal: AbortSignal, note: VersionNote = {}): AsyncGenerator<LogLine, Proven> {
+  async *prove(
+    name: string,
+    source: Readable,
+    signal: AbortSignal,
+    note: VersionNote = {},
+    buildArgs: BuildArgs = {},
+  ): AsyncGenerator<LogLine, Proven> {
     const started = performance.now();
     const home = this.homeOf(name);
     let built: BuiltImage | undefined;
-    for await (const line of this.parts.agents.build(home, name, source, signal)) {
+    for await (const line of this.parts.agents.build(home, { name, source, buildArgs }, signal)) {
       if (line.type === 'log') yield line;
       else if (line.type === 'failed') throw readFailure(line);
       else built = line;
