@@ -30,6 +30,7 @@ import { GitController } from './control/git.controller.js';
 import { HealthController } from './control/health.controller.js';
 import { KeysController } from './control/keys.controller.js';
 import { Metrics } from './control/metrics.js';
+import { PinsController } from './control/pins.controller.js';
 import { Readiness } from './control/readiness.js';
 import { SecretsController } from './control/secrets.controller.js';
 import { StreamsController } from './control/streams.controller.js';
@@ -211,6 +212,7 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
       module: RouterModule,
       controllers: [
         FunctionsController,
+        PinsController,
         StreamsController,
         ClusterController,
         KeysController,

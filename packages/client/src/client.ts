@@ -66,6 +66,12 @@ export class KilnClient {
       this.transport.json('POST', path('functions', name, 'versions'), { json: version, timeoutMs: DEPLOY_TIMEOUT_MS }),
   };
 
+  readonly pins = {
+    /** The version is kept, however old it is. */
+    add: (name: string, version: number): Promise<VersionRecord> => this.transport.json('PUT', pinPath(name, version)),
+    remove: (name: string, version: number): Promise<VersionRecord> => this.transport.json('DELETE', pinPath(name, version)),
+  };
+
   readonly traffic = {
     get: (name: string): Promise<Traffic> => this.transport.json('GET', path('functions', name, 'traffic')),
     /** With a revision, a `conflict` when the function has changed since. */
@@ -166,6 +172,10 @@ function path(...parts: string[]): string {
   const bad = parts.find((part) => /^\.{0,2}$/.test(part));
   if (bad !== undefined) throw new KilnError('bad_request', `"${bad}" can't be a name`);
   return `/v1/${parts.map(encodeURIComponent).join('/')}`;
+}
+
+function pinPath(name: string, version: number): string {
+  return path('functions', name, 'versions', String(version), 'pin');
 }
 
 function withoutType({ type: _, ...deployed }: BuildLine & { type: 'done' }): Deployed {

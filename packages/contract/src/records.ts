@@ -59,6 +59,8 @@ export const versionRecord = z
     /** Name of the API key with which it was deployed. Records of before have none. */
     createdBy: z.string().max(100).optional(),
     message: versionMessage.optional(),
+    /** Kept however old it is. */
+    pinned: z.boolean().optional(),
   })
   .meta({ id: 'Version' });
 export type VersionRecord = z.infer<typeof versionRecord>;

@@ -35,7 +35,11 @@ export const startRolloutBody = z
       .refine(
         (stages) => stages.every(({ weight }, i) => i === 0 || weight > stages[i - 1]!.weight),
         'weights must rise from stage to stage',
-      ),
+      )
+      .default([
+        { weight: 10, forMs: 300_000 },
+        { weight: 50, forMs: 300_000 },
+      ]),
     limits: rolloutLimits.prefault({}),
   })
   .meta({ id: 'StartRollout' });

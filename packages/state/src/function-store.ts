@@ -4,8 +4,10 @@ import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord 
 import type { Traffic } from '@kiln/contract/traffic';
 import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, SECRET_VALUES, valueField, versionsKey } from './keys.js';
 import { readRecord, readRecords } from './read-record.js';
+import { versionsToRemove } from './retention.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD } from './scripts.js';
 import type { Store } from './store.js';
+import { changed, withTraffic } from './traffic-change.js';
 
 export type VersionDraft = Omit<VersionRecord, 'version' | 'state' | 'failure' | 'createdAt' | 'function'>;
 
@@ -69,7 +71,8 @@ export class FunctionStore {
   }
 
   /**
-   * Adds the next version, and the function if it is the first. A number is never given twice, not even after a removal.
+   * Adds the next version, and the function if it is the first. A number is never given twice, not even after a removal. In the same
+   * step old versions that nothing needs go.
    * @throws KilnError `conflict` when a revision of a secret that it was made with is gone
    */
   createVersion(name: string, draft: VersionDraft, project?: string): Promise<VersionRecord> {
@@ -87,9 +90,18 @@ export class FunctionStore {
       if (project !== undefined) next.project = project;
       const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
       const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
-      const done = await this.store.run((redis) => redis.eval(CREATE_VERSION, keys.length, ...keys, ...values, ...secrets));
+      const more = [secrets.length, ...secrets, ...(await this.outlived(name, next, version))];
+      const done = await this.store.run((redis) => redis.eval(CREATE_VERSION, keys.length, ...keys, ...values, ...more));
       if (done === GONE) throw secretGone(name);
       return done === 1 ? version : undefined;
+    });
+  }
+
+  /** A pinned version is kept, however old it is. @throws KilnError `version_not_found` */
+  pin(name: string, version: number, pinned: boolean): Promise<VersionRecord> {
+    return this.changeVersion(name, version, ({ pinned: before = false, ...rest }) => {
+      if (before === pinned) return undefined;
+      return pinned ? { ...rest, pinned } : rest;
     });
   }
 
@@ -126,9 +138,7 @@ export class FunctionStore {
         throw new KilnError('conflict', `"${name}" is at revision ${before.revision}, not ${expectedRevision}`, { fix: 'read it again' });
       }
       needed = await this.requireReady(name, traffic);
-      const same = JSON.stringify(before.traffic) === JSON.stringify(traffic);
-      if (same && before.sticky === sticky && before.rollout?.state !== 'running') return before;
-      return changed(before, { traffic, previousTraffic: previousOf(before, traffic), sticky, ...withoutRollout(before) });
+      return withTraffic(before, traffic, sticky);
     };
     return this.changeFunction(name, change, () => secretFields(needed));
   }
@@ -156,6 +166,14 @@ export class FunctionStore {
     if (removed !== 1) throw notFound(name);
   }
 
+  /** Versions that go when a new one comes, each with its record as read: one that changes meanwhile stays. */
+  private async outlived(name: string, record: FunctionRecord, added: VersionRecord): Promise<string[]> {
+    const key = versionsKey(name);
+    const hash = await this.store.run((redis) => redis.hgetall(key));
+    const gone = versionsToRemove(record, [...this.versionsOf(hash, key), added]).map(({ version }) => String(version));
+    return gone.flatMap((field) => [field, hash[field] ?? '']);
+  }
+
   private changeFunction(
     name: string,
     change: (before: FunctionRecord) => Promise<FunctionRecord>,
@@ -180,11 +198,15 @@ export class FunctionStore {
     });
   }
 
-  private changeVersion(name: string, number: number, change: (before: VersionRecord) => VersionRecord): Promise<VersionRecord> {
+  private changeVersion(
+    name: string,
+    number: number,
+    change: (before: VersionRecord) => VersionRecord | undefined,
+  ): Promise<VersionRecord> {
     return this.untilFirst(async () => {
       const found = await this.readVersion(name, number);
       if (found === undefined) throw new KilnError('version_not_found', `"${name}" has no version ${number}`);
-      const after = change(found.record);
+      const after = change(found.record) ?? found.record;
       return after === found.record || (await this.replace(versionsKey(name), String(number), found.raw, after)) ? after : undefined;
     });
   }
@@ -248,22 +270,6 @@ function secretGone(name: string): KilnError {
   return new KilnError('conflict', `a secret that this version of "${name}" was made with was removed or changed since`, {
     fix: `deploy "${name}" again: a new version takes the secrets as they are now`,
   });
-}
-
-function changed(before: FunctionRecord, changes: Partial<FunctionRecord>): FunctionRecord {
-  return { ...before, ...changes, revision: before.revision + 1, updatedAt: new Date().toISOString() };
-}
-
-/** What a rollback returns to. What a rollout tried on the way is nothing to return to. */
-function previousOf({ traffic, previousTraffic, rollout }: FunctionRecord, next: Traffic): Traffic {
-  const [last, before] = rollout?.state === 'running' ? [rollout.from, rollout.previous] : [traffic, previousTraffic];
-  return last.length > 0 && JSON.stringify(last) !== JSON.stringify(next) ? last : before;
-}
-
-/** Whoever else moves the traffic ends the rollout that moved it. */
-function withoutRollout({ rollout }: FunctionRecord): Pick<FunctionRecord, 'rollout'> {
-  if (rollout?.state !== 'running') return {};
-  return { rollout: { ...rollout, state: 'cancelled', reason: 'the traffic was changed meanwhile', endedAt: new Date().toISOString() } };
 }
 
 function notFound(name: string): KilnError {

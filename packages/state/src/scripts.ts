@@ -4,15 +4,20 @@
  */
 
 /**
- * Gives a function its next version; 1, 0 when someone else was first, or -1 when a revision of a secret is not stored any more.
+ * Gives a function its next version and takes old ones away; 1, 0 when someone else was first, or -1 when a revision of a secret is
+ * not stored any more. Whoever moves the traffic meanwhile finds the function's record changed, and looks again at what there is.
  * KEYS: functions, versions of this one, version numbers, changes, values of secrets.
- * ARGV: name, function record as read ('' = none), highest number as read ('' = none), number, function record, version record,
- * then the fields of the secrets that the version was made with.
+ * ARGV: name, function record as read ('' = none), highest number as read ('' = none), number, function record, version record, how
+ * many secrets the version was made with, their fields, then pairs of an old version's number and its record as read.
  */
 export const CREATE_VERSION = `
-for i = 7, #ARGV do if redis.call('HEXISTS', KEYS[5], ARGV[i]) == 0 then return -1 end end
+local last = 7 + tonumber(ARGV[7])
+for i = 8, last do if redis.call('HEXISTS', KEYS[5], ARGV[i]) == 0 then return -1 end end
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 if (redis.call('HGET', KEYS[3], ARGV[1]) or '') ~= ARGV[3] then return 0 end
+for i = last + 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[2], ARGV[i]) end
+end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
 redis.call('HSET', KEYS[2], ARGV[4], ARGV[6])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])

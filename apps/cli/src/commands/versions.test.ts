@@ -57,6 +57,23 @@ describe('versions', () => {
     expect(lines[3]).toMatch(/^v1 +ready +- /);
   });
 
+  it('are pinned and unpinned by number', async () => {
+    const route = `${VERSIONS}/3/pin`;
+    api.json(`PUT ${route}`, { ...api.version(), version: 3, pinned: true });
+    api.json(`DELETE ${route}`, { ...api.version(), version: 3 });
+    expect(await connected('versions', 'pin', 'hello', 'v3', '-o', 'text')).toMatchObject({
+      code: 0,
+      stdout: 'version 3 of hello is pinned\n',
+    });
+    expect(JSON.parse((await connected('versions', 'unpin', 'hello', '3')).stdout)).not.toHaveProperty('pinned');
+    expect(await connected('versions', 'pin', 'hello', 'latest')).toMatchObject({ code: 2, stdout: '' });
+    expect((await connected('versions', 'pin', 'hello')).code).toBe(2);
+    expect((await connected('versions')).code).toBe(2);
+    history({ pinned: true }, {});
+    expect((await connected('versions', 'hello', '-o', 'text')).stdout).toMatch(/^v1 +ready, pinned/m);
+    expect((await connected('versions', 'ls', 'hello')).code).toBe(0);
+  });
+
   it('of a function that is not there ends with 5', async () => {
     expect((await connected('versions', 'nobody')).code).toBe(5);
   });

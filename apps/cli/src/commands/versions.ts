@@ -1,32 +1,70 @@
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
+import { dataCommand, examples, newCommand, type Session } from '../command.js';
 import { connect } from '../connection.js';
+import { UsageFailure } from '../failure.js';
 import { requireFunctionName } from '../function-reference.js';
 import { type OutputOptions, print } from '../output/print.js';
 import { rolloutText } from '../rollout/rollout-text.js';
 import { historyOf, historyText } from '../versions/history.js';
 
 export function versionsCommand(session: Session): Command {
-  return dataCommand('versions', session)
+  return newCommand('versions', session)
     .summary('show the history of a function')
     .description(
-      'Lists the versions of a function, newest first: state, share of the traffic, when and with whose API key it was deployed,\n' +
-        'image, message, and which keys of its configuration differ from the version before.',
+      'The versions of a function: `kiln versions <name>` lists them. Kept are the newest 20, those that have traffic or had it before\n' +
+        'the last change, and those that are pinned; older ones go with the next deployment.',
     )
-    .argument('<name>', 'the function')
+    .usage('<name> | pin <name> <version> | unpin <name> <version>')
+    .addCommand(lsVersions(session), { isDefault: true })
+    .addCommand(pinVersion(session, 'pin'))
+    .addCommand(pinVersion(session, 'unpin'))
     .addHelpText(
       'after',
       examples([
         ['kiln versions hello', 'its history'],
         ["kiln versions hello -o json | jq '.[0].changes'", 'what the newest changed in the configuration'],
+        ['kiln versions pin hello 3', 'never remove version 3'],
       ]),
-    )
-    .action((name: string, options: OutputOptions) => versions(session, requireFunctionName(name), options));
+    );
 }
 
-async function versions(session: Session, name: string, options: OutputOptions): Promise<void> {
+function lsVersions(session: Session): Command {
+  return dataCommand('ls', session)
+    .summary('list the versions')
+    .description(
+      'Lists the versions of a function, newest first: state, share of the traffic, when and with whose API key it was deployed,\n' +
+        'image, message, and which keys of its configuration differ from the version before.',
+    )
+    .argument('<name>', 'the function')
+    .addHelpText('after', examples([['kiln versions hello', 'the same, shorter']]))
+    .action((name: string, options: OutputOptions) => list(session, requireFunctionName(name), options));
+}
+
+async function list(session: Session, name: string, options: OutputOptions): Promise<void> {
   const client = connect(session);
   const [{ traffic, rollout }, records] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
   print(session.terminal, options, historyOf(records, traffic), historyText);
   if (rollout !== undefined) session.terminal.say(`rollout of ${rolloutText(rollout)}`);
+}
+
+function pinVersion(session: Session, action: 'pin' | 'unpin'): Command {
+  const pin = action === 'pin';
+  return dataCommand(action, session)
+    .summary(pin ? 'keep a version however old it is' : 'keep it no longer than others')
+    .description(pin ? 'Keeps a version, however many come after it.' : 'Lets a version that was pinned go when its time comes.')
+    .argument('<name>', 'the function')
+    .argument('<version>', 'its number')
+    .addHelpText('after', examples([[`kiln versions ${action} hello 3`, pin ? 'never remove version 3' : 'version 3 may go']]))
+    .action(async (name: string, version: string, options: OutputOptions) => {
+      const [of, number] = [requireFunctionName(name), requireNumber(name, version)];
+      const { pins } = connect(session);
+      const record = await (pin ? pins.add(of, number) : pins.remove(of, number));
+      print(session.terminal, options, record, () => `version ${number} of ${of} is ${pin ? 'pinned' : 'not pinned any more'}`);
+    });
+}
+
+function requireNumber(name: string, text: string): number {
+  const number = /^v?([1-9]\d{0,8})$/.exec(text)?.[1];
+  if (number !== undefined) return Number(number);
+  throw new UsageFailure(`"${text}" is no version's number`, `see which there are: kiln versions ${name}`);
 }

@@ -1,4 +1,4 @@
-import { rolloutLimits, type StartRolloutInput, startRolloutBody } from '@kiln/contract/rollout';
+import { type StartRolloutInput, startRolloutBody } from '@kiln/contract/rollout';
 import { UsageFailure } from '../failure.js';
 import { parseDuration } from '../output/units.js';
 
@@ -9,19 +9,14 @@ export interface RolloutOptions {
   minRequests?: string;
 }
 
-const DEFAULT_STAGES = ['10,5m', '50,5m'];
-
 /** @throws UsageFailure for what is no rollout, naming the option */
-export function parseRollout(
-  version: string,
-  { stage = DEFAULT_STAGES, maxErrors, maxP95, minRequests }: RolloutOptions,
-): StartRolloutInput {
+export function parseRollout(version: string, { stage, maxErrors, maxP95, minRequests }: RolloutOptions): StartRolloutInput {
   const limits = {
     ...(maxErrors !== undefined && { maxErrors: amount('--max-errors', maxErrors, /^(\d{1,3}(?:\.\d{1,3})?)%?$/, '2%') }),
     ...(maxP95 !== undefined && { maxP95: amount('--max-p95', maxP95, /^(\d{1,4}(?:\.\d{1,3})?)x?$/, '1.5x') }),
     ...(minRequests !== undefined && { minRequests: amount('--min-requests', minRequests, /^(\d{1,7})$/, '50') }),
   };
-  const rollout: StartRolloutInput = { ...versionOf(version), stages: stage.map(parseStage), limits };
+  const rollout: StartRolloutInput = { ...versionOf(version), ...(stage && { stages: stage.map(parseStage) }), limits };
   const { error } = startRolloutBody.safeParse(rollout);
   if (error === undefined) return rollout;
   throw new UsageFailure(
@@ -31,7 +26,8 @@ export function parseRollout(
 }
 
 /** What the options mean where they are left out, for the help. */
-export const DEFAULTS = { stages: DEFAULT_STAGES, ...rolloutLimits.parse({}) };
+const { stages, limits } = startRolloutBody.parse({});
+export const DEFAULTS = { stages: stages.map(({ weight, forMs }) => `${weight},${forMs / 60_000}m`), ...limits };
 
 function versionOf(text: string): { version?: number } {
   if (text === 'latest') return {};

@@ -29,7 +29,7 @@ export function historyText(entries: readonly HistoryEntry[]): string {
     ['version', 'state', 'traffic', 'age', 'by', 'digest', 'message', 'changed configuration'],
     entries.map((entry) => [
       `v${entry.version}`,
-      entry.failure ? `${entry.state}: ${entry.failure.code}` : entry.state,
+      stateText(entry),
       entry.weight > 0 ? `${entry.weight} %` : undefined,
       age(entry.createdAt),
       entry.createdBy,
@@ -38,6 +38,11 @@ export function historyText(entries: readonly HistoryEntry[]): string {
       entry.changes.length > 0 ? entry.changes.map(changeText).join(', ') : undefined,
     ]),
   );
+}
+
+function stateText({ state, failure, pinned }: HistoryEntry): string {
+  if (failure) return `${state}: ${failure.code}`;
+  return pinned ? `${state}, pinned` : state;
 }
 
 const MAX_VALUE_CHARS = 40;

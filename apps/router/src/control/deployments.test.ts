@@ -15,8 +15,8 @@ afterAll(() => cluster?.stop());
 
 const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/gzip' };
 
-async function build(name: string, body: string | Readable = 'a tar', more: Record<string, string> = {}, query = '') {
-  const answer = await cluster.send('POST', `/v1/functions/${name}/builds${query}`, { headers: { ...headers, ...more }, body });
+async function build(name: string, body: string | Readable = 'a tar', more: Record<string, string> = {}) {
+  const answer = await cluster.send('POST', `/v1/functions/${name}/builds`, { headers: { ...headers, ...more }, body });
   const lines = answer.text.split('\n').filter(Boolean);
   return {
     answer,
@@ -112,45 +112,6 @@ describe('a build', () => {
     expect((await cluster.api('POST', '/v1/functions/again/rollback', { version: 2 })).status).toBe(200);
     expect(problemOf(await cluster.api('POST', '/v1/functions/again/rollback', { version: 9 }))).toEqual([404, 'version_not_found']);
     expect(problemOf(await cluster.api('POST', '/v1/functions/first/rollback', {}))).toEqual([409, 'conflict']);
-  });
-
-  it('tells in the history with whose key it was made, and why; the key itself is nowhere', async () => {
-    const key = (await cluster.api('POST', '/v1/keys', { name: 'ci pipeline', scopes: ['deploy'] })).json<{ apiKey: string }>().apiKey;
-    const answer = await cluster.send('POST', '/v1/functions/noted/builds?message=faster%20%26%20better', {
-      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/gzip' },
-      body: 'a tar',
-    });
-    expect(answer.status, answer.text).toBe(200);
-    const body = { image: 'registry.invalid/x:2', config: { timeout: 7 }, message: 'by hand' };
-    expect((await cluster.api('POST', '/v1/functions/noted/versions', body, key)).status).toBe(201);
-    expect((await cluster.api('PATCH', '/v1/functions/noted', { config: { timeout: 8 }, message: 'longer' })).status).toBe(200);
-    const history = await cluster.api('GET', '/v1/functions/noted/versions');
-    expect(history.json<{ items: { createdBy: string; message: string }[] }>().items).toMatchObject([
-      { createdBy: 'ci pipeline', message: 'faster & better' },
-      { createdBy: 'ci pipeline', message: 'by hand' },
-      { createdBy: 'KILN_ADMIN_KEY', message: 'longer' },
-    ]);
-    expect(history.text).not.toContain(key);
-  });
-
-  it('without traffic is proved ready, and what served serves on', async () => {
-    await build('held');
-    cluster.script.build = buildsTo(built('sha256:b'));
-    const { answer } = await build('held', 'a tar', {}, '?traffic=none');
-    const last = JSON.parse(answer.text.trim().split('\n').at(-1) ?? '') as object;
-    expect(last).toMatchObject({ type: 'done', version: 2, changed: true });
-    expect(last).not.toHaveProperty('rollback');
-    expect(await cluster.functions.version('held', 2)).toMatchObject({ state: 'ready' });
-    expect((await cluster.api('PATCH', '/v1/functions/held', { config: { timeout: 9 }, traffic: 'none' })).status).toBe(200);
-    expect(await trafficOf('held')).toEqual([{ version: 1, weight: 100 }]);
-  });
-
-  it('with a message that is no line is refused, and nothing is built', async () => {
-    for (const query of ['message=a%0Ab', `message=${'x'.repeat(201)}`, 'massage=x']) {
-      const answer = await cluster.send('POST', `/v1/functions/unsaid/builds?${query}`, { headers, body: 'a tar' });
-      expect(problemOf(answer)).toEqual([400, 'bad_request']);
-    }
-    expect(cluster.requests.filter(({ url }) => url.endsWith('=unsaid'))).toEqual([]);
   });
 
   it('whose version can not start ends as failed, and the old one never stopped serving', async () => {

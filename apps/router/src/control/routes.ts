@@ -50,6 +50,8 @@ export const ROUTES: readonly ApiRoute[] = [
   route('DELETE', '/v1/functions/:name', 'deploy', 'Remove a function with its versions and logs', { status: 204 }),
   route('GET', '/v1/functions/:name/versions', 'read', 'List the versions', { query: PAGING, answer: page(versionRecord) }),
   route('POST', '/v1/functions/:name/versions', 'deploy', 'Deploy an image', { body: createVersionBody, status: 201, answer: deployed }),
+  route('PUT', '/v1/functions/:name/versions/:version/pin', 'deploy', 'Keep a version, however old it is', { answer: versionRecord }),
+  route('DELETE', '/v1/functions/:name/versions/:version/pin', 'deploy', 'Keep it no longer than others', { answer: versionRecord }),
   route('POST', '/v1/functions/:name/builds', 'deploy', 'Build and deploy a folder', {
     body: 'gzip tar',
     query: {

@@ -1,0 +1,28 @@
+import type { FunctionRecord } from '@kiln/contract/records';
+import type { Traffic } from '@kiln/contract/traffic';
+
+/** The function with other traffic; the same record where nothing changes. Whoever moves the traffic ends a rollout that moved it. */
+export function withTraffic(before: FunctionRecord, traffic: Traffic, sticky: boolean): FunctionRecord {
+  const running = before.rollout?.state === 'running';
+  if (sameTraffic(before.traffic, traffic) && before.sticky === sticky && !running) return before;
+  return changed(before, { traffic, previousTraffic: previousOf(before, traffic), sticky, ...withoutRollout(before) });
+}
+
+export function changed(before: FunctionRecord, changes: Partial<FunctionRecord>): FunctionRecord {
+  return { ...before, ...changes, revision: before.revision + 1, updatedAt: new Date().toISOString() };
+}
+
+/** What a rollback returns to. What a rollout tried on the way is nothing to return to. */
+function previousOf({ traffic, previousTraffic, rollout }: FunctionRecord, next: Traffic): Traffic {
+  const [last, before] = rollout?.state === 'running' ? [rollout.from, rollout.previous] : [traffic, previousTraffic];
+  return last.length > 0 && !sameTraffic(last, next) ? last : before;
+}
+
+function withoutRollout({ rollout }: FunctionRecord): Pick<FunctionRecord, 'rollout'> {
+  if (rollout?.state !== 'running') return {};
+  return { rollout: { ...rollout, state: 'cancelled', reason: 'the traffic was changed meanwhile', endedAt: new Date().toISOString() } };
+}
+
+function sameTraffic(a: Traffic, b: Traffic): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
