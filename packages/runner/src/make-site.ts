@@ -17,6 +17,7 @@ const COMPRESSIBLE = /^text\/|[/+](json|javascript|xml|wasm|ttf|otf|manifest\+js
 const PRIVATE = new Set(['kiln.json', 'node_modules']);
 const PUBLIC_DOT_NAMES = new Set(['.well-known']);
 const HASHED_NAME = /[.-]([\w-]{8}|[0-9a-f]{9,64})(\.chunk)?\.\w+(\.map)?$/;
+const NEXT_FILES = '_next/static/';
 const DATE_OR_SIZE = /^[\d_-]+$|^\d+x\d+$/;
 
 export interface SiteOptions {
@@ -31,7 +32,7 @@ export interface SiteOptions {
 export async function makeSite({ source, target, app, copied }: SiteOptions): Promise<SiteList> {
   const list: SiteList = { app, files: {} };
   for (const path of await publicFiles(source, '')) {
-    const hashed = isHashedName(posix.basename(path)) && (copied === undefined || !existsSync(join(copied, path)));
+    const hashed = isHashedName(path) && (copied === undefined || !existsSync(join(copied, path)));
     list.files[`/${path}`] = await addFile(source, target, path, hashed);
   }
   const count = Object.keys(list.files).length;
@@ -58,9 +59,10 @@ function byName(a: Dirent, b: Dirent): number {
   return a.name < b.name ? -1 : 1;
 }
 
-/** `index-BQ3x_1aZ.js`, `main.1a2b3c4d.css`: a name that was never given by hand. */
-export function isHashedName(name: string): boolean {
-  const [, hash] = HASHED_NAME.exec(name) ?? [];
+/** `index-BQ3x_1aZ.js`, `main.1a2b3c4d.css`, all that Next.js names: a name that was never given by hand. */
+export function isHashedName(path: string): boolean {
+  if (path.startsWith(NEXT_FILES)) return true;
+  const [, hash] = HASHED_NAME.exec(posix.basename(path)) ?? [];
   if (hash === undefined || DATE_OR_SIZE.test(hash)) return false;
   return /[a-z]/i.test(hash) && /\d|.[A-Z]/.test(hash);
 }

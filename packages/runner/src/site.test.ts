@@ -230,6 +230,7 @@ describe('isHashedName', () => {
     'main.1a2b3c4d.chunk.js',
     'a-0123456789abcdef0123.woff2',
     'index-BQ3x_1aZ.js.map',
+    '_next/static/chunks/framework.js',
   ])('sees one in %s', (name) => expect(isHashedName(name)).toBe(true));
 
   it.each([
