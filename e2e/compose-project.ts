@@ -6,7 +6,9 @@ import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Answer } from '@kiln/testing/call';
+import { removeHolds } from '@kiln/testing/engine';
 import { freePorts } from '@kiln/testing/ports';
+import { until } from '@kiln/testing/until';
 
 const ROOT = join(import.meta.dirname, '..');
 const FOLDER = join(ROOT, 'infra', 'compose');
@@ -43,7 +45,9 @@ export class ComposeProject {
     const images = ['node:24-trixie-slim', 'redis:8', 'registry:2', 'caddy:2'];
     execFileSync(process.execPath, [join(ROOT, 'scripts', 'base-images.mjs'), ...images], { stdio: 'inherit' });
     await this.compose(['up', '--detach', '--build', '--quiet-pull'], UP_MS);
-    this.authority = await this.compose(['exec', '-T', 'load-balancer', 'cat', '/data/caddy/pki/authorities/local/root.crt']);
+    // It makes its CA in the moments after it has started.
+    const authority = ['exec', '-T', 'load-balancer', 'cat', '/data/caddy/pki/authorities/local/root.crt'];
+    this.authority = await until('the load balancer has its CA', () => this.compose(authority), COMMAND_MS);
     writeFileSync(join(this.home, 'ca.crt'), this.authority);
     const credentials = join(this.home, 'credentials.json');
     writeFileSync(credentials, await this.compose(['exec', '-T', 'router-1', 'cat', '/run/secrets/kiln/credentials.json']));
@@ -75,6 +79,7 @@ export class ComposeProject {
   async down(): Promise<string[]> {
     await this.compose(['down', '--volumes', '--timeout', '45']);
     rmSync(this.home, { recursive: true, force: true });
+    await removeHolds(this.nodes);
     const images = ['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', '--filter', `reference=127.0.0.1:${this.ports.registry}/*`];
     for (const image of lines('docker', images)) execFileSync('docker', ['image', 'rm', image], { stdio: 'ignore' });
     const labels = [`com.docker.compose.project=${this.name}`, ...this.nodes.map((node) => `kiln.node=${node}`)];
