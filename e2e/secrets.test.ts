@@ -210,7 +210,7 @@ describe('changing the master key', () => {
     const next = newValue();
     await set('TOKEN', next);
     expect(await token()).toBe(next);
-  });
+  }, 240_000);
 });
 
 describe('nowhere else', () => {

@@ -77,6 +77,12 @@ describe('secrets set', () => {
     expect(api.seen).toEqual([]);
   });
 
+  it('is left with Ctrl-C where it asks, and sends nothing of what was typed', async () => {
+    const { code, stdout, stderr } = await connected(['secrets', 'set', 'TOKEN'], { typed: 'hunter2\u0003' });
+    expect([code, stdout + stderr]).toEqual([130, expect.not.stringContaining('hunter')]);
+    expect(api.seen).toEqual([]);
+  });
+
   it('refuses what is no text, or too much', async () => {
     expect((await connected(['secrets', 'set', 'TOKEN', '-f', write('binary', Buffer.from([0xff, 0xfe]))])).stderr).toContain('not UTF-8');
     expect((await connected(['secrets', 'set', 'TOKEN', '-f', write('large', Buffer.alloc(1_048_577, 97))])).stderr).toContain(
