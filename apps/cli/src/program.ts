@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { examples, newCommand, type Session } from './command.js';
+import { buildCommand } from './commands/build.js';
 import { deployCommand } from './commands/deploy.js';
 import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
@@ -25,7 +26,7 @@ import { versionsCommand } from './commands/versions.js';
 
 const GROUPS: readonly (readonly [string, readonly ((session: Session) => Command)[]])[] = [
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
-  ['Functions:', [initCommand, devCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
+  ['Functions:', [initCommand, devCommand, buildCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
   ['Versions and traffic:', [versionsCommand, trafficCommand, rolloutCommand, rollbackCommand]],
   ['Variables and secrets:', [envCommand, secretsCommand]],
   ['Cluster:', [nodesCommand, keysCommand]],

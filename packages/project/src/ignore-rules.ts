@@ -22,6 +22,11 @@ export function isSent(path: string, rules: IgnoreRules): boolean {
   return ALWAYS.has(path) || !rules.ignores(path);
 }
 
+/** The same as Docker would have it of a folder that says nothing itself. */
+export function dockerignore(): string {
+  return NEVER_UNLESS_ASKED.map((pattern) => `**/${pattern}\n`).join('');
+}
+
 /** Docker's patterns all start at the folder's root; those of `.kilnignore` are as in `.gitignore`. */
 function anchored(line: string): string {
   const pattern = line.trim();
