@@ -24,12 +24,12 @@ export function run(program, args, options = {}) {
   execFileSync(program, args, { cwd: ROOT, stdio: 'inherit', env: toolEnvironment(), ...options });
 }
 
-function installDependencies() {
+export function installDependencies() {
   if (!existsSync(join(ROOT, 'node_modules'))) announce('installing the workspace’s dependencies');
   run(pnpmPath(), ['install', '--frozen-lockfile', '--silent'], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-function build() {
+export function build() {
   if (!existsSync(join(ROOT, 'apps/cli/dist'))) announce('building');
   run(pnpmPath(), ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only', '--log-order=grouped', '--no-update-notifier'], {
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connectEngine } from '@kiln/builder/connect-engine';
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { VersionRecord } from '@kiln/contract/records';
 import { FunctionStore } from '@kiln/state/function-store';
@@ -18,7 +19,6 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Agent } from './agent.js';
 import { readConfig } from './config.js';
 import { startApplication } from './control/application.js';
-import { connectEngine } from './docker/engine.js';
 import { EVALUATE } from './node.fixture.js';
 
 const SECRET = 'a-cluster-secret-for-tests';

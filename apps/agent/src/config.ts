@@ -1,6 +1,6 @@
 import { availableParallelism, homedir, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { clusterSecret, EnvironmentError, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { clusterSecret, EnvironmentError, logLevel, port, readEnvironment, redisUrl, registryPrefix } from '@kiln/contract/environment';
 import { FUNCTION_NAME_PATTERN, nodeId } from '@kiln/contract/names';
 import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
 import { readMasterKeys } from '@kiln/secrets/read-master-keys';
@@ -10,7 +10,6 @@ const CPU_PER_CORE = 16;
 const MEMORY_SHARE = 0.75;
 const MB = 1024 * 1024;
 
-const REGISTRY = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*\/?$/;
 const DAY_MS = 24 * 3_600_000;
 const GRACE_RULE = 'must be a number of ms, 0 to 30 days';
 const PERCENT_RULE = 'must be a whole number of percent, 1 to 99';
@@ -66,7 +65,7 @@ const shape = {
     .default(Math.max(1, availableParallelism() / 2)),
   /** MB that the steps of a build may write. */
   KILN_BUILD_DISK: z.coerce.number('must be a number of MB').int().min(64, 'must be at least 64 (MB)').default(8192),
-  KILN_REGISTRY: z.string().max(255).regex(REGISTRY, 'must be a host with an optional port and path: registry.example.com/kiln').optional(),
+  KILN_REGISTRY: registryPrefix.optional(),
   /** Whether images of removed versions are removed there too, where it allows that. */
   KILN_REGISTRY_DELETE: z.enum(['on', 'off'], 'must be on or off').default('on'),
   /** Images are removed when the engine's disk is fuller than the first, until it is below the second. */

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { connectEngine } from '@kiln/builder/connect-engine';
 import type { LogRecord } from '@kiln/contract/records';
 import type { Registries } from '@kiln/registry/registries';
 import { DockerImages } from './docker/docker-images.js';
 import { DockerStock } from './docker/docker-stock.js';
-import { connectEngine } from './docker/engine.js';
 import { NodeEngine } from './docker/node-engine.js';
 import type { ImageStock } from './images/image-stock.js';
 import { Images } from './images/images.js';

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { clusterSecret, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { clusterSecret, port, readEnvironment, redisUrl, registryPrefix } from '@kiln/contract/environment';
 import { z } from 'zod';
 
 const positive = (what: string) => z.coerce.number(what).positive(what);
@@ -23,6 +23,16 @@ const shape = {
   KILN_NODE_MEMORY: positive('must be a number of MB').optional(),
   KILN_NODE_CPUS: positive('must be a number of cores').optional(),
   KILN_DRAIN_TIMEOUT: z.coerce.number('must be milliseconds').int().min(0).max(3_600_000).default(30_000),
+  KILN_REGISTRY: registryPrefix.optional(),
+  KILN_REGISTRY_AUTH: z.string().optional(),
+  KILN_REGISTRY_USERNAME: z.string().max(512).optional(),
+  KILN_REGISTRY_PASSWORD: z.string().max(65_536).meta({ secret: true }).optional(),
+  /** What GitHub says of the run of a workflow, and the files that it reads. */
+  GITHUB_ACTIONS: z.string().optional(),
+  GITHUB_REPOSITORY: z.string().optional(),
+  GITHUB_SHA: z.string().optional(),
+  GITHUB_STEP_SUMMARY: z.string().optional(),
+  GITHUB_OUTPUT: z.string().optional(),
   DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
 };
 

@@ -9,6 +9,7 @@ export function homePaths(home: string) {
     masterKey: join(home, 'master.key'),
     running: join(home, 'up.json'),
     logs: join(home, 'logs'),
+    registries: join(home, 'registries.json'),
     redis: join(home, 'redis'),
   };
 }

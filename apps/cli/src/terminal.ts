@@ -20,6 +20,9 @@ export class Terminal {
   /** Set by a command that ends in its own way when interrupted; all others are simply left. */
   endsItself = false;
 
+  /** What else prose must not hold where its reader takes some lines for commands. */
+  disarm = (text: string): string => text;
+
   constructor(readonly streams: Streams) {}
 
   get interrupted(): AbortSignal {
@@ -41,6 +44,11 @@ export class Terminal {
 
   /** Prose and progress, on stderr; whatever it quotes can't steer the terminal. */
   say(line: string): void {
+    this.command(this.disarm(line));
+  }
+
+  /** A line that is meant to be taken for one. */
+  command(line: string): void {
     this.streams.stderr.write(`${neutralise(line)}\n`);
   }
 

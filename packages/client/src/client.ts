@@ -62,8 +62,12 @@ export class KilnClient {
   readonly versions = {
     list: (name: string): Promise<VersionRecord[]> => this.all(path('functions', name, 'versions')),
     /** Deploys an image that exists already. */
-    create: (name: string, version: Origin & { image: string; config?: FunctionConfigInput; message?: string }): Promise<Deployed> =>
-      this.transport.json('POST', path('functions', name, 'versions'), { json: version, timeoutMs: DEPLOY_TIMEOUT_MS }),
+    create: (
+      name: string,
+      version: Omit<DeployOptions, 'signal'> & { image: string; config?: FunctionConfigInput },
+      options: { signal?: AbortSignal } = {},
+    ): Promise<Deployed> =>
+      this.transport.json('POST', path('functions', name, 'versions'), { json: version, timeoutMs: DEPLOY_TIMEOUT_MS, ...options }),
   };
 
   readonly pins = {

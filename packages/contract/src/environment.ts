@@ -49,3 +49,10 @@ export const redisUrl = z
   .regex(/^(rediss?|unix):\/\//, REDIS_RULE)
   .refine((url) => URL.canParse(url), 'must be a URL')
   .meta({ secret: true });
+
+const REGISTRY = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*\/?$/;
+/** A registry, and the path that goes before every repository in it. */
+export const registryPrefix = z
+  .string()
+  .max(255)
+  .regex(REGISTRY, 'must be a host with an optional port and path: registry.example.com/kiln');

@@ -29,6 +29,16 @@ export class Ecr {
     });
   }
 
+  /** Each account has one registry in a region: the host that a login is good for. */
+  async registryOf(region: string): Promise<string> {
+    return this.call(region, async (client, sdk, abortSignal) => {
+      const answer = await client.send(new sdk.GetAuthorizationTokenCommand({}), { abortSignal });
+      const endpoint = answer.authorizationData?.[0]?.proxyEndpoint;
+      if (endpoint === undefined) throw new Error('the answer names no registry');
+      return new URL(endpoint).host;
+    });
+  }
+
   /** ECR makes no repository by a push. */
   async ensureRepository(registry: string, region: string, repositoryName: string): Promise<void> {
     const key = `${registry}/${repositoryName}`;

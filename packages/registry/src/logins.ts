@@ -22,7 +22,7 @@ interface Token extends TimedLogin {
 export type EcrLogin = (registry: string, region: string) => Promise<TimedLogin>;
 
 /**
- * Logins by registry: what the file says, else a token where the registry is ECR's, else none. A token lives for 12 hours and is
+ * Logins by registry: what the file says or what was given, else a token where the registry is ECR's, else none. A token lives for 12 hours and is
  * renewed at half of that; a renewal that fails changes nothing until the token ends.
  */
 export class RegistryLogins {
@@ -30,7 +30,7 @@ export class RegistryLogins {
   private readonly renewing = new Map<string, Promise<Token>>();
 
   constructor(
-    private readonly authFile: AuthFile | undefined,
+    private readonly source: AuthFile | StoredLogins | undefined,
     private readonly askEcr: EcrLogin,
     private readonly now: () => number = Date.now,
   ) {}
@@ -45,11 +45,11 @@ export class RegistryLogins {
 
   /** Read anew each time: a pull is rare, and a password that was changed counts at once. @throws KilnError */
   async stored(): Promise<StoredLogins> {
-    if (this.authFile === undefined) return new Map();
+    if (this.source === undefined || !('path' in this.source)) return this.source ?? new Map();
     try {
-      return await readAuthFile(this.authFile.path);
+      return await readAuthFile(this.source.path);
     } catch (error) {
-      if (this.authFile.optional && isMissing(error)) return new Map();
+      if (this.source.optional && isMissing(error)) return new Map();
       throw error;
     }
   }

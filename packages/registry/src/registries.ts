@@ -1,4 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
+import type { StoredLogins } from './auth-file.js';
 import { Ecr } from './ecr.js';
 import type { RegistryLogin } from './login.js';
 import { type AuthFile, RegistryLogins } from './logins.js';
@@ -10,16 +11,28 @@ export class Registries {
   readonly logins: RegistryLogins;
 
   constructor(
-    authFile?: AuthFile,
+    logins?: AuthFile | StoredLogins,
     private readonly ecr: Ecr = new Ecr(),
     now: () => number = Date.now,
   ) {
-    this.logins = new RegistryLogins(authFile, (registry, region) => ecr.login(registry, region), now);
+    this.logins = new RegistryLogins(logins, (registry, region) => ecr.login(registry, region), now);
   }
 
   /** Undefined where the registry needs none. @throws KilnError `unavailable` */
   login(registry: string | undefined): Promise<RegistryLogin | undefined> {
     return this.logins.of(registry);
+  }
+
+  /** The registry that these AWS credentials have in a region: its host. @throws KilnError `unavailable` */
+  async ofEcr(region: string): Promise<string> {
+    try {
+      return await this.ecr.registryOf(region);
+    } catch (error) {
+      throw new KilnError('unavailable', `the registry in ${region} can't be found: ${(error as Error).message}`, {
+        cause: error,
+        fix: 'give AWS credentials whose role has ecr:GetAuthorizationToken, and the right region',
+      });
+    }
   }
 
   /** Sees to it that a push finds its repository. Only ECR's registries need that. @throws KilnError `unavailable` */

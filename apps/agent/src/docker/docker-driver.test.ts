@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { connectEngine } from '@kiln/builder/connect-engine';
 import { resolveConfig } from '@kiln/contract/function-config';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DockerDriver } from './docker-driver.js';
-import { connectEngine, readEngine, removeContainers, strayContainers } from './engine.js';
+import { readEngine, removeContainers, strayContainers } from './engine.js';
 import { makeNetwork, type NodeNetwork, removeNetwork } from './network.js';
 
 const docker = connectEngine('unix:///var/run/docker.sock');

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import Dockerode from 'dockerode';
+import type Dockerode from 'dockerode';
 import { Gate } from '../pool/gate.js';
 import { NODE_LABEL, ROLE_LABEL } from './container-options.js';
 import { statusOf, within } from './deadline.js';
@@ -13,13 +13,6 @@ const LONGEST_RETRY_MS = 10_000;
 const UNDERWAY_MS = 100;
 const SWEEP_MS = 30_000;
 const REMOVALS = 8;
-
-/** A client of the engine at `unix:///…`, `tcp://…` or `http://…`. */
-export function connectEngine(dockerHost: string): Dockerode {
-  if (dockerHost.startsWith('unix://')) return new Dockerode({ socketPath: dockerHost.slice('unix://'.length) });
-  const { hostname, port } = new URL(dockerHost.replace(/^tcp:/, 'http:'));
-  return new Dockerode({ host: hostname, port: Number(port || 2375), protocol: 'http' });
-}
 
 export interface EngineFacts extends EngineInfo {
   /** What is not as it should be on this engine, a sentence each. */

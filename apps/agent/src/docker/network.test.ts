@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { connectEngine } from '@kiln/builder/connect-engine';
 import { afterEach, describe, expect, it } from 'vitest';
-import { connectEngine } from './engine.js';
 import { bridgeName, makeNetwork, networkName, removeNetwork } from './network.js';
 
 const docker = connectEngine('unix:///var/run/docker.sock');

@@ -27,12 +27,20 @@ export interface DeployOptions {
   /** Without asking whether anything changed. */
   force?: boolean | undefined;
   say(line: string): void;
+  /** Around all that is said of one function. */
+  onBegin?(name: string): void;
+  onEnd?(outcome: Outcome): void;
 }
 
 /** Deploys functions one after the other; a failure of one does not stop the next. What serves already is neither sent nor built. */
 export async function deployAll(candidates: readonly Candidate[], options: DeployOptions): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  for (const candidate of candidates) outcomes.push(await attempt(candidate.name, () => deployChanged(candidate, options)));
+  for (const candidate of candidates) {
+    options.onBegin?.(candidate.name);
+    const outcome = await attempt(candidate.name, () => deployChanged(candidate, options));
+    options.onEnd?.(outcome);
+    outcomes.push(outcome);
+  }
   return outcomes;
 }
 

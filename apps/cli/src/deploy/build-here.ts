@@ -1,0 +1,42 @@
+import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/client';
+import { KilnError } from '@kiln/contract/errors';
+import { type Registries } from '@kiln/registry/registries';
+import { packFiles } from '../folder/pack.js';
+import type { Deploy } from './deploy-function.js';
+
+export interface BuildHereOptions {
+  client: KilnClient;
+  dockerHost: string;
+  /** Where the nodes get the image; without one they have to share this machine's engine. */
+  registry: { prefix: string; registries: Registries } | undefined;
+  how: Pick<BuildOptions, 'message' | 'traffic'>;
+  signal: AbortSignal;
+}
+
+/** Builds with this machine's engine as a node would with its own, and tells the cluster of the image. */
+export function buildHere({ client, dockerHost, registry, how, signal }: BuildHereOptions): Deploy {
+  return async ({ name, files, replaced, buildArgs, sourceDigest, project }, progress) => {
+    // Loaded with the first build: most deployments are built in the cluster.
+    const [{ build }, { connectEngine }] = await Promise.all([import('@kiln/builder/build'), import('@kiln/builder/connect-engine')]);
+    const docker = connectEngine(dockerHost);
+    await docker.ping().catch((error: Error) => {
+      throw new KilnError('unavailable', `no Docker engine answers at ${dockerHost}: ${error.message}`, {
+        fix: 'start Docker, or set DOCKER_HOST',
+      });
+    });
+    const started = performance.now();
+    const { image, config } = await build({
+      docker,
+      source: packFiles(files, replaced),
+      functionName: name,
+      ...(buildArgs !== undefined && { buildArgs }),
+      ...(registry !== undefined && { registry, registries: registry.registries }),
+      onLine: progress,
+      signal,
+    });
+    const buildMs = Math.round(performance.now() - started);
+    progress(`built ${image} in ${buildMs} ms`);
+    const version = { image, config, sourceDigest, ...how, ...(project !== undefined && { project }) };
+    return { ...(await client.versions.create(name, version, { signal })), buildMs };
+  };
+}

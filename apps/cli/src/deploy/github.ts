@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
+import type { Config } from '../config.js';
+import { shortDigest } from '../output/units.js';
+import type { Terminal } from '../terminal.js';
+import { deployed, failed, type Outcome } from './deploy-function.js';
+
+/**
+ * Talks to GitHub as the log of a workflow's step is read there: groups, annotations, masks, and the files of the step. All that
+ * others wrote is kept from being taken for such a line.
+ */
+export class GithubLog {
+  constructor(
+    private readonly config: Config,
+    private readonly terminal: Terminal,
+  ) {
+    terminal.disarm = harmless;
+    for (const secret of [config.KILN_API_KEY, config.KILN_REGISTRY_PASSWORD]) {
+      if (secret) terminal.command(`::add-mask::${escapeData(secret)}`);
+    }
+  }
+
+  readonly begin = (name: string): void => this.terminal.command(`::group::${escapeData(name)}`);
+
+  readonly end = (outcome: Outcome): void => {
+    this.terminal.command('::endgroup::');
+    if (!failed(outcome)) return;
+    const { message, fix } = outcome.error;
+    const next = fix.replaceAll('<function>', outcome.function);
+    this.terminal.command(`::error title=${escapeProperty(`${outcome.function} was not deployed`)}::${escapeData(`${message}\n${next}`)}`);
+  };
+
+  /** The page of the run, and what later steps can read. */
+  finish(outcomes: readonly Outcome[]): void {
+    const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: output } = this.config;
+    if (summary !== undefined) appendFileSync(summary, summaryOf(outcomes));
+    if (output === undefined) return;
+    const mark = `kiln-${randomUUID()}`;
+    appendFileSync(output, `functions<<${mark}\n${JSON.stringify(outcomes.filter((outcome) => !failed(outcome)))}\n${mark}\n`);
+  }
+}
+
+function summaryOf(outcomes: readonly Outcome[]): string {
+  const lines = outcomes.map((outcome) => {
+    if (failed(outcome)) return [outcome.function, `failed: ${outcome.error.message.split('\n')[0]}`, '', ''];
+    if (!deployed(outcome)) return [outcome.function, 'removed', '', ''];
+    const { version, changed, digest, url } = outcome;
+    return [outcome.function, `v${version}${changed ? '' : ' (unchanged)'}`, `\`${shortDigest(digest)}\``, `<${url}>`];
+  });
+  const rows = [['function', 'version', 'image', 'address'], ['---', '---', '---', '---'], ...lines];
+  return `### kiln deploy\n\n${rows.map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n')}\n`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
+
+/** GitHub takes a line that begins so, white space aside, for a command. */
+function harmless(line: string): string {
+  return line.replace(/^\s*(?=::|##\[)/gm, '| ');
+}
+
+function escapeData(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function escapeProperty(text: string): string {
+  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}
+
+/** What the history of versions says of a deployment by a workflow. */
+export function commitMessage({ GITHUB_REPOSITORY: repository, GITHUB_SHA: commit }: Config): string | undefined {
+  return repository && commit ? `${repository}@${commit.slice(0, 7)}`.slice(0, 200) : undefined;
+}

@@ -1,0 +1,3 @@
+exports.clock = (_req, res) => {
+  res.json({ time: new Date().toISOString() });
+};

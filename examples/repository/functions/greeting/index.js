@@ -1,0 +1,3 @@
+exports.greeting = (req, res) => {
+  res.send(`${process.env.WORD}, ${req.query.name ?? 'world'}\n`);
+};
