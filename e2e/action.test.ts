@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { CreatedKey, Deployed } from '@kiln/contract/control-api';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
+import { engine } from '@kiln/testing/engine';
 import { LOGIN, type Service, startMoto, startRegistry } from '@kiln/testing/service';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ActionResult, runAction } from './action-run.js';
@@ -27,6 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster?.stop();
   await registry?.stop();
+  await removeImages([`${registry?.host}/*/*`, '*.amazonaws.com/team/kiln/*']);
   rmSync(work, { recursive: true, force: true });
 });
 
@@ -41,6 +43,18 @@ function push(inputs: Record<string, string> = {}): Promise<ActionResult> {
   const common = { 'kiln-url': `http://127.0.0.1:${cluster.router.ports.control}`, 'kiln-key': key };
   const login = { registry: `${registry.host}/kiln`, 'registry-username': LOGIN.username, 'registry-password': LOGIN.password };
   return runAction({ ...common, ...('ecr-repository' in inputs ? {} : login), ...inputs }, repository);
+}
+
+/** What was tagged for a push stays on the engine that built it. */
+async function removeImages(references: string[]): Promise<void> {
+  const found = await engine.listImages({ filters: { reference: references } });
+  for (const tag of found.flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])])) {
+    if (tag.startsWith(`${registry.host}/`) || tag.includes('/team/kiln/'))
+      await engine
+        .getImage(tag)
+        .remove()
+        .catch(() => undefined);
+  }
 }
 
 /** The step's output as a later step reads it. */

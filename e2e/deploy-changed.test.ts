@@ -156,6 +156,19 @@ describe('kiln deploy of a repository', () => {
     expect([await answerOf('one'), await answerOf('two')]).toEqual(['changed', 'new']);
   });
 
+  it('builds on this machine with --local, gives the cluster the image, and finds it again', async () => {
+    write({
+      'here/kiln.json': '{"name":"here","env":{"A":"1"}}',
+      'here/index.js': 'module.exports = (req, res) => res.send(process.env.A);\n',
+    });
+    const { code, stderr, outcomes, sent } = await deploy('--local', '--only', 'here');
+    expect(code, stderr).toBe(0);
+    expect(outcomes).toMatchObject([{ function: 'here', version: 1, changed: true, buildMs: expect.any(Number) }]);
+    expect(sent).toBeLessThan(10_000);
+    expect(await answerOf('here')).toBe('1');
+    expect((await deploy('--only', 'here')).outcomes).toMatchObject([{ version: 1, changed: false }]);
+  });
+
   it('prunes what it deployed and declares no more, and nothing that others deployed', async () => {
     await cluster.deploy(join(root, 'more'), { name: 'stranger', files: { 'kiln.json': '{"name":"stranger","handler":"two"}' } });
     rmSync(join(root, 'one'), { recursive: true });
@@ -163,6 +176,6 @@ describe('kiln deploy of a repository', () => {
     const { code, outcomes, stderr } = await deploy('--prune', '--yes');
     expect(code, stderr).toBe(0);
     expect(outcomes.at(-1)).toEqual({ function: 'one', removed: true });
-    expect((await cluster.client.functions.list()).map(({ name }) => name)).toEqual(['stranger', 'three', 'two']);
+    expect((await cluster.client.functions.list()).map(({ name }) => name)).toEqual(['here', 'stranger', 'three', 'two']);
   });
 });

@@ -113,6 +113,29 @@ describe('kiln deploy', () => {
   });
 });
 
+describe('--local', () => {
+  it('is needed to name a registry, and ECR needs a region; nothing is asked before', async () => {
+    write(repository);
+    for (const args of [
+      ['--registry', 'r.example.com/kiln'],
+      ['--ecr-repository', 'kiln', '--aws-region', 'eu-west-1'],
+      ['--local', '--ecr-repository', 'kiln'],
+      ['--local', '--registry', 'https://r.example.com'],
+      ['--local', '--registry', 'r.example.com', '--ecr-repository', 'kiln', '--aws-region', 'eu-west-1'],
+    ])
+      expect((await deploy(args)).code, args.join(' ')).toBe(2);
+    expect(changesAsked()).toEqual([]);
+  });
+
+  it('says that it needs an engine where none answers', async () => {
+    write(repository);
+    const env = { KILN_HOME: root, KILN_URL: api.url, KILN_API_KEY: KEY, DOCKER_HOST: `unix://${root}/none.sock` };
+    const { code, stderr } = await kiln(['deploy', root, '--local', '--only', 'a'], { env });
+    expect([code, stderr]).toEqual([3, expect.stringContaining('no Docker engine answers')]);
+    expect(changesAsked()).toEqual([]);
+  });
+});
+
 describe('--prune', () => {
   beforeEach(() => {
     write(repository);

@@ -1,23 +1,8 @@
-import type { Server } from 'node:http';
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
-import { Dev } from '../dev/dev.js';
-import type { OutputLine } from '../dev/output.js';
-import { readSpecs, type Specs } from '../dev/spec.js';
-import { watchFolder } from '../dev/watch.js';
-import { Failure } from '../failure.js';
-import { formatOf, type OutputOptions, printLine } from '../output/print.js';
-import { pairs } from '../output/table.js';
-import { duration } from '../output/units.js';
-import { findFree } from '../up/ports.js';
-import { localAddress } from '../up/up.js';
+import type { DevOptions } from '../dev/run-dev.js';
 
 const FIRST_PORT = 3000;
-
-interface DevOptions extends OutputOptions {
-  port?: number;
-  only?: string[];
-}
 
 export function devCommand(session: Session): Command {
   return dataCommand('dev', session)
@@ -38,60 +23,11 @@ export function devCommand(session: Session): Command {
         ['kiln dev --only web,api', 'two functions of a repository'],
       ]),
     )
-    .action((dir: string, options: DevOptions) => runDev(session, dir, options));
-}
-
-async function runDev(session: Session, dir: string, options: DevOptions): Promise<void> {
-  const { terminal, config } = session;
-  const read = () => readSpecs(dir, options.only);
-  const specs = await read();
-  for (const note of specs.notes) terminal.say(note);
-  if (specs.functions.length === 0) throw new Failure(`${specs.root} holds no function that runs without Docker`, 'write one: kiln init');
-  const port = options.port ?? (await findFree(config.KILN_BIND, FIRST_PORT, { length: 1, taken: new Set() }));
-  terminal.endsItself = true;
-  const dev = await Dev.start({
-    specs,
-    read,
-    environment: config.inherited,
-    onLine: (name, line) => printOutput(session, options, name, line),
-    onCall: ({ function: name, method, path, status, ms }) =>
-      terminal.say(`${name}  ${method} ${path || '/'} ${status} in ${duration(ms)}`),
-    say: (line) => terminal.say(line),
-  });
-  try {
-    await listen(dev.server, config.KILN_BIND, port);
-    const onError = (error: Error) => terminal.say(`a folder can't be watched: ${error.message}`);
-    const watcher = await watchFolder(specs.root, (paths) => void dev.onChange(paths), onError);
-    announce(session, options, specs, port);
-    if (!terminal.interrupted.aborted) {
-      await new Promise((resolve) => terminal.interrupted.addEventListener('abort', resolve, { once: true }));
-    }
-    await watcher.close();
-  } finally {
-    await dev.stop();
-  }
-}
-
-function printOutput({ terminal }: Session, options: OutputOptions, name: string, line: OutputLine): void {
-  const text = () => `${name}  ${line.level.padEnd(5)} ${line.message}`;
-  printLine(terminal, formatOf(options, terminal), { function: name, ...line }, text);
-}
-
-function announce({ terminal, config }: Session, options: OutputOptions, { functions }: Specs, port: number): void {
-  const host = config.KILN_BIND === '127.0.0.1' ? 'localhost' : localAddress(config.KILN_BIND);
-  const urls = functions.map(({ name }) => ({ name, url: `http://${host}:${port}/fn/${name}/` }));
-  terminal.say(`\n${pairs(urls.map(({ name, url }) => [name, url] as const))}\n\nwatching for changes; Ctrl-C ends it`);
-  if (formatOf(options, terminal) === 'json') printLine(terminal, 'json', { ready: true, port, functions: urls }, () => '');
-}
-
-/** @throws Failure where the port is taken */
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      reject(new Failure(`cannot listen on ${host}:${port}: ${error.message}`, 'choose another: kiln dev --port <port>'));
+    .action(async (dir: string, options: DevOptions) => {
+      // Loaded only here: it brings the builder's detectors and what watches files.
+      const { runDev } = await import('../dev/run-dev.js');
+      await runDev(session, dir, options, FIRST_PORT);
     });
-    server.listen(port, host, resolve);
-  });
 }
 
 function portNumber(text: string): number {
