@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Deployed, NodeView } from '@kiln/contract/control-api';
 import { call } from '@kiln/testing/call';
+import { GitFolder } from '@kiln/testing/git-folder';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ComposeProject } from './compose-project.js';
@@ -40,6 +43,22 @@ describe('docker compose up in infra/compose', () => {
     const catalog = await call(cluster.ports.registry, '/v2/_catalog');
     expect(catalog.json<{ repositories: string[] }>().repositories.filter((name) => name.includes('hello'))).toHaveLength(1);
   });
+
+  it('takes pushes, though the requests of one may reach either router', async () => {
+    const { apiKey } = JSON.parse(readFileSync(join(cluster.home, 'credentials.json'), 'utf8')) as { apiKey: string };
+    const folder = await GitFolder.init();
+    try {
+      await folder.git('config', 'http.sslCAInfo', join(cluster.home, 'ca.crt'));
+      await folder.git('remote', 'add', 'kiln', `https://git:${apiKey}@localhost:${cluster.ports.control}/git/pushed.git`);
+      for (const text of ['one', 'two', 'three']) {
+        await folder.commit({ 'index.js': `export default (req, res) => res.send('${text}');` });
+        expect((await folder.git('push', 'kiln', 'main')).text).toContain('pushed: version');
+        expect((await cluster.call('/fn/pushed/')).text).toBe(text);
+      }
+    } finally {
+      folder.remove();
+    }
+  }, 180_000);
 
   it('answers over HTTPS by path and by host, always on one node, warm from the second call on', async () => {
     const first = await cluster.call('/fn/hello/');

@@ -11,6 +11,8 @@ const PROBE_TIMEOUT_MS = 5000;
 
 interface Status {
   url: string;
+  /** Where `git push` goes, but for the project's name. */
+  git: string;
   /** `degraded`: without Redis it goes on with what it knows. */
   router: 'ready' | 'degraded' | 'starting' | 'draining' | 'unknown';
   redis: 'answers' | 'away' | 'unknown';
@@ -39,7 +41,8 @@ async function status(session: Session, options: OutputOptions): Promise<void> {
   const router = await probe(url);
   const [nodes, functions] = await Promise.all([unlessAway(client.nodes.list()), unlessAway(client.functions.list())]);
   const redis = REDIS[router];
-  print<Status>(session.terminal, options, { url, router, redis, nodes, functions: functions && count(functions) }, statusText);
+  const git = new URL('/git/<project>.git', url).href.replace('%3Cproject%3E', '<project>');
+  print<Status>(session.terminal, options, { url, git, router, redis, nodes, functions: functions && count(functions) }, statusText);
 }
 
 const REDIS: Record<Status['router'], Status['redis']> = {
@@ -77,13 +80,14 @@ function count(functions: FunctionView[]) {
   return { total: functions.length, serving: functions.filter(({ traffic }) => traffic.length > 0).length };
 }
 
-function statusText({ url, router, redis, nodes, functions }: Status): string {
+function statusText({ url, git, router, redis, nodes, functions }: Status): string {
   const live = nodes?.filter((node) => node.live).length;
   const summary = pairs([
     ['router', `${router} at ${url}`],
     ['redis', redis === 'away' ? 'away: known functions go on, changes have to wait' : redis],
     ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
     ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
+    ['git push', git],
   ]);
   return nodes && nodes.length > 0 ? `${summary}\n\n${nodeTable(nodes)}` : summary;
 }

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -13,8 +12,6 @@ beforeEach(() => pushes.reset());
 afterAll(() => pushes?.stop());
 
 const MODULE = 'export default (req, res) => res.end()';
-const quarantined = (project: string) =>
-  readdirSync(join(pushes.cluster.home, 'git', `${project}.git`, 'objects')).filter((name) => name.startsWith('tmp_objdir'));
 
 describe('branches', () => {
   it('other than main, and tags, are stored and not deployed, which is said', async () => {
@@ -97,6 +94,24 @@ describe('pushes at once to one project', () => {
     expect((await fourth).code).toBe(0);
   });
 
+  it('through two routers that share the repositories: the one that comes second has changed nothing', async () => {
+    const folder = await pushes.folder('shared', { 'index.js': MODULE });
+    await folder.git('push', 'kiln', 'main');
+    const other = await pushes.clone('shared');
+    await other.commit({ 'index.js': 'b' });
+    await folder.commit({ 'index.js': 'a' });
+    const held = pushes.holdBuilds();
+    const slow = other.run(['push', 'kiln', 'main']);
+    const response = await held;
+    // As git does it for another router.
+    const repository = join(pushes.cluster.home, 'git', 'shared.git');
+    await folder.git('push', '--quiet', repository, 'main');
+    pushes.finish(response);
+    const { code, text } = await slow;
+    expect([code, text]).toEqual([1, expect.stringContaining('another push has moved main meanwhile')]);
+    expect((await pushes.cluster.api('GET', '/v1/functions/shared/traffic')).json()).toEqual([{ version: 1, weight: 100 }]);
+  });
+
   it('are refused when too many wait already', async () => {
     const folder = await pushes.folder('crowd', { 'index.js': MODULE });
     const held = pushes.holdBuilds();
@@ -124,7 +139,7 @@ describe('a client that leaves', () => {
     const closed = new Promise((resolve) => response.once('close', resolve));
     leaving.abort();
     await Promise.all([push, closed]);
-    await until('git has cleaned up', () => quarantined('left').length === 0);
+    await until('git has cleaned up', () => pushes.quarantined('left').length === 0);
     pushes.reset();
     const again = await pushes.folder('left', { 'index.js': MODULE });
     const { text } = await again.git('push', 'kiln', 'main');
@@ -138,7 +153,7 @@ describe('what can’t be deployed', () => {
     const { code, text } = await (await folder).run(push);
     expect(code).toBe(1);
     expect(pushes.sent).toEqual([]);
-    expect(quarantined(project)).toEqual([]);
+    expect(pushes.quarantined(project)).toEqual([]);
     return text;
   };
 

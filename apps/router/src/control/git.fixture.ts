@@ -1,8 +1,11 @@
+import { readdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
 import { GitFolder } from '@kiln/testing/git-folder';
 import { extract } from 'tar-stream';
+import type { RouterConfig } from '../config.js';
 import { ADMIN_KEY, built, type Script, TestCluster } from './cluster.fixture.js';
 
 /** What the node was sent, by the function's name: path to content, an executable's path with a `*`. */
@@ -18,8 +21,8 @@ export class PushCluster {
     this.reset();
   }
 
-  static async start(): Promise<PushCluster> {
-    return new PushCluster(await TestCluster.start());
+  static async start(config: Partial<RouterConfig> = {}): Promise<PushCluster> {
+    return new PushCluster(await TestCluster.start(config));
   }
 
   /** Every build succeeds again, and nothing was sent. */
@@ -67,6 +70,11 @@ export class PushCluster {
     this.folders.push(folder);
     await folder.git('clone', '--quiet', '--origin', 'kiln', this.urlOf(project), '.');
     return folder;
+  }
+
+  /** Folders of what git has received and not taken. */
+  quarantined(project: string): string[] {
+    return readdirSync(join(this.cluster.home, 'git', `${project}.git`, 'objects')).filter((name) => name.startsWith('tmp_objdir'));
   }
 
   async stop(): Promise<void> {

@@ -21,8 +21,6 @@ const function_ = (name: string, code = MODULE) => ({ [`${name}/kiln.json`]: '{}
 const versions = async (name: string) =>
   (await pushes.cluster.api('GET', `/v1/functions/${name}/versions`)).json<{ items: VersionRecord[] }>().items;
 const traffic = async (name: string) => (await pushes.cluster.api('GET', `/v1/functions/${name}/traffic`)).json<Traffic>();
-const quarantined = (project: string) =>
-  readdirSync(join(pushes.cluster.home, 'git', `${project}.git`, 'objects')).filter((name) => name.startsWith('tmp_objdir'));
 
 async function keyWith(scope: Scope): Promise<string> {
   return (await pushes.cluster.api('POST', '/v1/keys', { name: `${scope} key`, scopes: [scope] })).json<CreatedKey>().apiKey;
@@ -130,7 +128,7 @@ describe('a push that fails', () => {
     expect((await folder.git('ls-remote', 'kiln', 'main')).text).toBe(before);
     expect(await traffic('good')).toEqual([{ version: 1, weight: 100 }]);
     expect(await traffic('worse')).toEqual([{ version: 1, weight: 100 }]);
-    expect(quarantined('broken')).toEqual([]);
+    expect(pushes.quarantined('broken')).toEqual([]);
   });
 
   it('says what is wrong in which file', async () => {

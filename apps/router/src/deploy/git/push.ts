@@ -50,9 +50,13 @@ export class Pushes {
     try {
       const turn = await this.turn(push);
       const env = withNewObjects(repository, received.quarantine);
+      const { forced } = await lookAtMain(repository, main, env);
+      if (forced) await say('note: this push is forced; commits of main that it does not contain are left behind');
+      const proven = await this.proveChanged(main.after, env, push);
+      signal.throwIfAborted();
+      // Again: another router that shares the repositories may have moved it meanwhile.
       const move = await lookAtMain(repository, main, env);
-      if (move.forced) await say('note: this push is forced; commits of main that it does not contain are left behind');
-      await this.deploy(main.after, env, push);
+      await serveAll(proven, say);
       turn.beforeItEnds = await yieldMain(repository, move);
       return true;
     } catch (error) {
@@ -76,22 +80,22 @@ export class Pushes {
     return turn;
   }
 
-  private async deploy(commit: string, env: Record<string, string>, push: Push): Promise<void> {
+  /** Builds and proves every function whose sources are not those of what serves. No traffic moves. */
+  private async proveChanged(commit: string, env: Record<string, string>, push: Push): Promise<Map<string, Proven>> {
     const { repository, say, signal, by } = push;
     const reader = { repository: repository.folder, env, signal };
     const entries = await readCommitTree(reader, commit);
     const note = { createdBy: by, message: await subjectOf(reader, commit) };
     const functions = await reading(repository, env, (blobs) => readFunctions(entries, blobs, repository.project));
     await say(`${commit.slice(0, 10)} holds ${functions.map(({ name }) => name).join(', ')}`);
-    const proven: Proven[] = [];
+    await this.nameLeftBehind(functions, push);
+    const proven = new Map<string, Proven>();
     for (const each of functions) {
       const serving = await this.servingVersion(each);
-      if (serving === undefined) proven.push(await this.prove(each, note, env, push));
+      if (serving === undefined) proven.set(each.name, await this.prove(each, note, env, push));
       else await say(`${each.name}: unchanged, version ${serving} serves on`);
     }
-    signal.throwIfAborted();
-    for (const each of proven) await say(servedLine(await each.serve()));
-    await this.nameLeftBehind(functions, push);
+    return proven;
   }
 
   private async prove(pushed: PushedFunction, note: VersionNote, env: Record<string, string>, push: Push): Promise<Proven> {
@@ -147,6 +151,29 @@ async function reading<T>({ folder }: Repository, env: Record<string, string>, r
   }
 }
 
+async function serveAll(proven: ReadonlyMap<string, Proven>, say: Push['say']): Promise<void> {
+  const served: string[] = [];
+  for (const [name, each] of proven) {
+    try {
+      await say(servedLine(await each.serve()));
+      served.push(name);
+    } catch (error) {
+      throw error instanceof KilnError ? new NotServed(name, error, served) : error;
+    }
+  }
+}
+
+/** Everything was proved, and still one did not get its traffic: somebody else deployed it, or the store went away. */
+class NotServed extends KilnError {
+  constructor(
+    name: string,
+    { code, message }: KilnError,
+    readonly served: readonly string[],
+  ) {
+    super(code, `${name}: ${message}`, { fix: 'push again' });
+  }
+}
+
 function servedLine({
   function: name,
   version,
@@ -161,13 +188,12 @@ function servedLine({
   return changed ? `${name}: version ${version} serves at ${url}` : `${name}: the same image, version ${version} serves on`;
 }
 
-function failureLines({ code, message, fix }: KilnError): string[] {
+function failureLines(error: KilnError): string[] {
+  const { code, message, fix } = error;
   const reason = `${ERRORS[code].title}: ${message}`.split('\n');
-  return [
-    '',
-    ...reason,
-    ...(fix === undefined ? [] : [`next: ${fix}`]),
-    'not deployed: what served before serves on, and main has not moved',
-    '',
-  ];
+  const next = fix === undefined ? [] : [`next: ${fix}`];
+  const served = error instanceof NotServed ? error.served : [];
+  const kept = 'what served before serves on, and main has not moved';
+  const end = served.length === 0 ? `not deployed: ${kept}` : `deployed before that: ${served.join(', ')}. Of all else, ${kept}`;
+  return ['', ...reason, ...next, end, ''];
 }
