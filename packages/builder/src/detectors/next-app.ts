@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { BuildPlan, Detector } from '../detect.js';
 import { SOURCES } from '../layout.js';
-import { dependsOn, NODE_IMAGE, readManifest } from '../node/manifest.js';
+import { dependsOn, NODE_IMAGE, readManifest, shown } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
 import { SITE_CONFIG, siteDockerfile } from '../node/site.js';
 import type { SourceFolder } from '../source-folder.js';
@@ -18,7 +18,7 @@ export const nextDetector: Detector = {
     if (manifest.scripts['build'] === undefined) return undefined;
     const install = await nodeInstall(folder, manifest);
     const settings = await readSettings(folder);
-    const why = `found next in package.json and the script "build" (${manifest.scripts['build']})`;
+    const why = `found next in package.json and the script "build" (${shown(manifest.scripts['build'])})`;
     return settings.isExport ? exportPlan(why, install) : serverPlan(why, install, settings);
   },
 };

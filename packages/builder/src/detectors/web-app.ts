@@ -1,6 +1,6 @@
 import type { BuildPlan, Detector } from '../detect.js';
 import { SOURCES } from '../layout.js';
-import { dependsOn, type Manifest, NODE_IMAGE, readManifest } from '../node/manifest.js';
+import { dependsOn, type Manifest, NODE_IMAGE, readManifest, shown } from '../node/manifest.js';
 import { nodeInstall } from '../node/node-install.js';
 import { SITE_CONFIG, type Site, siteDockerfile } from '../node/site.js';
 import { startOf } from '../node/start-command.js';
@@ -46,7 +46,7 @@ function viteApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   // Relative to the page: the same files then serve a host of its own and a path below another.
   const build = 'npm run build --no-update-notifier -- --base=./ --outDir=/build --emptyOutDir';
   return {
-    why: `found vite in package.json, index.html and the script "build" (${script}): building a page and serving its files`,
+    why: `found vite in package.json, index.html and the script "build" (${shown(script)}): building a page and serving its files`,
     site: { steps: [`RUN ${build}`], folder: '/build', app: true, copied: '/app/public' },
   };
 }

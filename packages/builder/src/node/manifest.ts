@@ -36,6 +36,12 @@ export function dependsOn({ dependencies, devDependencies }: Manifest, name: str
   return Object.hasOwn(dependencies, name) || Object.hasOwn(devDependencies, name);
 }
 
+/** A script in a line for a user: nothing in it moves the cursor of a terminal, and it is not endless. */
+export function shown(script: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this takes out
+  return script.slice(0, 200).replace(/[\u0000-\u001f\u007f]/g, ' ');
+}
+
 /** The folder's module, or the one that `entry` means. One that leaves the folder is none: the sources are what was sent. */
 export function moduleOf(folder: SourceFolder, entry = '.'): string | undefined {
   const { found } = findEntry(join(folder.root, entry));

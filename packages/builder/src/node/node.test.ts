@@ -78,6 +78,27 @@ describe('what a module’s text tells', () => {
     ['await app.listen(process.env.PORT ?? 3000);', { fixedPort: undefined }],
     ["import Fastify from 'fastify'\nfastify.listen({ port: 3000 })", { fixedPort: 3000, localOnly: true }],
     ["import Fastify from 'fastify'\nfastify.listen({ port: process.env.PORT, host: '0.0.0.0' })", { localOnly: false }],
+    ['const db = new Client({ port: 5432 });\napp.listen(config.port)', { listens: true, fixedPort: undefined }],
+    ['const port = 4000;\napp.listen({ port })', { fixedPort: 4000 }],
+    ['const port: number = 4000\napp.listen({ host, port: port })', { fixedPort: 4000 }],
+    ['app.listen(server)', { fixedPort: undefined }],
     ['const url = "http://example.com"; module.exports = 1', { exports: true }],
   ])('%j', (text, traits) => expect(traitsOf(text)).toMatchObject(traits));
+
+  it.each(['/*', '\n', 'serve({', 'export ', '.listen( ', 'const a = ', '//', 'exports.a '])(
+    'is told soon of a text made of %j',
+    (piece) => {
+      const text = piece.repeat(Math.ceil(256_000 / piece.length));
+      const started = performance.now();
+      traitsOf(text);
+      expect(performance.now() - started).toBeLessThan(2000);
+    },
+  );
+
+  it('and how a project starts is told soon of a long script', async () => {
+    const start = `node ${'--a '.repeat(10_000)}&& true`;
+    const started = performance.now();
+    expect((await planOf({ ...manifest({ scripts: { start } }) })).text).toContain('CMD ["sh","-c",');
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
 });

@@ -1,4 +1,4 @@
-import type { Manifest } from './manifest.js';
+import { type Manifest, shown } from './manifest.js';
 
 /** How a project says that it is started. */
 export interface Start {
@@ -14,7 +14,8 @@ export interface Start {
 
 /** Nest's `start` compiles and is for developers; beside it is the one for servers. */
 const SCRIPTS = ['start:prod', 'start'];
-const NODE = /^node(?: +(?:--?[\w-]+(?:=[\w./-]+)?|[\w@./-]+))*$/;
+/** What means the same to a shell and without one. */
+const PLAIN = /^[\w@./=:-]+$/;
 /** Runs functions, not a server. */
 const FUNCTIONS = /\bkiln-runner\b/;
 
@@ -23,11 +24,11 @@ export function startOf(manifest: Manifest | undefined): Start | undefined {
   if (manifest === undefined || name === undefined) return undefined;
   const script = manifest.scripts[name]!.trim();
   if (script === '' || FUNCTIONS.test(script)) return undefined;
-  const why = `the script "${name}" runs ${script}`;
+  const why = `the script "${name}" runs ${shown(script)}`;
   if (`pre${name}` in manifest.scripts) return { command: ['npm', 'run', name], why, file: undefined, needsTools: true };
   // Without npm and a shell between, it starts sooner and gets the signals itself.
-  if (NODE.test(script)) {
-    const command = script.split(/ +/);
+  const command = script.split(/ +/);
+  if (command[0] === 'node' && command.every((word) => PLAIN.test(word))) {
     return { command, why, file: moduleIn(command), needsTools: false };
   }
   return { command: ['sh', '-c', script], why, file: undefined, needsTools: true };
