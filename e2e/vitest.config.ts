@@ -15,6 +15,7 @@ const TOGETHER = [
   'isolation',
   'keys',
   'languages',
+  'retention',
   'secrets',
   'uploads',
   'validation',
