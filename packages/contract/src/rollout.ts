@@ -18,7 +18,7 @@ export const rolloutLimits = z.strictObject({
   maxErrors: z.number().min(0).max(100).default(2),
   /** How many times their 95th percentile of the duration its own may be. */
   maxP95: z.number().min(1).max(1000).default(1.5),
-  /** Fewer requests, on either side, say nothing. */
+  /** Fewer requests, on either side, say nothing; of durations, fewer than four times as many. */
   minRequests: z.int().min(1).max(1_000_000).default(50),
 });
 export type RolloutLimits = z.infer<typeof rolloutLimits>;

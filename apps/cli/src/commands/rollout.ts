@@ -25,7 +25,10 @@ export function rolloutCommand(session: Session): Command {
     .option('--stage <weight,duration>', `a stage, as 10,5m; again for the next (default: ${DEFAULTS.stages.join(' ')})`, oneMore)
     .option('--max-errors <points>', `percentage points by which it may fail more requests (default: ${DEFAULTS.maxErrors}%)`)
     .option('--max-p95 <factor>', `how many times as long its slowest 5 % may take (default: ${DEFAULTS.maxP95}x)`)
-    .option('--min-requests <count>', `fewer than these in a stage, on either side, say nothing (default: ${DEFAULTS.minRequests})`)
+    .option(
+      '--min-requests <count>',
+      `fewer in a stage, on either side, say nothing; of durations 4 times as many (default: ${DEFAULTS.minRequests})`,
+    )
     .option('--no-wait', 'begin it, and do not wait for its end')
     .addHelpText(
       'after',

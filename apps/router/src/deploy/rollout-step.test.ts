@@ -94,11 +94,12 @@ describe('what becomes of a stage', () => {
     ['takes errors that the others have too', view(seen(100, 60), seen(100, 60)), 'stay'],
     ['is not aborted for too few requests of the new version', view(seen(49, 49), seen(1000)), 'stay'],
     ['nor where too few met the others', view(seen(1000, 1000), seen(49)), 'stay'],
-    ['is aborted for a 95th percentile of more than 1.5 times', view(seen(100, 0, 151), seen(100, 0, 100)), 'abort'],
-    ['takes 1.5 times', view(seen(100, 0, 150), seen(100, 0, 100)), 'stay'],
-    ['takes a multiple of next to nothing', view(seen(100, 0, 4), seen(100, 0, 0.4)), 'stay'],
+    ['is aborted for a 95th percentile of more than 1.5 times', view(seen(200, 0, 151), seen(200, 0, 100)), 'abort'],
+    ['takes 1.5 times', view(seen(200, 0, 150), seen(200, 0, 100)), 'stay'],
+    ['takes a multiple of next to nothing', view(seen(200, 0, 9), seen(200, 0, 0.9)), 'stay'],
+    ['takes any percentile of few requests', view(seen(199, 0, 1000), seen(1000, 0, 10)), 'stay'],
     ['is aborted although its time is over', view(seen(100, 100), seen(100), { lastedMs: 60_000 }), 'abort'],
-    ['has no percentile where everything failed', view({ ...seen(100, 100), p95: undefined }, seen(100, 100, 5)), 'stay'],
+    ['has no percentile where everything failed', view({ ...seen(200, 200), p95: undefined }, seen(200, 200, 5)), 'stay'],
   ])('%s', (_what, each, kind) => {
     expect(kindOf(each)).toBe(kind);
   });

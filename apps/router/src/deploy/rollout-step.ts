@@ -5,7 +5,9 @@ import type { RolloutStep } from '@kiln/state/function-store';
 import type { Seen } from './rollout-tally.js';
 
 /** Of durations this short a multiple is noise. */
-const NOTICED_MS = 5;
+const NOTICED_MS = 10;
+/** Times `minRequests`: the slowest twentieth of a few requests is two or three of them, the first ones of new instances. */
+const PERCENTILE_NEEDS = 4;
 
 export type Verdict = { kind: 'stay' } | { kind: 'advance' } | { kind: 'abort'; reason: string };
 
@@ -24,8 +26,10 @@ const LOOK_MS = 3000;
 export function verdictOn({ limits, stages, stage }: RolloutRecord, view: StageView): Verdict {
   const { weight, forMs } = stages[stage]!;
   const { fresh, old } = view;
-  if (Math.min(fresh.requests, old.requests) >= limits.minRequests) {
-    const worse = moreErrors(fresh, old, limits.maxErrors) ?? slower(fresh, old, limits.maxP95);
+  const sample = Math.min(fresh.requests, old.requests);
+  if (sample >= limits.minRequests) {
+    const enough = sample >= PERCENTILE_NEEDS * limits.minRequests;
+    const worse = moreErrors(fresh, old, limits.maxErrors) ?? (enough ? slower(fresh, old, limits.maxP95) : undefined);
     if (worse !== undefined) return { kind: 'abort', reason: `${worse}, at ${weight} % of the traffic` };
   }
   return view.lastedMs >= forMs && view.watchedMs >= Math.min(LOOK_MS, forMs) ? { kind: 'advance' } : { kind: 'stay' };
