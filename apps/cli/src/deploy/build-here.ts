@@ -29,7 +29,7 @@ export function buildHere({ client, dockerHost, registry, how, signal }: BuildHe
       docker,
       source: packFiles(files, replaced),
       functionName: name,
-      ...(buildArgs !== undefined && { buildArgs }),
+      buildArgs,
       ...(registry !== undefined && { registry, registries: registry.registries }),
       onLine: progress,
       signal,
