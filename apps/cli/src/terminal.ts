@@ -16,7 +16,11 @@ export interface Streams {
   insisted: AbortSignal;
 }
 
+/** To the line's begin, and nothing right of it. */
+const ERASE_LINE = '\r\u001b[K';
+
 export class Terminal {
+  #status = '';
   /** Set by a command that ends in its own way when interrupted; all others are simply left. */
   endsItself = false;
 
@@ -49,7 +53,14 @@ export class Terminal {
 
   /** A line that is meant to be taken for one. */
   command(line: string): void {
-    this.streams.stderr.write(`${neutralise(line)}\n`);
+    this.streams.stderr.write(`${this.#status === '' ? '' : ERASE_LINE}${neutralise(line)}\n${this.#status}`);
+  }
+
+  /** One line below all others, written over by the next; '' takes it away. Only where a person watches. */
+  status(text: string): void {
+    if (this.streams.stderr.isTTY !== true || text === this.#status) return;
+    this.#status = neutralise(text);
+    this.streams.stderr.write(`${ERASE_LINE}${this.#status}`);
   }
 
   /** A question without a line end, and the first line of the answer. */

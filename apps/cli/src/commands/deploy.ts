@@ -58,6 +58,7 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
     deploy: await howToDeploy(session, client, options),
     force: options.force,
     say: (line) => terminal.say(line),
+    status: (text) => terminal.status(text),
     ...(github && { onBegin: github.begin, onEnd: github.end }),
   });
   if (terminal.interrupted.aborted) throw new Interrupted();

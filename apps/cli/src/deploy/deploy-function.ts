@@ -2,6 +2,7 @@ import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/cli
 import type { Deployed } from '@kiln/contract/control-api';
 import { type Told, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
+import { progressBar } from '../output/progress-bar.js';
 import { readKnown } from './known.js';
 import { servingAlready } from './plan.js';
 import type { Candidate } from './prepare.js';
@@ -30,6 +31,8 @@ export interface DeployOptions {
   /** Around all that is said of one function. */
   onBegin?(name: string): void;
   onEnd?(outcome: Outcome): void;
+  /** Where a person watches: how far it is. */
+  status?(text: string): void;
 }
 
 /** Deploys functions one after the other; a failure of one does not stop the next. What serves already is neither sent nor built. */
@@ -40,14 +43,19 @@ export async function deployAll(candidates: readonly Candidate[], options: Deplo
     const outcome = await attempt(candidate.name, () => deployChanged(candidate, options));
     options.onEnd?.(outcome);
     outcomes.push(outcome);
+    options.status?.('');
   }
   return outcomes;
 }
 
-async function deployChanged(candidate: Candidate, { client, deploy, force, say }: DeployOptions): Promise<Deployed> {
+async function deployChanged(candidate: Candidate, { client, deploy, force, say, status }: DeployOptions): Promise<Deployed> {
   const { name } = candidate;
   const started = performance.now();
-  const progress = (line: string) => say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
+  const progress = (line: string) => {
+    say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
+    const bar = progressBar(name, line);
+    if (bar !== undefined) status?.(bar);
+  };
   const known = force ? undefined : await readKnown(client, name);
   const serving = servingAlready(candidate, known);
   if (known === undefined || serving === undefined) return deploy(candidate, progress);
