@@ -1,6 +1,6 @@
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixture, instanceOf, startOf } from './inside.js';
+import { errorOf, fixture, instanceOf, startOf, times } from './inside.js';
 
 // What people bring from the systems in docs/coming-from.md, unchanged.
 let cluster: Cluster;
@@ -31,6 +31,24 @@ describe('an Epsilon module', () => {
     await cluster.deploy(fixture('from-epsilon'), { name: 'written' });
     expect((await newest('written')).config).toMatchObject({ handler: 'written', timeout: 9_000 });
     expect((await cluster.call('/fn/written/')).json()).toMatchObject({ method: 'GET' });
+  });
+});
+
+describe('a local-lambda function', () => {
+  it('takes a JSON body as its event, and event.json where there is none', async () => {
+    await cluster.deploy(fixture('from-local-lambda'), { name: 'slow' });
+    const body = JSON.stringify({ sleep: 0.2, a: ['b'] });
+    const given = await cluster.call('/fn/slow/', { method: 'POST', body });
+    expect([given.status, given.json()], given.text).toEqual([200, { slept: 0.2, event: { sleep: 0.2, a: ['b'] } }]);
+    expect((await cluster.call('/fn/slow/', { method: 'POST', body: '' })).json()).toEqual({ slept: 0.01, event: { sleep: 0.01 } });
+    const atOnce = await times(3, () => cluster.call('/fn/slow/', { method: 'POST', body }));
+    expect(atOnce.map(({ status }) => status)).toEqual([200, 200, 200]);
+  });
+
+  it('that raises is a 500 at once, and the next call is answered', async () => {
+    const raised = await cluster.call('/fn/slow/', { method: 'POST', body: '{"sleep": "long"}' });
+    expect([raised.status, errorOf(raised)], raised.text).toEqual([500, 'function_error']);
+    expect((await cluster.call('/fn/slow/', { method: 'POST', body: '{}' })).status).toBe(200);
   });
 });
 
