@@ -118,12 +118,14 @@ export class Agent {
   }
 
   async start(): Promise<void> {
-    this.collector = await this.openCollector();
+    const collector = await this.openCollector();
+    this.collector = collector;
+    this.node.images.makeRoom = () => collector.makeRoom();
     const { port } = await this.listener.listen();
     this.listening = true;
     this.reconciler.start();
     this.heartbeat.start();
-    this.collector.start();
+    collector.start();
     this.log.info({ node: this.config.nodeId, port, warnings: this.node.engine.warnings }, 'node takes requests');
   }
 
@@ -155,7 +157,11 @@ export class Agent {
   private newBuilder(): Builder {
     const { docker, registries, images } = this.node;
     const builder = buildOnEngine(docker, this.config.nodeId, buildLimits(this.config), { prefix: this.config.registry, registries });
-    return keepBuilt(builder, { keep: (image) => images.keep(image), makeRoom: () => this.collector?.wake() });
+    return keepBuilt(builder, {
+      keep: (image) => images.keep(image),
+      makeRoom: async () => this.collector?.makeRoom(),
+      wantRoom: () => this.collector?.wake(),
+    });
   }
 
   private openCollector(): Promise<ImageCollector> {

@@ -226,6 +226,19 @@ describe('a disk above its high mark', () => {
     expect(await exists(c.id), 'and is had again when it is needed').toBe(true);
   });
 
+  it('makes room before a pull, not at the next look', async () => {
+    const removed = await built(node);
+    const { id, pinned } = await pushed(node);
+    await removeImages([`${server.host}/${name}@${pinned.split('@')[1]}`, ...(await engine.getImage(id).inspect()).RepoTags]);
+    node.wanted = [pinned];
+    await node.lookAfter(0);
+    node.now += 120_000;
+    node.disk = () => (node.lines.some((line) => line.startsWith('removed image')) ? 50 : 90);
+    node.images.makeRoom = () => node.collector.makeRoom();
+    await node.images.ensure(pinned);
+    expect([await exists(removed), await exists(id)]).toEqual([false, true]);
+  });
+
   it('loses nothing that the registry turns out not to have', async () => {
     const { id, pinned } = await pushed(node);
     await registries.remove(pinnedReference(pinned) as never);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { VersionRecord } from '@kiln/contract/records';
 import { isImageId, registryOf } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';
@@ -8,6 +9,8 @@ import { ownReferences } from './own-references.js';
 import type { RegistryCleaner } from './registry-cleaner.js';
 
 const LOOK_MS = 5000;
+/** So long whoever brings an image waits for room; then it is tried as it is. */
+const ROOM_MS = 10_000;
 /** Without pressure, and under pressure when nothing more could be done; more often where the grace is shorter. */
 const SWEEP_MS = 60_000;
 /** In one go; then everything is looked at anew. */
@@ -69,6 +72,11 @@ export class ImageCollector {
         this.looking = undefined;
       });
     return this.looking;
+  }
+
+  /** Before an image comes: without this, many that come at once would fill the disk between two looks. Never rejects. */
+  async makeRoom(): Promise<void> {
+    await Promise.race([this.look(), delay(ROOM_MS, undefined, { ref: false })]);
   }
 
   /** Something needs room, or a version may have gone: the next look is a whole one. */

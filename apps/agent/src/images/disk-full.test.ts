@@ -7,16 +7,16 @@ const input = {} as BuildInput;
 
 async function outcome(builder: Builder) {
   const kept: string[] = [];
-  let rooms = 0;
+  let [made, rooms] = [0, 0];
   const keep = async (image: string) => {
     kept.push(image);
   };
-  const building = keepBuilt(builder, { keep, makeRoom: () => rooms++ })(input);
+  const building = keepBuilt(builder, { keep, makeRoom: async () => void made++, wantRoom: () => rooms++ })(input);
   const error: KilnError | undefined = await building.then(
     () => undefined,
     (reason) => reason,
   );
-  return { kept, rooms, code: error?.code, message: error?.message };
+  return { kept, made, rooms, code: error?.code, message: error?.message };
 }
 
 const failing = (message: string): Builder => {
@@ -26,7 +26,7 @@ const failing = (message: string): Builder => {
 describe('a build', () => {
   it('that works leaves an image that the node holds', async () => {
     const built = { image: 'sha256:1', digest: 'sha256:1', kind: 'http', config: {} } as const;
-    expect(await outcome(async () => built)).toMatchObject({ kept: ['sha256:1'], rooms: 0, code: undefined });
+    expect(await outcome(async () => built)).toMatchObject({ kept: ['sha256:1'], made: 1, rooms: 0, code: undefined });
   });
 
   it('that finds the disk full says so, and asks for room', async () => {

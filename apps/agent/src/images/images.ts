@@ -26,6 +26,8 @@ export class Images {
   private readonly leaving = new Set<Promise<unknown>>();
   /** By id: when an instance was last made of it. */
   private readonly used = new Map<string, number>();
+  /** Sees to it, as far as it can, that there is room for one more; ends within a bound and never rejects. */
+  makeRoom: (() => Promise<void>) | undefined;
 
   constructor(private readonly parts: ImagesParts) {}
 
@@ -161,6 +163,7 @@ export class Images {
     const registry = registryOf(image);
     const say = (line: string) => onLine(`pull of ${image}: ${line}`);
     const pullOnce = async () => engine.pull(image, await registries.login(registry), say);
+    await this.makeRoom?.();
     say('begins');
     const began = performance.now();
     await pullOnce().catch((error: unknown) => {
