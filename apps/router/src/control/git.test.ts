@@ -115,7 +115,7 @@ describe('a push that fails', () => {
       image.endsWith('bad') ? { code: 'start_failed', detail: 'exit code 1\nError: boom' } : 'ready';
     const { build } = pushes.cluster.script;
     pushes.cluster.script.build = (request, response) => {
-      if (request.url?.endsWith('worse'))
+      if (request.url?.includes('function=worse&'))
         response.end(JSON.stringify({ type: 'built', image: 'bad', digest: 'bad', kind: 'runner', config: {} }));
       else build(request, response);
     };
