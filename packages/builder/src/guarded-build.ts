@@ -39,7 +39,7 @@ export async function guardedBuild({ node, limits, ...build }: GuardedBuild): Pr
   } catch (error) {
     // Where the engine does not answer, its own end of the connection does the same.
     await watch.end().catch(() => undefined);
-    await made.remove();
+    await made.remove(watch.containers).catch(() => undefined);
     throw exceeded.signal.aborted && !signal.aborted ? (exceeded.signal.reason as KilnError) : error;
   } finally {
     ended.abort();

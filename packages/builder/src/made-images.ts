@@ -29,8 +29,20 @@ export class MadeImages {
     return [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /** Of a build that failed: nobody would ever use them. */
-  async remove(): Promise<void> {
+  /**
+   * Of a build that failed: nobody would ever use them. One that the engine was about to make when it was told to stop is named
+   * nowhere in its output; it is known by the container that it was made from.
+   */
+  async remove(containers: ReadonlySet<string>): Promise<void> {
+    for (const { Id, Created } of await this.docker.listImages({ all: true, filters: { dangling: ['true'] } })) {
+      if ((Created + 1) * 1000 < this.since) continue;
+      const info = await this.#ours(Id);
+      if (info !== undefined && containers.has(info.Container))
+        await this.docker
+          .getImage(Id)
+          .remove({ noprune: true })
+          .catch(() => undefined);
+    }
     for (const id of [...this.#said].reverse()) {
       const info = await this.#ours(id);
       // One that another image or container needs by now stays: the engine sees to that.

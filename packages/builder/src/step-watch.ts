@@ -30,6 +30,11 @@ export class StepWatch {
 
   constructor(private readonly watched: Watched) {}
 
+  /** Every one that was seen. */
+  get containers(): ReadonlySet<string> {
+    return this.#ours;
+  }
+
   /** Until the signal. @throws KilnError `bad_request` saying which limit was passed */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {

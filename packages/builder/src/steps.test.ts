@@ -48,7 +48,7 @@ describe('MadeImages', () => {
     made.add(Id.slice(7, 19));
     made.add('0123456789ab');
     expect(await made.bytes()).toBe(0);
-    await made.remove();
+    await made.remove(new Set());
     expect((await engine.getImage('debian:trixie-slim').inspect()).Id).toBe(Id);
   });
 
