@@ -7,8 +7,10 @@ import { readConfig } from './config.js';
 const needed = { KILN_REDIS_URL: 'redis://127.0.0.1:6379', KILN_CLUSTER_SECRET: 'x'.repeat(16) };
 
 it('has a default for everything but the store and the cluster secret', () => {
-  expect(readConfig(needed)).toEqual({
-    home: join(homedir(), '.kiln'),
+  expect(readConfig(needed).home).toBe(join(homedir(), '.kiln'));
+  // A home without files: what `kiln up` may have left in this user's is no default.
+  expect(readConfig({ ...needed, KILN_HOME: '/nowhere/kiln' })).toEqual({
+    home: '/nowhere/kiln',
     path: '/usr/local/bin:/usr/bin:/bin',
     bind: '127.0.0.1',
     httpPort: 8080,
