@@ -1,27 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ControlApi, KEY, kiln, type RunOptions } from '../control-api.fixture.js';
+import { describe, expect, it } from 'vitest';
+import { KEY } from '../control-api.fixture.js';
+import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';
 
-let api: ControlApi;
-let root: string;
-
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'kiln-cli-'));
-  api = new ControlApi();
-  await api.listen();
-});
-
-afterEach(async () => {
-  await api.close();
-  rmSync(root, { recursive: true, force: true });
-});
-
-function connected(args: string[], options: RunOptions = {}) {
-  return kiln(args, { ...options, env: { KILN_HOME: root, KILN_URL: api.url, KILN_API_KEY: KEY } });
-}
+withControlApi();
 
 const done = (name: string) => ({
   type: 'done',

@@ -1,24 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ControlApi, KEY, kiln } from '../control-api.fixture.js';
+import { describe, expect, it } from 'vitest';
+import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';
 
-let api: ControlApi;
-let root: string;
-
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'kiln-cli-'));
-  api = new ControlApi();
-  await api.listen();
-});
-
-afterEach(async () => {
-  await api.close();
-  rmSync(root, { recursive: true, force: true });
-});
-
-const connected = (...args: string[]) => kiln(args, { env: { KILN_HOME: root, KILN_URL: api.url, KILN_API_KEY: KEY } });
+withControlApi();
 
 const ROLLOUT = 'POST /v1/functions/hello/rollout';
 const time = '2030-01-01T00:00:00.000Z';
@@ -71,7 +56,7 @@ describe('rollout', () => {
       '--min-requests',
       '7',
     ];
-    const { code, stdout, stderr } = await connected('rollout', ...args);
+    const { code, stdout, stderr } = await connected(['rollout', ...args]);
     expect(code, stderr).toBe(0);
     expect(begun()).toEqual({
       version: 3,
@@ -87,7 +72,7 @@ describe('rollout', () => {
 
   it('ends with 1 and the reason where the version was taken back', async () => {
     goes(view(), view({ state: 'aborted', reason: '12.0 % of 100 requests failed', endedAt: time }));
-    const { code, stdout, stderr } = await connected('rollout', 'hello');
+    const { code, stdout, stderr } = await connected(['rollout', 'hello']);
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toContain('version 3 of "hello" was taken back: 12.0 % of 100 requests failed');
     expect(stderr).toContain('next: ');
@@ -96,9 +81,9 @@ describe('rollout', () => {
 
   it('ends with 6 where somebody moved the traffic, or began another', async () => {
     goes(view({ state: 'cancelled', reason: 'the traffic was changed by hand', endedAt: time }));
-    expect(await connected('rollout', 'hello')).toMatchObject({ code: 6, stderr: expect.stringContaining('changed by hand') });
+    expect(await connected(['rollout', 'hello'])).toMatchObject({ code: 6, stderr: expect.stringContaining('changed by hand') });
     goes(view({ startedAt: '2030-01-01T00:00:09.000Z' }));
-    expect(await connected('rollout', 'hello')).toMatchObject({ code: 6, stderr: expect.stringContaining('another rollout') });
+    expect(await connected(['rollout', 'hello'])).toMatchObject({ code: 6, stderr: expect.stringContaining('another rollout') });
   });
 
   it('waits through a router that is away for a moment', async () => {
@@ -108,13 +93,13 @@ describe('rollout', () => {
     api.fail('GET /v1/functions/hello', 'unavailable', 'restarting');
     const away = api.routes.get('GET /v1/functions/hello');
     api.routes.set('GET /v1/functions/hello', (request, response) => (asked++ < 2 ? away : after)?.(request, response));
-    expect((await connected('rollout', 'hello')).code).toBe(0);
+    expect((await connected(['rollout', 'hello'])).code).toBe(0);
     expect(asked).toBe(3);
   });
 
   it('does not wait where it is told not to', async () => {
     goes(view());
-    const { code, stdout } = await connected('rollout', 'hello', '--no-wait', '-o', 'text');
+    const { code, stdout } = await connected(['rollout', 'hello', '--no-wait', '-o', 'text']);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^hello v3: stage 1 of 2, 10 % for 5 min, since/)]);
     expect(api.seen).toHaveLength(1);
   });
@@ -130,15 +115,15 @@ describe('rollout', () => {
     [['--min-requests', '0'], 'limits.minRequests'],
     [['nonsense'], '"nonsense" is no version'],
   ])('%j is wrong usage, said before anything is sent', async (args, message) => {
-    const { code, stderr } = await connected('rollout', 'hello', ...args);
+    const { code, stderr } = await connected(['rollout', 'hello', ...args]);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
     expect(api.seen).toEqual([]);
   });
 
   it('is shown by inspect and by versions', async () => {
     api.json('GET /v1/functions/hello', view({ stage: 1, state: 'aborted', reason: 'it was slow', endedAt: '2030-01-01T00:00:50.000Z' }));
-    expect((await connected('inspect', 'hello', '-o', 'text')).stdout).toMatch(/^rollout: +v3: aborted .* after 50s: it was slow$/m);
-    expect((await connected('versions', 'hello')).stderr).toContain('rollout of v3: aborted');
+    expect((await connected(['inspect', 'hello', '-o', 'text'])).stdout).toMatch(/^rollout: +v3: aborted .* after 50s: it was slow$/m);
+    expect((await connected(['versions', 'hello'])).stderr).toContain('rollout of v3: aborted');
   });
 });
 
@@ -146,9 +131,9 @@ describe('deploy --no-traffic', () => {
   it('asks for a version that gets no traffic yet', async () => {
     writeFileSync(join(root, 'index.js'), '');
     api.fail('POST /v1/functions/hello/builds', 'unavailable', 'not here');
-    await connected('deploy', root, '--name', 'hello', '--no-traffic');
+    await connected(['deploy', root, '--name', 'hello', '--no-traffic']);
     expect(new URLSearchParams(api.seen.at(-1)?.path.split('?')[1]).get('traffic')).toBe('none');
-    await connected('deploy', root, '--name', 'hello');
+    await connected(['deploy', root, '--name', 'hello']);
     expect(new URLSearchParams(api.seen.at(-1)?.path.split('?')[1]).get('traffic')).toBeNull();
   });
 });

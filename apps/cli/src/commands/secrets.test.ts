@@ -1,27 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveConfig } from '@kiln/contract/function-config';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ControlApi, KEY, kiln, type RunOptions } from '../control-api.fixture.js';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type RunOptions } from '../control-api.fixture.js';
+import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';
 
-let api: ControlApi;
-let root: string;
-
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'kiln-cli-'));
-  api = new ControlApi();
-  await api.listen();
-});
-
-afterEach(async () => {
-  await api.close();
-  rmSync(root, { recursive: true, force: true });
-});
-
-function connected(args: string[], options: RunOptions = {}) {
-  return kiln(args, { ...options, env: { KILN_HOME: root, KILN_URL: api.url, KILN_API_KEY: KEY } });
-}
+withControlApi();
 
 function write(name: string, content: string | Buffer): string {
   const file = join(root, name);

@@ -1,24 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ControlApi, KEY, kiln } from '../control-api.fixture.js';
+import { describe, expect, it } from 'vitest';
+import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';
 
-let api: ControlApi;
-let root: string;
-
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'kiln-cli-'));
-  api = new ControlApi();
-  await api.listen();
-});
-
-afterEach(async () => {
-  await api.close();
-  rmSync(root, { recursive: true, force: true });
-});
-
-const connected = (...args: string[]) => kiln(args, { env: { KILN_HOME: root, KILN_URL: api.url, KILN_API_KEY: KEY } });
+withControlApi();
 
 const VERSIONS = '/v1/functions/hello/versions';
 const TRAFFIC = '/v1/functions/hello/traffic';
@@ -38,7 +23,7 @@ describe('versions', () => {
       { createdBy: 'ci', message: 'faster \u001b[1m', config: { ...config, timeout: 99, env: { A: '1' } } },
       { state: 'failed', failure: { code: 'start_failed', detail: 'boom' }, config: { ...config, env: { B: 'x'.repeat(100) } } },
     );
-    const entries = JSON.parse((await connected('versions', 'hello')).stdout) as { version: number; weight: number; changes: object[] }[];
+    const entries = JSON.parse((await connected(['versions', 'hello'])).stdout) as { version: number; weight: number; changes: object[] }[];
     expect(entries.map(({ version, weight }) => [version, weight])).toEqual([
       [3, 0],
       [2, 100],
@@ -51,7 +36,7 @@ describe('versions', () => {
     ]);
     expect(entries[0]?.changes).toContainEqual({ key: 'env.A', before: '1' });
     expect(entries[2]?.changes).toEqual([]);
-    const lines = (await connected('versions', 'hello', '-o', 'text')).stdout.split('\n');
+    const lines = (await connected(['versions', 'hello', '-o', 'text'])).stdout.split('\n');
     expect(lines[1]).toMatch(/^v3 +failed: start_failed +- .*env\.A 1 > \(none\), env\.B \(none\) > x{40}…, timeout 99 > 15000$/);
     expect(lines[2]).toMatch(/^v2 +ready +100 % .* ci .*faster \\x1b\[1m +env\.A \(none\) > 1, timeout 15000 > 99$/);
     expect(lines[3]).toMatch(/^v1 +ready +- /);
@@ -61,28 +46,28 @@ describe('versions', () => {
     const route = `${VERSIONS}/3/pin`;
     api.json(`PUT ${route}`, { ...api.version(), version: 3, pinned: true });
     api.json(`DELETE ${route}`, { ...api.version(), version: 3 });
-    expect(await connected('versions', 'pin', 'hello', 'v3', '-o', 'text')).toMatchObject({
+    expect(await connected(['versions', 'pin', 'hello', 'v3', '-o', 'text'])).toMatchObject({
       code: 0,
       stdout: 'version 3 of hello is pinned\n',
     });
-    expect(JSON.parse((await connected('versions', 'unpin', 'hello', '3')).stdout)).not.toHaveProperty('pinned');
-    expect(await connected('versions', 'pin', 'hello', 'latest')).toMatchObject({ code: 2, stdout: '' });
-    expect((await connected('versions', 'pin', 'hello')).code).toBe(2);
-    expect((await connected('versions')).code).toBe(2);
+    expect(JSON.parse((await connected(['versions', 'unpin', 'hello', '3'])).stdout)).not.toHaveProperty('pinned');
+    expect(await connected(['versions', 'pin', 'hello', 'latest'])).toMatchObject({ code: 2, stdout: '' });
+    expect((await connected(['versions', 'pin', 'hello'])).code).toBe(2);
+    expect((await connected(['versions'])).code).toBe(2);
     history({ pinned: true }, {});
-    expect((await connected('versions', 'hello', '-o', 'text')).stdout).toMatch(/^v1 +ready, pinned/m);
-    expect((await connected('versions', 'ls', 'hello')).code).toBe(0);
+    expect((await connected(['versions', 'hello', '-o', 'text'])).stdout).toMatch(/^v1 +ready, pinned/m);
+    expect((await connected(['versions', 'ls', 'hello'])).code).toBe(0);
   });
 
   it('of a function that is not there ends with 5', async () => {
-    expect((await connected('versions', 'nobody')).code).toBe(5);
+    expect((await connected(['versions', 'nobody'])).code).toBe(5);
   });
 });
 
 describe('traffic', () => {
   it('is shown where nothing is set', async () => {
     api.json(`GET ${TRAFFIC}`, [{ version: 2, weight: 100 }]);
-    expect(await connected('traffic', 'hello', '-o', 'text')).toMatchObject({ code: 0, stdout: 'VERSION  WEIGHT\nv2       100 %\n' });
+    expect(await connected(['traffic', 'hello', '-o', 'text'])).toMatchObject({ code: 0, stdout: 'VERSION  WEIGHT\nv2       100 %\n' });
   });
 
   it('is set by number and by "latest", the newest that is ready', async () => {
@@ -91,7 +76,7 @@ describe('traffic', () => {
       { version: 1, weight: 10 },
       { version: 3, weight: 90 },
     ]);
-    const { code, stderr } = await connected('traffic', 'hello', 'v1=10', 'latest=90');
+    const { code, stderr } = await connected(['traffic', 'hello', 'v1=10', 'latest=90']);
     expect([code, stderr]).toEqual([0, 'hello is at v1 10 %, v3 90 %; undo: kiln rollback hello\n']);
     expect(lastBody()).toEqual([
       { version: 1, weight: 10 },
@@ -108,7 +93,7 @@ describe('traffic', () => {
     [['1=10', '2=80'], 'the weights sum to 90'],
     [['1=50', '1=50'], 'version 1 is named twice'],
   ])('%j is wrong usage, said before anything is sent', async (shares, message) => {
-    const { code, stderr } = await connected('traffic', 'hello', ...shares);
+    const { code, stderr } = await connected(['traffic', 'hello', ...shares]);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
     expect(stderr).toContain('kiln traffic hello');
     expect(api.seen).toEqual([]);
@@ -116,7 +101,7 @@ describe('traffic', () => {
 
   it('names the version that "latest" is, where it was named as well', async () => {
     history({}, {});
-    expect(await connected('traffic', 'hello', '2=50', 'latest=50')).toMatchObject({
+    expect(await connected(['traffic', 'hello', '2=50', 'latest=50'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('version 2'),
     });
@@ -126,19 +111,19 @@ describe('traffic', () => {
     const shares = [{ version: 2, weight: 100 }];
     api.json(`GET ${TRAFFIC}`, shares);
     api.json(`PUT ${TRAFFIC}`, shares);
-    const on = await connected('traffic', 'hello', '2=100', '--sticky');
+    const on = await connected(['traffic', 'hello', '2=100', '--sticky']);
     expect([api.seen.at(-1)?.path, on.stderr]).toEqual([`${TRAFFIC}?sticky=true`, expect.stringContaining('keeps its version')]);
-    await connected('traffic', 'hello', '--no-sticky');
+    await connected(['traffic', 'hello', '--no-sticky']);
     expect([api.seen.at(-1)?.path, lastBody()]).toEqual([`${TRAFFIC}?sticky=false`, shares]);
-    await connected('traffic', 'hello', '2=100');
+    await connected(['traffic', 'hello', '2=100']);
     expect(api.seen.at(-1)?.path).toBe(TRAFFIC);
   });
 
   it('has no "latest" where nothing is ready, and no version that is not there', async () => {
     history({ state: 'failed' });
-    expect((await connected('traffic', 'hello', 'latest=100')).code).toBe(6);
+    expect((await connected(['traffic', 'hello', 'latest=100'])).code).toBe(6);
     api.fail(`PUT ${TRAFFIC}`, 'version_not_found', '"hello" has no version 9');
-    expect((await connected('traffic', 'hello', '9=100')).code).toBe(5);
+    expect((await connected(['traffic', 'hello', '9=100'])).code).toBe(5);
   });
 });
 
@@ -146,11 +131,11 @@ describe('deploy -m', () => {
   it('sends the message with the folder, and refuses one that is no line', async () => {
     writeFileSync(join(root, 'index.js'), '');
     api.fail('POST /v1/functions/hello/builds', 'unavailable', 'not here');
-    await connected('deploy', root, '--name', 'hello', '-m', 'faster & better');
+    await connected(['deploy', root, '--name', 'hello', '-m', 'faster & better']);
     expect(new URLSearchParams(api.seen.at(-1)?.path.split('?')[1]).get('message')).toBe('faster & better');
     const before = api.seen.length;
     for (const message of ['two\nlines', 'x'.repeat(201)]) {
-      expect((await connected('deploy', root, '--name', 'hello', '-m', message)).code).toBe(2);
+      expect((await connected(['deploy', root, '--name', 'hello', '-m', message])).code).toBe(2);
     }
     expect(api.seen).toHaveLength(before);
   });
