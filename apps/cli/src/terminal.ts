@@ -76,9 +76,10 @@ export class Terminal {
 
   /** The same without showing what is typed; a terminal's own end of input gives nothing. @throws Interrupted at Ctrl-C */
   async askHidden(question: string): Promise<string> {
-    this.streams.stderr.write(neutralise(question));
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const lines = createInterface({ input: this.streams.stdin, output: nowhere, terminal: true });
+    // Last: whoever answers at once would be shown by a terminal that still echoes.
+    this.streams.stderr.write(neutralise(question));
     try {
       return await new Promise<string>((resolve, reject) => {
         lines.once('line', resolve);
