@@ -5,7 +5,7 @@ import { Gate } from '../pool/gate.js';
 import { Refusal } from '../pool/refusal.js';
 import { containerName, containerOptions, type ImageFacts } from './container-options.js';
 import { engineFault, noAnswer, statusOf, within } from './deadline.js';
-import { removeUntilGone } from './engine.js';
+import { type EngineInfo, removeUntilGone } from './engine.js';
 import { attachOutput, type Output } from './instance-logs.js';
 import type { NodeNetwork } from './network.js';
 
@@ -22,11 +22,6 @@ const ADDRESSES = 4;
 const FORBIDDEN = 403;
 /** Removals of idle containers at once: more would take the engine from those who wait for a start. */
 const REMOVALS = 4;
-
-export interface EngineInfo {
-  cgroupDriver: string;
-  cgroupVersion: string;
-}
 
 export interface DriverParts {
   docker: Dockerode;

@@ -3,7 +3,6 @@ import type Dockerode from 'dockerode';
 import { Gate } from '../pool/gate.js';
 import { NODE_LABEL, ROLE_LABEL } from './container-options.js';
 import { statusOf, within } from './deadline.js';
-import type { EngineInfo } from './docker-driver.js';
 
 const INFO_MS = 10_000;
 const LIST_MS = 10_000;
@@ -13,6 +12,11 @@ const LONGEST_RETRY_MS = 10_000;
 const UNDERWAY_MS = 100;
 const SWEEP_MS = 30_000;
 const REMOVALS = 8;
+
+export interface EngineInfo {
+  cgroupDriver: string;
+  cgroupVersion: string;
+}
 
 export interface EngineFacts extends EngineInfo {
   /** What is not as it should be on this engine, a sentence each. */

@@ -1,22 +1,10 @@
-import { buildRunnerImage, buildTestImage } from '@kiln/testing/test-image';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Answer, codeOf, EVALUATE, instanceOf, sleepCode, TestNode } from '../node.fixture.js';
+import { buildTestImage } from '@kiln/testing/test-image';
+import { describe, expect, it, vi } from 'vitest';
+import { type Answer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
+import { image, images, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';
 
-let node: TestNode;
-let image: string;
-const images: { id: string; remove(): Promise<void> }[] = [];
+withEvaluatingNode();
 
-beforeAll(async () => {
-  images.push(await buildRunnerImage(EVALUATE));
-  image = images[0]!.id;
-  node = await TestNode.start({ memory: 8192 });
-});
-afterAll(async () => {
-  await node?.stop();
-  for (const made of images) await made.remove();
-});
-
-const times = <T>(count: number, action: (i: number) => Promise<T>) => Promise.all(Array.from({ length: count }, (_, i) => action(i)));
 const detailOf = (answer: Answer) => (JSON.parse(answer.text) as { detail: string }).detail;
 
 describe('an instance that dies under a request', () => {

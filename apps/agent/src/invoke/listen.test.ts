@@ -1,23 +1,11 @@
 import net from 'node:net';
 import { buildRunnerImage, buildTestImage } from '@kiln/testing/test-image';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Answer, codeOf, EVALUATE, instanceOf, sleepCode, TestNode } from '../node.fixture.js';
+import { describe, expect, it, vi } from 'vitest';
+import { type Answer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
+import { image, images, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';
 
-let node: TestNode;
-let image: string;
-const images: { id: string; remove(): Promise<void> }[] = [];
+withEvaluatingNode();
 
-beforeAll(async () => {
-  images.push(await buildRunnerImage(EVALUATE));
-  image = images[0]!.id;
-  node = await TestNode.start({ memory: 8192 });
-});
-afterAll(async () => {
-  await node?.stop();
-  for (const made of images) await made.remove();
-});
-
-const times = <T>(count: number, action: (i: number) => Promise<T>) => Promise.all(Array.from({ length: count }, (_, i) => action(i)));
 const instances = (answers: Answer[]) => new Set(answers.map(instanceOf)).size;
 
 describe('a node', () => {

@@ -1,22 +1,8 @@
-import { buildRunnerImage } from '@kiln/testing/test-image';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { codeOf, EVALUATE, TestNode } from '../node.fixture.js';
+import { describe, expect, it, vi } from 'vitest';
+import { codeOf } from '../node.fixture.js';
+import { image, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';
 
-let node: TestNode;
-let image: string;
-const images: { id: string; remove(): Promise<void> }[] = [];
-
-beforeAll(async () => {
-  images.push(await buildRunnerImage(EVALUATE));
-  image = images[0]!.id;
-  node = await TestNode.start({ memory: 8192 });
-});
-afterAll(async () => {
-  await node?.stop();
-  for (const made of images) await made.remove();
-});
-
-const times = <T>(count: number, action: (i: number) => Promise<T>) => Promise.all(Array.from({ length: count }, (_, i) => action(i)));
+withEvaluatingNode();
 
 describe('what a function writes', () => {
   it('becomes log lines of its request', async () => {

@@ -1,20 +1,8 @@
-import { buildRunnerImage } from '@kiln/testing/test-image';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { codeOf, EVALUATE, instanceOf, sleepCode, TestNode } from '../node.fixture.js';
+import { describe, expect, it, vi } from 'vitest';
+import { codeOf, instanceOf, sleepCode, TestNode } from '../node.fixture.js';
+import { image, node, withEvaluatingNode } from './with-evaluating-node.fixture.js';
 
-let node: TestNode;
-let image: string;
-const images: { id: string; remove(): Promise<void> }[] = [];
-
-beforeAll(async () => {
-  images.push(await buildRunnerImage(EVALUATE));
-  image = images[0]!.id;
-  node = await TestNode.start({ memory: 8192 });
-});
-afterAll(async () => {
-  await node?.stop();
-  for (const made of images) await made.remove();
-});
+withEvaluatingNode();
 
 /** A machine that runs other things beside may be late by this. */
 const LATE_MS = 250;
