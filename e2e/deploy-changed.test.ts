@@ -118,6 +118,34 @@ describe('kiln deploy of a repository', () => {
     ]);
   });
 
+  it('builds several that changed at once, and says of each line whose it is', async () => {
+    const names = ['left', 'middle', 'right'];
+    const change = (word: string) =>
+      write(
+        Object.fromEntries(
+          names.flatMap((name) => [
+            [`several/${name}/kiln.json`, '{}'],
+            [`several/${name}/index.js`, `module.exports = (req, res) => res.send('${word} ${name}');\n`],
+          ]),
+        ),
+      );
+    change('first');
+    expect((await deploy('--only', names.join(','))).code).toBe(0);
+    change('second');
+    const { code, stderr, outcomes, ms } = await deploy('--only', names.join(','));
+    console.info(`three changed functions: ${Math.round(ms)} ms`);
+    expect(code, stderr).toBe(0);
+    expect(outcomes.map((outcome) => [outcome.function, outcome.version])).toEqual(names.map((name) => [name, 2]));
+    for (const name of names) expect(await answerOf(name)).toBe(`second ${name}`);
+    const lines = stderr.split('\n').filter(Boolean);
+    for (const line of lines) expect(line).toMatch(/^(left {2}|middle|right ) \+\d+\.\ds {2}\S/);
+    const begins = names.map((name) => lines.findIndex((line) => line.startsWith(name)));
+    const ends = names.map((name) => lines.findLastIndex((line) => line.startsWith(name)));
+    expect(Math.max(...begins)).toBeLessThan(Math.min(...ends));
+    for (const name of names) await cluster.client.functions.remove(name);
+    rmSync(join(root, 'several'), { recursive: true });
+  });
+
   it('builds again what was deployed before and does not serve now', async () => {
     await cluster.client.rollback('one');
     expect(await answerOf('one')).toBe('one');

@@ -128,6 +128,8 @@ export interface RunOptions {
   stdin?: string;
   /** What is typed at a terminal; without it, nothing is one. */
   typed?: string;
+  /** Ctrl-C. */
+  interrupted?: AbortSignal;
 }
 
 export interface Ran {
@@ -138,7 +140,7 @@ export interface Ran {
 }
 
 /** One run of the command line in this process. */
-export async function kiln(args: string[], { env = {}, stdin = '', typed }: RunOptions = {}): Promise<Ran> {
+export async function kiln(args: string[], { env = {}, stdin = '', typed, interrupted }: RunOptions = {}): Promise<Ran> {
   const isTTY = typed !== undefined;
   const collect = () => {
     const chunks: Buffer[] = [];
@@ -153,7 +155,7 @@ export async function kiln(args: string[], { env = {}, stdin = '', typed }: RunO
   const [stdout, stderr] = [collect(), collect()];
   const never = new AbortController().signal;
   const input = Object.assign(Readable.from([Buffer.from(typed ?? stdin)]), { isTTY });
-  const streams = { stdin: input, stdout: stdout.stream, stderr: stderr.stream, interrupted: never, insisted: never };
+  const streams = { stdin: input, stdout: stdout.stream, stderr: stderr.stream, interrupted: interrupted ?? never, insisted: never };
   const code = await run(args, streams, env);
   return { code, stdout: stdout.all().toString(), stderr: stderr.all().toString(), bytes: stdout.all() };
 }

@@ -3,7 +3,7 @@ import { type Readable, Writable } from 'node:stream';
 import { Interrupted } from './failure.js';
 import { neutralise } from './output/neutralise.js';
 
-type MaybeTerminal = { isTTY?: boolean };
+type MaybeTerminal = { isTTY?: boolean; columns?: number };
 
 /** The three streams of a run and the ways to interrupt it; tests bring their own. */
 export interface Streams {
@@ -58,8 +58,12 @@ export class Terminal {
 
   /** One line below all others, written over by the next; '' takes it away. Only where a person watches. */
   status(text: string): void {
-    if (this.streams.stderr.isTTY !== true || text === this.#status) return;
-    this.#status = neutralise(text);
+    const { isTTY, columns = 80 } = this.streams.stderr;
+    if (isTTY !== true) return;
+    // One that wraps could not be written over.
+    const status = neutralise(text).slice(0, columns - 1);
+    if (status === this.#status) return;
+    this.#status = status;
     this.streams.stderr.write(`${ERASE_LINE}${this.#status}`);
   }
 

@@ -21,8 +21,9 @@ export function deployCommand(session: Session): Command {
     .description(
       'Sends a folder, builds it, proves that it starts, and gives it the traffic. If that fails, what served before goes on serving.\n' +
         'The folder holds a Node module, or a Dockerfile; kiln.json may name and configure it. A folder that is no function itself\n' +
-        'stands for all folders below it that have a kiln.json. What serves already is neither sent nor built again. Left out are\n' +
-        '.git, .env, node_modules and what .dockerignore and .kilnignore name. JSON output has one object per function, a line each.',
+        'stands for all folders below it that have a kiln.json: a few are built at once, and one that fails stops none of the others.\n' +
+        'What serves already is neither sent nor built again. Left out are .git, .env, node_modules and what .dockerignore and\n' +
+        '.kilnignore name. JSON output has one object per function, a line each.',
     )
     .argument('[dir]', 'the folder', '.');
   return addDeployOptions(command)
@@ -57,9 +58,9 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
     client,
     deploy: await howToDeploy(session, client, options),
     force: options.force,
-    say: (line) => terminal.say(line),
+    signal: terminal.interrupted,
+    log: github ?? terminal,
     status: (text) => terminal.status(text),
-    ...(github && { onBegin: github.begin, onEnd: github.end }),
   });
   if (terminal.interrupted.aborted) throw new Interrupted();
   // Whatever took the place of a removed function has to be there first.
@@ -72,7 +73,7 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
 async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployOptions): Promise<Deploy> {
   const message = options.message ?? (options.ci ? commitMessage(config) : undefined);
   const how = { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' as const }) };
-  if (!options.local && !options.ci) return sendTo(client, how);
+  if (!options.local && !options.ci) return sendTo(client, { ...how, signal: terminal.interrupted });
   const registry = await chooseRegistry(config, options);
   // A build that is left behind would go on by itself.
   terminal.endsItself = true;

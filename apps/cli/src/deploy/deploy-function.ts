@@ -2,7 +2,8 @@ import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/cli
 import type { Deployed } from '@kiln/contract/control-api';
 import { type Told, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
-import { progressBar } from '../output/progress-bar.js';
+import { Progress } from '../output/progress-bar.js';
+import { atOnce } from './at-once.js';
 import { readKnown } from './known.js';
 import { servingAlready } from './plan.js';
 import type { Candidate } from './prepare.js';
@@ -27,45 +28,65 @@ export interface DeployOptions {
   deploy: Deploy;
   /** Without asking whether anything changed. */
   force?: boolean | undefined;
-  say(line: string): void;
-  /** Around all that is said of one function. */
-  onBegin?(name: string): void;
-  onEnd?(outcome: Outcome): void;
+  /** How many at the same time. */
+  limit?: number;
+  /** After it, none is begun. */
+  signal?: AbortSignal;
+  log: DeployLog;
   /** Where a person watches: how far it is. */
   status?(text: string): void;
 }
 
-/** Deploys functions one after the other; a failure of one does not stop the next. What serves already is neither sent nor built. */
-export async function deployAll(candidates: readonly Candidate[], options: DeployOptions): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  for (const candidate of candidates) {
-    options.onBegin?.(candidate.name);
-    const outcome = await attempt(candidate.name, () => deployChanged(candidate, options));
-    options.onEnd?.(outcome);
-    outcomes.push(outcome);
-    options.status?.('');
-  }
-  return outcomes;
+/** Where is told what becomes of functions that are deployed, some of them at the same time. */
+export interface DeployLog {
+  /** Before all that is said of a function. */
+  begin?(name: string): void;
+  say(line: string, name: string): void;
+  /** After it. */
+  end?(outcome: Outcome): void;
 }
 
-async function deployChanged(candidate: Candidate, { client, deploy, force, say, status }: DeployOptions): Promise<Deployed> {
+/** A node builds two at a time: one more is sent meanwhile, and there may be several nodes. */
+const AT_ONCE = 3;
+
+/** Deploys functions, a few at once; a failure of one does not stop the others. What serves already is neither sent nor built. */
+export async function deployAll(candidates: readonly Candidate[], options: DeployOptions): Promise<Outcome[]> {
+  const { limit = AT_ONCE, signal, log, status } = options;
+  const width = Math.max(...candidates.map(({ name }) => name.length));
+  const progress = new Progress();
+  return await atOnce(candidates, { limit, signal }, async (candidate) => {
+    const { name } = candidate;
+    const started = performance.now();
+    const say = (line: string) => {
+      log.say(`${name.padEnd(width)} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`, name);
+      if (progress.see(name, line)) status?.(progress.text());
+    };
+    log.begin?.(name);
+    const outcome = await attempt(name, () => deployChanged(candidate, options, say));
+    if (failed(outcome) && candidates.length > 1 && !signal?.aborted) say(`failed: ${outcome.error.message.split('\n')[0]}`);
+    progress.end(name);
+    status?.(progress.text());
+    log.end?.(outcome);
+    return outcome;
+  });
+}
+
+async function deployChanged(
+  candidate: Candidate,
+  { client, deploy, force }: DeployOptions,
+  say: (line: string) => void,
+): Promise<Deployed> {
   const { name } = candidate;
-  const started = performance.now();
-  const progress = (line: string) => {
-    say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
-    const bar = progressBar(name, line);
-    if (bar !== undefined) status?.(bar);
-  };
   const known = force ? undefined : await readKnown(client, name);
   const serving = servingAlready(candidate, known);
-  if (known === undefined || serving === undefined) return deploy(candidate, progress);
+  if (known === undefined || serving === undefined) return deploy(candidate, say);
   const { version, digest } = serving;
-  progress(`nothing changed since v${version}`);
+  say(`nothing changed since v${version}`);
   return { function: name, version, digest, url: known.function.url, changed: false };
 }
 
 /** Sends the folder to be built in the cluster. */
-export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic'> = {}): Deploy {
+export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic' | 'signal'> = {}): Deploy {
   return ({ name, files, replaced, buildArgs, sourceDigest, project }, progress) => {
     progress(`sending ${files.length} files`);
     const said = { ...how, ...(project !== undefined && { project }) };

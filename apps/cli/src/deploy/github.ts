@@ -3,13 +3,27 @@ import { appendFileSync } from 'node:fs';
 import type { Config } from '../config.js';
 import { shortDigest } from '../output/units.js';
 import type { Terminal } from '../terminal.js';
-import { deployed, failed, type Outcome } from './deploy-function.js';
+import { type DeployLog, deployed, failed, type Outcome } from './deploy-function.js';
+
+/** Of one group that waits for those before it. */
+const MAX_HELD_LINES = 5000;
+
+/** All that is said of one function. */
+interface Group {
+  name: string;
+  /** Not shown yet. */
+  lines: string[];
+  outcome: Outcome | undefined;
+}
 
 /**
  * Talks to GitHub as the log of a workflow's step is read there: groups, annotations, masks, and the files of the step. All that
- * others wrote is kept from being taken for such a line.
+ * others wrote is kept from being taken for such a line. Groups stand one after the other, also where builds go on beside each other:
+ * the first is shown as it comes, the others when it is their turn.
  */
-export class GithubLog {
+export class GithubLog implements DeployLog {
+  private readonly groups: Group[] = [];
+
   constructor(
     private readonly config: Config,
     private readonly terminal: Terminal,
@@ -20,15 +34,40 @@ export class GithubLog {
     }
   }
 
-  readonly begin = (name: string): void => this.terminal.command(`::group::${escapeData(name)}`);
+  begin(name: string): void {
+    const group = { name, lines: [], outcome: undefined };
+    if (this.groups.push(group) === 1) this.open(group);
+  }
 
-  readonly end = (outcome: Outcome): void => {
+  say(line: string, name: string): void {
+    const group = this.groups.find((each) => each.name === name);
+    if (group === undefined || group === this.groups[0]) this.terminal.say(line);
+    else if (group.lines.push(line) > MAX_HELD_LINES) group.lines.shift();
+  }
+
+  end(outcome: Outcome): void {
+    const group = this.groups.find(({ name }) => name === outcome.function);
+    if (group !== undefined) group.outcome = outcome;
+    while (this.groups[0]?.outcome !== undefined) {
+      this.close(this.groups[0].outcome);
+      this.groups.shift();
+      if (this.groups[0] !== undefined) this.open(this.groups[0]);
+    }
+  }
+
+  private open({ name, lines }: Group): void {
+    this.terminal.command(`::group::${escapeData(name)}`);
+    if (lines.length === MAX_HELD_LINES) this.terminal.say('(earlier lines are left out)');
+    for (const line of lines.splice(0)) this.terminal.say(line);
+  }
+
+  private close(outcome: Outcome): void {
     this.terminal.command('::endgroup::');
     if (!failed(outcome)) return;
     const { message, fix } = outcome.error;
     const next = fix.replaceAll('<function>', outcome.function);
     this.terminal.command(`::error title=${escapeProperty(`${outcome.function} was not deployed`)}::${escapeData(`${message}\n${next}`)}`);
-  };
+  }
 
   /** The page of the run, and what later steps can read. */
   finish(outcomes: readonly Outcome[]): void {

@@ -1,9 +1,36 @@
 const WIDTH = 24;
 
-/** How far a build is, drawn from a line of its output; undefined for lines that say nothing of it. */
-export function progressBar(name: string, line: string): string | undefined {
-  const [, step, steps] = /^Step (\d+)\/(\d+) : /.exec(line) ?? [];
-  if (step === undefined || steps === undefined) return undefined;
+interface Step {
+  step: string;
+  steps: string;
+}
+
+/** How far the builds are that go on, in one line: a bar for one, figures for several. */
+export class Progress {
+  private readonly builds = new Map<string, Step>();
+
+  /** Whether a line of a build's output says how far it is. */
+  see(name: string, line: string): boolean {
+    const [, step, steps] = /^Step (\d+)\/(\d+) : /.exec(line) ?? [];
+    if (step === undefined || steps === undefined) return false;
+    this.builds.set(name, { step, steps });
+    return true;
+  }
+
+  end(name: string): void {
+    this.builds.delete(name);
+  }
+
+  /** '' where nothing is built. */
+  text(): string {
+    const [first, ...others] = this.builds;
+    if (first === undefined) return '';
+    if (others.length === 0) return bar(...first);
+    return [first, ...others].map(([name, { step, steps }]) => `${name} ${step}/${steps}`).join('  ');
+  }
+}
+
+function bar(name: string, { step, steps }: Step): string {
   // The step that is told has only begun.
   const done = Math.min(WIDTH, Math.round(((Number(step) - 1) / Math.max(1, Number(steps))) * WIDTH));
   return `${name} [${'='.repeat(done)}${' '.repeat(WIDTH - done)}] step ${step} of ${steps}`;

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { KilnClient } from '@kiln/client/client';
+import { atOnce } from '../deploy/at-once.js';
 import { deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
 import { prepare } from '../deploy/prepare.js';
 import { tell, UsageFailure } from '../failure.js';
@@ -23,15 +24,8 @@ export async function foldersIn(dir: string): Promise<string[]> {
 
 /** Deploys every folder, a few at once; what is wrong with one stops none of the others. */
 export async function deployFolders(folders: readonly string[], client: KilnClient, terminal: Terminal): Promise<Outcome[]> {
-  const waiting = folders.entries();
-  const outcomes: Outcome[][] = [];
-  const work = async () => {
-    for (const [i, folder] of waiting) {
-      if (terminal.interrupted.aborted) return;
-      outcomes[i] = await deployFolder(folder, client, terminal);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const signal = terminal.interrupted;
+  const outcomes = await atOnce(folders, { limit: AT_ONCE, signal }, (folder) => deployFolder(folder, client, terminal));
   return outcomes.flat();
 }
 
@@ -42,7 +36,7 @@ async function deployFolder(folder: string, client: KilnClient, terminal: Termin
   const lines: string[] = [];
   try {
     const say = (line: string) => void lines.splice(0, Math.max(0, lines.push(line) - SHOWN_LINES));
-    const outcomes = await deployAll(await prepare(folder), { client, deploy: sendTo(client), say });
+    const outcomes = await deployAll(await prepare(folder), { client, deploy: sendTo(client), limit: 1, log: { say } });
     if (outcomes.some(failed)) for (const line of lines) terminal.say(`  | ${line}`);
     return outcomes;
   } catch (error) {
