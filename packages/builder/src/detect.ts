@@ -26,6 +26,8 @@ export interface BuildPlan {
   /** The module, for functions that a runner of ours serves (a site has none); and what in it is the function, where the folder tells. */
   entry?: string;
   handler?: string;
+  /** The evidence is of a kind that the root of a repository of several functions has as well. */
+  doubtful?: boolean;
   /** What suits this kind of folder; kiln.json wins. */
   config?: FunctionConfigInput;
   /** What a user should know of the way chosen: the evidence first. */
@@ -41,7 +43,7 @@ export interface Given {
 
 export interface Detector {
   /** In the answer to a folder that nobody recognised. */
-  looksFor(config: FunctionConfigInput, folder: SourceFolder): string;
+  looksFor(config: FunctionConfigInput, folder: SourceFolder): string | Promise<string>;
   detect(folder: SourceFolder, config: FunctionConfigInput): Promise<BuildPlan | undefined>;
 }
 
@@ -67,6 +69,6 @@ export async function detect(folder: SourceFolder, config: FunctionConfigInput):
     const plan = await detector.detect(folder, config);
     if (plan !== undefined) return plan;
   }
-  const lookedFor = DETECTORS.map((detector) => detector.looksFor(config, folder)).join('; ');
-  throw new NothingToBuild(lookedFor, FIX);
+  const lookedFor = await Promise.all(DETECTORS.map((detector) => detector.looksFor(config, folder)));
+  throw new NothingToBuild(lookedFor.join('; '), FIX);
 }

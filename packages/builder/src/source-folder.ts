@@ -1,4 +1,4 @@
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 
@@ -12,7 +12,10 @@ export interface SourceFile {
 
 const MAX_READ_BYTES = 1024 * 1024;
 
-/** What the archive held, unpacked in a temporary folder. */
+/** The content of a file from its begin, and of a long one only that many bytes. */
+export type ReadStart = (path: string, bytes: number) => Promise<Buffer>;
+
+/** The sources of a function: unpacked from an archive, in a folder of their author's, or in a commit. */
 export class SourceFolder {
   readonly #byPath: ReadonlyMap<string, SourceFile>;
   readonly files: readonly SourceFile[];
@@ -20,6 +23,7 @@ export class SourceFolder {
   constructor(
     readonly root: string,
     files: readonly SourceFile[],
+    private readonly read: ReadStart = fromDisk(root),
   ) {
     this.files = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
     this.#byPath = new Map(files.map((file) => [file.path, file]));
@@ -44,17 +48,23 @@ export class SourceFolder {
   async readText(path: string): Promise<string> {
     if ((this.#byPath.get(path)?.size ?? 0) > MAX_READ_BYTES)
       throw new KilnError('bad_request', `${path} is larger than ${MAX_READ_BYTES} bytes`);
-    return await readFile(join(this.root, path), 'utf8');
+    return (await this.read(path, MAX_READ_BYTES)).toString('utf8');
   }
 
   /** The first part of a text that may be of any length. */
   async readStart(path: string, bytes = 256 * 1024): Promise<string> {
-    const file = await open(join(this.root, path));
+    return (await this.read(path, bytes)).toString('utf8');
+  }
+}
+
+function fromDisk(root: string): ReadStart {
+  return async (path, bytes) => {
+    const file = await open(join(root, path));
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
-      return buffer.toString('utf8', 0, bytesRead);
+      return buffer.subarray(0, bytesRead);
     } finally {
       await file.close();
     }
-  }
+  };
 }

@@ -20,10 +20,11 @@ export function deployCommand(session: Session): Command {
     .summary('build what changed and put it into service')
     .description(
       'Sends a folder, builds it, proves that it starts, and gives it the traffic. If that fails, what served before goes on serving.\n' +
-        'The folder holds a Node module, or a Dockerfile; kiln.json may name and configure it. A folder that is no function itself\n' +
-        'stands for all folders below it that have a kiln.json: a few are built at once, and one that fails stops none of the others.\n' +
-        'What serves already is neither sent nor built again. Left out are .git, .env, node_modules and what .dockerignore and\n' +
-        '.kilnignore name. JSON output has one object per function, a line each.',
+        'The folder holds a module of Node or Python, a web app, a Go or Rust program, files with an index.html, or a Dockerfile;\n' +
+        'kiln.json may name and configure it. A folder that is no function itself stands for all folders below it that have a\n' +
+        'kiln.json: a few are built at once, and one that fails stops none of the others. What serves already is neither sent nor\n' +
+        'built again. Left out are .git, .env, node_modules and what .dockerignore and .kilnignore name. JSON output has one object\n' +
+        'per function, a line each.',
     )
     .argument('[dir]', 'the folder', '.');
   return addDeployOptions(command)

@@ -23,7 +23,11 @@ const PYTHON_RUNNER = require.resolve('@kiln/runner/python/runner.py');
 const PYTHON = { PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' };
 
 /** Undefined for what only runs in a container. TypeScript is read as Node reads it: types are stripped, nothing is bundled. */
-export function programFor(folder: SourceFolder, plan: BuildPlan, { entry, handler }: FunctionConfigInput): Program | undefined {
+export async function programFor(
+  folder: SourceFolder,
+  plan: BuildPlan,
+  { entry, handler }: FunctionConfigInput,
+): Promise<Program | undefined> {
   if (plan.entry === undefined) return undefined;
   if (plan.kind === 'python') {
     return {
@@ -36,7 +40,7 @@ export function programFor(folder: SourceFolder, plan: BuildPlan, { entry, handl
     };
   }
   if (plan.kind !== 'runner') return undefined;
-  const source = moduleOf(folder, entry) ?? TYPESCRIPT_NAMES.find((name) => folder.has(name));
+  const source = (await moduleOf(folder, entry)) ?? TYPESCRIPT_NAMES.find((name) => folder.has(name));
   return {
     command: process.execPath,
     args: ['--enable-source-maps', NODE_RUNNER],

@@ -52,7 +52,7 @@ async function addSpecs(specs: Specs, { folder, functions }: Project, only: read
   const own = { ...(await readDotEnv(specs.root)), ...(await readDotEnv(folder)) };
   for (const { name, config } of wanted) {
     const plan = await detect(sources, config);
-    const program = programFor(sources, plan, config);
+    const program = await programFor(sources, plan, config);
     if (program === undefined) {
       specs.notes.push(`${name}: ${plan.notes.join(', ')}; that needs an engine: run it with kiln up and kiln deploy`);
       continue;

@@ -18,10 +18,10 @@ export interface FolderFile {
  * @throws Failure naming each link or special file: what it means elsewhere can't be known.
  */
 export async function listFiles(folder: string): Promise<FolderFile[]> {
-  const rules = await readIgnoreFiles(folder);
-  const files: FolderFile[] = [];
-  const refused: string[] = [];
-  await walk('');
+  const { files, refused } = await findFiles(folder);
+  if (files.length > MAX_FILES) {
+    throw new Failure(`${folder} holds more than ${MAX_FILES} files`, 'name what is not needed in .kilnignore');
+  }
   if (refused.length > 0) {
     const named = refused.slice(0, 10).join(', ') + (refused.length > 10 ? ` and ${refused.length - 10} more` : '');
     throw new Failure(
@@ -30,9 +30,19 @@ export async function listFiles(folder: string): Promise<FolderFile[]> {
     );
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The same in any order, and beside them what can't be sent. It stops where there are too many. */
+export async function findFiles(folder: string): Promise<{ files: FolderFile[]; refused: string[] }> {
+  const rules = await readIgnoreFiles(folder);
+  const files: FolderFile[] = [];
+  const refused: string[] = [];
+  await walk('');
+  return { files, refused };
 
   async function walk(below: string): Promise<void> {
     for (const entry of await readdir(join(folder, below), { withFileTypes: true })) {
+      if (files.length > MAX_FILES) return;
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
       if (!isSent(entry.isDirectory() ? `${path}/` : path, rules)) continue;
       if (entry.isDirectory()) await walk(path);
@@ -42,9 +52,6 @@ export async function listFiles(folder: string): Promise<FolderFile[]> {
   }
 
   async function take(path: string): Promise<void> {
-    if (files.length === MAX_FILES) {
-      throw new Failure(`${folder} holds more than ${MAX_FILES} files`, 'name what is not needed in .kilnignore');
-    }
     const source = join(folder, path);
     const { size, mode } = await lstat(source);
     files.push({ path, source, size, executable: (mode & 0o111) !== 0 });

@@ -64,12 +64,16 @@ describe('readProjects', () => {
 
   it.each([
     [{ 'index.js': '' }],
+    [{ 'handler.py': 'def handler(event):\n  return event\n' }],
+    [{ 'index.html': '' }],
+    [{ 'go.mod': 'module x', 'main.go': 'package main' }],
     [{ Dockerfile: 'FROM scratch' }],
     [{ 'kiln.json': '{"name":"upper"}', 'index.js': '' }],
     [{ 'kiln.json': '{"functions":[{"name":"upper"}]}' }],
   ])('takes a folder with %j for one project, whatever lies below it', async (files) => {
-    write({ ...(files as unknown as Record<string, string>), 'below/kiln.json': '{}' });
-    const projects = await readProjects(root, 'kiln.json' in files ? undefined : 'upper');
+    const all = { ...(files as unknown as Record<string, string>), 'below/kiln.json': '{}' };
+    write(Object.fromEntries(Object.entries(all).map(([path, content]) => [`upper/${path}`, content])));
+    const projects = await readProjects(join(root, 'upper'));
     expect(projects.map(({ functions }) => functions.map(({ name }) => name))).toEqual([['upper']]);
   });
 

@@ -3,9 +3,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readProjectName } from '@kiln/contract/function-config';
 import { type IgnoreRules, isSent } from '@kiln/project/ignore-rules';
-import { findEntry } from '@kiln/runner/entry';
 import { Failure } from '../failure.js';
-import { readIgnoreFiles } from './list-files.js';
+import { sourceFolder } from './check-buildable.js';
+import { findFiles, readIgnoreFiles } from './list-files.js';
 import { type Project, readKilnJsonOf, readProject, requireFolder } from './project.js';
 
 const KILN_JSON = 'kiln.json';
@@ -21,16 +21,17 @@ export async function readProjects(path: string, nameGiven?: string): Promise<Pr
   const root = await requireFolder(path);
   const content = await readKilnJsonOf(root);
   const declares = Object.keys(content ?? {}).some((key) => key !== 'project');
-  if (nameGiven !== undefined || declares || isFunction(root)) return [await readProject(root, nameGiven)];
+  if (nameGiven !== undefined || declares) return [await readProject(root, nameGiven)];
   const folders = await foldersBelow(root);
-  if (folders.length === 0) return [await readProject(root)];
+  if (folders.length === 0 || (await isFunction(root))) return [await readProject(root)];
   const project = content && readProjectName(content);
   const projects = await Promise.all(folders.map((folder) => readProject(folder)));
   return projects.map((found) => ({ ...found, project: found.project ?? project }));
 }
 
-function isFunction(folder: string): boolean {
-  return existsSync(join(folder, 'Dockerfile')) || findEntry(folder).found !== undefined;
+async function isFunction(root: string): Promise<boolean> {
+  const { isFunctionRoot } = await import('@kiln/builder/function-root');
+  return await isFunctionRoot(sourceFolder(root, (await findFiles(root)).files));
 }
 
 /** Folders with a `kiln.json`, in order; what lies below one is its own. */

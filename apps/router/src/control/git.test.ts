@@ -57,6 +57,17 @@ describe('git push', () => {
     ).toEqual(['one', 'two', 'two', 'two']);
   });
 
+  it('takes the root for a function by whatever a build would recognise', async () => {
+    const files = { 'handler.py': 'def handler(event):\n  return event\n', ...function_('below') };
+    const folder = await pushes.folder('python', { ...files, 'requirements.txt': `${'#'.repeat(200_000)}\n` });
+    await folder.git('push', 'kiln', 'main');
+    expect(pushes.sent.map((sent) => sent.function)).toEqual(['python']);
+    await folder.git('rm', '--quiet', 'handler.py');
+    await folder.commit({ ...function_('below', `${MODULE} // 2`), 'package.json': '{"scripts":{"start":"docker compose up"}}' });
+    await folder.git('push', 'kiln', 'main');
+    expect(pushes.sent.map((sent) => sent.function)).toEqual(['python', 'below']);
+  });
+
   it('names functions that are not in the repository any more, and removes none', async () => {
     const folder = await pushes.folder('leaving', { ...function_('stays'), ...function_('goes') });
     await folder.git('push', 'kiln', 'main');

@@ -26,6 +26,7 @@ export const nodeServerDetector: Detector = {
       kind: 'http',
       baseImages: [NODE_IMAGE],
       config: portOf(server.traits, config),
+      doubtful: manifest?.hasWorkspaces === true || server.start.file === undefined,
       notes: [...serverNotes(server, manifest, config), ...install.notes, ...(builds ? ['found the script "build": running it'] : [])],
       dockerfile: { sourcesUnder: SOURCES, content: ({ functionName }) => dockerfile(install, server, builds, functionName) },
     } satisfies BuildPlan;
@@ -41,7 +42,7 @@ interface Server {
 async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): Promise<Server | undefined> {
   const start = startOf(manifest);
   const startsFile = start?.file !== undefined && folder.has(start.file) ? start.file : undefined;
-  const module = startsFile ?? moduleOf(folder) ?? usualModule(folder);
+  const module = startsFile ?? (await moduleOf(folder)) ?? usualModule(folder);
   const traits = module === undefined ? undefined : traitsOf(await folder.readStart(module));
   if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, traits };
   if (module === undefined || traits === undefined || traits.exports || !traits.listens) return undefined;

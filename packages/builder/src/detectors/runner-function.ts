@@ -1,19 +1,21 @@
-import { findEntry } from '@kiln/runner/entry';
+import { entryNames } from '@kiln/contract/entry-names';
 import type { BuildPlan, Detector } from '../detect.js';
 import { SOURCES } from '../layout.js';
-import { moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
+import { mainOf, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
 import { bundled, bundleStep, FETCH_ESBUILD, TYPESCRIPT, TYPESCRIPT_NAMES } from '../node/typescript.js';
 
 /** A module with exported functions, served by the runner. */
 export const runnerDetector: Detector = {
-  looksFor: ({ entry }, { root }) =>
-    entry === undefined
-      ? `a module: ${[...findEntry(root).lookedFor, ...TYPESCRIPT_NAMES].join(', ')}`
-      : `the module ${entry} (entry in kiln.json)`,
+  async looksFor({ entry }, folder) {
+    if (entry !== undefined) return `the module ${entry} (entry in kiln.json)`;
+    const main = await mainOf(folder);
+    const named = main === undefined ? 'main in package.json' : `${main} (main in package.json)`;
+    return `a module: ${[named, ...entryNames(undefined), ...TYPESCRIPT_NAMES].join(', ')}`;
+  },
   async detect(folder, { entry }) {
     const manifest = await readManifest(folder);
-    const found = moduleOf(folder, entry) ?? (entry === undefined ? TYPESCRIPT_NAMES.find((name) => folder.has(name)) : undefined);
+    const found = (await moduleOf(folder, entry)) ?? (entry === undefined ? TYPESCRIPT_NAMES.find((name) => folder.has(name)) : undefined);
     if (found === undefined) return undefined;
     const install = await nodeInstall(folder, manifest);
     const isTypescript = TYPESCRIPT.test(found);

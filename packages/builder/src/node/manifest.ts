@@ -1,6 +1,6 @@
-import { join, relative } from 'node:path';
+import { posix } from 'node:path';
+import { entryNames } from '@kiln/contract/entry-names';
 import { KilnError } from '@kiln/contract/errors';
-import { findEntry } from '@kiln/runner/entry';
 import type { SourceFolder } from '../source-folder.js';
 
 /** Node as the runner and every Node server has it. */
@@ -43,11 +43,20 @@ export function shown(script: string): string {
 }
 
 /** The folder's module, or the one that `entry` means. One that leaves the folder is none: the sources are what was sent. */
-export function moduleOf(folder: SourceFolder, entry = '.'): string | undefined {
-  const { found } = findEntry(join(folder.root, entry));
-  const path = found === undefined ? undefined : relative(folder.root, found);
+export async function moduleOf(folder: SourceFolder, entry = '.'): Promise<string | undefined> {
+  const named = posix.join(entry);
+  const names = folder.has(named) ? [named] : entryNames(await mainOf(folder, posix.join(named, PACKAGE_JSON)));
+  const below = folder.has(named) ? '' : named;
+  const path = names.map((name) => posix.join(below, name)).find((name) => folder.has(name));
   // Another language's module is for that language's detector.
-  return path !== undefined && folder.has(path) && !/\.(py|go|rs)$/.test(path) ? path : undefined;
+  return path !== undefined && !/\.(py|go|rs)$/.test(path) ? path : undefined;
+}
+
+/** What the package.json of a folder names as its module. */
+export async function mainOf(folder: SourceFolder, path = PACKAGE_JSON): Promise<string | undefined> {
+  const content = folder.has(path) ? await folder.readJson(path) : undefined;
+  const main = isRecord(content) ? content['main'] : undefined;
+  return typeof main === 'string' && main !== '' ? main : undefined;
 }
 
 function texts(value: unknown): Record<string, string> {

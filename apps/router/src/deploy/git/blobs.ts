@@ -37,9 +37,18 @@ export class Blobs {
   }
 
   async text(id: string): Promise<string> {
+    return (await this.start(id)).toString('utf8');
+  }
+
+  /** Its first bytes; git gives the others all the same. */
+  async start(id: string, bytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const chunks: Buffer[] = [];
-    for await (const chunk of this.content(id)) chunks.push(chunk);
-    return Buffer.concat(chunks).toString('utf8');
+    let kept = 0;
+    for await (const chunk of this.content(id)) {
+      if (kept < bytes) chunks.push(chunk.subarray(0, bytes - kept));
+      kept += chunk.length;
+    }
+    return Buffer.concat(chunks);
   }
 
   close(): void {

@@ -3,39 +3,44 @@ import { describe, expect, it } from 'vitest';
 import type { TreeEntry } from './commit-tree.js';
 import { functionFolders } from './function-folders.js';
 
-function foldersOf(paths: string[], root: { rootJson?: object; manifest?: string; kilnignore?: string } = {}): string[] {
+interface Root {
+  rootJson?: object;
+  kilnignore?: string;
+  isFunction?: boolean;
+}
+
+async function foldersOf(paths: string[], { rootJson, kilnignore, isFunction = false }: Root = {}): Promise<string[]> {
   const entries = paths.map((path): TreeEntry => ({ path, kind: 'file', id: '', size: 0, executable: false }));
-  const { rootJson, manifest, kilnignore } = root;
-  return functionFolders(entries, { rootJson, manifest, rules: ignoreRules(undefined, kilnignore) }).map(({ path }) => path);
+  const rules = ignoreRules(undefined, kilnignore);
+  return (await functionFolders(entries, { rootJson, isFunction: async () => isFunction, rules })).map(({ path }) => path);
 }
 
 describe('functionFolders', () => {
   it.each([
-    [['index.js', 'a/kiln.json'], {}],
-    [['Dockerfile', 'a/kiln.json'], {}],
-    [['lib/start.js', 'package.json', 'a/kiln.json'], { manifest: '{"main":"./lib/start.js"}' }],
+    [['index.js', 'a/kiln.json'], { isFunction: true }],
     [['kiln.json', 'a/kiln.json'], { rootJson: { name: 'x' } }],
     [['README.md'], {}],
-    [['package.json', 'src/index.js'], { manifest: '{' }],
-  ])('takes the root for %j', (paths, root) => {
-    expect(foldersOf(paths, root)).toEqual(['']);
+    [['package.json', 'src/index.js'], { isFunction: true }],
+  ])('takes the root for %j', async (paths, root) => {
+    expect(await foldersOf(paths, root)).toEqual(['']);
   });
 
-  it('takes the folders with a kiln.json where the root only names a project or is a workspace', () => {
+  it('takes the folders with a kiln.json where the root only names a project', async () => {
     const paths = ['package.json', 'kiln.json', 'b/kiln.json', 'functions/a/kiln.json', 'functions/a/index.js', 'docs/index.js'];
-    expect(foldersOf(paths, { rootJson: { project: 'shop' }, manifest: '{"workspaces":["functions/*"]}' })).toEqual(['b', 'functions/a']);
+    expect(await foldersOf(paths, { rootJson: { project: 'shop' } })).toEqual(['b', 'functions/a']);
   });
 
-  it('leaves what lies below a function to it, and looks neither into hidden nor into ignored folders', () => {
+  it('leaves what lies below a function to it, and looks neither into hidden nor into ignored folders', async () => {
     const paths = ['a/kiln.json', 'a/b/kiln.json', '.x/kiln.json', 'node_modules/y/kiln.json', 'old/kiln.json', '1/2/3/4/5/6/7/kiln.json'];
-    expect(foldersOf(paths, { kilnignore: 'old\n' })).toEqual(['a']);
+    expect(await foldersOf(paths, { kilnignore: 'old\n' })).toEqual(['a']);
   });
 
-  it('gives paths relative to the folder', () => {
+  it('gives paths relative to the folder', async () => {
     const entries = ['f/kiln.json', 'f/lib/x.js', 'g/y.js'].map(
       (path): TreeEntry => ({ path, kind: 'file', id: '', size: 0, executable: false }),
     );
-    const [folder] = functionFolders(entries, { rootJson: undefined, manifest: undefined, rules: ignoreRules(undefined, undefined) });
+    const rules = ignoreRules(undefined, undefined);
+    const [folder] = await functionFolders(entries, { rootJson: undefined, isFunction: async () => false, rules });
     expect(folder?.entries.map(({ path }) => path)).toEqual(['kiln.json', 'lib/x.js']);
   });
 });

@@ -1,4 +1,3 @@
-import { entryNames } from '@kiln/contract/entry-names';
 import { type IgnoreRules, isSent } from '@kiln/project/ignore-rules';
 import type { TreeEntry } from './commit-tree.js';
 
@@ -11,8 +10,8 @@ export interface Folder {
 interface Root {
   /** Content of the `kiln.json` at the root. */
   rootJson: object | undefined;
-  /** Text of the `package.json` at the root. */
-  manifest: string | undefined;
+  /** Whether a build would recognise the root itself. */
+  isFunction(): Promise<boolean>;
   /** What the root's own files leave out is not looked into. */
   rules: IgnoreRules;
 }
@@ -24,26 +23,12 @@ const MAX_DEPTH = 6;
  * Which folders are to be deployed, as `kiln deploy` chooses them: the root, where it is a function or declares some; else each folder
  * with a `kiln.json`, and what lies below one is its own. Where there is none, the root again: its build says what it lacks.
  */
-export function functionFolders(entries: readonly TreeEntry[], root: Root): Folder[] {
+export async function functionFolders(entries: readonly TreeEntry[], root: Root): Promise<Folder[]> {
   const whole = [{ path: '', entries }];
   const declares = Object.keys(root.rootJson ?? {}).some((key) => key !== 'project');
-  if (declares || isFunction(entries, root.manifest)) return whole;
-  const folders = foldersWith(entries, root.rules);
-  return folders.length === 0 ? whole : folders.map((path) => below(entries, path));
-}
-
-function isFunction(entries: readonly TreeEntry[], manifest: string | undefined): boolean {
-  const names = new Set(['Dockerfile', ...entryNames(mainOf(manifest))]);
-  return entries.some(({ path, kind }) => kind === 'file' && names.has(path));
-}
-
-function mainOf(manifest: string | undefined): string | undefined {
-  try {
-    const { main } = JSON.parse(manifest ?? '{}') as { main?: unknown };
-    return typeof main === 'string' && main !== '' ? main.replace(/^\.\//, '') : undefined;
-  } catch {
-    return undefined; // The build says so, with its place.
-  }
+  const folders = declares ? [] : foldersWith(entries, root.rules);
+  if (folders.length === 0 || (await root.isFunction())) return whole;
+  return folders.map((path) => below(entries, path));
 }
 
 function foldersWith(entries: readonly TreeEntry[], rules: IgnoreRules): string[] {

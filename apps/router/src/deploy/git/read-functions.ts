@@ -1,3 +1,5 @@
+import { isFunctionRoot } from '@kiln/builder/function-root';
+import { SourceFolder } from '@kiln/builder/source-folder';
 import { KilnError } from '@kiln/contract/errors';
 import { type DeclaredFunction, readKilnJson, readProjectName } from '@kiln/contract/function-config';
 import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
@@ -32,9 +34,10 @@ export async function readFunctions(entries: readonly TreeEntry[], blobs: Blobs,
   const text = await textIn(root, KILN_JSON, blobs);
   const rootJson = text === undefined ? undefined : parseKilnJson(text, KILN_JSON);
   const owner = (rootJson && readProjectName(rootJson)) ?? project;
-  const manifest = await textIn(root, 'package.json', blobs);
   const functions: PushedFunction[] = [];
-  for (const folder of functionFolders(entries, { rootJson, manifest, rules: await rulesOf(root, blobs) })) {
+  const rules = await rulesOf(root, blobs);
+  const isFunction = () => isFunctionRoot(sourceFolder(entries, rules, blobs));
+  for (const folder of await functionFolders(entries, { rootJson, isFunction, rules })) {
     functions.push(...(await functionsIn(folder, blobs, { project, owner })));
   }
   refuseTooMany(functions);
@@ -60,6 +63,14 @@ async function functionsIn(
     digest: sourceDigest(hashed, config),
     project: readProjectName(content) ?? owner,
   }));
+}
+
+/** The root of a commit as a build would see it. */
+function sourceFolder(entries: readonly TreeEntry[], rules: IgnoreRules, blobs: Blobs): SourceFolder {
+  const files = entries.filter(({ path, kind }) => kind === 'file' && isSent(path, rules));
+  const ids = new Map(files.map(({ path, id }) => [path, id]));
+  const asSources = files.map(({ path, size, executable, id }) => ({ path, size, executable, hash: id }));
+  return new SourceFolder('', asSources, (path, bytes) => blobs.start(ids.get(path) ?? '', bytes));
 }
 
 function declaredFunctions(content: object, folderName: string, where: string): DeclaredFunction[] {
