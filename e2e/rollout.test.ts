@@ -95,7 +95,7 @@ describe('under steady load, through two routers', () => {
     expect(changes.traffic()).toEqual(before);
     console.info(`rollback: ${JSON.stringify(took)}`);
     expect(took.lastSentMs).toBeLessThan(1000);
-    expect(took.firstAnswerMs).toBeLessThan(10_000); // A cold start, on a machine with other things to do.
+    expect(took.firstAnswerMs).toBeLessThan(1000);
     expect(load.faults).toEqual([]);
   });
 
@@ -118,14 +118,19 @@ describe('under steady load, through two routers', () => {
     expect(load.faults).toEqual([]);
   });
 
-  it('what has no traffic any more is drained, and gets no request after that', async () => {
-    const traffic = [{ version: 6, weight: 100 }];
+  it('what has no traffic any more is drained but for a way back, and gets no request after that', async () => {
+    const [before, traffic] = [[{ version: 5, weight: 100 }], [{ version: 6, weight: 100 }]];
+    await changes.put(before);
+    await load.next(100);
     await changes.put(traffic);
-    const onlyWithTraffic = async () => (await cluster.containers(name)).every(({ version }) => version === '6');
-    await until('only the version with traffic runs', onlyWithTraffic);
+    const drained = async () =>
+      (await cluster.containers(name)).every(({ version }) => has(traffic, Number(version)) || has(before, Number(version)));
+    await until('only the version with traffic and the one before it run', drained);
+    await load.next(500); // What was on its way.
     expect([...(await load.next(2000)).keys()]).toEqual([6]);
-    expect(await onlyWithTraffic()).toBe(true);
+    expect(await drained()).toBe(true);
     expect(await containersOf(traffic)).not.toEqual([]);
+    expect(await containersOf(before)).not.toEqual([]);
   });
 
   it('not one request failed or was cut, and none met a version without traffic for long', async () => {
@@ -143,7 +148,7 @@ describe('under steady load, through two routers', () => {
 
 describe('with one request per instance, spilled over both nodes', () => {
   const name = 'spilled';
-  const config = { concurrency: 1, memory: 64 };
+  const config = { concurrency: 1, memory: 64, idleTimeout: 2000 };
   let load: SteadyLoad;
   let changes: TrafficChanges;
 

@@ -6,6 +6,8 @@ export interface Candidate {
   cpu: number;
   /** When its last request ended; smaller is longer ago. */
   idleSince: number;
+  /** Of a version that has traffic, or may be about to get some. */
+  wanted: boolean;
 }
 
 export interface Room {
@@ -15,13 +17,14 @@ export interface Room {
 }
 
 /**
- * The idle instances to remove so that `missing` fits, those unused longest first. Either they make room enough or none is
- * named: nobody loses a warm instance for a start that can't happen anyway. One that turns out not to be needed is spared.
+ * The idle instances to remove so that `missing` fits: those of versions without traffic first, then those unused longest.
+ * Either they make room enough or none is named: nobody loses a warm instance for a start that can't happen anyway. One that turns
+ * out not to be needed is spared.
  */
-export function chooseVictims(missing: Room, candidates: readonly Candidate[]): Candidate[] {
-  const victims: Candidate[] = [];
+export function chooseVictims<T extends Candidate>(missing: Room, candidates: readonly T[]): T[] {
+  const victims: T[] = [];
   const gained: Room = { memory: 0, cpu: 0 };
-  for (const candidate of candidates.toSorted((a, b) => a.idleSince - b.idleSince)) {
+  for (const candidate of candidates.toSorted((a, b) => Number(a.wanted) - Number(b.wanted) || a.idleSince - b.idleSince)) {
     if (covers(gained, missing)) break;
     victims.push(candidate);
     gained.memory += candidate.memory;

@@ -60,11 +60,16 @@ describe('instances to start', () => {
 });
 
 describe('victims', () => {
-  const idle = (id: string, memory: number, idleSince: number): Candidate => ({ id, memory, cpu: 1, idleSince });
+  const idle = (id: string, memory: number, idleSince: number, wanted = true): Candidate => ({ id, memory, cpu: 1, idleSince, wanted });
   const names = (missing: number, candidates: Candidate[]) => chooseVictims({ memory: missing, cpu: 0 }, candidates).map(({ id }) => id);
 
   it('are those unused longest', () => {
     expect(names(200, [idle('new', 200, 30), idle('old', 200, 10), idle('middle', 200, 20)])).toEqual(['old']);
+  });
+
+  it('are those of versions without traffic before all others', () => {
+    expect(names(200, [idle('old', 200, 10), idle('before', 200, 30, false)])).toEqual(['before']);
+    expect(names(400, [idle('old', 200, 10), idle('new', 200, 20), idle('before', 200, 30, false)])).toEqual(['before', 'old']);
   });
 
   it('are none where all of them would not be enough', () => {

@@ -1,74 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
-import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { InstanceLog } from '../logs/instance-log.js';
-import { Capacity } from './capacity.js';
-import type { FunctionVersion } from './container-driver.js';
-import { type FakeContainer, FakeDriver, type FakeImage } from './fake-driver.fixture.js';
-import { Gate } from './gate.js';
-import type { InstancePool } from './instance-pool.js';
+import type { FakeContainer } from './fake-driver.fixture.js';
 import type { Lease } from './lease.js';
-import { Pools } from './pools.js';
-import { InstanceStarter } from './start-instance.js';
+import { lease, leased, many, TestPools } from './pools.fixture.js';
 
-let home: string;
-let driver: FakeDriver;
-let pools: Pools;
-let slotsLeft: number;
+let test: TestPools;
+const pool: TestPools['pool'] = (...args) => test.pool(...args);
 
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), 'kiln-'));
-  driver = new FakeDriver();
-  slotsLeft = 1000;
-  pools = new Pools('test', new Capacity({ memory: 1000, cpu: 100 }));
-  const slots = {
-    reserve: async () => slotsLeft-- > 0,
-    release: () => {
-      slotsLeft++;
-    },
-  };
-  const origin = { function: 'f', version: 1, node: 'test', instance: 'i', requestOfOutput: () => undefined };
-  const newLog = () => new InstanceLog(origin, () => undefined);
-  const images = { ensure: async () => undefined };
-  pools.startWith(
-    new InstanceStarter({
-      driver,
-      images,
-      secretsOf: async () => ({}),
-      slots,
-      room: pools.room,
-      gate: new Gate(4),
-      newLog,
-      socketRoot: home,
-    }),
-  );
+  test = new TestPools();
 });
-afterEach(async () => {
-  pools.close();
-  pools.cut();
-  await vi.waitFor(() => expect(pools.living.size).toBe(0));
-  rmSync(home, { recursive: true, force: true });
-});
-
-function pool(config: FunctionConfigInput = {}, image: FakeImage = 'serves', name = 'f'): InstancePool {
-  const version: FunctionVersion = {
-    function: name,
-    version: 1,
-    image,
-    kind: 'runner',
-    config: resolveConfig({ memory: 16, ...config }, 'runner'),
-  };
-  return pools.of(version);
-}
-
-async function lease(from: InstancePool, id = 'r'): Promise<Lease> {
-  return from.tryLease(id) ?? (await from.wait(id).lease);
-}
-
-const many = (count: number, from: InstancePool) => Promise.all(Array.from({ length: count }, (_, i) => lease(from, `r${i}`)));
+afterEach(() => test.stop());
 
 describe('a pool', () => {
   it('makes one instance for the first request and gives it to the next', async () => {
@@ -91,18 +33,18 @@ describe('a pool', () => {
     expect(again).toBeDefined();
     expect(from.tryLease('r')).toBeUndefined();
     for (const held of [...leases, again]) held?.release();
-    expect(pools.load).toBe(0);
+    expect(test.pools.load).toBe(0);
   });
 
   it('starts no more instances than those who wait need', async () => {
     const from = pool({ concurrency: 10 });
     const leases = await many(25, from);
-    expect(driver.started).toBe(3);
+    expect(test.driver.started).toBe(3);
     for (const held of leases) held.release();
   });
 
   it('lets simultaneous calls run in instances of their own, although the first ends just before those are there', async () => {
-    driver.startMs = 300;
+    test.driver.startMs = 300;
     const from = pool();
     const first = await lease(from);
     const others = many(4, from);
@@ -114,7 +56,7 @@ describe('a pool', () => {
   });
 
   it('gives what becomes free at once to who has waited a moment only', async () => {
-    driver.startMs = 300;
+    test.driver.startMs = 300;
     const from = pool();
     const first = await lease(from);
     const second = from.wait('r2').lease;
@@ -190,7 +132,7 @@ describe('a pool', () => {
     const held = await lease(from);
     held.release();
     (held.instance.container as FakeContainer).die(1);
-    await vi.waitFor(() => expect(driver.started).toBe(3));
+    await vi.waitFor(() => expect(test.driver.started).toBe(3));
     await vi.waitFor(() => expect(from.census.now.idle).toBe(2));
     from.keep(0);
     await vi.waitFor(() => expect(from.census.existing).toBe(0));
@@ -201,19 +143,29 @@ describe('a pool', () => {
     const held = await lease(from);
     const waiting = from.wait('r').lease;
     const refused = expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
-    pools.remove(from, new KilnError('unavailable', 'draining'));
+    test.pools.remove(from, new KilnError('unavailable', 'draining'));
     await refused;
     expect(() => from.wait('r')).toThrowError(expect.objectContaining({ code: 'unavailable' }));
     expect(from.census.now.busy).toBe(1);
     held.release();
-    await vi.waitFor(() => expect(pools.living.size).toBe(0));
+    await vi.waitFor(() => expect(test.pools.living.size).toBe(0));
   });
 
-  it('without traffic does not wait for the idle time', async () => {
+  it('that is retired does not wait for the idle time', async () => {
     const from = pool({ idleTimeout: 300_000 });
     (await lease(from)).release();
-    from.retire(true);
+    from.standAs('retired');
     await vi.waitFor(() => expect(from.census.existing).toBe(0), 3000);
+  });
+
+  it('that had the traffic just before keeps its idle instances for its idle time', async () => {
+    const from = pool({ idleTimeout: 800 });
+    const { instance } = await leased(from);
+    from.standAs('previous');
+    await vi.waitFor(() => expect(performance.now() - instance.idleSince).toBeGreaterThan(600));
+    const again = from.tryLease('r');
+    expect(again?.instance).toBe(instance);
+    again?.release();
   });
 });
 
@@ -225,51 +177,15 @@ describe('a version that cannot start', () => {
       const waiting = [from.wait('a').lease, from.wait('b').lease];
       for (const result of await Promise.allSettled(waiting))
         expect(result).toMatchObject({ status: 'rejected', reason: { code: 'start_failed' } });
-      const { started } = driver;
+      const { started } = test.driver;
       expect(() => from.wait('c')).toThrowError(expect.objectContaining({ code: 'start_failed' }));
-      expect(driver.started).toBe(started);
-      await vi.waitFor(() => expect(pools.living.size).toBe(0));
-      expect(pools.capacity.memoryPromised).toBe(0);
+      expect(test.driver.started).toBe(started);
+      await vi.waitFor(() => expect(test.pools.living.size).toBe(0));
+      expect(test.pools.capacity.memoryPromised).toBe(0);
     },
   );
 
   it('because it is never ready is a start_timeout', async () => {
     await expect(pool({ startTimeout: 50 }, 'silent').wait('a').lease).rejects.toMatchObject({ code: 'start_timeout' });
-  });
-});
-
-describe('where there is no place', () => {
-  it('in the cluster, a node without an instance refuses and one with an instance lets wait', async () => {
-    slotsLeft = 1;
-    const other = pool({}, 'serves', 'other');
-    const from = pool();
-    const held = await lease(from);
-    await expect(other.wait('r').lease).rejects.toMatchObject({ code: 'concurrency_limit' });
-    const waiting = from.wait('r2').lease;
-    await vi.waitFor(() => expect(from.census.coming).toBe(0));
-    held.release();
-    (await waiting).release();
-  });
-
-  it('in memory, it refuses rather than end a busy instance, and never promises more than there is', async () => {
-    const big = pool({ memory: 600 }, 'serves', 'big');
-    const held = await lease(big);
-    await expect(pool({ memory: 600 }, 'serves', 'other').wait('r').lease).rejects.toMatchObject({ code: 'no_capacity' });
-    held.release();
-    const freed = await lease(pool({ memory: 600 }, 'serves', 'third'));
-    expect(big.census.existing).toBe(0);
-    expect(pools.capacity.memoryPromised).toBe(600);
-    freed.release();
-  });
-
-  it('does not start again and again while somebody waits', async () => {
-    const from = pool();
-    const held = await lease(from);
-    slotsLeft = 0;
-    const waiting = from.wait('r').lease;
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    expect(from.census.ever.created).toBeLessThan(6);
-    held.release();
-    (await waiting).release();
   });
 });

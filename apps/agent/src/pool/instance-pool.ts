@@ -6,15 +6,14 @@ import { Census } from './instance-state.js';
 import { Lease, NOT_WAITED, type Waited } from './lease.js';
 import { instancesToStart } from './need-instance.js';
 import { Refusal } from './refusal.js';
+import type { Standing } from './standing.js';
 import { StartBackoff } from './start-backoff.js';
 import { StartForecast } from './start-forecast.js';
 import { type Waiting, WaitQueue } from './wait-queue.js';
 
 /** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, room, the gate. */
 const WAIT_MARGIN_MS = 5000;
-/** After a refused start the next try, while somebody waits who can wait. */
-const RETRY_MS = 250;
-/** Idle instances of a version that gets no traffic any more. */
+/** Idle instances of a version that is retired. */
 const RETIRED_IDLE_MS = 500;
 /** An instance that ends by itself this soon, unused, counts as one that failed to start. */
 const SOON_MS = 1000;
@@ -44,9 +43,7 @@ export class InstancePool {
   /** Ready instances with room; the one used last is used next, so that the others can grow old. */
   private readonly free: Instance[] = [];
   private minimum = 0;
-  /** After a refused start: no other before then, whatever happens meanwhile. */
-  private refusedUntil = 0;
-  private retired = false;
+  private current: Standing = 'wanted';
   private closed: KilnError | undefined;
   private retry: NodeJS.Timeout | undefined;
 
@@ -91,10 +88,14 @@ export class InstancePool {
     this.pump();
   }
 
-  /** Traffic went elsewhere (or came back): idle instances don't wait for their idle time. */
-  retire(retired: boolean): void {
-    if (this.retired === retired) return;
-    this.retired = retired;
+  get standing(): Standing {
+    return this.current;
+  }
+
+  /** Traffic went elsewhere, or came back. */
+  standAs(standing: Standing): void {
+    if (this.current === standing) return;
+    this.current = standing;
     for (const instance of this.instances) if (instance.state === 'idle') this.watchIdle(instance);
   }
 
@@ -183,7 +184,8 @@ export class InstancePool {
       const waited: Waited = cold ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
       waiter.resolve(this.grant(instance, waiter.requestId, waited));
     }
-    if (this.pause > 0) this.retryIn(this.pause);
+    const pause = this.backoff.remaining;
+    if (pause > 0) this.retryIn(pause);
     for (let missing = this.toStart(0); missing > 0; missing--) void this.start();
   }
 
@@ -196,7 +198,7 @@ export class InstancePool {
   private toStart(more: number): number {
     const { concurrency, maxInstances } = this.version.config;
     const { coming, existing, serving } = this.census;
-    if (this.pause > 0) return 0;
+    if (this.backoff.remaining > 0) return 0;
     return instancesToStart({
       waiting: this.waiters.size + more,
       coming,
@@ -238,18 +240,13 @@ export class InstancePool {
 
   private onStartFailed(error: KilnError): void {
     const refused = error instanceof Refusal;
-    if (refused) this.refusedUntil = performance.now() + RETRY_MS;
+    if (refused) this.backoff.refused();
     else this.backoff.failed(error);
     if (this.closed) return;
     if (this.census.serving + this.census.coming === 0) this.waiters.trim(0, () => error);
     // Others of this version are up or coming: they will serve those who wait, as many as may wait.
     else this.waiters.trim(this.version.config.queue + this.census.coming * this.version.config.concurrency, () => this.full());
     this.pump();
-  }
-
-  /** ms until a start may be tried again. */
-  private get pause(): number {
-    return Math.max(this.backoff.remaining, this.refusedUntil - performance.now());
   }
 
   private retryIn(ms: number): void {
@@ -259,7 +256,8 @@ export class InstancePool {
   }
 
   private watchIdle(instance: Instance): void {
-    const limit = this.retired ? Math.min(RETIRED_IDLE_MS, this.version.config.idleTimeout) : this.version.config.idleTimeout;
+    const { idleTimeout } = this.version.config;
+    const limit = this.current === 'retired' ? Math.min(RETIRED_IDLE_MS, idleTimeout) : idleTimeout;
     instance.onIdleFor(limit, () => {
       if (this.census.serving > this.minimum || this.closed) this.evict(instance);
       else this.watchIdle(instance);

@@ -7,7 +7,7 @@ import type { FunctionVersion } from './container-driver.js';
 import { Instance } from './instance.js';
 import { InstancePool, type PoolNode } from './instance-pool.js';
 import { Census } from './instance-state.js';
-import { type Residents, RoomMaker } from './room-maker.js';
+import { type Residents, RoomMaker, type Spareable } from './room-maker.js';
 import type { InstanceStarter } from './start-instance.js';
 
 /** All pools of this node, and what they share. */
@@ -122,8 +122,12 @@ export class Pools implements PoolNode, Residents {
     this.busy = this.leases === 0 ? 0 : this.busy + change / version.config.concurrency;
   }
 
-  spareable(): Instance[] {
-    return [...this.all()].flatMap((pool) => pool.spareable());
+  spareable(): Spareable[] {
+    return [...this.all()].flatMap((pool) => {
+      const { memory, cpu } = pool.version.config;
+      const wanted = pool.standing === 'wanted';
+      return pool.spareable().map((instance) => ({ instance, id: instance.id, idleSince: instance.idleSince, memory, cpu, wanted }));
+    });
   }
 
   evict(instance: Instance): void {

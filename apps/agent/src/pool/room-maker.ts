@@ -1,15 +1,19 @@
 import type { Capacity, Reservation } from './capacity.js';
-import { chooseVictims, type Room } from './choose-victims.js';
+import { type Candidate, chooseVictims, type Room } from './choose-victims.js';
 import type { Instance } from './instance.js';
 import { Refusal } from './refusal.js';
 
 /** How long instances on their way out are waited for. */
 const LEAVING_MS = 5000;
 
+export interface Spareable extends Candidate {
+  instance: Instance;
+}
+
 /** What making room needs of the node. */
 export interface Residents {
   /** Idle instances that nobody would miss. */
-  spareable(): Instance[];
+  spareable(): Spareable[];
   evict(instance: Instance): void;
   /** Instances on their way out: what they hold will be free soon. */
   leaving(): Room;
@@ -49,11 +53,9 @@ export class RoomMaker {
     const leaving = this.residents.leaving();
     const still = { memory: missing.memory - leaving.memory, cpu: missing.cpu - leaving.cpu };
     if (still.memory <= 0 && still.cpu <= 1e-6) return true;
-    const idle = this.residents.spareable();
-    const candidates = idle.map(({ id, idleSince, version: { config } }) => ({ id, idleSince, memory: config.memory, cpu: config.cpu }));
-    const victims = new Set(chooseVictims(still, candidates).map(({ id }) => id));
-    for (const instance of idle) if (victims.has(instance.id)) this.residents.evict(instance);
-    return victims.size > 0;
+    const victims = chooseVictims(still, this.residents.spareable());
+    for (const { instance } of victims) this.residents.evict(instance);
+    return victims.length > 0;
   }
 
   private full(need: Room): Refusal {

@@ -2,11 +2,15 @@ import type { KilnError } from '@kiln/contract/errors';
 
 const FIRST_MS = 1000;
 const LONGEST_MS = 60_000;
+/** After a start that found no room the next one, while somebody waits who can wait. */
+const REFUSED_MS = 250;
 
 /** Keeps a version that can't start from being tried again and again: 1 s after the first failure, doubling to 60 s. */
 export class StartBackoff {
   private failures = 0;
   private until = 0;
+  /** No start before then, whatever happens meanwhile. */
+  private refusedUntil = 0;
   private last: KilnError | undefined;
 
   constructor(private readonly now: () => number) {}
@@ -23,7 +27,7 @@ export class StartBackoff {
 
   /** ms until the next try is allowed. */
   get remaining(): number {
-    return Math.max(0, this.until - this.now());
+    return Math.max(0, Math.max(this.until, this.refusedUntil) - this.now());
   }
 
   failed(error: KilnError): void {
@@ -33,6 +37,11 @@ export class StartBackoff {
       this.failures++;
     }
     this.last = error;
+  }
+
+  /** There was no place for it: that says nothing of the version. */
+  refused(): void {
+    this.refusedUntil = this.now() + REFUSED_MS;
   }
 
   succeeded(): void {

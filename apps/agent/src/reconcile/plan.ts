@@ -1,10 +1,12 @@
 import type { VersionRecord } from '@kiln/contract/records';
+import type { Standing } from '../pool/standing.js';
 import type { Desired } from './version-table.js';
 
 /** A pool that this node has. */
 interface Actual {
   function: string;
   version: number;
+  standing: Standing;
 }
 
 export type Action =
@@ -12,8 +14,8 @@ export type Action =
   | { kind: 'prove'; version: VersionRecord }
   /** A version that is wanted no more, or never will be: its instances end with their last request. */
   | { kind: 'remove'; function: string; version: number }
-  /** Instances to keep although nobody asks; and whether idle ones end at once because traffic went elsewhere. */
-  | { kind: 'keep'; version: VersionRecord; minimum: number; retired: boolean };
+  /** Instances to keep although nobody asks; and what idle ones are kept for. */
+  | { kind: 'keep'; version: VersionRecord; minimum: number; standing: Standing };
 
 export interface PlanInput {
   node: string;
@@ -29,16 +31,16 @@ export function plan({ node, desired, actual, isHome }: PlanInput): Action[] {
   const byName = new Map(desired.map((entry) => [entry.function.name, entry]));
   for (const pool of actual) {
     const record = byName.get(pool.function)?.versions.find(({ version }) => version === pool.version);
-    if (record === undefined || record.state === 'failed') actions.push({ kind: 'remove', ...pool });
+    if (record === undefined || record.state === 'failed') actions.push({ kind: 'remove', function: pool.function, version: pool.version });
   }
   for (const entry of desired) {
     for (const version of entry.versions) {
       if (version.state === 'pending' && version.provingNode === node) actions.push({ kind: 'prove', version });
-      const has = actual.some((pool) => pool.function === version.function && pool.version === version.version);
+      const has = actual.find((pool) => pool.function === version.function && pool.version === version.version);
       const minimum =
         version.state === 'ready' && hasTraffic(entry, version.version) && isHome(version.function) ? version.config.minInstances : 0;
-      if (version.state === 'ready' && (has || minimum > 0))
-        actions.push({ kind: 'keep', version, minimum, retired: isRetired(entry, version.version) });
+      if (version.state === 'ready' && (has !== undefined || minimum > 0))
+        actions.push({ kind: 'keep', version, minimum, standing: standingOf(entry, version.version, has?.standing) });
     }
   }
   return actions;
@@ -48,10 +50,13 @@ function hasTraffic({ function: { traffic } }: Desired, version: number): boolea
   return traffic.some((share) => share.version === version && share.weight > 0);
 }
 
-/** Had traffic and lost it. One that is newer than all that serve may be about to get its first. */
-function isRetired(entry: Desired, version: number): boolean {
-  if (hasTraffic(entry, version)) return false;
-  const { traffic, previousTraffic } = entry.function;
-  if (previousTraffic.some((share) => share.version === version)) return true;
-  return traffic.some((share) => share.version > version && share.weight > 0);
+/** Only the one change before is kept warm: of several deployments in a row the earlier versions go. */
+function standingOf(entry: Desired, version: number, before: Standing | undefined): Standing {
+  if (hasTraffic(entry, version)) return 'wanted';
+  const { traffic, previousTraffic, rollout } = entry.function;
+  if (rollout?.state === 'aborted' && rollout.version === version) return 'retired';
+  if (previousTraffic.some((share) => share.version === version)) return 'previous';
+  if (traffic.some((share) => share.version > version && share.weight > 0)) return 'retired';
+  // Newer than all that serve: it may be about to get its first traffic, unless it had some before.
+  return before === undefined || before === 'wanted' ? 'wanted' : 'retired';
 }

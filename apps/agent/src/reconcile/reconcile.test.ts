@@ -1,7 +1,9 @@
 import { KilnError } from '@kiln/contract/errors';
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { NodeRecord, VersionRecord } from '@kiln/contract/records';
+import { startRolloutBody } from '@kiln/contract/rollout';
 import { describe, expect, it } from 'vitest';
+import type { Standing } from '../pool/standing.js';
 import { Homes } from './homes.js';
 import { plan } from './plan.js';
 import { protectedAddresses } from './protected-addresses.js';
@@ -43,8 +45,13 @@ function desired(versions: VersionRecord[], traffic: number[] = [], previous: nu
   };
 }
 
-const run = (all: Desired[], actual: number[] = [], home = true) =>
-  plan({ node: 'me', desired: all, actual: actual.map((number) => ({ function: 'f', version: number })), isHome: () => home });
+interface Actual {
+  home?: boolean;
+  standing?: Standing;
+}
+
+const run = (all: Desired[], actual: number[] = [], { home = true, standing = 'wanted' }: Actual = {}) =>
+  plan({ node: 'me', desired: all, actual: actual.map((number) => ({ function: 'f', version: number, standing })), isHome: () => home });
 
 describe('the plan', () => {
   it('proves a new version where it was sent to be proved, and nowhere else', () => {
@@ -58,23 +65,44 @@ describe('the plan', () => {
     expect(run([desired([version(1, { state: 'failed' })])], [1])).toEqual([{ kind: 'remove', function: 'f', version: 1 }]);
   });
 
-  it('retires a version whose traffic went to a newer one, and one that was rolled back', () => {
-    expect(run([desired([version(1), version(2)], [2])], [1, 2])).toMatchObject([
-      { version: { version: 1 }, retired: true },
-      { version: { version: 2 }, retired: false },
+  it('keeps what had the traffic just before for a rollback, and retires what had it earlier', () => {
+    const deployed = desired([version(1), version(2), version(3)], [3], [2]);
+    expect(run([deployed], [1, 2, 3])).toMatchObject([
+      { version: { version: 1 }, standing: 'retired' },
+      { version: { version: 2 }, standing: 'previous' },
+      { version: { version: 3 }, standing: 'wanted' },
     ]);
-    expect(run([desired([version(1), version(2)], [1], [2])], [2])).toMatchObject([{ version: { version: 2 }, retired: true }]);
+    const rolledBack = desired([version(1), version(2)], [1], [2]);
+    expect(run([rolledBack], [2])).toMatchObject([{ version: { version: 2 }, standing: 'previous' }]);
   });
 
   it('does not retire a version that was just proved and gets its traffic in a moment', () => {
-    expect(run([desired([version(1), version(2)], [1])], [2])).toMatchObject([{ version: { version: 2 }, retired: false }]);
+    expect(run([desired([version(1), version(2)], [1])], [2])).toMatchObject([{ version: { version: 2 }, standing: 'wanted' }]);
+  });
+
+  it('retires a newer version that had traffic before the change before', () => {
+    const twiceBack = desired([version(1), version(2), version(3)], [1], [2]);
+    expect(run([twiceBack], [3], { standing: 'previous' })).toMatchObject([{ version: { version: 3 }, standing: 'retired' }]);
+    expect(run([twiceBack], [3], { standing: 'retired' })).toMatchObject([{ version: { version: 3 }, standing: 'retired' }]);
+  });
+
+  it('retires a version that failed the guard of its rollout, also where it had traffic before', () => {
+    const aborted = desired([version(1), version(2)], [1], [2]);
+    const times = { stageStartedAt: time, startedAt: time };
+    const limits = startRolloutBody.parse({}).limits;
+    aborted.function.rollout = { ...times, version: 2, stages: [], stage: 0, limits, state: 'aborted', from: [], previous: [] };
+    expect(run([aborted], [2])).toMatchObject([{ version: { version: 2 }, standing: 'retired' }]);
+    aborted.function.traffic = [{ version: 2, weight: 100 }];
+    expect(run([aborted], [2])).toMatchObject([{ version: { version: 2 }, standing: 'wanted' }]);
   });
 
   it('keeps minInstances at home only, and only of versions with traffic', () => {
     const config = resolveConfig({ minInstances: 2 }, 'runner');
     const all = [desired([version(1, { config }), version(2, { config })], [2])];
     expect(run(all)).toMatchObject([{ kind: 'keep', version: { version: 2 }, minimum: 2 }]);
-    expect(run(all, [], false)).toEqual([]);
+    expect(run(all, [], { home: false })).toEqual([]);
+    const rolledBack = desired([version(1, { config }), version(2, { config })], [1], [2]);
+    expect(run([rolledBack], [1, 2])).toMatchObject([{ minimum: 2 }, { minimum: 0, standing: 'previous' }]);
   });
 });
 

@@ -63,7 +63,7 @@ export class Reconciler {
       const desired = await table.load();
       await secrets.keep(desired);
       await this.parts.readNodes();
-      const actual = [...pools.all()].map(({ version }) => ({ function: version.function, version: version.version }));
+      const actual = [...pools.all()].map(({ version, standing }) => ({ function: version.function, version: version.version, standing }));
       for (const action of plan({ node, desired, actual, isHome: homes.isHome })) this.apply(action);
       if (this.storeAway) onTrouble('the store is back');
       this.storeAway = false;
@@ -82,10 +82,11 @@ export class Reconciler {
         break;
       case 'keep': {
         const pool = pools.of(action.version);
-        pool.retire(action.retired);
+        pool.standAs(action.standing);
         pool.keep(action.minimum);
         // Versions pile up with every deployment: what nobody calls any more is forgotten until somebody does.
-        if (action.retired && pool.empty) pools.remove(pool, new KilnError('version_not_found', 'the version is not in use'));
+        if (action.standing === 'retired' && pool.empty)
+          pools.remove(pool, new KilnError('version_not_found', 'the version is not in use'));
         break;
       }
       case 'remove': {
