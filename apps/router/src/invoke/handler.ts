@@ -22,7 +22,7 @@ import { answerPlatform } from './platform.js';
 import { RefusedAtDoor, refuseAtDoor } from './refuse-at-door.js';
 import { type ScannedHeaders, scanHeaders } from './scan-headers.js';
 import { RequestSender, UpgradeSender } from './senders.js';
-import { stickyCookie, stuckTo } from './sticky.js';
+import { cookieFor, stuckTo } from './sticky.js';
 import { strayAsset } from './stray-asset.js';
 
 /** A body that is read before a node is chosen must have come by then. */
@@ -46,6 +46,13 @@ export interface HandlerParts {
   onInvocation(record: InvocationRecord): void;
   /** An error that is Kiln's own fault. */
   onFault(error: unknown, requestId: string): void;
+}
+
+/** What a request runs. */
+interface Picked {
+  version: VersionRoute;
+  /** `Set-Cookie` for a client that shall meet this version again. */
+  cookie: string | undefined;
 }
 
 /** Takes requests from the door to a node and their answers back. */
@@ -73,7 +80,8 @@ export class InvokeHandler {
         return;
       }
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const version = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned));
+      const picked = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned));
+      const { version } = picked;
       if (address.redirect !== undefined && (record.method === 'GET' || record.method === 'HEAD')) {
         redirect(response, address.redirect, record);
         return;
@@ -82,7 +90,7 @@ export class InvokeHandler {
       body = new RequestBody(request, scanned.bodyLength, version.config.maxBody);
       const notifyLease = expectsContinue || body.length === undefined || body.length > KEPT_BYTES;
       if (!notifyLease && body.length !== 0) await readWhole(body);
-      const call = this.call(record, version, address, scanned, peer, arrivedAt, notifyLease);
+      const call = this.call(record, picked, address, scanned, peer, arrivedAt, notifyLease);
       const outcome = await attemptNodes(call, parts.nodes, parts.agents, new RequestSender(call, response, body, expectsContinue));
       record.end = conclude(outcome, version.config);
     } catch (error) {
@@ -106,9 +114,10 @@ export class InvokeHandler {
       const address = addressOf(scanned.host, request.url!, parts.domain);
       if (address.kind === 'platform') throw new KilnError('not_found', 'nothing here switches protocols');
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const version = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned, socket));
+      const picked = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned, socket));
+      const { version } = picked;
       admit(version.config, parts.keys, scanned.authorization, 0);
-      const call = this.call(record, version, address, scanned, peer, arrivedAt, false);
+      const call = this.call(record, picked, address, scanned, peer, arrivedAt, false);
       const outcome = await attemptNodes(
         call,
         parts.nodes,
@@ -123,28 +132,24 @@ export class InvokeHandler {
     }
   }
 
-  private find(address: FunctionAddress, record: InvocationRecord, { cookie }: ScannedHeaders): VersionRoute | undefined {
+  private find(address: FunctionAddress, record: InvocationRecord, { cookie }: ScannedHeaders): Picked | undefined {
     const route = this.parts.routes.find(address.name);
     if (route === undefined) return undefined;
-    const version = pickVersion(route, address.version, Math.random, route.sticky ? stuckTo(cookie) : undefined);
+    const stuck = route.sticky ? stuckTo(cookie) : undefined;
+    const version = pickVersion(route, address.version, Math.random, stuck);
     if (version === undefined) return undefined;
     record.function = address.name;
     record.version = version.version;
-    return version;
+    return { version, cookie: cookieFor(route, address, version.version, stuck) };
   }
 
   /** For what is not known here. @throws KilnError where it is not known anywhere */
-  private async lookAgain(
-    address: FunctionAddress,
-    record: InvocationRecord,
-    scanned: ScannedHeaders,
-    socket?: Socket,
-  ): Promise<VersionRoute> {
+  private async lookAgain(address: FunctionAddress, record: InvocationRecord, scanned: ScannedHeaders, socket?: Socket): Promise<Picked> {
     // A connection that asked for another protocol has nobody yet who hears of its end.
     socket?.once('error', () => socket.destroy());
     await this.parts.routes.lookAgain();
-    const version = this.find(address, record, scanned);
-    if (version !== undefined) return version;
+    const picked = this.find(address, record, scanned);
+    if (picked !== undefined) return picked;
     if (this.parts.routes.find(address.name) === undefined) throw noSuchFunction(address.name);
     const which = address.version === undefined ? 'no version that is ready' : `no version ${address.version}`;
     throw new KilnError('version_not_found', `function "${address.name}" has ${which}`, { fix: `see \`kiln versions ${address.name}\`` });
@@ -152,7 +157,7 @@ export class InvokeHandler {
 
   private call(
     record: InvocationRecord,
-    version: VersionRoute,
+    { version, cookie }: Picked,
     address: FunctionAddress,
     scanned: ScannedHeaders,
     peer: Peer,
@@ -170,15 +175,8 @@ export class InvokeHandler {
       hidesKey: version.config.auth === 'key',
     });
     const call = new Call(record, version, headers, address.path, arrivedAt, placementHeaders);
-    call.cookie = this.cookieFor(address, version, scanned);
+    call.cookie = cookie;
     return call;
-  }
-
-  /** For a client that shall meet this version again, and does not say so itself. */
-  private cookieFor(address: FunctionAddress, { version }: VersionRoute, { cookie }: ScannedHeaders): string | undefined {
-    const route = this.parts.routes.find(address.name);
-    if (route === undefined || !route.sticky || route.traffic.length < 2 || address.version !== undefined) return undefined;
-    return stuckTo(cookie) === version ? undefined : stickyCookie(version, address.prefix);
   }
 
   private refuse(error: unknown, record: InvocationRecord, response: ServerResponse): void {

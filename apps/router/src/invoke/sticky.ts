@@ -1,3 +1,6 @@
+import type { Route } from '../deploy/route-table.js';
+import type { FunctionAddress } from './address.js';
+
 const COOKIE = 'x-kiln-sticky';
 const KEPT_S = 86_400;
 const FORM = new RegExp(`(?:^|;)\\s*${COOKIE}=([1-9]\\d{0,8})\\s*(?:;|$)`);
@@ -11,7 +14,13 @@ export function stuckTo(cookie: string | undefined): number | undefined {
   return version === undefined ? undefined : Number(version);
 }
 
+/** For a client that shall meet this version again, and does not say so itself. */
+export function cookieFor(route: Route, address: FunctionAddress, version: number, stuck: number | undefined): string | undefined {
+  if (!route.sticky || route.traffic.length < 2 || address.version !== undefined) return undefined;
+  return stuck === version ? undefined : stickyCookie(version, address.prefix);
+}
+
 /** For this function's addresses only: on a host of its own all of them, in path form those below its prefix. */
-export function stickyCookie(version: number, prefix: string | undefined): string {
+function stickyCookie(version: number, prefix: string | undefined): string {
   return `${COOKIE}=${version}; Path=${prefix ?? ''}/; Max-Age=${KEPT_S}; HttpOnly; SameSite=Lax`;
 }
