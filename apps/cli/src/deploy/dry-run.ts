@@ -1,6 +1,6 @@
 import type { KilnClient } from '@kiln/client/client';
 import { table } from '../output/table.js';
-import { type ConfigChange, configChanges } from './config-changes.js';
+import { type DeclaredChange, declaredChanges } from './declared-changes.js';
 import { readKnown } from './known.js';
 import { servingAlready, servingVersion } from './plan.js';
 import type { Candidate } from './prepare.js';
@@ -11,7 +11,7 @@ export interface Intended {
   action: 'create' | 'build' | 'keep' | 'remove';
   /** The version that serves now. */
   version?: number;
-  changes?: ConfigChange[];
+  changes?: DeclaredChange[];
 }
 
 /** Asks, and changes nothing. @throws KilnError */
@@ -25,7 +25,7 @@ export async function intended(client: KilnClient, candidates: readonly Candidat
       continue;
     }
     const action = !force && servingAlready(candidate, known) ? 'keep' : 'build';
-    const changes = action === 'keep' ? [] : configChanges(candidate.config, serving);
+    const changes = action === 'keep' ? [] : declaredChanges(candidate.config, serving);
     all.push({ function: candidate.name, action, version: serving.version, changes });
   }
   return all;

@@ -1,20 +1,20 @@
 import { type FunctionConfigInput, type ImageKind, resolveConfig } from '@kiln/contract/function-config';
 import type { VersionRecord } from '@kiln/contract/records';
 import { describe, expect, it } from 'vitest';
-import { configChanges } from './config-changes.js';
+import { declaredChanges } from './declared-changes.js';
 
 function serving(config: FunctionConfigInput, kind: ImageKind = 'http'): VersionRecord {
   return { config: resolveConfig(config, kind), kind } as VersionRecord;
 }
 
-describe('configChanges', () => {
+describe('declaredChanges', () => {
   it('names nothing where nothing changes, defaults written out or not', () => {
-    expect(configChanges({ memory: 256 }, serving({}))).toEqual([]);
-    expect(configChanges({}, serving({ memory: 256, concurrency: 100 }))).toEqual([]);
+    expect(declaredChanges({ memory: 256 }, serving({}))).toEqual([]);
+    expect(declaredChanges({}, serving({ memory: 256, concurrency: 100 }))).toEqual([]);
   });
 
   it('names each key with what it was and what it becomes', () => {
-    expect(configChanges({ memory: 512, auth: 'key' }, serving({ memory: 128, timeout: 9 }))).toEqual([
+    expect(declaredChanges({ memory: 512, auth: 'key' }, serving({ memory: 128, timeout: 9 }))).toEqual([
       { key: 'timeout', from: 9, to: 15_000 },
       { key: 'memory', from: 128, to: 512 },
       { key: 'auth', from: 'none', to: 'key' },
@@ -23,12 +23,12 @@ describe('configChanges', () => {
 
   it('does not know what a module says of itself, and says nothing of what the build finds out', () => {
     const now = serving({ timeout: 9, entry: 'index.js', handler: 'hello' }, 'runner');
-    expect(configChanges({}, now)).toEqual([{ key: 'timeout', from: 9, to: undefined }]);
-    expect(configChanges({ handler: 'other', timeout: 9 }, now)).toEqual([{ key: 'handler', from: 'hello', to: 'other' }]);
+    expect(declaredChanges({}, now)).toEqual([{ key: 'timeout', from: 9, to: undefined }]);
+    expect(declaredChanges({ handler: 'other', timeout: 9 }, now)).toEqual([{ key: 'handler', from: 'hello', to: 'other' }]);
   });
 
   it('names variables and never their values', () => {
-    const changes = configChanges(
+    const changes = declaredChanges(
       { env: { KEPT: '1', CHANGED: 'new', ADDED: 'x' } },
       serving({ env: { KEPT: '1', CHANGED: 'old', GONE: 'y' } }),
     );

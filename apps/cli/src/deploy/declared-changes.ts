@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import type { VersionRecord } from '@kiln/contract/records';
 
-/** One key of the configuration, before and after. */
-export interface ConfigChange {
+/** One key of the configuration: as it serves, and as `kiln.json` would have it. */
+export interface DeclaredChange {
   key: string;
   from: unknown;
   /** Undefined where only the build can tell: what a module says of itself stands below `kiln.json`. */
@@ -14,11 +14,11 @@ export interface ConfigChange {
 const DETECTED = new Set(['entry', 'handler']);
 
 /** What `kiln.json` would change of the configuration that serves, key by key. Values of variables are not told. */
-export function configChanges(declared: FunctionConfigInput, { config: serving, kind }: VersionRecord): ConfigChange[] {
+export function declaredChanges(declared: FunctionConfigInput, { config: serving, kind }: VersionRecord): DeclaredChange[] {
   const { env, ...next } = resolveConfig(declared, kind);
   const { env: envNow, ...now } = serving;
   const keys = [...new Set([...Object.keys(now), ...Object.keys(next)])] as (keyof typeof next)[];
-  const changes: ConfigChange[] = [];
+  const changes: DeclaredChange[] = [];
   for (const key of keys) {
     if (isDeepStrictEqual(now[key], next[key])) continue;
     if (key in declared) changes.push({ key, from: now[key], to: next[key] });
@@ -27,7 +27,7 @@ export function configChanges(declared: FunctionConfigInput, { config: serving, 
   return [...changes, ...envChanges(envNow, env)];
 }
 
-function envChanges(now: Readonly<Record<string, string>>, next: Readonly<Record<string, string>>): ConfigChange[] {
+function envChanges(now: Readonly<Record<string, string>>, next: Readonly<Record<string, string>>): DeclaredChange[] {
   const names = [...new Set([...Object.keys(now), ...Object.keys(next)])].filter((name) => now[name] !== next[name]);
   const told = (value: string | undefined) => (value === undefined ? 'unset' : 'set');
   return names.sort().map((name) => {
