@@ -127,6 +127,7 @@ describe('the control door', () => {
     ['GET', '/images/facts?image=x'],
     ['POST', '/builds?function=x'],
     ['POST', '/drain'],
+    ['POST', '/warm?function=x&version=1&serving=2'],
     ['GET', '/nothing'],
   ])('refuses %s %s without the secret', async (method, path) => {
     for (const secret of ['', 'wrong']) {
@@ -153,8 +154,14 @@ describe('the control door', () => {
   });
 
   it('names the field that is wrong', async () => {
-    for (const path of ['/instances?function=Bad_Name', '/images/facts?image=../x', '/images/facts']) {
-      const answer = await control(path);
+    for (const [method, path] of [
+      ['GET', '/instances?function=Bad_Name'],
+      ['GET', '/images/facts?image=../x'],
+      ['GET', '/images/facts'],
+      ['POST', '/warm?function=x&version=0&serving=1'],
+      ['POST', '/warm?function=x&version=1&serving=1,x'],
+    ] as const) {
+      const answer = await control(path, { method });
       expect([answer.status, JSON.parse(answer.text).code]).toEqual([400, 'bad_request']);
       expect(JSON.parse(answer.text).fields).toHaveLength(1);
     }
@@ -208,7 +215,7 @@ describe('a new version', () => {
     expect(await stateOf('elsewhere')).toBe('pending');
   });
 
-  it('keeps minInstances on its home, replaces the old one, and goes with its function', async () => {
+  it('keeps minInstances on its home, replaces the one before the last one, and goes with its function', async () => {
     await create('kept', { minInstances: 2 });
     await vi.waitFor(async () => expect(await stateOf('kept')).toBe('ready'), 10_000);
     await functions.setTraffic('kept', [{ version: 1, weight: 100 }]);
@@ -218,10 +225,12 @@ describe('a new version', () => {
         .node.pools.instances('kept')
         .map(({ version, state }) => `${version} ${state}`);
     await vi.waitFor(() => expect(running()).toEqual(['1 idle', '1 idle']), 10_000);
-    await create('kept', { memory: 64 });
-    await vi.waitFor(async () => expect(await stateOf('kept', 2)).toBe('ready'), 10_000);
-    await functions.setTraffic('kept', [{ version: 2, weight: 100 }]);
-    await vi.waitFor(() => expect(running()).toEqual(['2 idle']), 10_000);
+    for (const version of [2, 3]) {
+      await create('kept', { memory: 64 });
+      await vi.waitFor(async () => expect(await stateOf('kept', version)).toBe('ready'), 10_000);
+      await functions.setTraffic('kept', [{ version, weight: 100 }]);
+    }
+    await vi.waitFor(() => expect(running()).toEqual(['2 idle', '3 idle']), 10_000);
     await functions.remove('kept');
     await vi.waitFor(() => expect(running()).toEqual([]), 10_000);
     expect((await call('kept', 2)).headers['x-kiln-error']).toBe('function_not_found');
