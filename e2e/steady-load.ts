@@ -9,6 +9,8 @@ export interface Call {
   endedAt: number;
   version: number;
   node: string;
+  /** `warm` or `cold`. */
+  start: string;
   /** What was not as it should be: an error, a status, an answer that is not whole. */
   fault: string | undefined;
 }
@@ -87,7 +89,7 @@ export class SteadyLoad {
   }
 
   private call(router: Member, agent: http.Agent, method: string, path: string, isWhole: (text: string) => boolean): Promise<Call> {
-    const call: Call = { router: router.id, sentAt: performance.now(), endedAt: 0, version: 0, node: '', fault: undefined };
+    const call: Call = { router: router.id, sentAt: performance.now(), endedAt: 0, version: 0, node: '', start: '', fault: undefined };
     return new Promise((resolve) => {
       const end = (fault?: string) => {
         call.endedAt = performance.now();
@@ -101,6 +103,7 @@ export class SteadyLoad {
       request.once('response', (response) => {
         call.version = Number(response.headers['x-kiln-version']);
         call.node = String(response.headers['x-kiln-node']);
+        call.start = String(response.headers['x-kiln-start']);
         let text = '';
         response.setEncoding('utf8').on('data', (chunk: string) => {
           text += chunk;

@@ -30,6 +30,7 @@ import { Reconciler } from './reconcile/reconcile.js';
 import { SecretValues } from './reconcile/secret-values.js';
 import { StoredSlots } from './reconcile/slots.js';
 import { VersionTable } from './reconcile/version-table.js';
+import { type Successor, warm } from './reconcile/warm.js';
 
 const LAST_LOGS_MS = 2000;
 const FIRST_READ_MS = 2000;
@@ -49,6 +50,7 @@ export class Agent {
   private readonly nodes: NodeStore;
   private readonly admit: Admit;
   private readonly homes: Homes;
+  private readonly versions: VersionTable;
   private readonly functions: FunctionStore;
   private collector: ImageCollector | undefined;
   private alive: ReadonlySet<string> = new Set();
@@ -70,15 +72,15 @@ export class Agent {
     const functions = new FunctionStore(store);
     this.functions = functions;
     this.homes = new Homes(config.nodeId);
-    const table = new VersionTable(() => functions.listAll());
-    this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), pools, versions: table });
+    this.versions = new VersionTable(() => functions.listAll());
+    this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), pools, versions: this.versions });
     this.listener = createDataListener({ host: config.bind, port: config.dataPort, pools, admit: this.admit, onFault: this.onFault });
     this.builds = new Builds(this.newBuilder(), this.onFault);
     const homes = this.homes;
     this.reconciler = new Reconciler({
       node: config.nodeId,
       pools,
-      table,
+      table: this.versions,
       homes,
       secrets,
       readNodes: async () => this.onNodes(await this.nodes.list(), homes),
@@ -148,6 +150,11 @@ export class Agent {
     await this.node.engine.close();
     await this.logs.close(LAST_LOGS_MS);
     await this.store.close();
+  }
+
+  /** A version is about to get the traffic of others. @throws KilnError */
+  warm(successor: Successor): Promise<{ wanted: number; ready: number }> {
+    return warm(this.node.pools, this.versions, successor);
   }
 
   status(): NodeRecord {

@@ -106,6 +106,18 @@ export interface Page<T> {
   next: string | null;
 }
 
+/** What a router tells a node before a version gets the traffic of others. */
+export const warmQuery = z.object({
+  function: functionName,
+  version: z.coerce.number().pipe(versionNumber),
+  /** The others, as `3,7`. */
+  serving: z
+    .string()
+    .max(2000)
+    .transform((text) => text.split(',').map(Number))
+    .pipe(z.array(versionNumber).max(100)),
+});
+
 /** Lines that an agent answers to a build sent by a router: the image, not yet a version. */
 export const builtImage = z.object({
   image: z.string(),

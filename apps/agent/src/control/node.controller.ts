@@ -1,5 +1,5 @@
 import { buildArgsQuery } from '@kiln/contract/build-args';
-import { createVersionBody } from '@kiln/contract/control-api';
+import { createVersionBody, warmQuery } from '@kiln/contract/control-api';
 import { parse } from '@kiln/contract/field-errors';
 import { functionName } from '@kiln/contract/names';
 import { Controller, Get, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
@@ -40,6 +40,14 @@ export class NodeController {
   @Get('instances')
   instances(@Query('function') name: unknown) {
     return this.agent.node.pools.instances(name === undefined ? undefined : parse(functionName, name, 'function'));
+  }
+
+  /** Answers when it is done, or can't be had; within a bound. */
+  @Post('warm')
+  @HttpCode(200)
+  warm(@Query() query: unknown) {
+    const { function: name, version, serving } = parse(warmQuery, query);
+    return this.agent.warm({ name, version, serving });
   }
 
   /** Answers at once; `status` tells when it is done. */

@@ -5,11 +5,13 @@ import type { Instance } from './instance.js';
 import { Census } from './instance-state.js';
 import { Lease, NOT_WAITED, type Waited } from './lease.js';
 import { instancesToStart } from './need-instance.js';
+import { queueIsFull, waitedInVain } from './queue-errors.js';
 import { Refusal } from './refusal.js';
 import type { Standing } from './standing.js';
 import { StartBackoff } from './start-backoff.js';
 import { StartForecast } from './start-forecast.js';
 import { type Waiting, WaitQueue } from './wait-queue.js';
+import { WarmUp } from './warm-up.js';
 
 /** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, room, the gate. */
 const WAIT_MARGIN_MS = 5000;
@@ -40,6 +42,7 @@ export class InstancePool {
   private readonly waiters = new WaitQueue();
   private readonly backoff = new StartBackoff(() => performance.now());
   private readonly forecast = new StartForecast();
+  private readonly warmUp = new WarmUp();
   /** Ready instances with room; the one used last is used next, so that the others can grow old. */
   private readonly free: Instance[] = [];
   private minimum = 0;
@@ -76,8 +79,10 @@ export class InstancePool {
     const { refusal } = this.backoff;
     if (refusal !== undefined && this.census.serving + this.census.coming === 0) throw refusal;
     const room = this.version.config.queue + (this.census.coming + this.toStart(1)) * this.version.config.concurrency;
-    if (this.waiters.size >= room) throw this.full();
-    const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () => this.waitedInVain());
+    if (this.waiters.size >= room) throw queueIsFull(this.version);
+    const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () =>
+      waitedInVain(this.version, this.census.serving),
+    );
     this.pump();
     return waiting;
   }
@@ -86,6 +91,14 @@ export class InstancePool {
   keep(minimum: number): void {
     this.minimum = minimum;
     this.pump();
+  }
+
+  /** Starts instances ahead of their requests: resolves when so many serve, when no more can be had now, and after `limitMs`. */
+  warm(count: number, limitMs: number): Promise<void> {
+    if (this.closed) return Promise.resolve();
+    const ended = this.warmUp.begin(count, limitMs);
+    this.pump();
+    return ended;
   }
 
   get standing(): Standing {
@@ -103,6 +116,7 @@ export class InstancePool {
   close(error: KilnError): void {
     this.closed = error;
     this.minimum = 0;
+    this.warmUp.stop();
     clearTimeout(this.retry);
     this.waiters.trim(0, () => error);
     for (const instance of this.instances) {
@@ -187,6 +201,7 @@ export class InstancePool {
     const pause = this.backoff.remaining;
     if (pause > 0) this.retryIn(pause);
     for (let missing = this.toStart(0); missing > 0; missing--) void this.start();
+    this.warmUp.look(this.census);
   }
 
   /** How much longer whoever has waited for `waitedMs` waits for an instance of its own, although one is free. */
@@ -206,7 +221,7 @@ export class InstancePool {
       serving,
       concurrency,
       maxInstances,
-      minInstances: this.minimum,
+      minInstances: Math.max(this.minimum, this.warmUp.minimum(serving)),
       failing: this.backoff.failing,
     });
   }
@@ -214,6 +229,7 @@ export class InstancePool {
   private async start(): Promise<void> {
     const began = performance.now();
     const instance = this.node.create(this.version, this.census);
+    instance.ahead = this.warmUp.active && this.waiters.size === 0;
     this.instances.add(instance);
     try {
       await this.node.start(instance);
@@ -245,7 +261,8 @@ export class InstancePool {
     if (this.closed) return;
     if (this.census.serving + this.census.coming === 0) this.waiters.trim(0, () => error);
     // Others of this version are up or coming: they will serve those who wait, as many as may wait.
-    else this.waiters.trim(this.version.config.queue + this.census.coming * this.version.config.concurrency, () => this.full());
+    else
+      this.waiters.trim(this.version.config.queue + this.census.coming * this.version.config.concurrency, () => queueIsFull(this.version));
     this.pump();
   }
 
@@ -281,16 +298,5 @@ export class InstancePool {
   private unfree(instance: Instance): void {
     const at = this.free.lastIndexOf(instance);
     if (at !== -1) this.free.splice(at, 1);
-  }
-
-  private full(): KilnError {
-    const { function: name, config } = this.version;
-    return new KilnError('concurrency_limit', `all instances of "${name}" are busy and its queue of ${config.queue} is full`);
-  }
-
-  private waitedInVain(): KilnError {
-    const { function: name, config } = this.version;
-    if (this.census.serving > 0) return new KilnError('concurrency_limit', `no instance of "${name}" became free in time`);
-    return new KilnError('start_timeout', `no instance of "${name}" was ready within ${config.startTimeout} ms`);
   }
 }

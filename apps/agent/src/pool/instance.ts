@@ -26,6 +26,8 @@ export class Instance {
   served = 0;
   /** Gives back what was taken for it, once it is gone. */
   readonly held: (() => void)[] = [];
+  /** Started ahead of any request: not at the cost of an instance that may be wanted. */
+  ahead = false;
   /** Takes no more leases, and gets no grace when it ends. */
   condemned = false;
   private lastRequest: string | undefined;

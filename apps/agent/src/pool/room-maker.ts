@@ -29,31 +29,35 @@ export class RoomMaker {
     private readonly residents: Residents,
   ) {}
 
-  /** @throws Refusal `no_capacity` where the node is full of instances that are needed */
-  reserve(need: Room): Promise<Reservation> {
-    const result = this.turn.then(() => this.makeRoom(need));
+  /**
+   * `ahead`: only at the cost of versions without traffic.
+   * @throws Refusal `no_capacity` where the node is full of instances that are needed
+   */
+  reserve(need: Room, ahead = false): Promise<Reservation> {
+    const result = this.turn.then(() => this.makeRoom(need, ahead));
     this.turn = result.catch(() => undefined);
     return result;
   }
 
-  private async makeRoom(need: Room): Promise<Reservation> {
+  private async makeRoom(need: Room, ahead: boolean): Promise<Reservation> {
     const deadline = performance.now() + LEAVING_MS;
     for (;;) {
       const reservation = this.capacity.reserve(need);
       if (reservation !== undefined) return reservation;
       const left = deadline - performance.now();
-      if (left <= 0 || !this.clear(need)) throw this.full(need);
+      if (left <= 0 || !this.clear(need, ahead)) throw this.full(need);
       await this.capacity.released(left);
     }
   }
 
   /** True where room will come: enough is leaving, or was just told to. */
-  private clear(need: Room): boolean {
+  private clear(need: Room, ahead: boolean): boolean {
     const missing = this.capacity.missing(need);
     const leaving = this.residents.leaving();
     const still = { memory: missing.memory - leaving.memory, cpu: missing.cpu - leaving.cpu };
     if (still.memory <= 0 && still.cpu <= 1e-6) return true;
-    const victims = chooseVictims(still, this.residents.spareable());
+    const idle = this.residents.spareable();
+    const victims = chooseVictims(still, ahead ? idle.filter(({ wanted }) => !wanted) : idle);
     for (const { instance } of victims) this.residents.evict(instance);
     return victims.length > 0;
   }

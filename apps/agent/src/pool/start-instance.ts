@@ -87,7 +87,7 @@ export class InstanceStarter {
       throw new Refusal('concurrency_limit', `"${version.function}" has its ${version.config.maxInstances} instances, all busy`);
     }
     instance.held.push(() => slots.release(version));
-    const reservation = await room.reserve({ memory: version.config.memory, cpu: version.config.cpu });
+    const reservation = await room.reserve({ memory: version.config.memory, cpu: version.config.cpu }, instance.ahead);
     instance.held.push(() => reservation.release());
   }
 

@@ -27,6 +27,8 @@ const RECONCILE_MS = 10;
 export interface Script {
   build(request: IncomingMessage, response: ServerResponse): void;
   prove(version: { image: string; config: FunctionConfigInput }): 'ready' | 'wait' | { code: string; detail: string };
+  /** Instances ahead of traffic. */
+  warm?(): Promise<void>;
 }
 
 /** A router in this process with a Redis of its own and one node whose agent is a stand-in that does as told. */
@@ -120,6 +122,15 @@ export class TestCluster {
     }
   }
 
+  private async warm(json: (status: number, value: unknown) => void): Promise<void> {
+    try {
+      await this.script.warm?.();
+      json(200, { wanted: 0, ready: 0 });
+    } catch {
+      json(500, {});
+    }
+  }
+
   private onAgentRequest(request: IncomingMessage, response: ServerResponse): void {
     const { pathname, searchParams } = new URL(request.url as string, 'http://agent');
     this.requests.push({
@@ -137,6 +148,7 @@ export class TestCluster {
       request.resume();
       if (pathname === '/images/facts') facts(searchParams.get('image') as string, json);
       else if (pathname === '/instances') json(200, [instance(searchParams.get('function') as string)]);
+      else if (pathname === '/warm') void this.warm(json);
       else json(pathname === '/drain' ? 200 : 404, {});
     }
   }

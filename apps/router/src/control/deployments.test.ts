@@ -47,6 +47,31 @@ function neverEnding(): Readable {
 
 const trafficOf = async (name: string) => (await cluster.api('GET', `/v1/functions/${name}/traffic`)).json();
 
+describe('before the traffic moves', () => {
+  const warmed = () => cluster.requests.filter(({ url }) => url.startsWith('/warm'));
+  const deploy = (name: string, config: object) => cluster.api('POST', `/v1/functions/${name}/versions`, { image: 'img', config });
+
+  it('nodes are told which version gets the traffic of which', async () => {
+    await deploy('warmed', {});
+    expect(warmed()).toEqual([]);
+    let traffic: unknown;
+    cluster.script.warm = async () => {
+      traffic = await trafficOf('warmed');
+    };
+    expect((await deploy('warmed', { timeout: 1000 })).status).toBe(201);
+    expect(warmed()).toMatchObject([{ method: 'POST', url: '/warm?function=warmed&version=2&serving=1' }]);
+    expect(traffic).toEqual([{ version: 1, weight: 100 }]);
+    expect(await trafficOf('warmed')).toEqual([{ version: 2, weight: 100 }]);
+  });
+
+  it('a node that does not do it holds nothing up', async () => {
+    await deploy('not-warmed', {});
+    cluster.script.warm = () => Promise.reject(new Error('no'));
+    expect((await deploy('not-warmed', { timeout: 1000 })).status).toBe(201);
+    expect(await trafficOf('not-warmed')).toEqual([{ version: 2, weight: 100 }]);
+  });
+});
+
 describe('where a version comes from', () => {
   const digest = (character: string) => `sha256:${character.repeat(64)}`;
   const buildFrom = (name: string, query: string) =>

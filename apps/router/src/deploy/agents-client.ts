@@ -15,6 +15,8 @@ const CALL_MS = 5000;
 /** A pull of a large image. */
 const FACTS_MS = 600_000;
 const BUILD_MS = 1_800_000;
+/** A node ends it by itself before that. */
+const WARM_MS = 12_000;
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 const imageFacts = z.object({ image: z.string(), digest: z.string(), kind: imageKind });
@@ -24,6 +26,13 @@ export interface ImageFacts {
   image: string;
   digest: string;
   kind: ImageKind;
+}
+
+/** A version and those whose traffic it gets. */
+export interface Successor {
+  name: string;
+  version: number;
+  serving: readonly number[];
 }
 
 interface SentBuild {
@@ -66,6 +75,12 @@ export class AgentsClient {
   async instances(node: NodeRecord, name: string): Promise<InstanceRecord[]> {
     const path = `/instances?function=${encodeURIComponent(name)}`;
     return z.array(instanceRecord).parse(await this.json(node, 'GET', path, { timeoutMs: CALL_MS }));
+  }
+
+  /** Readies instances of a version that is about to get the traffic of others. */
+  async warm(node: NodeRecord, { name, version, serving }: Successor): Promise<void> {
+    const query = new URLSearchParams({ function: name, version: String(version), serving: serving.join() });
+    (await this.call(node, 'POST', `/warm?${query}`, { timeoutMs: WARM_MS })).resume();
   }
 
   /** It takes no new work from now on. */

@@ -15,6 +15,7 @@ import type { Announcer } from './announcer.js';
 import { renew } from './renew.js';
 import type { VersionSecrets } from './secrets.js';
 import { switchTraffic } from './switch-traffic.js';
+import { warmUp } from './warm-up.js';
 
 const POLL_MS = 50;
 /** A node has so long, beyond the version's own `startTimeout`, to notice the version and to fetch its image. */
@@ -124,7 +125,11 @@ export class Deployments {
    */
   renew(name: string, signal: AbortSignal, { createdBy, message }: VersionNote): Promise<number[]> {
     const { functions, announcer, secrets } = this.parts;
-    const again = (version: VersionRecord) => this.make(name, { ...version, createdBy, message }, this.homeOf(name), signal);
+    const again = async (version: VersionRecord) => {
+      const made = await this.make(name, { ...version, createdBy, message }, this.homeOf(name), signal);
+      await warmUp(this.parts, { name, version: made, serving: [version.version] });
+      return made;
+    };
     return renew({ functions, announcer, secrets, again }, name);
   }
 
@@ -143,6 +148,7 @@ export class Deployments {
     const { functions, announcer, urlOf } = this.parts;
     const deployed: Deployed = { function: name, version: made, digest: release.digest, url: urlOf(name), changed: true };
     if (release.traffic === 'none') return deployed;
+    await warmUp(this.parts, { name, version: made, serving: await this.servedBy(name) });
     const { previousTraffic } = await switchTraffic(functions, name, made);
     await announcer.functionChanged(name);
     // Whoever set a secret meanwhile saw the versions that served before this one.
@@ -220,6 +226,12 @@ export class Deployments {
     const found = versions.find(({ version }) => version === serving) ?? versions.findLast(({ state }) => state === 'ready');
     if (found === undefined) throw new KilnError('conflict', `"${name}" has no version that is ready`, { fix: `deploy it again` });
     return found;
+  }
+
+  /** The versions that have traffic. */
+  private async servedBy(name: string): Promise<number[]> {
+    const { traffic = [] } = (await this.parts.functions.get(name)) ?? {};
+    return traffic.filter(({ weight }) => weight > 0).map(({ version }) => version);
   }
 
   private async checked(config: FunctionConfigInput, kind: BuiltImage['kind']): Promise<FunctionConfig> {

@@ -1,0 +1,33 @@
+import type { Pools } from '../pool/pools.js';
+import { instancesLike } from '../pool/warm-up.js';
+import type { VersionTable } from './version-table.js';
+
+/** Traffic that is about to move waits for the instances no longer than that. */
+const LIMIT_MS = 10_000;
+
+export interface Successor {
+  name: string;
+  version: number;
+  /** The versions that have the traffic. */
+  serving: readonly number[];
+}
+
+/**
+ * Starts as many instances of a version as it takes to do what others do here now, before it gets their traffic. Resolves with how
+ * many that are and how many there were in time. @throws KilnError where the version is not known
+ */
+export async function warm(
+  pools: Pools,
+  versions: Pick<VersionTable, 'find'>,
+  { name, version, serving }: Successor,
+): Promise<{ wanted: number; ready: number }> {
+  const instances = serving.flatMap((each) => [...(pools.find(name, each)?.instances ?? [])]);
+  const taking = instances.filter(({ state }) => state === 'idle' || state === 'busy');
+  if (taking.length === 0) return { wanted: 0, ready: 0 };
+  const record = await versions.find(name, version);
+  const busyness = taking.map(({ leases, version: { config } }) => ({ leases: leases.size, concurrency: config.concurrency }));
+  const wanted = Math.min(instancesLike(busyness, record.config.concurrency), record.config.maxInstances);
+  const pool = pools.of(record);
+  await pool.warm(wanted, LIMIT_MS);
+  return { wanted, ready: pool.census.serving };
+}
