@@ -41,7 +41,7 @@ export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, Bef
         { provide: Events, useFactory: () => new Events(new EventClient(connectionOptions(config.redisUrl), log), config.nodeId) },
         { provide: CallerCheck, useFactory: () => new CallerCheck(config.clusterSecret) },
         { provide: Agent, useFactory: (events: Events) => openAgent(config, events, log), inject: [Events] },
-        { provide: Metrics, useFactory: (agent: Agent) => new Metrics(agent.node.pools), inject: [Agent] },
+        { provide: Metrics, useFactory: (agent: Agent) => new Metrics(agent.node.pools, () => agent.collector), inject: [Agent] },
         { provide: APP_GUARD, useClass: SecretGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
       ],

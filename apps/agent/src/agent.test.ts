@@ -147,7 +147,10 @@ describe('the control door', () => {
       draining: false,
       dataUrl: `http://127.0.0.1:${ports.data}`,
     });
-    expect((await control('/metrics')).text).toContain('kiln_node_instances{state="idle"}');
+    const metrics = (await control('/metrics')).text;
+    expect(metrics).toContain('kiln_node_instances{state="idle"}');
+    for (const name of ['image_disk_used_ratio', 'images', 'images_removed_total'])
+      expect(metrics).toMatch(new RegExp(`^kiln_node_${name}[ {]`, 'm'));
     expect(JSON.parse((await control('/instances?function=none')).text)).toEqual([]);
     const facts = await control(`/images/facts?image=${image.id}`);
     expect(JSON.parse(facts.text)).toEqual({ image: image.id, digest: image.id, kind: 'runner' });

@@ -52,7 +52,7 @@ export class Agent {
   private readonly homes: Homes;
   private readonly versions: VersionTable;
   private readonly functions: FunctionStore;
-  private collector: ImageCollector | undefined;
+  collector: ImageCollector | undefined;
   private alive: ReadonlySet<string> = new Set();
   private draining: Promise<void> | undefined;
   listening = false;

@@ -106,7 +106,11 @@ const domain: Provider[] = [
     useFactory: (nodes: NodeTable, agents: AgentsClient) => new Instances(nodes, agents),
     inject: [NodeTable, AgentsClient],
   },
-  { provide: VersionSecrets, useFactory: (store: SecretStore) => new VersionSecrets(store), inject: [SecretStore] },
+  {
+    provide: VersionSecrets,
+    useFactory: (store: SecretStore, functions: FunctionStore) => new VersionSecrets(store, functions),
+    inject: [SecretStore, FunctionStore],
+  },
   {
     provide: Rollouts,
     useFactory: (functions: FunctionStore, rollouts: RolloutStore, catalog: Catalog, announcer: Announcer, log: Logger) =>
@@ -127,9 +131,15 @@ const domain: Provider[] = [
   },
   {
     provide: Secrets,
-    useFactory: (store: SecretStore, functions: FunctionStore, deployments: Deployments, nodes: NodeTable, config: RouterConfig) =>
-      new Secrets({ store, functions, deployments, nodes, keys: config.masterKeys }),
-    inject: [SecretStore, FunctionStore, Deployments, NodeTable, CONFIG],
+    useFactory: (
+      store: SecretStore,
+      functions: FunctionStore,
+      deployments: Deployments,
+      versionSecrets: VersionSecrets,
+      nodes: NodeTable,
+      config: RouterConfig,
+    ) => new Secrets({ store, functions, deployments, versionSecrets, nodes, keys: config.masterKeys }),
+    inject: [SecretStore, FunctionStore, Deployments, VersionSecrets, NodeTable, CONFIG],
   },
   {
     provide: GitServer,

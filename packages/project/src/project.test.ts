@@ -1,6 +1,8 @@
 import { buffer } from 'node:stream/consumers';
 import { KilnError } from '@kiln/contract/errors';
+import { versionMessage } from '@kiln/contract/records';
 import { describe, expect, it } from 'vitest';
+import { commitMessage } from './commit-message.js';
 import { ignoreRules, isSent } from './ignore-rules.js';
 import { parseKilnJson } from './kiln-json.js';
 import { packFiles } from './pack.js';
@@ -40,6 +42,26 @@ describe('packFiles', () => {
     await expect(buffer(failing)).rejects.toThrow('gone');
     await expect(buffer(packFiles([file], async function* () {}))).rejects.toThrow();
   });
+});
+
+describe('commitMessage', () => {
+  it('is the short hash and the subject, marked where files differ from the commit', () => {
+    expect(commitMessage('0123456789abcdef', 'Say hello')).toBe('0123456789 Say hello');
+    expect(commitMessage('0123456789abcdef', 'Say hello', { changed: true })).toBe('0123456789 Say hello + changes');
+    expect(commitMessage('0123456789abcdef', '')).toBe('0123456789');
+  });
+
+  it.each(['x'.repeat(500), '🎉'.repeat(200), `a${'🎉'.repeat(200)}`, 'a\u001b[2J\u0000b\u009bc\n'])(
+    'is one that a version takes, of %j',
+    (subject) => {
+      for (const changed of [false, true]) {
+        const message = commitMessage('0123456789abcdef', subject, { changed });
+        expect(versionMessage.safeParse(message).success, message).toBe(true);
+        expect(message.isWellFormed()).toBe(true);
+        expect(message.endsWith(' + changes')).toBe(changed);
+      }
+    },
+  );
 });
 
 describe('parseKilnJson', () => {

@@ -25,6 +25,8 @@ import type { Store } from './store.js';
 const MAX_SECRETS = 1000;
 /** Others that write at the same moment are let through first, so often. */
 const ATTEMPTS = 200;
+/** What stays is tried again with the next change. */
+const DROP_ATTEMPTS = 10;
 
 /** Secrets, of which only sealed values ever come here. */
 export class SecretStore {
@@ -94,15 +96,21 @@ export class SecretStore {
     });
   }
 
-  /** Removes every value that is neither its secret's newest nor needed. */
+  /** Removes every value that is neither its secret's newest nor needed; none where functions change all the time. */
   async dropOthers(needed: () => Promise<readonly SecretRevision[]>): Promise<void> {
+    for (let i = 0; i < DROP_ATTEMPTS; i += 1) if (await this.tryToDropOthers(needed)) return;
+  }
+
+  private async tryToDropOthers(needed: () => Promise<readonly SecretRevision[]>): Promise<boolean> {
     const changes = await this.changes();
     // In this order: a revision that is stored meanwhile is in neither list and stays.
     const stored = await this.revisions();
+    if (stored.length === 0) return true;
     const keep = new Set([...(await needed()), ...(await this.list())].map(valueField));
     const fields = stored.map(valueField).filter((field) => !keep.has(field));
-    if (fields.length === 0) return;
-    await this.store.run((redis) => redis.eval(DROP_VALUES, 2, SECRET_VALUES, FUNCTION_CHANGES, changes, ...fields));
+    if (fields.length === 0) return true;
+    const keys = [SECRET_VALUES, FUNCTION_CHANGES];
+    return (await this.store.run((redis) => redis.eval(DROP_VALUES, keys.length, ...keys, changes, ...fields))) === 1;
   }
 
   /** Every revision of which the value is stored. */

@@ -1,12 +1,13 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { InstanceState } from '../pool/instance-state.js';
+import type { ImageCollector } from '../images/collect-images.js';
 import type { Pools } from '../pool/pools.js';
 
 /** The node's numbers as Prometheus text, read when asked for: no request pays for them. */
 export class Metrics {
   private readonly registry = new Registry();
 
-  constructor(pools: Pools) {
+  /** @param collector there once the agent has started */
+  constructor(pools: Pools, collector: () => Pick<ImageCollector, 'seen' | 'removed'> | undefined) {
     collectDefaultMetrics({ register: this.registry });
     const { census, capacity } = pools;
     this.gauge('kiln_node_load', 'Busy instances; a lease counts 1/concurrency', () => pools.load);
@@ -15,8 +16,16 @@ export class Metrics {
     this.gauge('kiln_node_memory_megabytes', 'Memory that may be promised to instances', () => capacity.total.memory);
     this.gauge('kiln_node_cpu_promised_cores', 'Cores promised to instances', () => capacity.cpuPromised);
     this.gauge('kiln_node_waiting', 'Requests that wait for a lease', () => [...pools.all()].reduce((sum, pool) => sum + pool.waiting, 0));
-    this.byState('kiln_node_instances', 'Instances by state', census.now);
-    this.byState('kiln_node_instances_entered_total', 'Instances that ever entered a state', census.ever);
+    this.byLabel('kiln_node_instances', 'Instances by state', 'state', () => census.now);
+    this.byLabel('kiln_node_instances_entered_total', 'Instances that ever entered a state', 'state', () => census.ever);
+    const seen = () => collector()?.seen ?? {};
+    this.gauge(
+      'kiln_node_image_disk_used_ratio',
+      "Used share of the engine's disk; NaN where it can't be seen",
+      () => seen().used ?? Number.NaN,
+    );
+    this.gauge('kiln_node_images', 'Images that the node holds; NaN before the first look', () => seen().held ?? Number.NaN);
+    this.byLabel('kiln_node_images_removed_total', 'Images that were removed, by why', 'why', () => collector()?.removed ?? {});
   }
 
   text(): Promise<string> {
@@ -27,10 +36,10 @@ export class Metrics {
     const gauge: Gauge = new Gauge({ name, help, registers: [this.registry], collect: () => gauge.set(read()) });
   }
 
-  private byState(name: string, help: string, counts: Record<InstanceState, number>): void {
+  private byLabel(name: string, help: string, label: string, counts: () => Readonly<Record<string, number>>): void {
     const collect = () => {
-      for (const [state, count] of Object.entries(counts)) gauge.set({ state }, count);
+      for (const [value, count] of Object.entries(counts())) gauge.set({ [label]: value }, count);
     };
-    const gauge: Gauge = new Gauge({ name, help, labelNames: ['state'], registers: [this.registry], collect });
+    const gauge: Gauge = new Gauge({ name, help, labelNames: [label], registers: [this.registry], collect });
   }
 }

@@ -132,6 +132,10 @@ describe('images of removed versions', () => {
     await node.lookAfter(1);
     expect([await exists(removed), await exists(kept), await exists(foreign)]).toEqual([false, true, true]);
     expect(node.lines.filter((line) => line.startsWith('removed'))).toHaveLength(1);
+    expect([node.collector.seen, node.collector.removed]).toEqual([
+      { used: node.disk() / 100, held: 1 },
+      { removed: 1, unneeded: 0, elsewhere: 0 },
+    ]);
   });
 
   it('stay while another node of the engine holds them', async () => {

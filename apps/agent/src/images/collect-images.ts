@@ -44,6 +44,9 @@ export interface CollectorParts {
 export class ImageCollector {
   /** What is wrong for longer than a moment, for the node's warnings. */
   warning: string | undefined;
+  /** What was seen last: used share of the disk, from 0 to 1, and how many images this node holds. Undefined where nothing was seen. */
+  seen: { used?: number; held?: number } = {};
+  readonly removed = { removed: 0, unneeded: 0, elsewhere: 0 } satisfies Record<Choice['why'], number>;
   private readonly unneededSince = new Map<string, number>();
   private pressed = false;
   private overHigh = false;
@@ -103,6 +106,7 @@ export class ImageCollector {
     const began = this.now;
     // The containers last: whoever started in between is among them.
     const [needed, held, used] = [await versions(), await stock.held(), await stock.used()];
+    this.seen.held = held.length;
     const needs = new Needs(needed);
     const images = held.map((image) => this.described(image, needs, used));
     this.forgetUnneeded(held);
@@ -144,6 +148,8 @@ export class ImageCollector {
         return true;
       });
       if (!gone) return false;
+      this.removed[why]++;
+      if (this.seen.held !== undefined) this.seen.held--;
       onLine(`removed image ${nameOf(image)}: ${REASONS[why]}`);
       if (why !== 'elsewhere') await cleaner?.clean(image, (digest) => needs.has(digest));
       return true;
@@ -173,6 +179,7 @@ export class ImageCollector {
     const { used, marks } = this.parts;
     if (used === undefined) return false;
     const percent = await used();
+    this.seen.used = percent / 100;
     if (percent > marks.high && !this.pressed) {
       this.pressed = true;
       this.parts.onLine(`the engine's disk is ${percent.toFixed(1)} % full: removing images until it is below ${marks.low} %`);

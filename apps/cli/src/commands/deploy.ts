@@ -4,10 +4,11 @@ import { dataCommand, examples, type Session } from '../command.js';
 import { confirm } from '../confirm.js';
 import { connect } from '../connection.js';
 import { buildHere } from '../deploy/build-here.js';
+import { messageOfHead } from '../deploy/commit.js';
 import { type Deploy, deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
 import { addDeployOptions, type DeployOptions, soundOptions } from '../deploy/deploy-options.js';
 import { intended, intendedText } from '../deploy/dry-run.js';
-import { commitMessage, GithubLog } from '../deploy/github.js';
+import { GithubLog, messageOfRun } from '../deploy/github.js';
 import { outcomesText } from '../deploy/outcomes.js';
 import { type Candidate, prepare } from '../deploy/prepare.js';
 import { findPruned, removeAll } from '../deploy/prune.js';
@@ -33,7 +34,7 @@ export function deployCommand(session: Session): Command {
       examples([
         ['kiln deploy', 'the current folder, or what changed below it'],
         ['kiln deploy hello --name hello-staging', 'the same code under another name'],
-        ['kiln deploy -m "faster search"', 'with a line for the history'],
+        ['kiln deploy -m "faster search"', 'with a line for the history, instead of the commit'],
         ['kiln deploy --only web,api', 'two functions of a repository'],
         ['kiln deploy --build-arg VERSION=1.4', 'with an ARG of its Dockerfile'],
         ['kiln deploy --prune --dry-run', 'what would be built, and what removed'],
@@ -57,7 +58,7 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   const github = options.ci && session.config.GITHUB_ACTIONS === 'true' ? new GithubLog(session.config, terminal) : undefined;
   const outcomes = await deployAll(candidates, {
     client,
-    deploy: await howToDeploy(session, client, options),
+    deploy: await howToDeploy(session, client, dir, options),
     force: options.force,
     signal: terminal.interrupted,
     log: github ?? terminal,
@@ -71,8 +72,8 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   refuseFailures(outcomes);
 }
 
-async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployOptions): Promise<Deploy> {
-  const message = options.message ?? (options.ci ? commitMessage(config) : undefined);
+async function howToDeploy({ config, terminal }: Session, client: KilnClient, dir: string, options: DeployOptions): Promise<Deploy> {
+  const message = options.message ?? (await messageOfHead(dir, config)) ?? (options.ci ? messageOfRun(config) : undefined);
   const how = { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' as const }) };
   if (!options.local && !options.ci) return sendTo(client, { ...how, signal: terminal.interrupted });
   const registry = await chooseRegistry(config, options);

@@ -26,7 +26,7 @@ export interface DeployOptions extends OutputOptions, ConfirmOptions, RegistryOp
 export function addDeployOptions(command: Command): Command {
   return command
     .option('--name <name>', 'deploy under this name instead of the one in kiln.json or of the folder')
-    .option('-m, --message <text>', 'why, in one line: shown by kiln versions')
+    .option('-m, --message <text>', 'why, in one line: shown by kiln versions (default: the commit, in a git work tree)')
     .option('--no-traffic', 'prove it ready and give it no traffic yet: kiln rollout or kiln traffic does')
     .option('--only <names>', 'these functions and no others, with commas between them', nameList)
     .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)

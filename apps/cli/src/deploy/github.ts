@@ -108,6 +108,6 @@ function escapeProperty(text: string): string {
 }
 
 /** What the history of versions says of a deployment by a workflow. */
-export function commitMessage({ GITHUB_REPOSITORY: repository, GITHUB_SHA: commit }: Config): string | undefined {
+export function messageOfRun({ GITHUB_REPOSITORY: repository, GITHUB_SHA: commit }: Config): string | undefined {
   return repository && commit ? `${repository}@${commit.slice(0, 7)}`.slice(0, 200) : undefined;
 }

@@ -7,6 +7,7 @@ import { isFree } from '../up/ports.js';
 import { isAlive } from '../up/processes.js';
 import { readRunning } from '../up/running-file.js';
 import { type Check, failedCheck, ok, warning } from './check.js';
+import { checkGit } from './check-git.js';
 
 const LEAST_NODE = 24;
 const LITTLE_DISK_BYTES = 5 * 1024 ** 3;
@@ -16,6 +17,7 @@ export async function checkMachine(config: Config): Promise<Check[]> {
   return [
     checkNode(),
     await checkRedis(config),
+    await checkGit(config),
     await checkPort(config, config.KILN_HTTP_PORT, 'KILN_HTTP_PORT'),
     await checkPort(config, config.KILN_CONTROL_PORT, 'KILN_CONTROL_PORT'),
     ...(await checkPrivacy(config)),

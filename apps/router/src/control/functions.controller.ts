@@ -16,7 +16,7 @@ import { Deployments } from '../deploy/deploy.js';
 import { Instances } from '../deploy/instances.js';
 import { KeyTable } from '../deploy/key-table.js';
 import { rollback } from '../deploy/rollback.js';
-import { Secrets } from '../deploy/set-secrets.js';
+import { VersionSecrets } from '../deploy/secrets.js';
 import { startRollout } from '../deploy/start-rollout.js';
 import { type PointerParts, putTraffic } from '../deploy/traffic.js';
 import { FunctionViews } from './function-view.js';
@@ -43,7 +43,7 @@ export class FunctionsController {
     @Inject(Deployments) private readonly deployments: Deployments,
     @Inject(Instances) private readonly instancesOf: Instances,
     @Inject(FunctionViews) private readonly views: FunctionViews,
-    @Inject(Secrets) private readonly secrets: Secrets,
+    @Inject(VersionSecrets) private readonly secrets: VersionSecrets,
     @Inject(KeyTable) private readonly keys: KeyTable,
   ) {
     this.pointers = { functions, announcer };

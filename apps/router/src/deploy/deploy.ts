@@ -166,6 +166,8 @@ export class Deployments {
     const { functions, announcer, secrets } = this.parts;
     const { version } = await functions.createVersion(name, draft(release, home, await secrets.newest(release.config)), release.project);
     await announcer.functionChanged(name);
+    // Old versions may have gone with it.
+    await secrets.dropUnused();
     await this.proved(name, version, release.config.startTimeout + PROOF_MARGIN_MS, signal);
     return version;
   }

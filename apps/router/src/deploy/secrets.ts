@@ -2,11 +2,15 @@ import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
 import type { VersionRecord } from '@kiln/contract/records';
 import type { SecretRevisions } from '@kiln/contract/secrets';
+import type { FunctionStore } from '@kiln/state/function-store';
 import type { SecretStore } from '@kiln/state/secret-store';
 
 /** The secrets of versions: which revisions a new one is made with, and whether an old one's are still the newest. */
 export class VersionSecrets {
-  constructor(private readonly store: Pick<SecretStore, 'get'>) {}
+  constructor(
+    private readonly store: Pick<SecretStore, 'get' | 'dropOthers'>,
+    private readonly functions: Pick<FunctionStore, 'listAll'>,
+  ) {}
 
   /**
    * The newest revision of each secret that a configuration names; undefined where it names none.
@@ -22,6 +26,18 @@ export class VersionSecrets {
       fields,
       fix: `store it: kiln secrets set ${unknown[0]?.name}`,
     });
+  }
+
+  /**
+   * Forgets revisions that no version was made with: those of removed functions, and of versions that were too old to be kept. Never
+   * rejects: what stays is tried again with the next change.
+   */
+  async dropUnused(): Promise<void> {
+    const needed = async () =>
+      (await this.functions.listAll())
+        .flatMap(({ versions }) => versions)
+        .flatMap(({ secretRevisions = {} }) => Object.entries(secretRevisions).map(([name, revision]) => ({ name, revision })));
+    await this.store.dropOthers(needed).catch(() => undefined);
   }
 
   /** Those of the versions of which a secret has changed since they were made. */

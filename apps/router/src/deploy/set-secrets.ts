@@ -9,7 +9,7 @@ import type { SecretStore } from '@kiln/state/secret-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { Deployments, VersionNote } from './deploy.js';
 import { rotateSecrets } from './rotate-secrets.js';
-import { serving } from './secrets.js';
+import { serving, type VersionSecrets } from './secrets.js';
 
 /** Functions that are given their new secrets at the same time. */
 const AT_ONCE = 2;
@@ -18,6 +18,7 @@ export interface SecretParts {
   store: SecretStore;
   functions: FunctionStore;
   deployments: Pick<Deployments, 'renew'>;
+  versionSecrets: Pick<VersionSecrets, 'dropUnused'>;
   nodes: NodeTable;
   keys: MasterKeys | undefined;
 }
@@ -44,7 +45,7 @@ export class Secrets {
     const names = Object.keys(values);
     const secrets = await store.put(names, sealWith);
     const functions = await this.renewAll(names, signal, { ...note, message: changed(names) });
-    await this.dropUnused();
+    await this.parts.versionSecrets.dropUnused();
     return { secrets, functions };
   }
 
@@ -64,16 +65,6 @@ export class Secrets {
   /** Seals all values anew with the key that this router was started with. @throws KilnError */
   rotate(): Promise<SecretsRotated> {
     return rotateSecrets(this.parts);
-  }
-
-  /** Forgets revisions that no version was made with. Never rejects: what stays is tried again with the next change. */
-  async dropUnused(): Promise<void> {
-    const { store, functions } = this.parts;
-    const needed = async () =>
-      (await functions.listAll())
-        .flatMap(({ versions }) => versions)
-        .flatMap(({ secretRevisions = {} }) => Object.entries(secretRevisions).map(([name, revision]) => ({ name, revision })));
-    await store.dropOthers(needed).catch(() => undefined);
   }
 
   /** @throws KilnError `conflict` where this router can't seal for this cluster */

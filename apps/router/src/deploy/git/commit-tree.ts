@@ -1,4 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
+import { commitMessage } from '@kiln/project/commit-message';
 import { mebibytes, PUSH_LIMITS } from './limits.js';
 import { gitText } from './run-git.js';
 
@@ -15,7 +16,6 @@ export interface TreeEntry {
 
 const ENTRY = /^(\d{6}) (blob|commit) ([0-9a-f]{40}) +(\d+|-)\t(.+)$/s;
 const LINK = '120000';
-const MAX_SUBJECT_CHARS = 200;
 
 /** How commits are read that may not be part of the repository yet. */
 export interface CommitReader {
@@ -35,10 +35,9 @@ export async function readCommitTree({ repository, env, signal }: CommitReader, 
 }
 
 /** What a version made from it is remembered by. */
-export async function subjectOf({ repository, env, signal }: CommitReader, commit: string): Promise<string> {
+export async function messageOf({ repository, env, signal }: CommitReader, commit: string): Promise<string> {
   const args = ['--git-dir', repository, 'log', '-1', '--no-show-signature', '--format=%s', commit];
-  const subject = (await gitText({ args, env, signal })).replace(/\p{Cc}+/gu, ' ').trim();
-  return `${commit.slice(0, 10)} ${subject}`.trim().slice(0, MAX_SUBJECT_CHARS);
+  return commitMessage(commit, await gitText({ args, env, signal }));
 }
 
 function parseEntry(line: string): TreeEntry {

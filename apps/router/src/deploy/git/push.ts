@@ -3,7 +3,7 @@ import { packFiles } from '@kiln/project/pack';
 import type { FunctionStore } from '@kiln/state/function-store';
 import type { Deployments, Proven, VersionNote } from '../deploy.js';
 import { Blobs } from './blobs.js';
-import { readCommitTree, subjectOf } from './commit-tree.js';
+import { messageOf, readCommitTree } from './commit-tree.js';
 import type { Received } from './hook.js';
 import { judgeCommands } from './judge-commands.js';
 import { lookAtMain, yieldMain } from './main-ref.js';
@@ -85,7 +85,7 @@ export class Pushes {
     const { repository, say, signal, by } = push;
     const reader = { repository: repository.folder, env, signal };
     const entries = await readCommitTree(reader, commit);
-    const note = { createdBy: by, message: await subjectOf(reader, commit) };
+    const note = { createdBy: by, message: await messageOf(reader, commit) };
     const functions = await reading(repository, env, (blobs) => readFunctions(entries, blobs, repository.project));
     await say(`${commit.slice(0, 10)} holds ${functions.map(({ name }) => name).join(', ')}`);
     await this.nameLeftBehind(functions, push);

@@ -1,0 +1,17 @@
+import { commitMessage } from '@kiln/project/commit-message';
+import type { Config } from '../config.js';
+import { askGit } from '../git.js';
+
+/** Of a folder that HEAD holds: the commit, and whether what lies there is something else; undefined for any other folder. */
+export async function messageOfHead(folder: string, config: Pick<Config, 'inherited'>): Promise<string | undefined> {
+  const ask = (...args: string[]) => askGit(config, args, folder);
+  // A folder that nobody committed may still lie in a work tree that has nothing to do with it.
+  const held = await ask('rev-parse', '--verify', '--quiet', 'HEAD:./');
+  if (held === undefined) return undefined;
+  const [commit, changes] = await Promise.all([
+    ask('log', '-1', '--format=%H %s', 'HEAD'),
+    ask('status', '--porcelain', '--ignore-submodules=all', '--', '.'),
+  ]);
+  const [, hash, subject = ''] = /^([0-9a-f]{40,64}) ?(.*)/s.exec(commit ?? '') ?? [];
+  return hash === undefined ? undefined : commitMessage(hash, subject, { changed: changes !== '' });
+}
