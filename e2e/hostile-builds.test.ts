@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { BuildLine } from '@kiln/contract/control-api';
+import { BUILD_SECRETS } from '@kiln/contract/headers';
 import { call } from '@kiln/testing/call';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { engine } from '@kiln/testing/engine';
@@ -45,13 +46,15 @@ const dockerfile = (...steps: string[]) =>
   tarOf([{ name: 'Dockerfile' }, ['FROM debian:trixie-slim', ...steps, 'CMD ["true"]', ''].join('\n')]);
 
 /** How the build of an archive ended: its last line, or the refusal in its place. */
-async function outcome(tar: Readable, name = NAME): Promise<{ code: string; detail: string }> {
-  const { code, detail } = (await lastLine(tar, name)) as BuildLine & { code: string; detail: string };
+async function outcome(tar: Readable, name = NAME, more = {}): Promise<{ code: string; detail: string }> {
+  const { code, detail } = (await lastLine(tar, name, more)) as BuildLine & { code: string; detail: string };
   return { code, detail };
 }
 
-async function lastLine(tar: Readable, name = NAME): Promise<BuildLine> {
-  const answer = await call(cluster.router.ports.control, `/v1/functions/${name}/builds`, { ...upload(), body: tar, timeoutMs: 120_000 });
+async function lastLine(tar: Readable, name = NAME, more: Record<string, string> = {}): Promise<BuildLine> {
+  const { method, headers } = upload();
+  const request = { method, headers: { ...headers, ...more }, body: tar, timeoutMs: 120_000 };
+  const answer = await call(cluster.router.ports.control, `/v1/functions/${name}/builds`, request);
   return JSON.parse(answer.text.trim().split('\n').at(-1) as string) as BuildLine;
 }
 
@@ -191,6 +194,21 @@ describe('a Dockerfile', () => {
     const { result, statuses } = await othersDuring(outcome(dockerfile(step)));
     expect(result).toEqual({ code: 'bad_request', detail: `the steps of the build wrote more than ${DISK_MB} MB` });
     expect([...statuses]).toEqual([200]);
+  });
+
+  it.each([
+    ['writes a file without end', `dd if=/dev/zero of=/big bs=1M # ${MARK}`, `the steps of the build wrote more than ${DISK_MB} MB`],
+    ['forks without end', `f() { f & f & wait; }; f; sleep 1000 # ${MARK}`, expect.stringMatching(/processes|not done within|code: /)],
+    ['takes memory without end', `tail /dev/zero # ${MARK}`, expect.stringMatching(/build failed at Step 2\//)],
+    ['never ends', `sleep 1000 # ${MARK}`, `the build was not done within ${TIME_MS / 1000} s`],
+  ])('with a step that reads a secret and %s is stopped', async (_what, step, detail) => {
+    const given = { [BUILD_SECRETS]: 'token=QUJDREVG' };
+    const building = outcome(dockerfile(`RUN --mount=type=secret,id=token ${step}`), NAME, given);
+    const { result, statuses } = await othersDuring(building);
+    expect(result).toEqual({ code: 'bad_request', detail });
+    expect([...statuses]).toEqual([200]);
+    const left = await engine.listContainers({ all: true, filters: { label: ['kiln.role=build', `kiln.node=${cluster.nodes[0]}`] } });
+    expect(left).toEqual([]);
   });
 
   it('that takes memory without end fails at its limit', async () => {

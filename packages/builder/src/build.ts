@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildSecrets } from '@kiln/contract/build-secrets';
 import type { BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
@@ -8,7 +9,7 @@ import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { ensureImage, imageId } from './base-image.js';
 import { argsFor, declareArgs } from './build-arguments.js';
-import { contextHash, contextTar, type OwnFiles } from './context.js';
+import { contextHash, type OwnFiles, sourcesOf } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { describeExports } from './describe.js';
 import { type BuildPlan, detect } from './detect.js';
@@ -17,6 +18,7 @@ import { type BuildLimits, DEFAULT_LIMITS } from './limits.js';
 import { ensurePrepared } from './prepared-image.js';
 import { push, type Registry } from './registry.js';
 import { runnerImage } from './runner-image.js';
+import { mountSecrets } from './secrets/install-mounts.js';
 import type { SourceFolder } from './source-folder.js';
 import { unpack } from './unpack.js';
 import { makeWorkspace } from './workspace.js';
@@ -28,6 +30,8 @@ export interface BuildRequest {
   functionName: string;
   /** For the steps of the Dockerfile. */
   buildArgs?: BuildArgs;
+  /** For those of its steps that ask for them; no image keeps them. */
+  secrets?: BuildSecrets;
   limits?: Partial<BuildLimits>;
   /** Where the other nodes get the image; without one it stays on this engine. */
   registry?: Registry;
@@ -41,7 +45,7 @@ export interface BuildRequest {
   signal: AbortSignal;
 }
 
-type Build = Omit<BuildRequest, 'limits' | 'buildArgs'> & { limits: BuildLimits; buildArgs: BuildArgs };
+type Build = Omit<BuildRequest, 'limits' | 'buildArgs' | 'secrets'> & { limits: BuildLimits; buildArgs: BuildArgs; secrets: BuildSecrets };
 
 /**
  * From a folder to an image that can be started, in order: unpack, detect, Dockerfile, build, describe, push.
@@ -51,7 +55,7 @@ type Build = Omit<BuildRequest, 'limits' | 'buildArgs'> & { limits: BuildLimits;
 export async function build(request: BuildRequest): Promise<BuiltImage> {
   const limits = { ...DEFAULT_LIMITS, ...request.limits };
   const deadline = AbortSignal.timeout(limits.time);
-  const run: Build = { buildArgs: {}, ...request, limits, signal: AbortSignal.any([request.signal, deadline]) };
+  const run: Build = { buildArgs: {}, secrets: {}, ...request, limits, signal: AbortSignal.any([request.signal, deadline]) };
   const root = await makeWorkspace();
   try {
     return await buildIn(root, run);
@@ -84,21 +88,21 @@ interface Made {
 }
 
 async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<Made> {
-  const { docker, onLine, signal, limits, network, registries } = run;
+  const { docker, onLine, signal, limits, network, registries, secrets } = run;
   const baseIds: string[] = [];
   for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal, registries));
   const own = await ownFiles(plan, baseIds, run);
   const args = own === undefined ? argsFor(await folder.readText('Dockerfile'), run.buildArgs, run.functionName) : run.buildArgs;
-  const tag = contextHash(folder, own, baseIds, args);
+  const tag = contextHash(folder, own, baseIds, args, Object.keys(secrets));
   const reference = `kiln/${run.functionName}:${tag}`;
   const there = await imageId(docker, reference);
   if (there !== undefined) {
     onLine(`nothing changed: ${reference} is there already`);
     return { id: there, tag };
   }
-  const context = contextTar(folder, own);
+  const sources = await sourcesOf(folder, own);
   const node = run.nodeId ?? `local-${process.pid}`;
-  await guardedBuild({ docker, context, tag: reference, labels: kindLabels(plan), args, node, limits, network, onLine, signal });
+  await guardedBuild({ docker, sources, secrets, tag: reference, labels: kindLabels(plan), args, node, limits, network, onLine, signal });
   const id = await imageId(docker, reference);
   if (id === undefined) throw new KilnError('unavailable', `the engine lost ${reference} after its build`);
   return { id, tag };
@@ -109,7 +113,11 @@ async function ownFiles(plan: BuildPlan, baseIds: string[], run: Build): Promise
   if (plan.dockerfile === undefined) return undefined;
   const given = { preparedImage: await preparedImage(plan, baseIds, run), functionName: run.functionName };
   const { content, sourcesUnder } = plan.dockerfile;
-  return { dockerfile: declareArgs(content(given), run.buildArgs), sourcesUnder, files: plan.files ?? new Map() };
+  return {
+    dockerfile: mountSecrets(declareArgs(content(given), run.buildArgs), Object.keys(run.secrets)),
+    sourcesUnder,
+    files: plan.files ?? new Map(),
+  };
 }
 
 /** Runner functions have theirs from the runner's image; any other must not pass for one. */

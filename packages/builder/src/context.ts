@@ -5,11 +5,16 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/build-args';
 import { type Pack, pack } from 'tar-stream';
+import type { Sources } from './secrets/build-in-steps.js';
 import type { SourceFile, SourceFolder } from './source-folder.js';
 
 /** Raised when equal sources would give another image. */
 const BUILDER_VERSION = '1';
 const THEN = new Date(0);
+const DOCKERFILE = 'Dockerfile';
+const DOCKERIGNORE = '.dockerignore';
+/** In a context whose own Dockerfile goes to the image with the other files. */
+const OTHER_DOCKERFILE = '.kiln-steps.Dockerfile';
 
 /** What a context holds beside the sources, where the folder brings no Dockerfile of its own. */
 export interface OwnFiles {
@@ -18,33 +23,54 @@ export interface OwnFiles {
   sourcesUnder: string;
 }
 
-/** Equal for equal files (path, executable, content), build arguments, Dockerfile and base images, whenever and wherever it is built. */
+/** Equal for equal files (path, executable, content), build arguments, ids of secrets, Dockerfile and base images, whenever and wherever it is built. */
 export function contextHash(
   folder: SourceFolder,
   own: Omit<OwnFiles, 'sourcesUnder'> | undefined,
   baseImageIds: readonly string[],
   args: BuildArgs = {},
+  secretIds: readonly string[] = [],
 ): string {
   const hash = createHash('sha256');
   const named = Object.entries(args).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (secretIds.length > 0) hash.update(JSON.stringify(secretIds.toSorted()));
   hash.update(JSON.stringify([BUILDER_VERSION, own?.dockerfile ?? null, baseImageIds, ...(named.length > 0 ? [named] : [])]));
   for (const [path, content] of own?.files ?? []) hash.update(JSON.stringify([path, content.length])).update(content);
   for (const { path, executable, hash: content } of folder.files) hash.update(JSON.stringify([path, executable, content]));
   return hash.digest('hex').slice(0, 32);
 }
 
-/** A tar for the engine: our Dockerfile at its root and the sources below it, or the sources as they are. */
-export function contextTar(folder: SourceFolder, own: OwnFiles | undefined): Readable {
+/** What the engine builds from: our Dockerfile at the root and the sources below it, or the sources as they are. */
+export async function sourcesOf(folder: SourceFolder, own: OwnFiles | undefined): Promise<Sources> {
+  if (own !== undefined) {
+    const { dockerfile, files, sourcesUnder } = own;
+    const context = (text = dockerfile) => ({
+      context: contextTar(folder, new Map<string, string | Buffer>([[DOCKERFILE, text], ...files]), `${sourcesUnder}/`),
+    });
+    return { dockerfile, context };
+  }
+  const ignored = folder.has(DOCKERIGNORE) ? await folder.readText(DOCKERIGNORE) : '';
+  return {
+    dockerfile: await folder.readText(DOCKERFILE),
+    context: (text) => {
+      if (text === undefined) return { context: contextTar(folder, new Map(), '') };
+      // The engine takes both out again, so that COPY finds neither.
+      const added = { [DOCKERIGNORE]: [ignored, DOCKERIGNORE, OTHER_DOCKERFILE, ''].join('\n'), [OTHER_DOCKERFILE]: text };
+      return { context: contextTar(folder, new Map(Object.entries(added)), ''), file: OTHER_DOCKERFILE };
+    },
+  };
+}
+
+function contextTar(folder: SourceFolder, added: ReadonlyMap<string, string | Buffer>, prefix: string): Readable {
   const tar = pack();
-  const prefix = own === undefined ? '' : `${own.sourcesUnder}/`;
-  if (own !== undefined) tar.entry({ name: 'Dockerfile', mtime: THEN }, own.dockerfile);
-  for (const [name, content] of own?.files ?? []) tar.entry({ name, mtime: THEN }, content);
-  addFiles(tar, folder, prefix).catch((error: Error) => tar.destroy(error));
+  for (const [name, content] of added) tar.entry({ name, mtime: THEN }, content);
+  const files = folder.files.filter(({ path }) => prefix !== '' || !added.has(path));
+  addFiles(tar, { root: folder.root, files }, prefix).catch((error: Error) => tar.destroy(error));
   return Readable.from(tar);
 }
 
-async function addFiles(tar: Pack, folder: SourceFolder, prefix: string): Promise<void> {
-  for (const file of folder.files) await addFile(tar, headerOf(file, prefix), join(folder.root, file.path));
+async function addFiles(tar: Pack, { root, files }: { root: string; files: readonly SourceFile[] }, prefix: string): Promise<void> {
+  for (const file of files) await addFile(tar, headerOf(file, prefix), join(root, file.path));
   tar.finalize();
 }
 

@@ -1,15 +1,16 @@
 import type { KilnError } from '@kiln/contract/errors';
-import { type EngineBuild, engineBuild } from './engine-build.js';
+import { BuildOutput } from './build-output.js';
 import { engineError } from './engine-error.js';
-import type { BuildLimits } from './limits.js';
 import { MadeImages } from './made-images.js';
+import { type BuildInSteps, buildInSteps } from './secrets/build-in-steps.js';
+import { maskOf } from './secrets/mask.js';
 import { openStepGroup } from './step-group.js';
 import { StepWatch } from './step-watch.js';
 
-export interface GuardedBuild extends Omit<EngineBuild, 'cgroupParent' | 'onImage' | 'memory' | 'cpus'> {
+export interface GuardedBuild extends Omit<BuildInSteps, 'cgroupParent' | 'onImage' | 'output' | 'stepLabels'> {
   /** Whose build it is, in the name of its control group. */
   node: string;
-  limits: BuildLimits;
+  onLine(line: string): void;
 }
 
 /**
@@ -17,8 +18,8 @@ export interface GuardedBuild extends Omit<EngineBuild, 'cgroupParent' | 'onImag
  * no container, no image, no control group.
  * @throws KilnError
  */
-export async function guardedBuild({ node, limits, ...build }: GuardedBuild): Promise<void> {
-  const { docker, signal } = build;
+export async function guardedBuild({ node, onLine, ...build }: GuardedBuild): Promise<void> {
+  const { docker, signal, limits, secrets } = build;
   const group = await openStepGroup(docker, node, limits.processes).catch((error: unknown) => {
     throw engineError('build', error);
   });
@@ -28,12 +29,14 @@ export async function guardedBuild({ node, limits, ...build }: GuardedBuild): Pr
   const exceeded = new AbortController();
   const watching = watch.run(ended.signal).catch((error: unknown) => exceeded.abort(engineError('build', error)));
   try {
-    await engineBuild({
+    const onImage = (id: string) => made.add(id);
+    const mask = maskOf(Object.values(secrets).map((content) => Buffer.from(content, 'base64')));
+    await buildInSteps({
       ...build,
-      memory: limits.memory,
-      cpus: limits.cpus,
       cgroupParent: group.parent,
-      onImage: (id) => made.add(id),
+      stepLabels: { 'kiln.role': 'build', 'kiln.node': node },
+      output: new BuildOutput(onLine, onImage, mask),
+      onImage,
       signal: AbortSignal.any([signal, exceeded.signal]),
     });
   } catch (error) {
@@ -49,7 +52,7 @@ export async function guardedBuild({ node, limits, ...build }: GuardedBuild): Pr
 }
 
 /** By the engine's own clock, which stamps its images. */
-async function engineTime(docker: EngineBuild['docker']): Promise<number> {
+async function engineTime(docker: GuardedBuild['docker']): Promise<number> {
   const { SystemTime } = (await docker.info()) as { SystemTime?: string };
   return SystemTime === undefined ? Date.now() : Date.parse(SystemTime);
 }

@@ -2,7 +2,7 @@ import type { BuiltImage } from '@kiln/contract/control-api';
 import Dockerode from 'dockerode';
 import { type BuildRequest, build } from './build.js';
 
-export interface LocalBuild extends Pick<BuildRequest, 'source' | 'functionName' | 'buildArgs' | 'onLine' | 'signal'> {
+export interface LocalBuild extends Pick<BuildRequest, 'source' | 'functionName' | 'buildArgs' | 'secrets' | 'onLine' | 'signal'> {
   /** `unix:///…`, `tcp://…` or `http://…` */
   dockerHost: string;
 }

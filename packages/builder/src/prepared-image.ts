@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { pack } from 'tar-stream';
 import { imageId } from './base-image.js';
+import { BuildOutput } from './build-output.js';
 import { engineBuild } from './engine-build.js';
 
 const MEMORY_MB = 2048;
@@ -72,7 +73,7 @@ async function make(
     memory: MEMORY_MB,
     cpus: availableParallelism(),
     network: undefined,
-    onLine,
+    output: new BuildOutput(onLine),
     signal: AbortSignal.timeout(TIME_MS),
   });
   return tag;

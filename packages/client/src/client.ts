@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/build-args';
+import { type BuildSecrets, buildSecretsHeaders } from '@kiln/contract/build-secrets';
 import type { BuildLine, CreatedKey, Deployed, FunctionView, KeyView, NodeView, Origin, Page, RingView } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
@@ -28,6 +29,7 @@ export interface DeployOptions extends Origin {
   /** The version is proved ready and gets no traffic yet. */
   traffic?: 'none';
   buildArgs?: BuildArgs;
+  buildSecrets?: BuildSecrets;
   signal?: AbortSignal;
 }
 
@@ -109,11 +111,12 @@ export class KilnClient {
 
   /** Sends a gzip tar of a folder, tells what happens line by line, and is done when the new version serves. */
   async deploy(name: string, tar: Readable, onLine: (line: string) => void, options: DeployOptions = {}): Promise<Deployed> {
-    const { message, traffic, sourceDigest, project, buildArgs, signal } = options;
+    const { message, traffic, sourceDigest, project, buildArgs, buildSecrets = {}, signal } = options;
     const response = await this.transport.send('POST', path('functions', name, 'builds'), {
       stream: tar,
       timeoutMs: DEPLOY_TIMEOUT_MS,
       query: { message, traffic, sourceDigest, project, buildArgs: buildArgs && JSON.stringify(buildArgs) },
+      headers: buildSecretsHeaders(buildSecrets),
       ...(signal && { signal }),
     });
     for await (const line of this.lines<BuildLine>(response, signal)) {

@@ -15,6 +15,7 @@ interface SendOptions {
   /** Sent as it is, as gzip. */
   stream?: Readable;
   query?: Record<string, string | undefined>;
+  headers?: Record<string, string>;
   /** Revision for `If-Match`. */
   revision?: number;
   signal?: AbortSignal;
@@ -76,8 +77,8 @@ export class Transport {
     return given.length === 0 ? `${this.base}${path}` : `${this.base}${path}?${new URLSearchParams(given)}`;
   }
 
-  private request(method: Method, { json, stream, revision }: SendOptions, signal: AbortSignal): RequestInit {
-    const headers: Record<string, string> = { authorization: `Bearer ${this.options.apiKey}`, accept: 'application/json' };
+  private request(method: Method, { json, stream, revision, headers: more }: SendOptions, signal: AbortSignal): RequestInit {
+    const headers: Record<string, string> = { ...more, authorization: `Bearer ${this.options.apiKey}`, accept: 'application/json' };
     if (revision !== undefined) headers['if-match'] = `"${revision}"`;
     if (json !== undefined) headers['content-type'] = 'application/json';
     if (stream !== undefined) headers['content-type'] = 'application/gzip';

@@ -29,3 +29,6 @@ export const TIMING = 'x-kiln-timing';
 
 /** Agent to router: the node's load in busy instances (a lease counts 1/concurrency). */
 export const LOAD = 'x-kiln-load';
+
+/** Caller to router to agent: what the steps of a build may read and no image keeps, as `build-secrets.ts` writes it. */
+export const BUILD_SECRETS = 'x-kiln-build-secrets';

@@ -15,12 +15,18 @@ export interface DigestedFile {
 
 /**
  * Names what a deployment depends on, as far as this side knows it: each file's path, mode and content, and the function's own
- * part of `kiln.json`, and the build arguments. Not that file itself: what it says of other functions changes nothing here, nor does its layout.
+ * part of `kiln.json`, the build arguments, and which secrets the build is given. Not that file itself: what it says of other functions changes nothing here, nor does its layout.
  */
-export function sourceDigest(files: readonly DigestedFile[], config: FunctionConfigInput, buildArgs: BuildArgs = {}): string {
+export function sourceDigest(
+  files: readonly DigestedFile[],
+  config: FunctionConfigInput,
+  buildArgs: BuildArgs = {},
+  secretIds: readonly string[] = [],
+): string {
   const digest = createHash('sha256');
   const args = Object.keys(buildArgs).length === 0 ? [] : [sorted(buildArgs)];
-  digest.update(JSON.stringify([DIGEST_VERSION, sorted(config), ...args]));
+  const ids = secretIds.length === 0 ? [] : [{ secrets: secretIds.toSorted() }];
+  digest.update(JSON.stringify([DIGEST_VERSION, sorted(config), ...args, ...ids]));
   for (const { path, executable, hash } of files) {
     if (path !== KILN_JSON) digest.update(JSON.stringify([path, executable, hash]));
   }

@@ -25,7 +25,9 @@ class Workshop {
 
   /** Resolves when as many have begun as may. */
   async start(...names: string[]): Promise<Readable[]> {
-    const outputs = names.map((name) => this.builds.start(name, Readable.from(['x']), { WHO: name }));
+    const outputs = names.map((name) =>
+      this.builds.start(name, Readable.from(['x']), { buildArgs: { WHO: name }, secrets: { token: 'QQ==' } }),
+    );
     await expect.poll(() => this.begun.length).toBe(2);
     return outputs;
   }
@@ -50,7 +52,7 @@ describe('Builds', () => {
     const workshop = new Workshop();
     const outputs = await workshop.start('a', 'b', 'c', 'd');
     expect(workshop.names()).toEqual(['a', 'b']);
-    expect(workshop.begun[0]?.buildArgs).toEqual({ WHO: 'a' });
+    expect(workshop.begun[0]).toMatchObject({ buildArgs: { WHO: 'a' }, secrets: { token: 'QQ==' } });
     for (const index of [1, 0, 2, 3]) {
       workshop.end(index);
       await expect.poll(() => workshop.begun.length).toBeGreaterThanOrEqual(Math.min(4, index === 1 ? 3 : 4));

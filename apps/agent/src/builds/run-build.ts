@@ -1,5 +1,6 @@
 import { PassThrough, type Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildSecrets } from '@kiln/contract/build-secrets';
 import type { AgentBuildLine, BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 
@@ -12,9 +13,13 @@ export interface BuildInput {
   source: Readable;
   functionName: string;
   buildArgs: BuildArgs;
+  secrets: BuildSecrets;
   onLine(line: string): void;
   signal: AbortSignal;
 }
+
+/** What its steps are told. */
+export type Told = Partial<Pick<BuildInput, 'buildArgs' | 'secrets'>>;
 
 export type Builder = (input: BuildInput) => Promise<BuiltImage>;
 
@@ -33,19 +38,18 @@ export class Builds {
    * Starts a build and gives its lines, the last one saying how it went. Closing the stream cancels the build.
    * @throws KilnError `unavailable` where too many wait already
    */
-  start(functionName: string, source: Readable, buildArgs: BuildArgs = {}): Readable {
+  start(functionName: string, source: Readable, { buildArgs = {}, secrets = {} }: Told = {}): Readable {
     if (this.waiting.length >= MAX_WAITING) throw new KilnError('unavailable', `${MAX_WAITING} builds are waiting on this node already`);
     const output = new PassThrough();
     const cancelled = new AbortController();
     output.once('close', () => cancelled.abort());
     // The sender may leave at any moment; whoever reads the source is told by its error.
     source.on('error', () => undefined);
-    void this.run({ functionName, source, buildArgs, onLine: (line) => say(output, { type: 'log', line }), signal: cancelled.signal }).then(
-      (last) => {
-        say(output, last);
-        output.end();
-      },
-    );
+    const onLine = (line: string) => say(output, { type: 'log', line });
+    void this.run({ functionName, source, buildArgs, secrets, onLine, signal: cancelled.signal }).then((last) => {
+      say(output, last);
+      output.end();
+    });
     return output;
   }
 

@@ -1,8 +1,10 @@
 import { buildArgsQuery } from '@kiln/contract/build-args';
+import { buildSecretsHeader } from '@kiln/contract/build-secrets';
 import { createVersionBody, warmQuery } from '@kiln/contract/control-api';
 import { parse } from '@kiln/contract/field-errors';
+import { BUILD_SECRETS } from '@kiln/contract/headers';
 import { functionName } from '@kiln/contract/names';
-import { Controller, Get, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Headers, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { Agent } from '../agent.js';
@@ -23,12 +25,14 @@ export class NodeController {
   @HttpCode(200)
   build(
     @Query('function') name: unknown,
-    @Query('buildArgs') given: unknown,
+    @Query('buildArgs') args: unknown,
+    @Headers(BUILD_SECRETS) header: unknown,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): void {
-    const buildArgs = given === undefined ? {} : parse(buildArgsQuery, given, 'buildArgs');
-    const lines = this.agent.builds.start(parse(functionName, name, 'function'), request.raw, buildArgs);
+    const buildArgs = args === undefined ? {} : parse(buildArgsQuery, args, 'buildArgs');
+    const secrets = header === undefined ? {} : parse(buildSecretsHeader, header, BUILD_SECRETS);
+    const lines = this.agent.builds.start(parse(functionName, name, 'function'), request.raw, { buildArgs, secrets });
     void reply.header('content-type', JSON_LINES).send(lines);
   }
 

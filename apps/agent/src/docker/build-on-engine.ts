@@ -13,7 +13,7 @@ interface PushTo {
 /** Builds on this node's engine, so that the image is born where it will run. */
 export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<BuildLimits>, push: PushTo): Builder {
   const { prefix, registries } = push;
-  return async ({ source, functionName, buildArgs, onLine, signal }) => {
+  return async ({ source, functionName, buildArgs, secrets, onLine, signal }) => {
     // Loaded with the first build: most nodes most of the time build nothing.
     const { build } = await import('@kiln/builder/build');
     return build({
@@ -21,6 +21,7 @@ export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<B
       source,
       functionName,
       buildArgs,
+      secrets,
       nodeId: node,
       limits,
       // Steps of a build are a user's code too: they get the network of the instances, with the same rules.

@@ -1,8 +1,10 @@
 import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildSecrets } from '@kiln/contract/build-secrets';
 import type { BuiltImage } from '@kiln/contract/control-api';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { addBuildArg } from '../deploy/build-args.js';
+import { addBuildSecret, BUILD_SECRET } from '../deploy/build-secrets.js';
 import { eject } from '../deploy/eject.js';
 import { type Candidate, prepare } from '../deploy/prepare.js';
 import { Interrupted } from '../failure.js';
@@ -14,6 +16,7 @@ interface BuildOptions extends OutputOptions {
   name?: string;
   only?: string[];
   buildArg?: BuildArgs;
+  buildSecret?: BuildSecrets;
   eject?: boolean;
 }
 
@@ -29,6 +32,7 @@ export function buildCommand(session: Session): Command {
     .option('--name <name>', 'the function’s name, instead of the one in kiln.json or of the folder')
     .option('--only <names>', 'these functions and no others, with commas between them', (text: string) => text.split(','))
     .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)
+    .option(...BUILD_SECRET, addBuildSecret)
     .option('--eject', 'write the Dockerfile into the folder instead')
     .addHelpText(
       'after',
@@ -42,7 +46,12 @@ export function buildCommand(session: Session): Command {
 }
 
 async function runBuild(session: Session, dir: string, options: BuildOptions): Promise<void> {
-  const candidates = await prepare(dir, { name: options.name, only: options.only, buildArgs: options.buildArg });
+  const candidates = await prepare(dir, {
+    name: options.name,
+    only: options.only,
+    buildArgs: options.buildArg,
+    buildSecrets: options.buildSecret,
+  });
   for (const candidate of candidates) {
     if (options.eject) await ejectOne(session, options, candidate);
     else await buildOne(session, options, candidate);
@@ -60,7 +69,7 @@ async function ejectOne({ terminal }: Session, options: BuildOptions, candidate:
 async function buildOne(
   { terminal, config }: Session,
   options: BuildOptions,
-  { name, files, replaced, buildArgs }: Candidate,
+  { name, files, replaced, buildArgs, buildSecrets }: Candidate,
 ): Promise<void> {
   const { buildLocally } = await import('@kiln/builder/local-build');
   const started = performance.now();
@@ -71,6 +80,7 @@ async function buildOne(
     source: packFiles(files, replaced),
     functionName: name,
     buildArgs,
+    secrets: buildSecrets,
     onLine: (line) => terminal.say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`),
     signal: terminal.interrupted,
   }).catch((error: unknown) => {

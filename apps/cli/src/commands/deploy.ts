@@ -37,6 +37,7 @@ export function deployCommand(session: Session): Command {
         ['kiln deploy -m "faster search"', 'with a line for the history, instead of the commit'],
         ['kiln deploy --only web,api', 'two functions of a repository'],
         ['kiln deploy --build-arg VERSION=1.4', 'with an ARG of its Dockerfile'],
+        ['kiln deploy --build-secret npmrc=.npmrc', 'with a login that no image keeps'],
         ['kiln deploy --prune --dry-run', 'what would be built, and what removed'],
         ['kiln deploy --local --registry ghcr.io/me/kiln', 'built on this machine, pushed to a registry'],
         ['kiln deploy hello -o json | jq -r .url', 'its address'],
@@ -47,7 +48,7 @@ export function deployCommand(session: Session): Command {
 
 async function deploy(session: Session, dir: string, options: DeployOptions): Promise<void> {
   const { terminal } = session;
-  const candidates = await prepare(dir, { ...options, buildArgs: options.buildArg });
+  const candidates = await prepare(dir, { ...options, buildArgs: options.buildArg, buildSecrets: options.buildSecret });
   const client = connect(session);
   const pruned = options.prune ? await findPruned(client, candidates) : [];
   if (options.dryRun) return showIntended(session, candidates, pruned, options);

@@ -15,7 +15,7 @@ export interface BuildHereOptions {
 
 /** Builds with this machine's engine as a node would with its own, and tells the cluster of the image. */
 export function buildHere({ client, dockerHost, registry, how, signal }: BuildHereOptions): Deploy {
-  return async ({ name, files, replaced, buildArgs, sourceDigest, project }, progress) => {
+  return async ({ name, files, replaced, buildArgs, buildSecrets, sourceDigest, project }, progress) => {
     // Loaded with the first build: most deployments are built in the cluster.
     const [{ build }, { connectEngine }] = await Promise.all([import('@kiln/builder/build'), import('@kiln/builder/connect-engine')]);
     const docker = connectEngine(dockerHost);
@@ -30,6 +30,7 @@ export function buildHere({ client, dockerHost, registry, how, signal }: BuildHe
       source: packFiles(files, replaced),
       functionName: name,
       buildArgs,
+      secrets: buildSecrets,
       ...(registry !== undefined && { registry, registries: registry.registries }),
       onLine: progress,
       signal,

@@ -87,10 +87,10 @@ async function deployChanged(
 
 /** Sends the folder to be built in the cluster. */
 export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic' | 'signal'> = {}): Deploy {
-  return ({ name, files, replaced, buildArgs, sourceDigest, project }, progress) => {
+  return ({ name, files, replaced, buildArgs, buildSecrets, sourceDigest, project }, progress) => {
     progress(`sending ${files.length} files`);
     const said = { ...how, ...(project !== undefined && { project }) };
-    return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, buildArgs, ...said });
+    return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, buildArgs, buildSecrets, ...said });
   };
 }
 

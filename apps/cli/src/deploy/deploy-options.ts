@@ -1,4 +1,5 @@
 import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildSecrets } from '@kiln/contract/build-secrets';
 import { projectName } from '@kiln/contract/names';
 import { versionMessage } from '@kiln/contract/records';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -6,6 +7,7 @@ import type { ConfirmOptions } from '../confirm.js';
 import { UsageFailure } from '../failure.js';
 import type { OutputOptions } from '../output/print.js';
 import { addBuildArg } from './build-args.js';
+import { addBuildSecret, BUILD_SECRET } from './build-secrets.js';
 import type { RegistryOptions } from './registry-options.js';
 
 export interface DeployOptions extends OutputOptions, ConfirmOptions, RegistryOptions {
@@ -15,6 +17,7 @@ export interface DeployOptions extends OutputOptions, ConfirmOptions, RegistryOp
   project?: string;
   only?: string[];
   buildArg?: BuildArgs;
+  buildSecret?: BuildSecrets;
   prune?: boolean;
   dryRun?: boolean;
   force?: boolean;
@@ -30,6 +33,7 @@ export function addDeployOptions(command: Command): Command {
     .option('--no-traffic', 'prove it ready and give it no traffic yet: kiln rollout or kiln traffic does')
     .option('--only <names>', 'these functions and no others, with commas between them', nameList)
     .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)
+    .option(...BUILD_SECRET, addBuildSecret)
     .option('--dry-run', 'say what would be built, changed and removed, and do nothing')
     .option('--force', 'send and build what has not changed, too')
     .option('--project <name>', 'what the functions belong to, instead of "project" in kiln.json', project)

@@ -1,4 +1,5 @@
 import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildSecrets } from '@kiln/contract/build-secrets';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { sourceDigest } from '@kiln/project/source-digest';
 import { Failure, UsageFailure } from '../failure.js';
@@ -18,6 +19,7 @@ export interface Candidate {
   /** Contents that go in place of the folder's own. */
   replaced: ReadonlyMap<string, string>;
   buildArgs: BuildArgs;
+  buildSecrets: BuildSecrets;
   sourceDigest: string;
   project: string | undefined;
 }
@@ -28,6 +30,7 @@ export interface Selection {
   /** In place of the project that `kiln.json` names. */
   project?: string | undefined;
   buildArgs?: BuildArgs | undefined;
+  buildSecrets?: BuildSecrets | undefined;
   /** These functions and no others. */
   only?: readonly string[] | undefined;
 }
@@ -45,7 +48,7 @@ export async function prepare(path: string, selection: Selection = {}): Promise<
   return candidates;
 }
 
-async function candidatesOf(found: Project, { project: projectGiven, buildArgs = {} }: Selection): Promise<Candidate[]> {
+async function candidatesOf(found: Project, { project: projectGiven, buildArgs = {}, buildSecrets = {} }: Selection): Promise<Candidate[]> {
   const { folder, functions, kilnJson } = found;
   if (functions.length === 0) return [];
   const listed = await listFiles(folder);
@@ -60,7 +63,8 @@ async function candidatesOf(found: Project, { project: projectGiven, buildArgs =
     files,
     replaced,
     buildArgs,
-    sourceDigest: sourceDigest(files, config, buildArgs),
+    buildSecrets,
+    sourceDigest: sourceDigest(files, config, buildArgs, Object.keys(buildSecrets)),
     project,
   }));
 }

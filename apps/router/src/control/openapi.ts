@@ -43,7 +43,7 @@ function operation(route: ApiRoute, schemas: Schemas): object {
     summary: route.summary,
     operationId: operationId(route),
     ...(route.scope === undefined ? { security: [] } : { security: [{ key: [route.scope] }], description: `Scope: ${route.scope}` }),
-    parameters: [...pathParameters(route), ...queryParameters(route)],
+    parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
     ...(route.body !== undefined && { requestBody: { required: true, content: bodyContent(route.body, schemas) } }),
     responses: {
       [route.status]: { description: 'Done', ...(route.status !== 204 && { content: answerContent(route, schemas) }) },
@@ -63,6 +63,10 @@ function pathParameters({ path }: ApiRoute): object[] {
 
 function queryParameters({ query = {} }: ApiRoute): object[] {
   return Object.entries(query).map(([name, description]) => ({ name, in: 'query', description, schema: { type: 'string' } }));
+}
+
+function headerParameters({ headers = {} }: ApiRoute): object[] {
+  return Object.entries(headers).map(([name, description]) => ({ name, in: 'header', description, schema: { type: 'string' } }));
 }
 
 function bodyContent(body: NonNullable<ApiRoute['body']>, schemas: Schemas): object {

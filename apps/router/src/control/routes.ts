@@ -10,6 +10,7 @@ import {
   ringView,
   rollbackBody,
 } from '@kiln/contract/control-api';
+import { BUILD_SECRETS } from '@kiln/contract/headers';
 import { instanceRecord, logRecord, type Scope, versionRecord } from '@kiln/contract/records';
 import { startRolloutBody } from '@kiln/contract/rollout';
 import { secretRecord, secretsRotated, secretsSet, setSecretBody, setSecretsBody } from '@kiln/contract/secrets';
@@ -27,6 +28,7 @@ export interface ApiRoute {
   scope: Scope | undefined;
   summary: string;
   query?: Record<string, string>;
+  headers?: Record<string, string>;
   body?: z.ZodType | 'gzip tar' | 'git';
   status: number;
   answer?: z.ZodType;
@@ -61,6 +63,7 @@ export const ROUTES: readonly ApiRoute[] = [
       project: 'what the function belongs to',
       buildArgs: 'a JSON object of build arguments, by name; they stay readable in the image',
     },
+    headers: { [BUILD_SECRETS]: 'id=base64,…: contents for steps that mount a secret of that id; nothing keeps them' },
     answerType: 'application/x-ndjson',
     answer: z.union([
       z.object({ type: z.literal('log'), line: z.string() }),
@@ -140,7 +143,7 @@ function route(
   path: string,
   scope: Scope | undefined,
   summary: string,
-  more: Partial<Pick<ApiRoute, 'query' | 'body' | 'status' | 'answer' | 'answerType'>>,
+  more: Partial<Pick<ApiRoute, 'query' | 'headers' | 'body' | 'status' | 'answer' | 'answerType'>>,
 ): ApiRoute {
   return { method, path, scope, summary, status: 200, ...more };
 }

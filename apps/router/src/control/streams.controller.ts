@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream';
+import { buildSecretsHeader } from '@kiln/contract/build-secrets';
 import { buildQuery } from '@kiln/contract/control-api';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
 import { parse } from '@kiln/contract/field-errors';
+import { BUILD_SECRETS } from '@kiln/contract/headers';
 import { functionName } from '@kiln/contract/names';
 import { logLevelName } from '@kiln/contract/records';
 import { LogStore } from '@kiln/state/log-store';
@@ -50,6 +52,7 @@ export class StreamsController {
     @Body() body: unknown,
     @Query() query: unknown,
     @Headers('content-length') length: string | undefined,
+    @Headers(BUILD_SECRETS) header: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const source = sourceOf(body);
@@ -58,8 +61,9 @@ export class StreamsController {
     reply.raw.shouldKeepAlive = true;
     const lines = this.buildLines(source, length, () => {
       const { buildArgs, ...said } = parse(buildQuery, query, 'query');
+      const secrets = header === undefined ? {} : parse(buildSecretsHeader, header, BUILD_SECRETS);
       const note = noteOf(this.keys, reply, said);
-      return this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply), note, buildArgs);
+      return this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply), note, { buildArgs, secrets });
     });
     await sendLines(reply, lines, {
       headWithinMs: BUILD_HEAD_MS,

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/build-args';
+import { type BuildSecrets, buildSecretsHeaders } from '@kiln/contract/build-secrets';
 import { type AgentBuildLine, builtImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type ImageKind, imageKind } from '@kiln/contract/function-config';
@@ -35,16 +36,22 @@ export interface Successor {
   serving: readonly number[];
 }
 
-interface SentBuild {
+/** What the steps of a build are told. */
+export interface StepInputs {
+  buildArgs?: BuildArgs | undefined;
+  secrets?: BuildSecrets | undefined;
+}
+
+interface SentBuild extends StepInputs {
   name: string;
   source: Readable;
-  buildArgs: BuildArgs;
 }
 
 interface CallOptions {
   signal?: AbortSignal | undefined;
   timeoutMs: number;
   source?: Readable;
+  headers?: Record<string, string>;
 }
 
 /** Calls of the agents' control ports. A connection for each: there are few of them, and a stale one could lose a command. */
@@ -52,9 +59,14 @@ export class AgentsClient {
   constructor(private readonly secret: string) {}
 
   /** Sends a source and gives the lines of its build as they come. @throws KilnError */
-  async *build(node: NodeRecord, { name, source, buildArgs }: SentBuild, signal: AbortSignal): AsyncGenerator<AgentBuildLine> {
+  async *build(
+    node: NodeRecord,
+    { name, source, buildArgs = {}, secrets = {} }: SentBuild,
+    signal: AbortSignal,
+  ): AsyncGenerator<AgentBuildLine> {
     const path = `/builds?${new URLSearchParams({ function: name, buildArgs: JSON.stringify(buildArgs) })}`;
-    const response = await this.call(node, 'POST', path, { source, signal, timeoutMs: BUILD_MS });
+    const headers = buildSecretsHeaders(secrets);
+    const response = await this.call(node, 'POST', path, { source, headers, signal, timeoutMs: BUILD_MS });
     try {
       for await (const line of readLines(response)) yield checkedLine(line);
     } catch (error) {
@@ -97,14 +109,15 @@ export class AgentsClient {
     }
   }
 
-  private async call(node: NodeRecord, method: string, path: string, { source, signal, timeoutMs }: CallOptions): Promise<IncomingMessage> {
+  private async call(node: NodeRecord, method: string, path: string, options: CallOptions): Promise<IncomingMessage> {
+    const { source, headers, signal, timeoutMs } = options;
     const timeout = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
     const request = http.request(new URL(path, node.controlUrl), {
       method,
       agent: false,
       signal: either,
-      headers: { [SECRET]: this.secret, ...(source !== undefined && { 'content-type': 'application/gzip' }) },
+      headers: { ...headers, [SECRET]: this.secret, ...(source !== undefined && { 'content-type': 'application/gzip' }) },
     });
     try {
       const response = await answerOf(request, source);

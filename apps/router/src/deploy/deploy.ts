@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { BuildArgs } from '@kiln/contract/build-args';
 import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
@@ -10,7 +9,7 @@ import type { FunctionRecord, NodeRecord, VersionRecord } from '@kiln/contract/r
 import type { SecretRevisions } from '@kiln/contract/secrets';
 import type { FunctionStore, VersionDraft } from '@kiln/state/function-store';
 import type { NodeTable } from '../placement/node-table.js';
-import type { AgentsClient } from './agents-client.js';
+import type { AgentsClient, StepInputs } from './agents-client.js';
 import type { Announcer } from './announcer.js';
 import { renew } from './renew.js';
 import type { VersionSecrets } from './secrets.js';
@@ -59,9 +58,9 @@ export class Deployments {
     source: Readable,
     signal: AbortSignal,
     note: VersionNote = {},
-    buildArgs: BuildArgs = {},
+    inputs: StepInputs = {},
   ): AsyncGenerator<BuildLine> {
-    const proven = yield* this.prove(name, source, signal, note, buildArgs);
+    const proven = yield* this.prove(name, source, signal, note, inputs);
     yield { type: 'done', ...(await proven.serve()) };
   }
 
@@ -71,12 +70,12 @@ export class Deployments {
     source: Readable,
     signal: AbortSignal,
     note: VersionNote = {},
-    buildArgs: BuildArgs = {},
+    inputs: StepInputs = {},
   ): AsyncGenerator<LogLine, Proven> {
     const started = performance.now();
     const home = this.homeOf(name);
     let built: BuiltImage | undefined;
-    for await (const line of this.parts.agents.build(home, { name, source, buildArgs }, signal)) {
+    for await (const line of this.parts.agents.build(home, { name, source, ...inputs }, signal)) {
       if (line.type === 'log') yield line;
       else if (line.type === 'failed') throw readFailure(line);
       else built = line;

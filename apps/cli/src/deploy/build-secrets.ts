@@ -1,0 +1,29 @@
+import { readFileSync, statSync } from 'node:fs';
+import { type BuildSecrets, buildSecretId, buildSecrets, MAX_BUILD_SECRET_BYTES } from '@kiln/contract/build-secrets';
+import { InvalidArgumentError } from 'commander';
+
+/** The option, for the commands that build. */
+export const BUILD_SECRET = [
+  '--build-secret <id=file>',
+  'a file for steps that mount the secret of that id, and for installs: npmrc, netrc, pip.conf, yarnrc.yml; may be repeated, and no image keeps it',
+] as const;
+
+/** One more `id=FILE` beside those given before: never the value itself, which every process of the machine could read. */
+export function addBuildSecret(text: string, before: BuildSecrets = {}): BuildSecrets {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must be id=FILE.');
+  const id = buildSecretId.safeParse(text.slice(0, at));
+  if (!id.success) throw new InvalidArgumentError(`Its id ${id.error.issues[0]?.message}.`);
+  const parsed = buildSecrets.safeParse({ ...before, [id.data]: read(text.slice(at + 1)).toString('base64') });
+  if (!parsed.success) throw new InvalidArgumentError(`It ${parsed.error.issues[0]?.message ?? 'is wrong'}.`);
+  return parsed.data;
+}
+
+function read(file: string): Buffer {
+  try {
+    if (statSync(file).size > MAX_BUILD_SECRET_BYTES) throw new Error(`it is larger than ${MAX_BUILD_SECRET_BYTES} bytes`);
+    return readFileSync(file);
+  } catch (error) {
+    throw new InvalidArgumentError(`${file} can't be read: ${(error as Error).message}.`);
+  }
+}

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import { StringDecoder } from 'node:string_decoder';
+import { KilnError } from '@kiln/contract/errors';
+import type Dockerode from 'dockerode';
+import type { BuildOutput } from '../build-output.js';
+import { engineError } from '../engine-error.js';
+import type { BuildLimits } from '../limits.js';
+import { SECRETS_FOLDER, type SecretMount } from './secret-mounts.js';
+import type { SecretStep } from './secret-step.js';
+import { StepContainer } from './step-container.js';
+
+const PROXY = /^(https?|ftp|no|all)_proxy$/i;
+
+/** A file of a tmpfs, and for a target elsewhere a link to it: `$1` file, `$2` mode, `$3` owner, `$4` link. */
+const PUT = `umask 077 && cat > "$1" && chown "$3" "$1" && chmod "$2" "$1" || exit 1
+[ -z "$4" ] || { mkdir -p "\${4%/*}/" && [ ! -e "$4" ] && [ ! -L "$4" ] && ln -s "$1" "$4"; }`;
+/** Fails where the step has put a file of its own in the place of a link: that file would stay, with who knows what in it. */
+const TAKE_AWAY = 'for link do [ -L "$link" ] && rm "$link" || exit 1; done';
+
+export interface StepRun {
+  docker: Dockerode;
+  /** What the part of the file above the step gave, with its labels. */
+  above: string;
+  /** By id. */
+  secrets: ReadonlyMap<string, Buffer>;
+  args: Record<string, string>;
+  labels: Record<string, string>;
+  limits: BuildLimits;
+  cgroupParent: string;
+  network: string | undefined;
+  output: BuildOutput;
+  onImage(id: string): void;
+  signal: AbortSignal;
+}
+
+interface Made {
+  image: string;
+  /** What it keeps for those who build on it. */
+  onBuild: string[];
+}
+
+/**
+ * Runs a step that reads secrets in a container of ours and makes an image of what it leaves: the engine's own builder would keep
+ * the secrets in a layer. One that was run before, on the same image and with the same arguments, is found instead.
+ * @throws KilnError
+ */
+export async function runSecretStep(step: SecretStep, run: StepRun): Promise<Made> {
+  const { docker, output, onImage } = run;
+  const { Id, Parent: image, Config: labelled } = await docker.getImage(run.above).inspect();
+  await docker.getImage(Id).remove({ noprune: true });
+  const config = await configOf(docker, image);
+  const env = environment(step, labelled.Labels ?? {}, config.Env ?? [], run.args);
+  output.enter(step.title);
+  const mounted = givenMounts(step.mounts, run.secrets);
+  const comment = `kiln step ${keyOf(step, mounted, env)}`;
+  const onBuild = config.OnBuild ?? [];
+  const before = await findMade(docker, image, comment);
+  if (before !== undefined) return { image: before, onBuild };
+  const made = await runAndCommit(step, run, { image, config, env, mounted, comment });
+  onImage(made);
+  return { image: made, onBuild };
+}
+
+type ImageConfig = Dockerode.ImageInspectInfo['Config'] & { Shell?: string[] | null; OnBuild?: string[] | null };
+
+interface Prepared {
+  image: string;
+  config: ImageConfig;
+  env: string[];
+  mounted: SecretMount[];
+  comment: string;
+}
+
+async function runAndCommit(step: SecretStep, run: StepRun, { image, config, env, mounted, comment }: Prepared): Promise<string> {
+  const container = await StepContainer.open({ ...run, image }).catch((error: unknown) => {
+    if (run.signal.aborted) throw error;
+    throw cannotStart(run.output, error);
+  });
+  try {
+    const links = await putSecrets(container, mounted, run.secrets);
+    const shell = config.Shell?.length ? config.Shell : ['/bin/sh', '-c'];
+    const command = typeof step.command === 'string' ? [...shell, step.command] : step.command;
+    const decoder = new StringDecoder('utf8');
+    const code = await container.run({ command, env, onOutput: (chunk) => run.output.add(decoder.write(chunk)) });
+    if (code !== 0) throw run.output.failure(`The command returned a non-zero code: ${code}`);
+    if (links.length > 0 && (await container.run({ command: ['/bin/sh', '-c', TAKE_AWAY, 'sh', ...links], user: '0:0' })) !== 0)
+      throw run.output.failure(`the step has written over the place of a secret, one of ${links.join(', ')}`);
+    // Named, all of it: what is left out, the engine takes from the container.
+    const kept = { ...config, Cmd: config.Cmd ?? [], Entrypoint: config.Entrypoint ?? [], OnBuild: null };
+    return await container.commit(kept, comment);
+  } catch (error) {
+    if (run.signal.aborted || error instanceof KilnError) throw error;
+    throw engineError('a step with a secret', error);
+  } finally {
+    await container.close();
+  }
+}
+
+/** @returns the links to take away again */
+async function putSecrets(container: StepContainer, mounts: readonly SecretMount[], secrets: StepRun['secrets']): Promise<string[]> {
+  const links: string[] = [];
+  for (const [at, { id, target, uid, gid, mode }] of mounts.entries()) {
+    const isThere = target.startsWith(`${SECRETS_FOLDER}/`) && !target.slice(SECRETS_FOLDER.length + 1).includes('/');
+    const file = isThere ? target : `${SECRETS_FOLDER}/.${at}`;
+    const link = isThere ? '' : target;
+    const command = ['/bin/sh', '-c', PUT, 'sh', file, mode, `${uid}:${gid}`, link];
+    const code = await container.run({ command, user: '0:0', stdin: secrets.get(id) ?? Buffer.alloc(0) });
+    if (code !== 0)
+      throw new KilnError('bad_request', `the secret "${id}" can't be put to ${target}: something is there, or the image has no shell`);
+    if (link !== '') links.push(link);
+  }
+  return links;
+}
+
+/** @throws KilnError for one that a step can't do without */
+function givenMounts(mounts: readonly SecretMount[], secrets: StepRun['secrets']): SecretMount[] {
+  const missing = mounts.find(({ id, required }) => required && !secrets.has(id));
+  if (missing === undefined) return mounts.filter(({ id }) => secrets.has(id));
+  throw new KilnError('bad_request', `a step of the Dockerfile requires the secret "${missing.id}"`, {
+    fix: `give it: --build-secret ${missing.id}=FILE`,
+  });
+}
+
+/** Build arguments as the step sees them: what the image sets goes first. */
+function environment(step: SecretStep, labels: Record<string, string>, set: readonly string[], given: Record<string, string>): string[] {
+  const names = new Set(set.map((pair) => pair.split('=')[0]));
+  const args = [...step.args].map(([name, label]) => [name, labels[label] ?? ''] as const).filter(([, value]) => value !== '');
+  const proxies = Object.entries(given).filter(([name]) => PROXY.test(name));
+  return [...args, ...proxies].filter(([name]) => !names.has(name)).map(([name, value]) => `${name}=${value}`);
+}
+
+async function configOf(docker: Dockerode, image: string): Promise<ImageConfig> {
+  if (image !== '') return (await docker.getImage(image).inspect()).Config as ImageConfig;
+  throw new KilnError('bad_request', 'a step with a secret needs an image with a shell under it');
+}
+
+/** Not of the secrets: as with any step, who wants it run again changes it. */
+function keyOf({ command, mounts }: SecretStep, given: readonly SecretMount[], env: readonly string[]): string {
+  return createHash('sha256')
+    .update(JSON.stringify([command, mounts, given.map(({ id }) => id), env]))
+    .digest('hex');
+}
+
+async function findMade(docker: Dockerode, parent: string, comment: string): Promise<string | undefined> {
+  for (const { Id, ParentId } of await docker.listImages({ all: true })) {
+    if (ParentId !== parent) continue;
+    const info = await docker
+      .getImage(Id)
+      .inspect()
+      .catch(() => undefined);
+    if (info?.Comment === comment) return Id;
+  }
+  return undefined;
+}
+
+function cannotStart(output: BuildOutput, error: unknown): KilnError {
+  const { statusCode, message } = error as { statusCode?: number; message: string };
+  return statusCode === 400 || statusCode === 404 || statusCode === 500
+    ? output.failure(message.trim())
+    : engineError('a step with a secret', error);
+}

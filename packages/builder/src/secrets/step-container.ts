@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import type { Duplex, Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type Dockerode from 'dockerode';
+import { CPU_PERIOD_US, CPU_SHARES } from '../engine-build.js';
+import type { BuildLimits } from '../limits.js';
+import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
+
+const REMOVE_MS = 15_000;
+const LOOK_MS = 100;
+/** What a process that has ended may still have to say. */
+const REST_MS = 1000;
+const FRAME_HEAD = 8;
+
+export interface StepContainerOptions {
+  docker: Dockerode;
+  image: string;
+  labels: Record<string, string>;
+  limits: BuildLimits;
+  cgroupParent: string;
+  network: string | undefined;
+  signal: AbortSignal;
+}
+
+interface Process {
+  command: string[];
+  user?: string;
+  env?: string[];
+  stdin?: Buffer;
+  onOutput?(chunk: Buffer): void;
+}
+
+/**
+ * A container that waits for what it is told to run, bounded as the engine's builder bounds its steps. It ends with the connection
+ * that this process holds to it, and the engine removes it then, whatever becomes of this process.
+ */
+export class StepContainer {
+  private constructor(
+    private readonly container: Dockerode.Container,
+    private readonly input: Duplex,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  static async open(options: StepContainerOptions): Promise<StepContainer> {
+    const { docker, signal } = options;
+    const container = await docker.createContainer({ ...containerOptions(options), abortSignal: signal });
+    try {
+      const input = (await container.attach({ stream: true, stdin: true, hijack: true })) as unknown as Duplex;
+      input.on('error', () => undefined).resume();
+      await container.start({ abortSignal: signal });
+      return new StepContainer(container, input, signal);
+    } catch (error) {
+      await remove(container);
+      throw error;
+    }
+  }
+
+  /** @returns the exit code */
+  async run({ command, user, env, stdin, onOutput = () => undefined }: Process): Promise<number> {
+    this.signal.throwIfAborted();
+    const exec = await this.container.exec({
+      Cmd: command,
+      AttachStdout: true,
+      AttachStderr: true,
+      AttachStdin: stdin !== undefined,
+      ...(user !== undefined && { User: user }),
+      ...(env !== undefined && { Env: env }),
+      abortSignal: this.signal,
+    });
+    const stream = (await exec.start({ hijack: true, stdin: true })) as unknown as Duplex;
+    const cancel = () => stream.destroy();
+    this.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      if (stdin !== undefined) stream.end(stdin);
+      await Promise.race([readFrames(stream, onOutput), this.ended(exec, stream)]);
+      this.signal.throwIfAborted();
+      return (await this.whenEnded(exec)) ?? -1;
+    } finally {
+      this.signal.removeEventListener('abort', cancel);
+      stream.destroy();
+    }
+  }
+
+  /** What it holds now, as an image. Files of a tmpfs are no part of it. @returns the image's id */
+  async commit(config: object, comment: string): Promise<string> {
+    const { Id } = (await this.container.commit({
+      _query: { container: this.container.id, comment },
+      _body: config,
+      abortSignal: this.signal,
+    })) as { Id: string };
+    return Id;
+  }
+
+  async close(): Promise<void> {
+    this.input.destroy();
+    await remove(this.container);
+  }
+
+  /** A process that it left behind may hold its output open for ever. */
+  private async ended(exec: Dockerode.Exec, stream: Duplex): Promise<void> {
+    await this.whenEnded(exec, stream);
+    if (!stream.destroyed && !stream.readableEnded) await Promise.race([once(stream, 'close'), delay(REST_MS)]);
+  }
+
+  private async whenEnded(exec: Dockerode.Exec, stream?: Duplex): Promise<number | undefined> {
+    while (stream?.destroyed !== true) {
+      const { Running, ExitCode } = await exec.inspect({ abortSignal: this.signal });
+      if (!Running && ExitCode !== null) return ExitCode;
+      await delay(LOOK_MS, undefined, { signal: this.signal });
+    }
+    return undefined;
+  }
+}
+
+function containerOptions({ image, labels, limits, cgroupParent, network }: StepContainerOptions): Dockerode.ContainerCreateOptions {
+  const bytes = limits.memory * 1024 * 1024;
+  return {
+    Image: image,
+    Entrypoint: ['/bin/sh', '-c', 'exec cat > /dev/null'],
+    Cmd: [],
+    OpenStdin: true,
+    StdinOnce: true,
+    Labels: labels,
+    HostConfig: {
+      AutoRemove: true,
+      Init: true,
+      CgroupParent: cgroupParent,
+      Memory: bytes,
+      MemorySwap: bytes,
+      CpuPeriod: CPU_PERIOD_US,
+      CpuQuota: Math.round(limits.cpus * CPU_PERIOD_US),
+      CpuShares: CPU_SHARES,
+      PidsLimit: limits.processes,
+      Tmpfs: { [SECRETS_FOLDER]: `rw,nosuid,nodev,noexec,mode=0755,size=${MAX_SECRETS_BYTES}` },
+      LogConfig: { Type: 'none', Config: {} },
+      ...(network !== undefined && { NetworkMode: network }),
+    },
+  };
+}
+
+async function remove(container: Dockerode.Container): Promise<void> {
+  // One that is being removed already is as good as gone; the sweep of the node finds any other by its labels.
+  await container.remove({ force: true, v: true, abortSignal: AbortSignal.timeout(REMOVE_MS) }).catch(() => undefined);
+}
+
+/** The engine's frames: one byte of stream, three of nothing, four of length, then as many bytes. */
+async function readFrames(stream: Readable, onOutput: (chunk: Buffer) => void): Promise<void> {
+  let left = 0;
+  let head = Buffer.alloc(0);
+  for await (let chunk of stream as AsyncIterable<Buffer>) {
+    while (chunk.length > 0) {
+      if (left > 0) {
+        onOutput(chunk.subarray(0, left));
+        const taken = Math.min(left, chunk.length);
+        left -= taken;
+        chunk = chunk.subarray(taken);
+        continue;
+      }
+      const missing = FRAME_HEAD - head.length;
+      head = Buffer.concat([head, chunk.subarray(0, missing)]);
+      chunk = chunk.subarray(missing);
+      if (head.length < FRAME_HEAD) continue;
+      left = head.readUInt32BE(4);
+      head = Buffer.alloc(0);
+    }
+  }
+}
