@@ -44,9 +44,10 @@ async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): P
   const startsFile = start?.file !== undefined && folder.has(start.file) ? start.file : undefined;
   const module = startsFile ?? (await moduleOf(folder)) ?? usualModule(folder);
   const traits = module === undefined ? undefined : traitsOf(await folder.readStart(module));
-  if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, traits };
+  if (start !== undefined) return traits?.exports === true && !traits.listens && !start.serves ? undefined : { start, traits };
   if (module === undefined || traits === undefined || traits.exports || !traits.listens) return undefined;
-  return { start: { command: ['node', module], why: `${module} listens on a port`, file: module, needsTools: false }, traits };
+  const why = `${module} listens on a port`;
+  return { start: { command: ['node', module], why, file: module, needsTools: false, serves: false }, traits };
 }
 
 function usualModule(folder: SourceFolder): string | undefined {
@@ -62,7 +63,7 @@ function serverNotes({ start, traits }: Server, manifest: Manifest | undefined, 
   const notes = [`found a Node server${framework === undefined ? '' : ` (${framework})`}: ${start.why}`];
   if (traits?.fixedPort !== undefined && port === undefined)
     notes.push(`${start.file} listens on ${traits.fixedPort} and asks for no PORT: requests go there`);
-  if (traits?.localOnly) notes.push(`warning: Fastify listens on localhost only unless it is told host: '0.0.0.0'`);
+  if (traits?.localOnly && !start.serves) notes.push(`warning: Fastify listens on localhost only unless it is told host: '0.0.0.0'`);
   return notes;
 }
 

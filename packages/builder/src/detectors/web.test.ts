@@ -88,6 +88,12 @@ describe('a Node server', () => {
       { 'app.js': EXPRESS_APP, 'bin/www': "var port = normalizePort(process.env.PORT || '3000'); server.listen(port);" },
       'http',
     ],
+    [
+      'fastify generate',
+      { dependencies: { fastify: '5', 'fastify-cli': '8' }, main: 'app.js', scripts: { start: 'fastify start -l info app.js' } },
+      { 'app.js': 'module.exports = async function (fastify, opts) {};' },
+      'http',
+    ],
     ['a start script for functions', { scripts: { start: 'kiln-runner .' } }, { 'index.js': 'exports.a = () => {}' }, 'runner'],
     [
       'a start script for what the build makes',
