@@ -34,6 +34,8 @@ async function installedBrowser(): Promise<string> {
 export interface Opened {
   page: Page;
   faults: string[];
+  /** Every answer that it got, with the redirects on the way. */
+  answers: { status: number; url: string }[];
 }
 
 export async function openPage(browser: Browser, url: string): Promise<Opened> {
@@ -41,13 +43,19 @@ export async function openPage(browser: Browser, url: string): Promise<Opened> {
   const page = await context.newPage();
   page.setDefaultTimeout(OPEN_MS);
   const faults: string[] = [];
+  const answers: Opened['answers'] = [];
   page.on('response', (response) => {
+    answers.push({ status: response.status(), url: response.url() });
     if (response.status() >= 400) faults.push(`${response.status()} ${response.url()}`);
   });
-  page.on('requestfailed', (request) => faults.push(`failed ${request.url()}`));
+  page.on('requestfailed', (request) => faults.push(`${request.failure()?.errorText ?? 'failed'} ${request.url()}`));
+  // What a browser refuses though it came, as a style sheet of the wrong type.
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text());
+  });
   page.on('pageerror', (error) => faults.push(error.message));
   await page.goto(url, { waitUntil: 'networkidle' });
-  return { page, faults };
+  return { page, faults, answers };
 }
 
 /** As the browser shows it. */

@@ -10,17 +10,20 @@ const TOGETHER = [
   'coming-from',
   'deploy-changed',
   'dev',
+  'functions',
   'git',
   'http',
   'isolation',
   'keys',
   'languages',
+  'node-servers',
   'retention',
   'secrets',
   'uploads',
   'validation',
   'warm',
   'web-apps',
+  'web-frameworks',
 ].map((name) => `e2e/${name}.test.ts`);
 
 const shared = {

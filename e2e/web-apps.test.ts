@@ -1,40 +1,29 @@
+import { readFileSync } from 'node:fs';
 import { type Answer, call } from '@kiln/testing/call';
-import { type Cluster, startCluster } from '@kiln/testing/cluster';
+import type { Cluster } from '@kiln/testing/cluster';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { colourOf, openPage, startBrowser, widthOf } from './browser.js';
+import { colourOf, openPage, widthOf } from './browser.js';
 import { example, fixture, startOf } from './inside.js';
+import { urlOf as addressOf, liveThrough, type Project, startBoth, WAYS, type Way } from './project.js';
 
 const PAGE = { accept: 'text/html' };
 /** With the install of a browser, where there is none. */
 const SET_UP_MS = 500_000;
+const LIVE_MS = 400_000;
 
 let cluster: Cluster;
 let browser: Browser;
 
 beforeAll(async () => {
-  [cluster, browser] = await Promise.all([startCluster(), startBrowser()]);
-  await Promise.all([
-    cluster.deploy(example('site'), { name: 'site' }),
-    cluster.deploy(example('vite'), { name: 'vite' }),
-    cluster.deploy(fixture('react-app'), { name: 'react-app' }),
-    cluster.deploy(fixture('express-server'), { name: 'express-server' }),
-    cluster.deploy(fixture('hono-server'), { name: 'hono-server' }),
-  ]);
+  [cluster, browser] = await startBoth();
 }, SET_UP_MS);
 afterAll(async () => {
   await browser?.close();
   await cluster?.stop();
 });
 
-/** The two ways to a function: a path of the platform's host, and a host of its own. */
-const WAYS = ['path', 'host'] as const;
-type Way = (typeof WAYS)[number];
-
-const urlOf = (way: Way, name: string, path = '/') =>
-  way === 'path'
-    ? `http://localhost:${cluster.router.ports.data}/fn/${name}${path}`
-    : `http://${name}.localhost:${cluster.router.ports.data}${path}`;
+const urlOf = (way: Way, name: string, path = '/') => addressOf(cluster, way, name, path);
 
 function ask(
   way: Way,
@@ -45,6 +34,53 @@ function ask(
   const { port, hostname, pathname, search } = new URL(urlOf(way, name, path));
   return call(Number(port), pathname + search, { ...options, headers: { host: `${hostname}:${port}`, ...options.headers } });
 }
+
+const PAGES: Project[] = [
+  {
+    // As `create-vite` lays it out.
+    name: 'vite',
+    folder: example('vite'),
+    evidence: /found vite in package\.json, index\.html and the script "build" \(vite build\)/,
+    shows: /Hello from Vite/,
+    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/icons\.svg$/],
+    look: async (page) => expect(await colourOf(page, 'body')).toBe('rgb(12, 34, 56)'),
+    files: {
+      'src/main.js':
+        "import './style.css';\ndocument.querySelector('#app').innerHTML = '<h1>Hello again</h1><img src=\"/icons.svg\" alt=\"\">';\n",
+    },
+    showsThen: /^\s*Hello again\s*$/,
+  },
+  {
+    // As `create-vite --template react` lays it out.
+    name: 'react-app',
+    folder: fixture('react-app'),
+    evidence: /found vite in package\.json[\s\S]*found pnpm-lock\.yaml: installing what it says/,
+    shows: /Hello from React/,
+    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/assets\/hero[^/]*\.png$/, /\/icons\.svg$/],
+    look: async (page) => expect(await widthOf(page, '#hero')).toBe(48),
+    files: {
+      'index.html': readFileSync(`${fixture('react-app')}/index.html`, 'utf8').replace('<div id="root"></div>', '<p>Changed</p>$&'),
+    },
+    showsThen: /Changed\s*Hello from React/,
+  },
+  {
+    name: 'site',
+    folder: example('site'),
+    evidence: /found index\.html and no package\.json: serving the files as they are/,
+    shows: /A folder of files/,
+    assets: [/\/css\/site\.css$/],
+    files: { 'index.html': '<!doctype html><link rel="stylesheet" href="css/site.css"><h1>Another folder</h1>\n' },
+    showsThen: /^\s*Another folder\s*$/,
+  },
+];
+
+describe.concurrent.each(PAGES)('$name', (project) => {
+  it(
+    'is deployed, runs in a browser, is deployed again with a change, and rolled back',
+    () => liveThrough(cluster, browser, project),
+    LIVE_MS,
+  );
+});
 
 describe.each(WAYS)('opened by %s', (way) => {
   it.each(['/', '/users/5'])('a page that Vite built shows, with all that belongs to it, at %s', async (path) => {
@@ -76,17 +112,6 @@ describe.each(WAYS)('opened by %s', (way) => {
     expect([missing.status, missing.text]).toEqual([404, expect.stringContaining('Nothing here')]);
     for (const path of ['/kiln.json', '/kiln-site.json', '/..%2fkiln-site.json']) expect((await ask(way, 'site', path)).status).toBe(404);
   });
-
-  it('a server that listens for itself answers', async () => {
-    expect((await ask(way, 'express-server')).text).toBe('<h1>Express</h1>');
-    const echoed = await ask(way, 'express-server', '/echo', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: '{"a":1}',
-    });
-    expect(echoed.json()).toEqual({ body: { a: 1 }, prefix: way === 'path' ? '/fn/express-server' : null, env: 'production' });
-    expect((await ask(way, 'hono-server')).text).toBe('Hello Hono!');
-  });
 });
 
 describe('what a site sends', () => {
@@ -115,26 +140,17 @@ describe('what a site sends', () => {
     expect(answers.map(startOf)).not.toContain('cold');
   });
 
-  it('is what was built of the sources, without what built it', async () => {
-    expect((await ask('host', 'hono-server', '/tools')).json()).toEqual({ typescript: false });
-    const [version] = await cluster.versions('hono-server');
-    expect([version?.kind, version?.config.port]).toEqual(['http', 3000]);
+  it('is the files alone, and many requests are in hand at a time', async () => {
     const [site] = await cluster.versions('vite');
     expect([site?.kind, site?.config.entry, site?.config.concurrency]).toEqual(['runner', 'kiln-site.json', 100]);
   });
 });
 
-describe('a changed page', () => {
-  it('is there when its deployment is done, and gone when that is undone', async () => {
+describe('a page that a browser has', () => {
+  it('is the same one after the change was undone', async () => {
     const before = await ask('host', 'vite');
-    const main = "document.querySelector('#app').innerHTML = '<h1>Hello again</h1>';";
-    expect((await cluster.deploy(example('vite'), { name: 'vite', files: { 'src/main.js': main } })).version).toBe(2);
-    for (const way of WAYS) {
-      const { page, faults } = await openPage(browser, urlOf(way, 'vite'));
-      expect(await page.locator('h1').textContent()).toBe('Hello again');
-      expect(faults).toEqual([]);
-    }
-    expect((await cluster.api('POST', '/v1/functions/vite/rollback', {})).status).toBe(200);
+    await cluster.deploy(example('vite'), { name: 'vite', files: { 'src/main.js': "document.title = 'changed';\n" } });
+    await cluster.client.rollback('vite');
     const after = await ask('host', 'vite', '/', { headers: { 'if-none-match': String(before.headers.etag) } });
     expect([after.status, after.headers['x-kiln-version']]).toEqual([304, '1']);
   });
