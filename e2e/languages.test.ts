@@ -1,115 +1,120 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cluster, startCluster } from '@kiln/testing/cluster';
+import { promisify } from 'node:util';
+import type { Cluster } from '@kiln/testing/cluster';
 import { folderTar } from '@kiln/testing/folder-tar';
 import { until } from '@kiln/testing/until';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { example } from './inside.js';
+import { colourOf } from './browser.js';
+import { example, fixture } from './inside.js';
+import { liveThrough, type Project, startBoth } from './project.js';
+
+/** With the install of a browser and of compilers, where there are none. */
+const SET_UP_MS = 900_000;
+const LIVE_MS = 400_000;
 
 let cluster: Cluster;
+let browser: Browser;
 
 beforeAll(async () => {
-  cluster = await startCluster();
+  await promisify(execFile)(process.execPath, [BASE_IMAGES, ...COMPILERS], { timeout: SET_UP_MS });
+  [cluster, browser] = await startBoth();
+}, SET_UP_MS);
+afterAll(async () => {
+  await browser?.close();
+  await cluster?.stop();
 });
-afterAll(() => cluster?.stop());
-
-interface Language {
-  name: string;
-  folder: string;
-  call(): Promise<string>;
-  first: RegExp;
-  /** What is changed for the second version, and what it answers. */
-  files: Record<string, string>;
-  second: RegExp;
-  /** Large, so made when a test needs it and not when the platform is set up. */
-  baseImage?: string;
-  skip?: boolean;
-}
 
 const ROOT = join(import.meta.dirname, '..');
 const BASE_IMAGES = join(ROOT, 'scripts', 'base-images.mjs');
-const fixture = (name: string) => join(ROOT, 'e2e', 'fixtures', name);
+/** Compilers are large: made here, where they are needed, and not when the platform is set up. */
+const COMPILERS = ['golang:1.24-trixie', 'rust:1-slim-trixie'];
 
-const WSGI = 'def app(environ, start_response):\n    start_response("200 OK", [])\n    return [b"changed"]\n';
-const ASGI = `
-class Changed:
-    async def __call__(self, scope, receive, send):
-        assert scope["type"] == "http"
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"changed"})
-app = Changed()
-`;
+const HANDLER = 'def handler(event):\n    return ["changed", event]\n';
+const changed = (folder: string, file: string, from: string, to: string) => ({
+  [file]: readFileSync(join(folder, file), 'utf8').replace(from, to),
+});
+const looks = async (page: Page) => expect(await colourOf(page, 'h1')).toBe('rgb(31, 32, 33)');
 
-const LANGUAGES: Language[] = [
-  {
-    name: 'event',
-    folder: example('event'),
-    call: async () => (await cluster.call('/fn/event/', { method: 'POST', body: '{"name":"Ada"}' })).text,
-    first: /^\{"message": "Hello, Ada!"/,
-    files: { 'handler.py': 'def handler(event):\n    return ["changed", event]\n' },
-    second: /^\["changed", \{"name": "Ada"\}\]$/,
-  },
-  {
-    name: 'wsgi',
-    folder: example('wsgi'),
-    call: async () => (await cluster.call('/fn/wsgi/?name=Ada')).text,
-    first: /^Hello, Ada, from \/fn\/wsgi!/,
-    files: { 'app.py': WSGI },
-    second: /^changed$/,
-  },
-  {
-    name: 'asgi',
-    folder: example('asgi'),
-    call: async () => (await cluster.call('/fn/asgi/some/path')).text,
-    first: /^\{"method": "GET", "path": "\/some\/path"\}$/,
-    files: { 'main.py': ASGI },
-    second: /^changed$/,
-  },
+const LANGUAGES: Project[] = [
   {
     name: 'go',
     folder: fixture('go'),
-    call: async () => (await cluster.call('/fn/go/?name=Ada')).text,
-    first: /^Hello, Ada, from Go, zones true, uid 65532$/m,
+    evidence: /found go\.mod with package main in \./,
+    shows: /Hello, , from Go\s*zones true, uid 65532/,
+    assets: [/\/static\/style\.css$/],
+    look: looks,
     files: { 'greet/greet.go': 'package greet\n\nfunc Text(name string) string { return "changed " + name }\n' },
-    second: /^changed Ada, zones true/,
-    baseImage: 'golang:1.24-trixie',
+    showsThen: /changed \s*zones true/,
   },
   {
     name: 'rust',
     folder: fixture('rust'),
-    call: async () => (await cluster.call('/fn/rust/')).text,
-    first: /^Hello, from Rust$/m,
-    files: {
-      'src/main.rs': readFileSync(join(fixture('rust'), 'src/main.rs'), 'utf8')
-        .replace('Hello, from', 'Bye bye, from')
-        .replace('17', '19'),
-    },
-    second: /^Bye bye, from Rust$/m,
-    baseImage: 'rust:1-slim-trixie',
-    // Half a gigabyte of compiler, for a way that Go's differs little from.
-    skip: process.env['KILN_E2E_RUST'] === undefined,
+    evidence: /found Cargo\.toml with the program greeter/,
+    shows: /Hello from Rust/,
+    assets: [/\/style\.css$/],
+    look: looks,
+    files: changed(fixture('rust'), 'src/main.rs', 'Hello from', 'Bye bye from'),
+    showsThen: /Bye bye from Rust/,
+  },
+  {
+    name: 'event',
+    folder: example('event'),
+    evidence: /handler\.py/,
+    // The sample event, where no body comes.
+    shows: /^\{"message": "Hello, world!"/,
+    files: { 'handler.py': HANDLER },
+    showsThen: /^\["changed", \{"name": "world"\}\]$/,
+  },
+  {
+    name: 'wsgi-page',
+    folder: fixture('wsgi-page'),
+    evidence: /app\.py/,
+    shows: /Hello from WSGI/,
+    assets: [/\/static\/style\.css$/],
+    look: looks,
+    files: changed(fixture('wsgi-page'), 'app.py', 'Hello from', 'Bye bye from'),
+    showsThen: /Bye bye from WSGI/,
+  },
+  {
+    name: 'asgi-page',
+    folder: fixture('asgi-page'),
+    evidence: /main\.py/,
+    shows: /Hello from ASGI/,
+    assets: [/\/static\/style\.css$/],
+    look: looks,
+    files: changed(fixture('asgi-page'), 'main.py', 'Hello from', 'Bye bye from'),
+    showsThen: /Bye bye from ASGI/,
+  },
+  {
+    name: 'dockerfile',
+    folder: fixture('from-cless'),
+    evidence: /found a Dockerfile/,
+    shows: /Hello from cLess/,
+    files: changed(fixture('from-cless'), 'server.js', 'Hello from', 'Bye bye from'),
+    showsThen: /Bye bye from cLess/,
   },
 ];
 
-describe.each(LANGUAGES)('a folder of the kind $name', ({ name, folder, call, first, files, second, baseImage, skip }) => {
-  beforeAll(() => {
-    if (baseImage !== undefined && !skip)
-      execFileSync(process.execPath, [BASE_IMAGES, baseImage], { stdio: ['ignore', 'ignore', 'inherit'] });
-  }, 900_000);
-
-  it.skipIf(skip)(
-    'is deployed, answers, is deployed again with a change, and rolled back',
-    async () => {
-      expect((await cluster.deploy(folder, { name })).version).toBe(1);
-      expect(await call()).toMatch(first);
-      expect((await cluster.deploy(folder, { name, files })).version).toBe(2);
-      expect(await call()).toMatch(second);
-      await cluster.client.rollback(name);
-      expect(await call()).toMatch(first);
-    },
-    600_000,
+describe.concurrent.each(LANGUAGES)('a folder of the kind $name', (project) => {
+  it(
+    'is deployed, shows in a browser, is deployed again with a change, and rolled back',
+    () => liveThrough(cluster, browser, project),
+    LIVE_MS,
   );
+});
+
+describe('an example', () => {
+  it.each([
+    ['event', { method: 'POST', body: '{"name":"Ada"}' }, '', /^\{"message": "Hello, Ada!"/],
+    ['wsgi', {}, '?name=Ada', /^Hello, Ada, from \/fn\/wsgi!/],
+    ['asgi', {}, 'some/path', /^\{"method": "GET", "path": "\/some\/path"\}$/],
+  ])('%s answers as its README says', async (name, options, path, text) => {
+    if (name !== 'event') await cluster.deploy(example(name), { name });
+    expect((await cluster.call(`/fn/${name}/${path}`, options)).text).toMatch(text);
+  });
 });
 
 describe('an event handler', () => {
