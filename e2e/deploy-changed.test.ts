@@ -146,12 +146,27 @@ describe('kiln deploy of a repository', () => {
     rmSync(join(root, 'several'), { recursive: true });
   });
 
-  it('builds again what was deployed before and does not serve now', async () => {
+  it('makes a version of what was deployed before and does not serve now, without a build', async () => {
     await cluster.client.rollback('one');
     expect(await answerOf('one')).toBe('one');
-    const { outcomes } = await deploy('--only', 'one');
-    expect(outcomes).toMatchObject([{ function: 'one', version: 3, changed: true }]);
+    const { outcomes, sent, stderr } = await deploy('--only', 'one');
+    expect(outcomes, stderr).toMatchObject([{ function: 'one', version: 3, changed: true }]);
+    expect(sent).toBeLessThan(10_000);
     expect(await answerOf('one')).toBe('changed');
+  });
+
+  it('takes variables from kiln.json again that were changed by hand, without a build', async () => {
+    await cluster.client.functions.patch('three', { env: { GREETING: 'by hand' } });
+    const dry = await deploy('--dry-run', '--only', 'three', '-o', 'json');
+    const changes = [{ key: 'env.GREETING', from: 'set', to: 'unset' }];
+    expect(dry.outcomes).toEqual([{ function: 'three', action: 'reuse', version: 2, changes }]);
+    const { outcomes, sent, ms, stderr } = await deploy('--only', 'three');
+    console.info(`an unchanged function with another variable: ${Math.round(ms)} ms, ${sent} bytes`);
+    expect(outcomes, stderr).toMatchObject([{ function: 'three', version: 3, changed: true }]);
+    expect(sent).toBeLessThan(10_000);
+    expect(ms).toBeLessThan(ALLOWED_UNCHANGED_MS);
+    expect((await cluster.versions('three')).at(-1)?.config.env).toEqual({});
+    expect((await deploy('--only', 'three')).outcomes).toMatchObject([{ version: 3, changed: false }]);
   });
 
   it('makes a version of a changed key, and tells of it before', async () => {

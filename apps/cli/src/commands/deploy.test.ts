@@ -42,6 +42,10 @@ function serve(name: string): void {
     const done = { type: 'done', function: name, version: 2, digest: 'sha256:1', url: `http://localhost/fn/${name}/`, changed: true };
     response.end(JSON.stringify(done));
   });
+  api.routes.set(`POST ${path}/versions`, (_request, response) => {
+    const done = { function: name, version: 3, digest: 'sha256:1', url: `http://localhost/fn/${name}/`, changed: true };
+    response.end(JSON.stringify(done));
+  });
 }
 
 function write(files: Record<string, string>): void {
@@ -87,20 +91,51 @@ describe('kiln deploy', () => {
     expect(changesAsked()).toEqual(['POST /v1/functions/b/builds']);
   });
 
-  it('sends what was remembered without a digest, for another project, or does not serve', async () => {
+  it('sends what was remembered without a digest, and with --force', async () => {
     write({ 'kiln.json': '{"name":"a","project":"shop"}', 'index.js': '' });
     await deploy();
-    const remembered = known.get('a');
-    for (const other of [{}, { ...remembered, project: 'other' }, { ...remembered, traffic: [{ version: 1, weight: 100 }] }]) {
-      known.set('a', other);
-      changesAsked();
-      await deploy();
-      expect(changesAsked()).toEqual(['POST /v1/functions/a/builds']);
-    }
+    known.set('a', {});
+    changesAsked();
+    await deploy();
+    expect(changesAsked()).toEqual(['POST /v1/functions/a/builds']);
     await deploy(['--force']);
     expect(changesAsked()).toEqual(['POST /v1/functions/a/builds']);
     await deploy(['--project', 'shop']);
     expect(changesAsked()).toEqual([]);
+  });
+
+  it('takes the image of the version that was made from the same, where that is for another project or does not serve', async () => {
+    write({ 'kiln.json': '{"name":"a","project":"shop"}', 'index.js': '' });
+    await deploy();
+    const remembered = known.get('a');
+    for (const other of [{ project: 'other' }, { traffic: [{ version: 1, weight: 100 }] }]) {
+      known.set('a', { ...remembered, ...other });
+      changesAsked();
+      const { stdout, stderr } = await deploy(['-m', 'again', '--no-traffic']);
+      expect(lines(stdout), stderr).toMatchObject([{ function: 'a', version: 3, changed: true }]);
+      const { image, config } = api.version();
+      const { sourceDigest } = remembered ?? {};
+      expect(JSON.parse(String(api.seen.find(({ method }) => method === 'POST')?.body))).toEqual({
+        ...{ image, config, sourceDigest },
+        ...{ message: 'again', traffic: 'none', project: 'shop' },
+      });
+      expect(changesAsked()).toEqual(['POST /v1/functions/a/versions']);
+    }
+  });
+
+  it('sends the sources where the image of before does not start: it may be lost', async () => {
+    write({ 'kiln.json': '{"name":"a","project":"shop"}', 'index.js': '' });
+    await deploy();
+    known.set('a', { ...known.get('a'), project: 'other' });
+    api.fail('POST /v1/functions/a/versions', 'start_failed', 'there is no image x');
+    changesAsked();
+    const { code, stderr } = await deploy();
+    expect([code, changesAsked()]).toEqual([0, ['POST /v1/functions/a/versions', 'POST /v1/functions/a/builds']]);
+    expect(stderr).toContain('it does not start: there is no image x');
+    api.fail('POST /v1/functions/a/versions', 'bad_request', 'no such secret is stored');
+    known.set('a', { ...known.get('a'), project: 'other' });
+    expect((await deploy()).code).toBe(1);
+    expect(changesAsked()).toEqual(['POST /v1/functions/a/versions']);
   });
 
   it('deploys the functions named with --only', async () => {

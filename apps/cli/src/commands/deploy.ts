@@ -5,7 +5,7 @@ import { confirm } from '../confirm.js';
 import { connect } from '../connection.js';
 import { buildHere } from '../deploy/build-here.js';
 import { messageOfHead } from '../deploy/commit.js';
-import { type Deploy, deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
+import { type Deploy, deployAll, failed, type Outcome, type Said, sendTo } from '../deploy/deploy-function.js';
 import { addDeployOptions, type DeployOptions, soundOptions } from '../deploy/deploy-options.js';
 import { intended, intendedText } from '../deploy/dry-run.js';
 import { GithubLog, messageOfRun } from '../deploy/github.js';
@@ -57,9 +57,11 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
     await confirm(terminal, options, { what: `${what} with all versions`, command: 'kiln deploy --prune' });
   }
   const github = options.ci && session.config.GITHUB_ACTIONS === 'true' ? new GithubLog(session.config, terminal) : undefined;
+  const how = await saidOf(session, dir, options);
   const outcomes = await deployAll(candidates, {
     client,
-    deploy: await howToDeploy(session, client, dir, options),
+    deploy: await howToDeploy(session, client, options, how),
+    how,
     force: options.force,
     signal: terminal.interrupted,
     log: github ?? terminal,
@@ -73,9 +75,12 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   refuseFailures(outcomes);
 }
 
-async function howToDeploy({ config, terminal }: Session, client: KilnClient, dir: string, options: DeployOptions): Promise<Deploy> {
+async function saidOf({ config }: Session, dir: string, options: DeployOptions): Promise<Said> {
   const message = options.message ?? (await messageOfHead(dir, config)) ?? (options.ci ? messageOfRun(config) : undefined);
-  const how = { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' as const }) };
+  return { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' as const }) };
+}
+
+async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployOptions, how: Said): Promise<Deploy> {
   if (!options.local && !options.ci) return sendTo(client, { ...how, signal: terminal.interrupted });
   const registry = await chooseRegistry(config, options);
   // A build that is left behind would go on by itself.

@@ -1,11 +1,13 @@
 import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/client';
 import type { Deployed } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import type { VersionRecord } from '@kiln/contract/records';
 import { type Told, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
 import { Progress } from '../output/progress-bar.js';
 import { atOnce } from './at-once.js';
 import { readKnown } from './known.js';
-import { servingAlready } from './plan.js';
+import { madeBefore, servingAlready } from './plan.js';
 import type { Candidate } from './prepare.js';
 
 interface Failed {
@@ -20,12 +22,17 @@ interface Removed {
 
 export type Outcome = Deployed | Removed | Failed;
 
+/** What is said of each version that is made. */
+export type Said = Pick<BuildOptions, 'message' | 'traffic'>;
+
 /** From a candidate to a version that has the traffic. @throws KilnError or Failure */
 export type Deploy = (candidate: Candidate, progress: (line: string) => void) => Promise<Deployed>;
 
 export interface DeployOptions {
   client: KilnClient;
   deploy: Deploy;
+  /** Of versions that need no build. */
+  how?: Said;
   /** Without asking whether anything changed. */
   force?: boolean | undefined;
   /** How many at the same time. */
@@ -71,18 +78,37 @@ export async function deployAll(candidates: readonly Candidate[], options: Deplo
   });
 }
 
-async function deployChanged(
-  candidate: Candidate,
-  { client, deploy, force }: DeployOptions,
-  say: (line: string) => void,
-): Promise<Deployed> {
+async function deployChanged(candidate: Candidate, options: DeployOptions, say: (line: string) => void): Promise<Deployed> {
+  const { client, deploy, force } = options;
   const { name } = candidate;
   const known = force ? undefined : await readKnown(client, name);
+  if (known === undefined) return deploy(candidate, say);
   const serving = servingAlready(candidate, known);
-  if (known === undefined || serving === undefined) return deploy(candidate, say);
-  const { version, digest } = serving;
-  say(`nothing changed since v${version}`);
-  return { function: name, version, digest, url: known.function.url, changed: false };
+  if (serving !== undefined) {
+    const { version, digest } = serving;
+    say(`nothing changed since v${version}`);
+    return { function: name, version, digest, url: known.function.url, changed: false };
+  }
+  const before = madeBefore(candidate, known);
+  return (before && (await deployAgain(candidate, before, options, say))) ?? deploy(candidate, say);
+}
+
+/** A version of an image that is there already. Undefined where it can't start: it may be lost, and a build makes it again. */
+async function deployAgain(
+  { name, sourceDigest, project }: Candidate,
+  { version, image, config }: VersionRecord,
+  { client, how, signal }: DeployOptions,
+  say: (line: string) => void,
+): Promise<Deployed | undefined> {
+  say(`the sources are those of v${version}: its image again`);
+  const origin = { sourceDigest, ...(project !== undefined && { project }) };
+  try {
+    return await client.versions.create(name, { image, config, ...how, ...origin }, signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (!(error instanceof KilnError) || error.code !== 'start_failed') throw error;
+    say(`it does not start: ${error.message.split('\n')[0]}`);
+    return undefined;
+  }
 }
 
 /** Sends the folder to be built in the cluster. */

@@ -1,14 +1,14 @@
 import type { KilnClient } from '@kiln/client/client';
 import { table } from '../output/table.js';
 import { type DeclaredChange, declaredChanges } from './declared-changes.js';
-import { readKnown } from './known.js';
-import { servingAlready, servingVersion } from './plan.js';
+import { type Known, readKnown } from './known.js';
+import { madeBefore, servingAlready, servingVersion } from './plan.js';
 import type { Candidate } from './prepare.js';
 
 /** What a deployment would do to one function. */
 export interface Intended {
   function: string;
-  action: 'create' | 'build' | 'keep' | 'remove';
+  action: 'create' | 'build' | 'reuse' | 'keep' | 'remove';
   /** The version that serves now. */
   version?: number;
   changes?: DeclaredChange[];
@@ -24,16 +24,22 @@ export async function intended(client: KilnClient, candidates: readonly Candidat
       all.push({ function: candidate.name, action: 'create' });
       continue;
     }
-    const action = !force && servingAlready(candidate, known) ? 'keep' : 'build';
+    const action = force ? 'build' : actionFor(candidate, known);
     const changes = action === 'keep' ? [] : declaredChanges(candidate.config, serving);
     all.push({ function: candidate.name, action, version: serving.version, changes });
   }
   return all;
 }
 
+function actionFor(candidate: Candidate, known: Known): Intended['action'] {
+  if (servingAlready(candidate, known) !== undefined) return 'keep';
+  return madeBefore(candidate, known) === undefined ? 'build' : 'reuse';
+}
+
 const WORDS: Record<Intended['action'], string> = {
   create: 'would be built: it is new',
   build: 'would be built',
+  reuse: 'would get an image again that is there',
   keep: 'unchanged',
   remove: 'would be removed',
 };

@@ -15,6 +15,11 @@ export function servingAlready(
   return isMarked && serves ? newest : undefined;
 }
 
+/** The newest version that was made from the same, whatever became of it or its configuration since: its image is there. */
+export function madeBefore({ sourceDigest }: Pick<Candidate, 'sourceDigest'>, known: Known): VersionRecord | undefined {
+  return known.versions.findLast((version) => version.state === 'ready' && version.sourceDigest === sourceDigest);
+}
+
 /** What a project deployed once and does not declare any more. */
 export function toPrune(functions: readonly FunctionView[], project: string, declared: readonly string[]): string[] {
   return functions.filter((found) => found.project === project && !declared.includes(found.name)).map(({ name }) => name);
