@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CreatedKey } from '@kiln/contract/control-api';
 import type { Scope } from '@kiln/contract/records';
-import { type Cluster, startCluster } from '@kiln/testing/cluster';
+import { type Cluster, type Member, startCluster } from '@kiln/testing/cluster';
 import { GitFolder } from '@kiln/testing/git-folder';
 import { until } from '@kiln/testing/until';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ let cluster: Cluster;
 const folders: GitFolder[] = [];
 
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 2 });
+  cluster = await startCluster({ nodes: 2, routers: 2 });
 });
 afterAll(() => cluster?.stop());
 afterEach(() => {
@@ -26,8 +26,8 @@ afterEach(() => {
   expect(readdirSync(cluster.shared.temporary)).toEqual([]);
 });
 
-const urlOf = (project: string, key = cluster.shared.adminKey) =>
-  `http://me:${key}@127.0.0.1:${cluster.router.ports.control}/git/${project}.git`;
+const urlOf = (project: string, key = cluster.shared.adminKey, router = cluster.router) =>
+  `http://me:${key}@127.0.0.1:${router.ports.control}/git/${project}.git`;
 const answers = (text: string) => `export default (req, res) => res.send(${JSON.stringify(text)});\n`;
 const said = async (name: string) => (await cluster.call(`/fn/${name}/`)).text;
 
@@ -154,6 +154,34 @@ it(
     expect((await first).code).not.toBe(0);
     expect(second.text).toContain('waiting for another push to "twice"');
     expect(await said('twice')).toBe('two');
+  },
+  PUSH_MS,
+);
+
+it(
+  'a push waits for one through another router, and no longer than that router lives',
+  async () => {
+    const other = cluster.routers[1] as Member;
+    const throughOther = urlOf('shared', cluster.shared.adminKey, other);
+    const folder = await project('shared', { 'index.js': answers('one'), Dockerfile: 'FROM debian:trixie-slim\nRUN sleep 600\n' });
+    const lines: string[] = [];
+    const first = folder.run(['push', throughOther, 'main'], undefined, (text) => lines.push(text));
+    await until('the first is being built', () => lines.join('').includes('shared: building'), 30_000);
+    await folder.git('rm', '--quiet', 'Dockerfile');
+    await folder.commit({ 'index.js': answers('two') });
+    const waited: string[] = [];
+    const second = folder.run(['push', 'kiln', 'main'], undefined, (text) => waited.push(text));
+    await until('the second waits', () => waited.join('').includes('waiting for a push to "shared" through another router'), 30_000);
+    await cluster.kill(other);
+    const killedAt = performance.now();
+    expect((await first).code).not.toBe(0);
+    const { code, text } = await second;
+    console.info(`git push: deployed ${((performance.now() - killedAt) / 1000).toFixed(1)} s after the router before it was killed`);
+    expect(code, text).toBe(0);
+    expect(await said('shared')).toBe('two');
+    await until('the build has ended', () => buildsOf(cluster.nodes).length === 0, 30_000);
+    cluster.restart(other);
+    await cluster.ready();
   },
   PUSH_MS,
 );

@@ -7,6 +7,7 @@ import { FunctionStore } from '@kiln/state/function-store';
 import { KeyStore } from '@kiln/state/key-store';
 import { LogStore } from '@kiln/state/log-store';
 import { NodeStore } from '@kiln/state/node-store';
+import { PushTurnStore } from '@kiln/state/push-turn-store';
 import { RolloutStore } from '@kiln/state/rollout-store';
 import { SecretStore } from '@kiln/state/secret-store';
 import { connectStore, Store } from '@kiln/state/store';
@@ -67,7 +68,7 @@ const domain: Provider[] = [
       connectStore(config.redisUrl, { onError: (error) => log.warn({ err: error }, 'the store has a fault') }),
     inject: [CONFIG, LOG],
   },
-  ...[FunctionStore, KeyStore, LogStore, NodeStore, RolloutStore, SecretStore].map((each) => ({
+  ...[FunctionStore, KeyStore, LogStore, NodeStore, PushTurnStore, RolloutStore, SecretStore].map((each) => ({
     provide: each,
     useFactory: (store: Store) => new each(store),
     inject: [Store],
@@ -143,9 +144,9 @@ const domain: Provider[] = [
   },
   {
     provide: GitServer,
-    useFactory: ({ home, path }: RouterConfig, deployments: Deployments, functions: FunctionStore, log: Logger) =>
-      new GitServer(new Repositories(home, path), new Pushes({ deployments, functions }), log),
-    inject: [CONFIG, Deployments, FunctionStore, LOG],
+    useFactory: ({ home, path }: RouterConfig, deployments: Deployments, functions: FunctionStore, turns: PushTurnStore, log: Logger) =>
+      new GitServer(new Repositories(home, path), new Pushes({ deployments, functions, turns }), log),
+    inject: [CONFIG, Deployments, FunctionStore, PushTurnStore, LOG],
   },
 ];
 

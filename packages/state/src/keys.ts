@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import { functionName, nodeId, variableName, versionNumber } from '@kiln/contract/names';
+import { functionName, nodeId, projectName, variableName, versionNumber } from '@kiln/contract/names';
 import type { SecretRevision } from '@kiln/contract/secrets';
 
 /** Every Redis key in one place. A name from outside enters a key or a field only through here, checked. */
@@ -37,6 +37,9 @@ export const logsKey = (name: string): string => `${PREFIX}logs:${checkedFunctio
 /** String: the router that moves a function's rollout on, as long as it keeps saying so. */
 export const rolloutLeaseKey = (name: string): string => `${PREFIX}rollout-lease:${checkedFunction(name)}`;
 
+/** String: the push of a project whose turn it is, as long as its router keeps saying so. */
+export const pushTurnKey = (project: string): string => `${PREFIX}push-turn:${checkedProject(project)}`;
+
 /** Hash: router to what it counted in the stage of the rollout that is under way. */
 export const rolloutCountsKey = (name: string): string => `${PREFIX}rollout-counts:${checkedFunction(name)}`;
 
@@ -55,6 +58,10 @@ export const nodeAliveKey = (id: string): string => `${NODE_ALIVE_PREFIX}${check
 
 export function checkedFunction(name: string): string {
   return checked(functionName.safeParse(name).success, name, "a function's name");
+}
+
+function checkedProject(name: string): string {
+  return checked(projectName.safeParse(name).success, name, "a project's name");
 }
 
 export function checkedNode(id: string): string {

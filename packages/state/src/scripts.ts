@@ -117,3 +117,11 @@ local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
+
+/**
+ * Gives a lease back; nothing where someone else has it by now.
+ * KEYS: lease. ARGV: who.
+ */
+export const GIVE_LEASE_BACK = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1`;

@@ -1,6 +1,7 @@
 import { ERRORS, KilnError } from '@kiln/contract/errors';
 import { packFiles } from '@kiln/project/pack';
 import type { FunctionStore } from '@kiln/state/function-store';
+import type { PushTurnStore } from '@kiln/state/push-turn-store';
 import type { Deployments, Proven, VersionNote } from '../deploy.js';
 import { Blobs } from './blobs.js';
 import { messageOf, readCommitTree } from './commit-tree.js';
@@ -9,6 +10,7 @@ import { judgeCommands } from './judge-commands.js';
 import { lookAtMain, yieldMain } from './main-ref.js';
 import { type PushedFunction, readFunctions } from './read-functions.js';
 import type { Repository } from './repositories.js';
+import { type SharedTurn, SharedTurns } from './shared-turns.js';
 import { Turns } from './turns.js';
 
 /** One push whose pack is received and checked, and whose refs have not moved. */
@@ -28,17 +30,23 @@ export interface Push {
 export interface PushParts {
   deployments: Deployments;
   functions: FunctionStore;
+  turns: PushTurnStore;
 }
 
 interface Turn {
+  /** @throws KilnError where it is not this push's any more */
+  confirm(): Promise<void>;
   beforeItEnds?: () => Promise<void>;
 }
 
 /** The way of a deployment by `git push`: until the last step nothing that serves has changed, and neither has main. */
 export class Pushes {
   private readonly turns = new Turns();
+  private readonly shared: SharedTurns;
 
-  constructor(private readonly parts: PushParts) {}
+  constructor(private readonly parts: PushParts) {
+    this.shared = new SharedTurns(parts.turns);
+  }
 
   /** Whether git may move the refs. @throws the signal's reason when the client left, and faults that are nobody's push */
   async receive(push: Push): Promise<boolean> {
@@ -54,7 +62,8 @@ export class Pushes {
       if (forced) await say('note: this push is forced; commits of main that it does not contain are left behind');
       const proven = await this.proveChanged(main.after, env, push);
       signal.throwIfAborted();
-      // Again: another router that shares the repositories may have moved it meanwhile.
+      await turn.confirm();
+      // Again: whatever else has access to the repositories may have moved it meanwhile.
       const move = await lookAtMain(repository, main, env);
       await serveAll(proven, say);
       turn.beforeItEnds = await yieldMain(repository, move);
@@ -72,12 +81,21 @@ export class Pushes {
     const leave = await this.turns.enter(project, signal, (before) => {
       void say(`waiting for ${before === 1 ? 'another push' : `${before} other pushes`} to "${project}"`);
     });
-    const turn: Turn = {};
+    const shared = await this.sharedTurn(project, signal, say).catch((error: unknown) => {
+      leave();
+      throw error;
+    });
+    const turn: Turn = { confirm: () => shared.confirm() };
     void ended
       .then(() => turn.beforeItEnds?.())
       .catch(() => undefined)
+      .then(() => shared.leave())
       .then(leave);
     return turn;
+  }
+
+  private sharedTurn(project: string, signal: AbortSignal, say: Push['say']): Promise<SharedTurn> {
+    return this.shared.enter(project, signal, () => void say(`waiting for a push to "${project}" through another router`));
   }
 
   /** Builds and proves every function whose sources are not those of what serves. No traffic moves. */
