@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { startCli } from '@kiln/testing/cluster-programs';
 import { engine } from '@kiln/testing/engine';
 import type { Program } from '@kiln/testing/program';
@@ -84,8 +85,43 @@ describe('kiln build --eject', () => {
     expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/its own Dockerfile/)]);
   });
 
-  it('has nothing to give where Kiln itself serves the function', async () => {
-    const refused = await kiln(example('hello'), '--eject', '--name', NAME);
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/no Dockerfile to take over/)]);
+  it('has nothing to give where only an agent can ask the function, and says how to go on', async () => {
+    const refused = await kiln(folderOf({ 'handler.py': 'def handler(event): pass' }), '--eject', '--name', NAME);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/no Dockerfile to take over[\s\S]*uvicorn/)]);
+  });
+
+  describe('of a function that Kiln itself serves', () => {
+    let cluster: Cluster;
+    beforeAll(async () => {
+      cluster = await startCluster();
+    });
+    afterAll(() => cluster?.stop());
+
+    it.each([
+      [
+        'a function',
+        {
+          'index.js': 'exports.other = () => {};\nexports.hi = (req, res) => res.json({ at: req.url, as: process.getuid() });',
+          'kiln.json': '{"handler":"hi"}',
+        },
+        '{"at":"/x?y=1","as":65532}',
+      ],
+      [
+        'a TypeScript function',
+        { 'index.ts': 'export default (req: object, res: { end(text: string): void }) => res.end("typed");' },
+        'typed',
+      ],
+      ['a site', { 'index.html': '<h1>site</h1>', x: 'file' }, 'file'],
+    ])('deploys as a Dockerfile of one’s own and answers: %s', async (_what, files, answer) => {
+      const folder = folderOf(files as Record<string, string>);
+      const done = await kiln(folder, '--eject', '--name', NAME);
+      expect(done.code, done.stderr).toBe(0);
+      const name = `ejected-${randomBytes(4).toString('hex')}`;
+      await cluster.deploy(folder, { name });
+      const versions = (await cluster.api('GET', `/v1/functions/${name}/versions`)).json<{ items: { kind: string }[] }>();
+      expect(versions.items[0]?.kind).toBe('http');
+      expect((await cluster.call(`/fn/${name}/x?y=1`)).text).toBe(answer);
+      expect((await cluster.call(`/fn/${name}/Dockerfile`)).text).not.toContain('FROM');
+    });
   });
 });

@@ -1,22 +1,54 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { BuildPlan } from './detect.js';
 import { SOURCES } from './layout.js';
+import { RUNNER, RUNNER_PATH, runnerImage } from './runner-image.js';
 
 const PREPARED_STAGE = 'prepared';
+/** Where what is Kiln's own lies in the folder; a site's public files have no such names. */
+const OWN = '.kiln';
+
+export interface Ejected {
+  dockerfile: string;
+  /** What it copies beside the sources, by path in the folder. */
+  files: ReadonlyMap<string, Buffer>;
+}
 
 /**
- * The Dockerfile that a plan stands for, as a folder can have it for itself: built from that folder, without any image of ours.
+ * The Dockerfile that a plan stands for, as a folder can have it for itself: built from that folder, on images that everybody has.
  * @throws KilnError `bad_request` where there is none to be had
  */
-export function ejected(plan: BuildPlan, functionName: string): string {
+export async function ejected(plan: BuildPlan, functionName: string, handler?: string): Promise<Ejected> {
   if (plan.dockerfile === undefined) throw refusal('the folder has its own Dockerfile', 'change that one');
-  if (plan.kind !== 'http' || (plan.files?.size ?? 0) > 0) {
-    throw refusal('what is in this folder is served by a part of Kiln’s own, which a Dockerfile could not bring', 'deploy it as it is');
+  if (plan.kind === 'python') {
+    throw refusal(
+      'the runner for Python listens nowhere: it speaks to the agent of a node alone',
+      'for a WSGI or ASGI application name gunicorn or uvicorn in requirements.txt, and eject again; deploy a handler as it is',
+    );
   }
   const content = plan.dockerfile.content({ preparedImage: PREPARED_STAGE, functionName });
   const own = content.split('\n').map(fromFolder).join('\n');
-  if (plan.prepared === undefined) return own;
-  return `${plan.prepared.dockerfile.replace(/^FROM (\S+)\n/, `FROM $1 AS ${PREPARED_STAGE}\n`)}\n${own}`;
+  if (plan.kind === 'runner') return await withRunner(own, plan, functionName, handler);
+  const files = plan.files ?? new Map();
+  if (plan.prepared === undefined) return { dockerfile: own, files };
+  return { dockerfile: `${plan.prepared.dockerfile.replace(/^FROM (\S+)\n/, `FROM $1 AS ${PREPARED_STAGE}\n`)}\n${own}`, files };
+}
+
+/** The runner as Kiln has it, as a program that listens: what it serves is an HTTP image then, like any other. */
+async function withRunner(own: string, { baseImages, entry, config }: BuildPlan, functionName: string, handler?: string): Promise<Ejected> {
+  const runner = (await runnerImage()).files?.get(RUNNER);
+  const path = `${OWN}/${RUNNER}`;
+  if (runner === undefined) throw new Error('the image of the runner has no runner');
+  const prepared = [
+    `FROM ${baseImages[0]} AS ${PREPARED_STAGE}`,
+    `COPY ${path} ${RUNNER_PATH}`,
+    'WORKDIR /app',
+    'USER 65532:65532',
+    'ENTRYPOINT []',
+  ];
+  const named = handler === undefined ? [] : ['--handler', handler];
+  const serve = ['node', RUNNER_PATH, 'serve', '--function', functionName, ...named, entry ?? config?.entry ?? '.'];
+  const dockerfile = `${prepared.join('\n')}\n\n${own.trimEnd()}\nCMD ${JSON.stringify(serve)}\n`;
+  return { dockerfile, files: new Map([[path, runner]]) };
 }
 
 /** Sources lie at the root of the context then. */

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import { NODE_IMAGE } from './node/manifest.js';
 import type { Prepared } from './prepared-image.js';
 
-const RUNNER = 'runner.mjs';
-const RUNNER_PATH = `/opt/kiln/${RUNNER}`;
+export const RUNNER = 'runner.mjs';
+export const RUNNER_PATH = `/opt/kiln/${RUNNER}`;
 
 const DOCKERFILE = `FROM ${NODE_IMAGE}
 COPY ${RUNNER} ${RUNNER_PATH}

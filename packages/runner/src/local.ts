@@ -12,7 +12,19 @@ export async function serveLocally(exports: readonly FunctionExport[], port: num
     byName.set(target.name, { target, listener: await createListener(target, (response, ending) => unanswered.wait(response, ending)) });
   }
   const nothing = (response: http.ServerResponse) => notFound(response, [...byName.keys()]);
-  const server = createServer((request) => takePrefix(byName, request) ?? nothing);
+  const base = await listen(port, (request) => takePrefix(byName, request) ?? nothing);
+  for (const name of byName.keys()) console.info(`${name}: ${base}/${encodeURIComponent(name)}`);
+}
+
+/** Serves one export at `/`, whatever the path. */
+export async function serveOne(target: FunctionExport, port: number): Promise<void> {
+  const unanswered = new Unanswered(1);
+  const listener = await createListener(target, (response, ending) => unanswered.wait(response, ending));
+  console.info(`${target.name}: ${await listen(port, () => ({ target, listener }))}`);
+}
+
+async function listen(port: number, choose: Parameters<typeof createServer>[0]): Promise<string> {
+  const server = createServer(choose);
   // See Unanswered: neither the door nor an open connection says that something is left to do.
   server.on('connection', (socket) => socket.unref());
   await new Promise<void>((resolve, reject) => {
@@ -20,8 +32,7 @@ export async function serveLocally(exports: readonly FunctionExport[], port: num
     server.listen(port, resolve);
   });
   server.unref();
-  const base = `http://localhost:${(server.address() as AddressInfo).port}`;
-  for (const name of byName.keys()) console.info(`${name}: ${base}/${encodeURIComponent(name)}`);
+  return `http://localhost:${(server.address() as AddressInfo).port}`;
 }
 
 function takePrefix(byName: ReadonlyMap<string, Served>, request: http.IncomingMessage): Served | undefined {

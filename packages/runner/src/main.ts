@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { DialIn } from './dial-in.js';
 import type { FunctionExport } from './exports.js';
 import { LoadError, loadExports, requireExport } from './load.js';
-import { serveLocally } from './local.js';
+import { serveLocally, serveOne } from './local.js';
 import { consoleToAgent } from './log.js';
 import { type InstanceOptions, readOptions, USAGE, UsageError } from './options.js';
 import { createListener, createServer } from './server.js';
@@ -19,6 +19,8 @@ async function run(): Promise<void> {
   if (options.mode === 'help') return console.info(USAGE);
   if (options.mode === 'describe') return describe(options.entry);
   if (options.mode === 'site') return void (await (await import('./make-site.js')).makeSite(options));
+  if (options.mode === 'serve')
+    return serveOne(requireExport(await loadExports(options.entry), options.handler, options.functionName), options.port);
   if (options.mode === 'local') return serveLocally(await loadExports(options.entry), options.port);
   await serveInstance(options);
 }

@@ -26,6 +26,17 @@ describe('readOptions', () => {
     });
   });
 
+  it('serves one export, named or not', () => {
+    expect(readOptions(['serve', 'main.js', '--handler', 'a', '--function', 'f'], { PORT: '3000' })).toEqual({
+      mode: 'serve',
+      entry: 'main.js',
+      handler: 'a',
+      functionName: 'f',
+      port: 3000,
+    });
+    expect(readOptions(['serve'], {})).toMatchObject({ entry: '.', handler: undefined, functionName: undefined, port: 8080 });
+  });
+
   it('describes a module, also one of that name', () => {
     expect(readOptions(['describe'], { KILN_ENTRY: 'main.js' })).toEqual({ mode: 'describe', entry: 'main.js' });
     expect(readOptions(['describe', 'describe'], {})).toEqual({ mode: 'describe', entry: 'describe' });

@@ -17,6 +17,15 @@ export interface LocalOptions {
   port: number;
 }
 
+/** In an image of one's own: serve one handler at `/`. */
+export interface ServeOptions {
+  mode: 'serve';
+  entry: string;
+  handler: string | undefined;
+  functionName: string | undefined;
+  port: number;
+}
+
 /** In a build: make a folder ready to be served. */
 export interface SiteCommand {
   mode: 'site';
@@ -26,12 +35,13 @@ export interface SiteCommand {
   copied: string | undefined;
 }
 
-export type Options = InstanceOptions | LocalOptions | SiteCommand | { mode: 'describe'; entry: string } | { mode: 'help' };
+export type Options = InstanceOptions | LocalOptions | ServeOptions | SiteCommand | { mode: 'describe'; entry: string } | { mode: 'help' };
 
 /** The command line or a variable is wrong; the message says what is allowed. */
 export class UsageError extends Error {}
 
 export const USAGE = `Usage: kiln-runner [--port PORT] [ENTRY]
+       kiln-runner serve [--port PORT] [--handler NAME] [--function NAME] [ENTRY]
        kiln-runner describe [ENTRY]
        kiln-runner site FOLDER TARGET [--app] [--copied FOLDER]
 
@@ -41,6 +51,11 @@ ENTRY is a module or a folder (default: the working folder).
   --port PORT  port to listen on (default: the variable PORT, else 8080)
   --help       this text
 
+serve serves one of them at /, as a deployed function is: a Dockerfile of one's own ends with it.
+
+  --handler NAME   the export; without it the one named like the function, the default, or the only one
+  --function NAME  the function's name
+
 describe prints the exports as JSON.
 site makes a folder of static files ready to be served: TARGET is then an ENTRY.
 
@@ -49,16 +64,19 @@ site makes a folder of static files ready to be served: TARGET is then an ENTRY.
 
 /** @throws UsageError */
 export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.ProcessEnv = process.env): Options {
-  const { help, port, app, copied, positionals } = parseArguments(argv);
+  const given = parseArguments(argv);
+  const { help, port, app, copied, positionals } = given;
   if (help) return { mode: 'help' };
   if (positionals[0] === 'site') return siteCommand(positionals.slice(1), app, copied);
-  const describe = positionals[0] === 'describe';
-  const [argument, ...rest] = describe ? positionals.slice(1) : positionals;
+  const command = ['describe', 'serve'].find((name) => name === positionals[0]);
+  const [argument, ...rest] = command === undefined ? positionals : positionals.slice(1);
   if (rest.length > 0) throw new UsageError(`one module at a time, not also ${rest.join(' ')}`);
   const entry = argument ?? (env['KILN_ENTRY'] || '.');
-  if (describe) return { mode: 'describe', entry };
+  if (command === 'describe') return { mode: 'describe', entry };
+  const listensOn = () => wholeNumber('port', port ?? (env['PORT'] || '8080'), 0, 65_535);
+  if (command === 'serve') return { mode: 'serve', entry, handler: given.handler, functionName: given.function, port: listensOn() };
   const socketPath = env['KILN_SOCKET'];
-  if (!socketPath) return { mode: 'local', entry, port: wholeNumber('port', port ?? (env['PORT'] || '8080'), 0, 65_535) };
+  if (!socketPath) return { mode: 'local', entry, port: listensOn() };
   return {
     mode: 'instance',
     entry,
@@ -79,6 +97,8 @@ interface Arguments {
   port: string | undefined;
   app: boolean;
   copied: string | undefined;
+  handler: string | undefined;
+  function: string | undefined;
   positionals: string[];
 }
 
@@ -89,9 +109,12 @@ function parseArguments(argv: string[]): Arguments {
       port: { type: 'string', short: 'p' },
       app: { type: 'boolean' },
       copied: { type: 'string' },
+      handler: { type: 'string' },
+      function: { type: 'string' },
     } as const;
     const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
-    return { help: values.help ?? false, port: values.port, app: values.app ?? false, copied: values.copied, positionals };
+    const { help = false, port, app = false, copied, handler } = values;
+    return { help, port, app, copied, handler, function: values.function, positionals };
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

@@ -25,8 +25,8 @@ export function buildCommand(session: Session): Command {
     .summary('build a folder on this machine, without deploying it')
     .description(
       'Makes the image that a deployment would make, on the Docker engine of this machine, and says what it is. No cluster is needed.\n' +
-        'With --eject nothing is built: the Dockerfile that would be used is written into the folder, with a .dockerignore, and is\n' +
-        'yours from then on; what is there already is never overwritten.',
+        'With --eject nothing is built: the Dockerfile that would be used is written into the folder, with a .dockerignore and what\n' +
+        'it needs of Kiln’s own, and is yours from then on; what is there already is never overwritten.',
     )
     .argument('[dir]', 'the folder', '.')
     .option('--name <name>', 'the function’s name, instead of the one in kiln.json or of the folder')
