@@ -9,10 +9,12 @@ import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { ensureImage, imageId } from './base-image.js';
 import { argsFor, declareArgs } from './build-arguments.js';
+import { checkBase, checkBaseName } from './check-base.js';
 import { contextHash, type OwnFiles, sourcesOf } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { describeExports } from './describe.js';
 import { type BuildPlan, detect } from './detect.js';
+import { imagesOf } from './dockerfile-images.js';
 import { guardedBuild } from './guarded-build.js';
 import { type BuildLimits, DEFAULT_LIMITS } from './limits.js';
 import { ensurePrepared } from './prepared-image.js';
@@ -22,6 +24,8 @@ import { mountSecrets } from './secrets/install-mounts.js';
 import type { SourceFolder } from './source-folder.js';
 import { unpack } from './unpack.js';
 import { makeWorkspace } from './workspace.js';
+
+const MAX_BASES = 50;
 
 export interface BuildRequest {
   docker: Dockerode;
@@ -88,9 +92,8 @@ interface Made {
 }
 
 async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<Made> {
-  const { docker, onLine, signal, limits, network, registries, secrets } = run;
-  const baseIds: string[] = [];
-  for (const base of plan.baseImages) baseIds.push(await ensureImage(docker, base, onLine, signal, registries));
+  const { docker, onLine, signal, limits, network, secrets } = run;
+  const baseIds = await ensureBases(folder, plan, run);
   const own = await ownFiles(plan, baseIds, run);
   const args = own === undefined ? argsFor(await folder.readText('Dockerfile'), run.buildArgs, run.functionName) : run.buildArgs;
   const tag = contextHash(folder, own, baseIds, args, Object.keys(secrets));
@@ -106,6 +109,26 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   const id = await imageId(docker, reference);
   if (id === undefined) throw new KilnError('unavailable', `the engine lost ${reference} after its build`);
   return { id, tag };
+}
+
+/** Those of a Dockerfile that nobody here wrote are looked at, too. */
+async function ensureBases(
+  folder: SourceFolder,
+  plan: BuildPlan,
+  { docker, onLine, signal, registries, buildArgs }: Build,
+): Promise<string[]> {
+  const ids = new Map<string, string>();
+  const isOwn = plan.dockerfile === undefined;
+  const images = isOwn ? imagesOf(await folder.readText('Dockerfile'), buildArgs) : [...plan.baseImages];
+  for (let image = images.shift(); image !== undefined; image = images.shift()) {
+    if (ids.has(image)) continue;
+    if (isOwn) checkBaseName(image);
+    const id = await ensureImage(docker, image, onLine, signal, registries);
+    ids.set(image, id);
+    if (isOwn) images.push(...(await checkBase(docker, image, id)));
+    if (ids.size > MAX_BASES) throw new KilnError('bad_request', `Dockerfile: more than ${MAX_BASES} base images`);
+  }
+  return [...ids.values()];
 }
 
 /** Absent where the folder brings its own Dockerfile. */

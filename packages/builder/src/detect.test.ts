@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { contextHash } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { detect } from './detect.js';
-import { baseImages, remoteSources } from './detectors/dockerfile.js';
+import { remoteSources } from './detectors/dockerfile.js';
 import { definedIn } from './detectors/python.js';
 import { folder, GIVEN, planOf } from './source.fixture.js';
 
@@ -11,7 +11,7 @@ const dockerfileOf = async (contents: Record<string, string>) => (await planOf(c
 describe('detect', () => {
   it('takes a Dockerfile as it is, whatever else is there', async () => {
     const plan = await detect(folder({ Dockerfile: 'FROM debian:trixie-slim\n', 'index.js': '' }), {});
-    expect([plan.kind, plan.baseImages, plan.dockerfile]).toEqual(['http', ['debian:trixie-slim'], undefined]);
+    expect([plan.kind, plan.baseImages, plan.dockerfile]).toEqual(['http', [], undefined]);
   });
 
   it.each([
@@ -128,14 +128,6 @@ describe('definedIn', () => {
   });
 });
 
-describe('baseImages', () => {
-  it('names images, not stages, scratch or what a build argument names', () => {
-    const text =
-      'ARG V=1\nFROM --platform=linux/amd64 golang:1.24 AS Build\nFROM build\nfrom scratch\nFROM node:$V\nFROM debian:trixie-slim\n';
-    expect(baseImages(text)).toEqual(['golang:1.24', 'debian:trixie-slim']);
-  });
-});
-
 describe('remoteSources', () => {
   it.each([
     ['ADD http://169.254.169.254/latest /x', 'http://169.254.169.254/latest'],
@@ -150,6 +142,7 @@ describe('remoteSources', () => {
     ['ADD ["http\\u003a//a", "/x"]', 'http://a'],
     ['RUN true\n# escape=`\nADD ht\\\ntp://a /x', 'http://a'],
     ['ADD ./\\\n http://a /x', 'http://a'],
+    ['\u0085ADD http://a /x', 'http://a'],
   ])('finds %j', (text, found) => {
     expect(remoteSources(`FROM x\n${text}\n`)).toEqual([found]);
   });

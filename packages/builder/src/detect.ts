@@ -15,7 +15,7 @@ import type { SourceFolder } from './source-folder.js';
 /** How a folder becomes an image. */
 export interface BuildPlan {
   kind: ImageKind;
-  /** Images that the Dockerfile starts from, needed before the build. */
+  /** Images that the Dockerfile starts from, needed before the build; those of a folder's own are read from it with the build's arguments. */
   baseImages: string[];
   /** Written beside the sources, never among them; absent where the folder brings its own. */
   dockerfile?: { content(given: Given): string; sourcesUnder: string };

@@ -9,10 +9,13 @@ export interface Instruction {
   end: number;
 }
 
+const DIRECTIVE = /^#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*$/;
+
 /** As the engine's builder reads a Dockerfile: continued lines are one, comments and empty lines nothing. */
-export function instructionsOf(dockerfile: string): Instruction[] {
-  const lines = dockerfile.split('\n').map((line) => line.replace(/\r$/, ''));
-  const continues = new RegExp(`${escapeOf(lines) === '`' ? '`' : '\\\\'}[ \\t]*$`);
+export function instructionsOf(dockerfile: string, doubledEnds = false): Instruction[] {
+  const lines = linesOf(dockerfile);
+  const mark = escapeOf(lines) === '`' ? '`' : '\\\\';
+  const continues = new RegExp(`${doubledEnds ? `(?<!${mark})` : ''}${mark}[ \\t]*$`);
   const found: Instruction[] = [];
   let text = '';
   let first: number | undefined;
@@ -28,6 +31,22 @@ export function instructionsOf(dockerfile: string): Instruction[] {
   return first === undefined ? found : [...found, instruction(text, first, lines.length)];
 }
 
+/** Engines agree on a directive only where it is the first line, or behind another that they know. */
+export function readsOneWay(dockerfile: string): boolean {
+  const lines = linesOf(dockerfile);
+  const said = lines.flatMap((line, at) => (/^\s*#\s*escape\s*=/i.test(line) ? [at] : []));
+  const [only = 0, ...more] = said;
+  if (said.length === 0) return true;
+  const above = lines.slice(0, only).every((line) => /^#[ \t]*syntax[ \t]*=/i.test(line));
+  return more.length === 0 && above && ['`', '\\'].includes(escapeOf(lines) ?? '');
+}
+
+/** What is space to the engine and not to the expressions here is made a space; a mark of the bytes' order is none of the text. */
+function linesOf(dockerfile: string): string[] {
+  const text = dockerfile.replace(/^\uFEFF/, '').replaceAll('\u0085', ' ');
+  return text.split('\n').map((line) => line.replace(/\r$/, ''));
+}
+
 function instruction(text: string, first: number, end: number): Instruction {
   const [, keyword = '', rest = ''] = /^\s*(\S+)\s*(.*)$/s.exec(text) ?? [];
   return { keyword: keyword.toUpperCase(), rest: rest.trimEnd(), first, end };
@@ -36,7 +55,7 @@ function instruction(text: string, first: number, end: number): Instruction {
 /** Directives stand above all else. */
 function escapeOf(lines: readonly string[]): string | undefined {
   for (const line of lines) {
-    const [, key, value] = /^#\s*(\w+)\s*=\s*(.+?)\s*$/.exec(line) ?? [];
+    const [, key, value] = DIRECTIVE.exec(line) ?? [];
     if (key === undefined) return undefined;
     if (key.toLowerCase() === 'escape') return value;
   }

@@ -1,5 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { BuildPlan, Detector } from '../detect.js';
+import { jsonWords } from '../dockerfile-text.js';
 import type { SourceFolder } from '../source-folder.js';
 
 const NAME = 'Dockerfile';
@@ -16,7 +17,7 @@ export const dockerfileDetector: Detector = {
         fix: 'fetch it in a RUN step, or begin a path made from variables with ./',
       });
     }
-    return { kind: 'http', baseImages: baseImages(text), notes: [`found a ${NAME}`] };
+    return { kind: 'http', baseImages: [], notes: [`found a ${NAME}`] };
   },
 };
 
@@ -33,39 +34,21 @@ export function remoteSources(dockerfile: string): string[] {
 
 /** Without comments, each on one line. */
 function instructions(dockerfile: string, continues: string): string[] {
-  return dockerfile
-    .split(/\r?\n/)
-    .filter((line) => !/^\s*#/.test(line))
-    .join('\n')
-    .replace(new RegExp(`${continues}[ \\t]*\\n`, 'g'), '')
-    .split('\n')
-    .map((line) => line.trim());
+  return (
+    dockerfile
+      // Space to the engine's reader, and not to ours.
+      .replace(/^\uFEFF|\u0085/g, ' ')
+      .split(/\r?\n/)
+      .filter((line) => !/^\s*#/.test(line))
+      .join('\n')
+      .replace(new RegExp(`${continues}[ \\t]*\\n`, 'g'), '')
+      .split('\n')
+      .map((line) => line.trim())
+  );
 }
 
 /** A list in JSON, or words as a shell has them; quotes mean nothing to what a word becomes. */
 function wordsOf(args: string): string[] {
   const [, rest = ''] = /^(?:--\S+\s+)*(.*)$/s.exec(args) ?? [];
   return (jsonWords(rest) ?? rest.split(/\s+/)).map((word) => word.replace(/["'\\`]/g, '')).filter((word) => word !== '');
-}
-
-function jsonWords(text: string): string[] | undefined {
-  try {
-    const words: unknown = JSON.parse(text);
-    return Array.isArray(words) ? words.map(String) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Images named by FROM lines; not stages of the same file, nor names made from build arguments. */
-export function baseImages(dockerfile: string): string[] {
-  const stages = new Set<string>();
-  const images = new Set<string>();
-  for (const line of dockerfile.split('\n')) {
-    const [, image, stage] = /^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$/i.exec(line) ?? [];
-    if (image === undefined) continue;
-    if (image !== 'scratch' && !image.includes('$') && !stages.has(image.toLowerCase())) images.add(image);
-    if (stage !== undefined) stages.add(stage.toLowerCase());
-  }
-  return [...images];
 }
