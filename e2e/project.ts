@@ -67,7 +67,8 @@ async function openBothWays(cluster: Cluster, browser: Browser, project: Project
 async function openOneWay(cluster: Cluster, browser: Browser, project: Project, opened: { way: Way; changed: boolean }): Promise<void> {
   const { way, changed } = opened;
   const url = urlOf(cluster, way, project.name);
-  const { page, faults, answers } = await openPage(browser, url);
+  // By path as one types it: the slash is for the router to add, or nothing that is named relative to the page would be found.
+  const { page, faults, answers } = await openPage(browser, way === 'path' ? url.slice(0, -1) : url);
   try {
     await page
       .locator('body')

@@ -42,7 +42,7 @@ const PAGES: Project[] = [
     folder: example('vite'),
     evidence: /found vite in package\.json, index\.html and the script "build" \(vite build\)/,
     shows: /Hello from Vite/,
-    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/icons\.svg$/],
+    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/icons\.svg$/, /\/favicon\.svg$/],
     look: async (page) => expect(await colourOf(page, 'body')).toBe('rgb(12, 34, 56)'),
     files: {
       'src/main.js':
@@ -56,7 +56,7 @@ const PAGES: Project[] = [
     folder: fixture('react-app'),
     evidence: /found vite in package\.json[\s\S]*found pnpm-lock\.yaml: installing what it says/,
     shows: /Hello from React/,
-    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/assets\/hero[^/]*\.png$/, /\/icons\.svg$/],
+    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/assets\/hero[^/]*\.png$/, /\/icons\.svg$/, /\/favicon\.svg$/],
     look: async (page) => expect(await widthOf(page, '#hero')).toBe(48),
     files: {
       'index.html': readFileSync(`${fixture('react-app')}/index.html`, 'utf8').replace('<div id="root"></div>', '<p>Changed</p>$&'),
