@@ -49,7 +49,7 @@ const NEXT: Record<ErrorCode, string> = {
   unauthorized: 'set KILN_API_KEY to a valid key, or use the one of `kiln up` in KILN_HOME/credentials.json',
   forbidden: 'make a key with the scope it lacks: kiln keys create <name> --scope <scope>',
   function_not_found: 'see which there are: kiln ls',
-  version_not_found: 'see which there are: kiln inspect <function>',
+  version_not_found: 'see which there are: kiln versions <function>',
   not_found: 'see what there is: kiln ls',
   method_not_allowed: 'the command line and the server are of different versions: update both',
   conflict: 'look at the current state and try again: kiln inspect <function>',
@@ -90,11 +90,23 @@ function tellKilnError(error: KilnError): Told {
   const { title } = ERRORS[error.code];
   return {
     code: error.code,
-    message: `${title}: ${error.message}`,
-    fix: isUnreached(error) ? 'start Kiln here with kiln up, or set KILN_URL to where it runs' : (error.fix ?? NEXT[error.code]),
+    message: withTitle(title, error.message),
+    fix: fixOf(error),
     exitCode: exitCodeOf(error.code),
     ...(error.fields !== undefined && { fields: error.fields }),
   };
+}
+
+/** The server's sentence may be the title in other words. */
+function withTitle(title: string, message: string): string {
+  if (!message.toLowerCase().includes(title.toLowerCase())) return `${title}: ${message}`;
+  return message.charAt(0).toUpperCase() + message.slice(1);
+}
+
+/** The server advises whoever speaks HTTP; what a key is here, this side knows. */
+function fixOf(error: KilnError): string {
+  if (isUnreached(error)) return 'start Kiln here with kiln up, or set KILN_URL to where it runs';
+  return error.code === 'unauthorized' ? NEXT.unauthorized : (error.fix ?? NEXT[error.code]);
 }
 
 /** Nothing answered: what the server would have advised is not known. */

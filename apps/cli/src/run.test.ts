@@ -92,7 +92,16 @@ describe('errors', () => {
     api.fail('GET /v1/functions', errorCode, 'because of the test');
     const { code, stdout, stderr } = await connected(['ls']);
     expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' });
-    expect(stderr).toMatch(/^kiln: .*: because of the test\n {2}next: .{10,}\n$/);
+    expect(stderr).toMatch(/^kiln: .*: because of the test\n {2}next: .{10,}\n {2}code: [a-z_]+\n$/);
+  });
+
+  it('lead to what is known here: to the own help of a command, and to where a key comes from', async () => {
+    expect((await connected(['versions', 'pin', 'hello'])).stderr).toContain('next: see how it is used: kiln versions pin --help\n');
+    expect((await connected(['lss'])).stderr).toContain('next: see how it is used: kiln --help\n');
+    api.fail('GET /v1/functions', 'unauthorized', 'no valid API key was sent');
+    expect((await connected(['ls'])).stderr).toMatch(
+      /^kiln: No valid API key was sent\n {2}next: set KILN_API_KEY .*\n {2}code: unauthorized\n$/,
+    );
   });
 
   it('tells them as an object where JSON was asked for', async () => {

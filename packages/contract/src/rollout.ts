@@ -15,11 +15,11 @@ export type RolloutStage = z.infer<typeof rolloutStage>;
 /** When the new version counts as worse than the others in the same stage. */
 export const rolloutLimits = z.strictObject({
   /** Points by which its share of failed requests may be higher. */
-  maxErrors: z.number().min(0).max(100).default(2),
+  maxErrors: z.number().min(0, 'must be 0 to 100').max(100, 'must be 0 to 100').default(2),
   /** How many times their 95th percentile of the duration its own may be. */
-  maxP95: z.number().min(1).max(1000).default(1.5),
+  maxP95: z.number().min(1, 'must be 1 to 1000').max(1000, 'must be 1 to 1000').default(1.5),
   /** Fewer requests, on either side, say nothing; of durations, fewer than four times as many. */
-  minRequests: z.int().min(1).max(1_000_000).default(50),
+  minRequests: z.int().min(1, 'must be 1 to 1000000').max(1_000_000, 'must be 1 to 1000000').default(50),
 });
 export type RolloutLimits = z.infer<typeof rolloutLimits>;
 

@@ -205,7 +205,8 @@ export class FunctionStore {
   ): Promise<VersionRecord> {
     return this.untilFirst(async () => {
       const found = await this.readVersion(name, number);
-      if (found === undefined) throw new KilnError('version_not_found', `"${name}" has no version ${number}`);
+      if (found === undefined)
+        throw new KilnError('version_not_found', `"${name}" has no version ${number}`, { fix: `kiln versions ${name}` });
       const after = change(found.record) ?? found.record;
       return after === found.record || (await this.replace(versionsKey(name), String(number), found.raw, after)) ? after : undefined;
     });

@@ -28,6 +28,10 @@ describe('init and deploy', () => {
     expect(stderr).toContain('kiln deploy');
     expect(JSON.parse(readFileSync(join(folder, 'kiln.json'), 'utf8'))).toMatchObject({ name: 'my-first' });
     expect(await connected(['init', folder])).toMatchObject({ code: 6, stderr: expect.stringContaining('index.js') });
+    expect(await connected(['init', join(folder, 'index.js')])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('choose another'),
+    });
     api.lines('POST /v1/functions/my-first/builds', [{ type: 'log', line: 'step \u001b[1m1' }, done('my-first')]);
     const deployed = await connected(['deploy', folder]);
     expect(deployed.code).toBe(0);

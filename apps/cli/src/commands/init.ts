@@ -4,7 +4,9 @@ import { KilnError } from '@kiln/contract/errors';
 import { suggestName } from '@kiln/project/kiln-json';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
+import { UsageFailure } from '../failure.js';
 import { type OutputOptions, print } from '../output/print.js';
+import { shellWord } from '../output/shell-word.js';
 
 const HANDLER = `// Every export is a handler: (req, res) as in Express. Module state lives as long as the instance.
 export const hello = {
@@ -40,14 +42,23 @@ async function init({ terminal }: Session, dir: string, options: OutputOptions):
     ['package.json', `${JSON.stringify({ name, private: true, type: 'module', main: 'index.js' }, null, 2)}\n`],
     ['kiln.json', `${JSON.stringify({ name, handler: 'hello', timeout: 10_000 }, null, 2)}\n`],
   ]);
-  await mkdir(folder, { recursive: true });
-  const there = (await readdir(folder)).filter((file) => files.has(file));
+  const there = (await filesIn(folder)).filter((file) => files.has(file));
   if (there.length > 0) {
     throw new KilnError('conflict', `${folder} holds ${there.join(', ')} already`, {
-      fix: `deploy what is there: kiln deploy ${dir}; or choose another folder`,
+      fix: `deploy what is there: kiln deploy ${shellWord(dir)}; or choose another folder`,
     });
   }
   for (const [file, content] of files) await writeFile(join(folder, file), content, { flag: 'wx' });
   print(terminal, options, { name, folder, files: [...files.keys()] }, () => `wrote ${[...files.keys()].join(', ')} into ${folder}`);
-  terminal.say(`next: kiln deploy ${dir} && kiln invoke ${name}`);
+  terminal.say(`next: kiln deploy ${shellWord(dir)} && kiln invoke ${name}`);
+}
+
+/** Of the folder, which is there then. @throws UsageFailure where it can't be */
+async function filesIn(folder: string): Promise<string[]> {
+  try {
+    await mkdir(folder, { recursive: true });
+    return await readdir(folder);
+  } catch (error) {
+    throw new UsageFailure(`${folder} can't be a function's folder: ${(error as Error).message}`, 'choose another: kiln init <dir>');
+  }
 }

@@ -106,13 +106,13 @@ describe('rollout', () => {
 
   it.each([
     [['--stage', '10'], '--stage 10 is no stage'],
-    [['--stage', '0,5m'], 'stages.0.weight'],
-    [['--stage', '50,5m', '--stage', '10,5m'], 'weights must rise'],
+    [['--stage', '0,5m'], '--stage 1, the weight: '],
+    [['--stage', '50,5m', '--stage', '10,5m'], '--stage: weights must rise'],
     [['--stage', '10,5x'], '--stage 10,5x is no stage'],
-    [['--stage', '10,500ms'], 'stages.0.forMs'],
+    [['--stage', '10,500ms'], '--stage 1, the duration: '],
     [['--max-errors', 'few'], '--max-errors few'],
-    [['--max-p95', '0.5x'], 'limits.maxP95'],
-    [['--min-requests', '0'], 'limits.minRequests'],
+    [['--max-p95', '0.5x'], '--max-p95: must be 1 to 1000'],
+    [['--min-requests', '0'], '--min-requests: must be'],
     [['nonsense'], '"nonsense" is no version'],
   ])('%j is wrong usage, said before anything is sent', async (args, message) => {
     const { code, stderr } = await connected(['rollout', 'hello', ...args]);

@@ -45,7 +45,7 @@ export function rolloutCommand(session: Session): Command {
 }
 
 async function rollout(session: Session, name: string, version: string, options: RolloutCommandOptions): Promise<void> {
-  const request = parseRollout(version, options);
+  const request = parseRollout(name, version, options);
   const client = connect(session);
   const begun = await client.rollout(name, request);
   const ended = options.wait ? await waitForRollout(client, begun, (line) => session.terminal.say(line)) : begun;

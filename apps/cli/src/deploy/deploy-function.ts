@@ -114,7 +114,7 @@ async function deployAgain(
 /** Sends the folder to be built in the cluster. */
 export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic' | 'signal'> = {}): Deploy {
   return ({ name, files, replaced, buildArgs, buildSecrets, sourceDigest, project }, progress) => {
-    progress(`sending ${files.length} files`);
+    progress(files.length === 1 ? 'sending 1 file' : `sending ${files.length} files`);
     const said = { ...how, ...(project !== undefined && { project }) };
     return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, buildArgs, buildSecrets, ...said });
   };

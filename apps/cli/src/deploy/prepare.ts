@@ -86,7 +86,8 @@ export function requireDistinct(projects: readonly Project[]): void {
   }
 }
 
-function requireKnown(projects: readonly Project[], only: readonly string[]): void {
+/** @throws UsageFailure naming those that are not there */
+export function requireKnown(projects: readonly Project[], only: readonly string[]): void {
   const names = projects.flatMap(({ functions }) => functions.map(({ name }) => name));
   const unknown = only.filter((name) => !names.includes(name));
   if (unknown.length === 0) return;

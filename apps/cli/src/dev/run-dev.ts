@@ -1,6 +1,8 @@
 import type { Server } from 'node:http';
 import type { Session } from '../command.js';
+import { requireKnown } from '../deploy/prepare.js';
 import { Failure } from '../failure.js';
+import { readProjects } from '../folder/repository.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
 import { pairs } from '../output/table.js';
 import { duration } from '../output/units.js';
@@ -19,10 +21,15 @@ export interface DevOptions extends OutputOptions {
 /** `kiln dev`, from the first look at the folder to the last process gone. */
 export async function runDev(session: Session, dir: string, options: DevOptions, firstPort: number): Promise<void> {
   const { terminal, config } = session;
+  if (options.only !== undefined) requireKnown(await readProjects(dir), options.only);
   const read = () => readSpecs(dir, options.only);
   const specs = await read();
   for (const note of specs.notes) terminal.say(note);
-  if (specs.functions.length === 0) throw new Failure(`${specs.root} holds no function that runs without Docker`, 'write one: kiln init');
+  if (specs.functions.length === 0)
+    throw new Failure(
+      `${specs.root} holds no function that runs without Docker`,
+      'run it with kiln up and kiln deploy, or write one: kiln init',
+    );
   const port = options.port ?? (await findFree(config.KILN_BIND, firstPort, { length: 1, taken: new Set() }));
   terminal.endsItself = true;
   const dev = await Dev.start({

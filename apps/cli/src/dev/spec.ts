@@ -5,7 +5,7 @@ import { detect } from '@kiln/builder/detect';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import { variableName } from '@kiln/contract/names';
 import { requireDistinct } from '../deploy/prepare.js';
-import { sourceFolder } from '../folder/check-buildable.js';
+import { sourceFolder, unfit } from '../folder/check-buildable.js';
 import { listFiles } from '../folder/list-files.js';
 import { type Project, requireFolder } from '../folder/project.js';
 import { readProjects } from '../folder/repository.js';
@@ -51,7 +51,9 @@ async function addSpecs(specs: Specs, { folder, functions }: Project, only: read
   const sources = sourceFolder(folder, await listFiles(folder));
   const own = { ...(await readDotEnv(specs.root)), ...(await readDotEnv(folder)) };
   for (const { name, config } of wanted) {
-    const plan = await detect(sources, config);
+    const plan = await detect(sources, config).catch((error: unknown) => {
+      throw unfit(sources, name, config.entry, error);
+    });
     const program = await programFor(sources, plan, config);
     if (program === undefined) {
       specs.notes.push(`${name}: ${plan.notes.join(', ')}; that needs an engine: run it with kiln up and kiln deploy`);

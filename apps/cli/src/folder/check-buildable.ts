@@ -39,7 +39,7 @@ export function sourceFolder(folder: string, files: readonly FolderFile[]): Sour
 const LEAVE_OUT = 'name what is not needed in .kilnignore';
 
 /** Why no way of building was found, as one who sees the whole folder and not only what is sent can say it. */
-function unfit(sources: SourceFolder, name: string, entry: string | undefined, error: unknown): unknown {
+export function unfit(sources: SourceFolder, name: string, entry: string | undefined, error: unknown): unknown {
   if (!(error instanceof NothingToBuild)) return error;
   const { found } = findEntry(join(sources.root, entry ?? ''));
   const path = found === undefined ? undefined : relative(sources.root, found).split(sep).join('/');

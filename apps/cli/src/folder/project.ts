@@ -45,8 +45,9 @@ export async function readProject(path: string, nameGiven?: string): Promise<Pro
 export async function requireFolder(path: string): Promise<string> {
   const folder = resolve(path);
   const found = await stat(folder).catch(() => undefined);
-  if (!found) throw new UsageFailure(`there is no folder ${folder}`, 'give the folder that holds the code: kiln deploy <dir>');
-  if (!found.isDirectory()) throw new UsageFailure(`${folder} is not a folder`, 'give the folder that holds the code: kiln deploy <dir>');
+  if (!found) throw new UsageFailure(`there is no folder ${folder}`, 'give the folder that holds the code, or make one: kiln init <dir>');
+  if (!found.isDirectory())
+    throw new UsageFailure(`${folder} is not a folder`, 'give the folder that holds the code, or make one: kiln init <dir>');
   return folder;
 }
 

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { neutralise, neutralisedStream, neutraliseJson } from './neutralise.js';
+import { shellWord } from './shell-word.js';
 import { pairs, table } from './table.js';
 import { age, duration, megabytes, parseDuration, shortDigest } from './units.js';
 
@@ -30,6 +31,19 @@ describe('neutralise', () => {
     const bytes = Buffer.from('ä\u001b[1m€');
     const cut = Readable.from(Array.from(bytes, (byte) => Buffer.from([byte])));
     expect(await text(cut.pipe(neutralisedStream()))).toBe('ä\\x1b[1m€');
+  });
+});
+
+describe('shellWord', () => {
+  it.each([
+    ['my-function', 'my-function'],
+    ['./a b', "'./a b'"],
+    ["it's", `'it'\\''s'`],
+    ['$(x)', "'$(x)'"],
+    ['-rf', './-rf'],
+    ['', "''"],
+  ])('shows %j as it has to stand in a shell', (text, word) => {
+    expect(shellWord(text)).toBe(word);
   });
 });
 

@@ -1,5 +1,6 @@
+import { ERRORS } from '@kiln/contract/errors';
 import { CommanderError } from 'commander';
-import { EXIT, type Told, tell } from '../failure.js';
+import { EXIT, tell } from '../failure.js';
 import type { Terminal } from '../terminal.js';
 import { neutraliseJson } from './neutralise.js';
 
@@ -8,19 +9,10 @@ export function report(error: unknown, terminal: Terminal, asJson: boolean): num
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
   // Help in place of a missing command has been shown already.
   if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
-  const told = error instanceof CommanderError ? tellUsage(error) : tell(error);
+  const told = tell(error);
   if (asJson) terminal.say(neutraliseJson(JSON.stringify({ error: told })));
-  else terminal.say(`kiln: ${told.message}\n  next: ${told.fix}`);
+  else terminal.say(`kiln: ${told.message}\n  next: ${told.fix}${told.code in ERRORS ? `\n  code: ${told.code}` : ''}`);
   return told.exitCode;
-}
-
-function tellUsage({ message }: CommanderError): Told {
-  return {
-    code: 'usage',
-    message: message.replace(/^error: /, '').replaceAll('\n', ' '),
-    fix: 'see how it is used: kiln --help, or kiln <command> --help',
-    exitCode: EXIT.usage,
-  };
 }
 
 /** Whether JSON was asked for in so many words: known before, and even if, the arguments can't be parsed. */

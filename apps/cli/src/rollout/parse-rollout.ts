@@ -10,18 +10,18 @@ export interface RolloutOptions {
 }
 
 /** @throws UsageFailure for what is no rollout, naming the option */
-export function parseRollout(version: string, { stage, maxErrors, maxP95, minRequests }: RolloutOptions): StartRolloutInput {
+export function parseRollout(name: string, version: string, { stage, maxErrors, maxP95, minRequests }: RolloutOptions): StartRolloutInput {
   const limits = {
     ...(maxErrors !== undefined && { maxErrors: amount('--max-errors', maxErrors, /^(\d{1,3}(?:\.\d{1,3})?)%?$/, '2%') }),
     ...(maxP95 !== undefined && { maxP95: amount('--max-p95', maxP95, /^(\d{1,4}(?:\.\d{1,3})?)x?$/, '1.5x') }),
     ...(minRequests !== undefined && { minRequests: amount('--min-requests', minRequests, /^(\d{1,7})$/, '50') }),
   };
-  const rollout: StartRolloutInput = { ...versionOf(version), ...(stage && { stages: stage.map(parseStage) }), limits };
+  const rollout: StartRolloutInput = { ...versionOf(name, version), ...(stage && { stages: stage.map(parseStage) }), limits };
   const { error } = startRolloutBody.safeParse(rollout);
   if (error === undefined) return rollout;
   throw new UsageFailure(
     `this is no rollout: ${error.issues.map(issueText).join('; ')}`,
-    'as in: kiln rollout hello --stage 10,5m --stage 50,10m',
+    `as in: kiln rollout ${name} --stage 10,5m --stage 50,10m`,
   );
 }
 
@@ -29,11 +29,11 @@ export function parseRollout(version: string, { stage, maxErrors, maxP95, minReq
 const { stages, limits } = startRolloutBody.parse({});
 export const DEFAULTS = { stages: stages.map(({ weight, forMs }) => `${weight},${forMs / 60_000}m`), ...limits };
 
-function versionOf(text: string): { version?: number } {
+function versionOf(name: string, text: string): { version?: number } {
   if (text === 'latest') return {};
   const number = /^v?([1-9]\d{0,8})$/.exec(text)?.[1];
   if (number !== undefined) return { version: Number(number) };
-  throw new UsageFailure(`"${text}" is no version`, 'write it as 3, or as latest; see which there are: kiln versions <function>');
+  throw new UsageFailure(`"${text}" is no version`, `write it as 3, or as latest; see which there are: kiln versions ${name}`);
 }
 
 function parseStage(text: string): { weight: number; forMs: number } {
@@ -49,6 +49,10 @@ function amount(option: string, text: string, form: RegExp, example: string): nu
   throw new UsageFailure(`${option} ${text} is not understood`, `as in: ${option} ${example}`);
 }
 
+/** In the words of the command, not of the API. */
 function issueText({ path, message }: { path: PropertyKey[]; message: string }): string {
-  return `${path.join('.')}: ${message}`;
+  const option = { maxErrors: '--max-errors', maxP95: '--max-p95', minRequests: '--min-requests' }[String(path[1])] ?? '--stage';
+  const place =
+    path[0] === 'stages' && typeof path[1] === 'number' ? ` ${path[1] + 1}, ${path[2] === 'forMs' ? 'the duration' : 'the weight'}` : '';
+  return `${option}${place}: ${message}`;
 }
