@@ -21,14 +21,18 @@ export const nodeServerDetector: Detector = {
     const server = await serverOf(folder, manifest);
     if (server === undefined) return undefined;
     const install = await nodeInstall(folder, manifest);
-    const builds = manifest?.scripts['build'] !== undefined;
+    const build = server.start.build ?? (manifest?.scripts['build'] === undefined ? undefined : 'build');
     return {
       kind: 'http',
       baseImages: [NODE_IMAGE],
       config: portOf(server.traits, config),
       doubtful: manifest?.hasWorkspaces === true || server.start.file === undefined,
-      notes: [...serverNotes(server, manifest, config), ...install.notes, ...(builds ? ['found the script "build": running it'] : [])],
-      dockerfile: { sourcesUnder: SOURCES, content: ({ functionName }) => dockerfile(install, server, builds, functionName) },
+      notes: [
+        ...serverNotes(server, manifest, config),
+        ...install.notes,
+        ...(build === undefined ? [] : [`found the script "${build}": running it`]),
+      ],
+      dockerfile: { sourcesUnder: SOURCES, content: ({ functionName }) => dockerfile(install, server, build, functionName) },
     } satisfies BuildPlan;
   },
 };
@@ -38,16 +42,17 @@ interface Server {
   traits: ModuleTraits | undefined;
 }
 
-/** A module that exports stays a function, unless it also listens and a `start` script says to run it. */
+/** A module that exports stays a function, unless it also listens and a `start` script says to run it, or builds something else of it. */
 async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): Promise<Server | undefined> {
   const start = startOf(manifest);
   const startsFile = start?.file !== undefined && folder.has(start.file) ? start.file : undefined;
   const module = startsFile ?? (await moduleOf(folder)) ?? usualModule(folder);
   const traits = module === undefined ? undefined : traitsOf(await folder.readStart(module));
-  if (start !== undefined) return traits?.exports === true && !traits.listens && !start.serves ? undefined : { start, traits };
+  if (start?.serves || start?.build !== undefined) return { start, traits };
+  if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, traits };
   if (module === undefined || traits === undefined || traits.exports || !traits.listens) return undefined;
   const why = `${module} listens on a port`;
-  return { start: { command: ['node', module], why, file: module, needsTools: false, serves: false }, traits };
+  return { start: { command: ['node', module], why, file: module, needsTools: false, serves: false, build: undefined }, traits };
 }
 
 function usualModule(folder: SourceFolder): string | undefined {
@@ -67,11 +72,12 @@ function serverNotes({ start, traits }: Server, manifest: Manifest | undefined, 
   return notes;
 }
 
-function dockerfile(install: NodeInstall, { start }: Server, builds: boolean, functionName: string): string {
+function dockerfile(install: NodeInstall, { start }: Server, build: string | undefined, functionName: string): string {
+  const builds = build !== undefined;
   const setup = [`FROM ${NODE_IMAGE}${builds ? ' AS build' : ''}`, 'WORKDIR /app', ...install.steps(builds || start.needsTools)];
   const built = [
     `ENV BASE_PATH=/fn/${functionName}`,
-    'RUN npm run build --no-update-notifier',
+    `RUN npm run ${build} --no-update-notifier`,
     ...(start.needsTools ? [] : install.prune),
     `FROM ${NODE_IMAGE}`,
     'WORKDIR /app',

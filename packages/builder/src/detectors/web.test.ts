@@ -53,6 +53,22 @@ describe('a Node server', () => {
     expect(text).toContain('--include=dev');
   });
 
+  it.each([
+    ['in the script itself', { start: 'npm run build:ts && node dist/app.js', 'build:ts': 'tsc' }, 'build:ts'],
+    ['before it', { prestart: 'npm run build', start: 'node dist/app.js', build: 'tsc' }, 'build'],
+  ])('is built in the image where its start builds, %s', async (_where, scripts, build) => {
+    const { text } = await planOf({ ...manifest({ ...express, scripts }), 'app.ts': 'export default async () => {};' });
+    expect(text).toContain(`RUN npm run ${build} --no-update-notifier\n`);
+    expect(text).toMatch(/CMD \["node","dist\/app\.js"\]\n$/);
+  });
+
+  it('does all else that its start says when it is started', async () => {
+    const scripts = { start: 'npm run migrate && node app.js', migrate: 'x' };
+    expect((await planOf({ ...manifest({ scripts }), 'app.js': EXPRESS_SERVER })).text).toContain('"npm run migrate && node app.js"]');
+    const before = { prestart: 'npm run migrate', start: 'node app.js', migrate: 'x' };
+    expect((await planOf({ ...manifest({ scripts: before }), 'app.js': EXPRESS_SERVER })).text).toContain('CMD ["npm","run","start"]');
+  });
+
   it('gets requests where its text says that it listens, and kiln.json wins', async () => {
     const hono = { 'src/index.ts': 'serve({ fetch: app.fetch, port: 3000 })' };
     const plan = await planOf({ ...manifest({ dependencies: { hono: '4' } }), ...hono });
