@@ -37,6 +37,21 @@ describe('the documentation', () => {
     expect(sources.filter((path) => !path.startsWith('apps/cli/') && !named.has(path))).toEqual([]);
   });
 
+  it('gives each decision a number of its own, the one in its name', () => {
+    const decisions = globSync('docs/adr/*.md', { cwd: ROOT }).sort();
+    const numbers = decisions.map((page) => Number(/\/(\d{4})-/.exec(page)?.[1]));
+    expect(numbers).toEqual(decisions.map((_page, i) => i + 1));
+    expect(decisions.map((page) => Number(/^# (\d+)\. /.exec(read(page))?.[1]))).toEqual(numbers);
+  });
+
+  it('names every variable that routers, agents and the command line read', () => {
+    const matches = ['router', 'agent', 'cli'].flatMap((app) => [...read(`apps/${app}/src/config.ts`).matchAll(/\b(KILN_[A-Z_]+):/g)]);
+    const variables = new Set(matches.map(([, name]) => name as string));
+    const told = new Set([...read('README.md').matchAll(/`(KILN_[A-Z_]+)`/g)].map(([, name]) => name));
+    expect(variables.size).toBeGreaterThan(20);
+    expect([...variables].filter((name) => !told.has(name))).toEqual([]);
+  });
+
   it('has an entry with the right status for every error code, and for no other', () => {
     const entries = [...read('docs/errors.md').matchAll(/^## (\w+)\n\n(\d{3})/gm)].map(([, code, status]) => [code, Number(status)]);
     expect(Object.fromEntries(entries)).toEqual(Object.fromEntries(Object.entries(ERRORS).map(([code, { status }]) => [code, status])));
