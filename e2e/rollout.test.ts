@@ -4,7 +4,7 @@ import { type Cluster, type Member, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixture } from './inside.js';
-import { SteadyLoad } from './steady-load.js';
+import { SteadyLoad, slowest } from './steady-load.js';
 import { has, TrafficChanges } from './traffic-changes.js';
 
 let cluster: Cluster;
@@ -50,11 +50,16 @@ describe('under steady load, through two routers', () => {
     (await cluster.containers(name)).filter(({ version }) => has(traffic, Number(version))).map(({ id }) => id);
 
   it('five deployments from source fail no request', async () => {
+    const from = load.calls.length;
+    const begunAt = performance.now();
     for (let build = 2; build <= 6; build += 1) {
       const { version } = await changes.during(() => deployBuild(name, build));
       expect(changes.traffic()).toEqual([{ version, weight: 100 }]);
       await load.next(200);
     }
+    const calls = load.calls.slice(from);
+    const perSecond = Math.round((calls.length / (performance.now() - begunAt)) * 1000);
+    console.info(`while deploying: ${perSecond} calls a second, the slowest ${slowest(calls)} ms`);
     expect(load.faults).toEqual([]);
   });
 
@@ -139,7 +144,7 @@ describe('under steady load, through two routers', () => {
     const lag = Math.round(changes.longestLag(load.calls));
     const { calls, streams, perSecond } = load;
     console.info(
-      `${calls.length} calls, ${perSecond} a second, ${streams.length} streams; longest to a version without traffic: ${lag} ms`,
+      `${calls.length} calls, ${perSecond} a second, the slowest ${slowest(calls)} ms, ${streams.length} streams; longest to a version without traffic: ${lag} ms`,
     );
     expect(lag).toBeLessThan(1000);
     expect(streams.length).toBeGreaterThan(10);

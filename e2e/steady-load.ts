@@ -118,3 +118,8 @@ export class SteadyLoad {
     });
   }
 }
+
+/** In ms. */
+export function slowest(calls: readonly Call[]): number {
+  return Math.round(calls.reduce((longest, { sentAt, endedAt }) => Math.max(longest, endedAt - sentAt), 0));
+}

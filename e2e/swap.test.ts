@@ -3,7 +3,7 @@ import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixture } from './inside.js';
-import { type Call, SteadyLoad } from './steady-load.js';
+import { type Call, SteadyLoad, slowest } from './steady-load.js';
 
 const NAME = 'steady';
 const CALLERS = 8;
@@ -22,9 +22,6 @@ afterAll(async () => {
   await load?.stop();
   await cluster?.stop();
 });
-
-const took = ({ sentAt, endedAt }: Call) => endedAt - sentAt;
-const slowest = (calls: readonly Call[]) => Math.round(Math.max(...calls.map(took)));
 
 /** The calls that ended meanwhile, and some after it. */
 async function callsDuring(change: () => Promise<unknown>): Promise<Call[]> {
