@@ -52,7 +52,7 @@ describe('detect, for Rust,', () => {
 
   it('asks which of several programs is meant, by name or source', async () => {
     const several = { 'Cargo.toml': CARGO, 'src/main.rs': '', 'src/bin/b.rs': '' };
-    await expect(detect(folder(several), {})).rejects.toThrowError(/programs greeter, b/);
+    await expect(detect(folder(several), {})).rejects.toThrowError(/entry: which of greeter, b/);
     for (const entry of ['b', 'src/bin/b.rs', './src/bin/b.rs']) expect(await textOf(several, entry)).toContain('--bin b ');
   });
 

@@ -1,8 +1,8 @@
-import { KilnError } from '@kiln/contract/errors';
 import type { BuildPlan, Detector } from '../detect.js';
 import { SOURCES } from '../layout.js';
 import type { Prepared } from '../prepared-image.js';
 import type { SourceFolder } from '../source-folder.js';
+import { RUN_PROGRAM, whichProgram } from './program.js';
 
 const BASE_IMAGE = 'golang:1.24-trixie';
 const GO_MOD = 'go.mod';
@@ -51,10 +51,7 @@ async function mainPackage(folder: SourceFolder, entry: string | undefined): Pro
   const mains: string[] = [];
   for (const command of commands) if (await isMain(folder, command)) mains.push(command);
   if (mains.length > 1) {
-    throw new KilnError('bad_request', `entry: which of ${mains.join(', ')} is the function?`, {
-      fix: `set "entry" in kiln.json: "${mains[0]}"`,
-      fields: [{ field: 'entry', message: `must be one of ${mains.join(', ')}` }],
-    });
+    throw whichProgram(mains);
   }
   return mains[0] === undefined ? undefined : shown(mains[0]);
 }
@@ -84,11 +81,7 @@ function dockerfile(preparedImage: string, folder: SourceFolder, goMod: string, 
     `COPY ${SOURCES}/ ./`,
     `RUN go build ${FLAGS} -ldflags='-s -w' -o /out/function ${path}`,
     'FROM scratch',
-    'COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/',
-    'COPY --from=build /out/function /app/function',
-    'WORKDIR /app',
-    'USER 65532:65532',
-    'CMD ["/app/function"]',
+    ...RUN_PROGRAM,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -1,7 +1,7 @@
-import { KilnError } from '@kiln/contract/errors';
 import type { BuildPlan, Detector } from '../detect.js';
 import { SOURCES } from '../layout.js';
 import type { SourceFolder } from '../source-folder.js';
+import { RUN_PROGRAM, whichProgram } from './program.js';
 
 const BUILD_IMAGE = 'rust:1-slim-trixie';
 const RUN_IMAGE = 'debian:trixie-slim';
@@ -50,10 +50,7 @@ function chooseBin(bins: ReadonlyMap<string, string>, entry: string | undefined)
   if (entry !== undefined) return [...bins].find(([name, path]) => name === entry || path === entry.replace(/^\.\//, ''))?.[0];
   const names = [...bins.keys()];
   if (names.length < 2) return names[0];
-  throw new KilnError('bad_request', `entry: which of the programs ${names.join(', ')} is the function?`, {
-    fix: `set "entry" in kiln.json: "${names[0]}"`,
-    fields: [{ field: 'entry', message: `must be one of ${names.join(', ')}` }],
-  });
+  throw whichProgram(names);
 }
 
 /** The plain strings of each table of that name. */
@@ -80,11 +77,7 @@ function dockerfile(bin: string, locked: boolean): string {
     `COPY ${SOURCES}/ ./`,
     `RUN cargo build --release${locked ? ' --locked' : ''} --bin ${bin} && mkdir /out && cp target/release/${bin} /out/function && rm -rf target`,
     `FROM ${RUN_IMAGE}`,
-    'COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/',
-    'COPY --from=build /out/function /app/function',
-    'WORKDIR /app',
-    'USER 65532:65532',
-    'CMD ["/app/function"]',
+    ...RUN_PROGRAM,
   ];
   return `${lines.join('\n')}\n`;
 }
