@@ -66,13 +66,13 @@ describe('detect', () => {
 describe('detect, for Python,', () => {
   it.each([
     ['handler.py', { 'handler.py': 'def handler(event):\n  return 1' }, {}, ['python', 'handler.py', 'handler', {}]],
-    ['an application', { 'app.py': 'app = Flask(__name__)' }, {}, ['python', 'app.py', 'app', { concurrency: 32 }]],
-    ['an ASGI application', { 'main.py': 'async def app(scope, receive, send):' }, {}, ['python', 'main.py', 'app', { concurrency: 32 }]],
+    ['an application', { 'app.py': 'app = Flask(__name__)' }, {}, ['python', 'app.py', 'app', { concurrency: 100 }]],
+    ['an ASGI application', { 'main.py': 'async def app(scope, receive, send):' }, {}, ['python', 'main.py', 'app', { concurrency: 100 }]],
     [
       'Django',
       { 'manage.py': '', 'site1/wsgi.py': 'application = get_wsgi_application()' },
       {},
-      ['python', 'site1/wsgi.py', 'application', { concurrency: 32 }],
+      ['python', 'site1/wsgi.py', 'application', { concurrency: 100 }],
     ],
     ['entry of kiln.json', { 'src/x.py': 'def handler(e): pass' }, { entry: './src/x.py' }, ['python', 'src/x.py', 'handler', {}]],
     ['handler of kiln.json', { 'handler.py': '' }, { handler: 'main' }, ['python', 'handler.py', 'main', {}]],

@@ -11,8 +11,8 @@ const EVENT_MODULE = 'handler.py';
 /** In this order; Django's lies in the project's own folder. */
 const APP_MODULES = [/^app\.py$/, /^wsgi\.py$/, /^asgi\.py$/, /^main\.py$/, /^application\.py$/, /^[A-Za-z_]\w*\/(wsgi|asgi)\.py$/];
 const APP_NAMES = ['app', 'application'];
-/** A thread each, within what an instance may have of them. */
-const APP_CONCURRENCY = 32;
+/** As any HTTP image has it: where it runs in threads, so many fit into what an instance may have of them. */
+const APP_CONCURRENCY = 100;
 /** What may stand in a command and in an import. */
 const MODULE_PATH = /^(?:\.\/)?(?:[A-Za-z_]\w*\/)*[A-Za-z_]\w*\.py$/;
 
@@ -85,7 +85,7 @@ async function planOf(folder: SourceFolder, { entry, handler }: PythonModule, re
     entry,
     handler,
     notes,
-    config: isApp ? { concurrency: server?.concurrency ?? APP_CONCURRENCY } : {},
+    config: isApp ? { concurrency: APP_CONCURRENCY } : {},
     ...(files !== undefined && { files }),
     dockerfile: { sourcesUnder: SOURCES, content: () => dockerfile(requirements, server?.command) },
   };
@@ -94,7 +94,6 @@ async function planOf(folder: SourceFolder, { entry, handler }: PythonModule, re
 interface OwnServer {
   name: string;
   command: string;
-  concurrency: number;
 }
 
 /** A server that the function asks for itself is what its author means to run. */
@@ -103,11 +102,11 @@ function ownServer(requirements: string, entry: string, handler: string): OwnSer
   if (!/^[\w.]+:[\w.]+$/.test(target)) return undefined;
   if (/^uvicorn\b/im.test(requirements)) {
     const command = `exec python -m uvicorn ${target} --host 0.0.0.0 --port $PORT --forwarded-allow-ips='*' --no-access-log`;
-    return { name: 'uvicorn', command, concurrency: 100 };
+    return { name: 'uvicorn', command };
   }
   if (/^gunicorn\b/im.test(requirements)) {
     const command = `exec python -m gunicorn ${target} --bind 0.0.0.0:$PORT --threads ${APP_CONCURRENCY} --forwarded-allow-ips='*'`;
-    return { name: 'gunicorn', command, concurrency: APP_CONCURRENCY };
+    return { name: 'gunicorn', command };
   }
   return undefined;
 }
