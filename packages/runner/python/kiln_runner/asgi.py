@@ -1,5 +1,5 @@
-"""ASGI applications (FastAPI, Starlette, Django): one event loop, and a task for each connection to the agent. HTTP and lifespan; a
-WebSocket handshake is refused."""
+"""ASGI applications (FastAPI, Starlette, Django): one event loop, and a task for each connection to the agent. HTTP,
+WebSockets and lifespan."""
 
 import asyncio
 import os
@@ -12,7 +12,6 @@ from .threads import GIVE_UP_S, RETRY_S
 from .wire import MAX_HEAD, BrokenRequest, Framing, Head, function_error, head_bytes
 
 VERSIONS = {"version": "3.0", "spec_version": "2.3"}
-NO_WEBSOCKETS = b"HTTP/1.1 501 Not Implemented\r\ncontent-type: text/plain\r\ncontent-length: 72\r\n\r\nthis function takes no WebSockets: name uvicorn[standard] as requirement"
 CHUNK = 64 * 1024
 
 
@@ -78,8 +77,10 @@ class Server:
             self._open()
         try:
             if head.first.get("upgrade", "").lower() == "websocket":
-                await stream.send(NO_WEBSOCKETS)
-                return False
+                # Most applications have none, and every cold start would load it.
+                from .websocket import Session
+
+                return await Session(head, stream).run(self._application, scope_of(head, self.state))
             return await Exchange(head, stream).run(self._application, self.state)
         finally:
             self._busy -= 1
@@ -223,6 +224,12 @@ class Stream:
         data = bytes(self._buffer[:most])
         del self._buffer[:most]
         return data
+
+    async def exactly(self, size):
+        data = bytearray()
+        while len(data) < size:
+            data += await self.some(min(size - len(data), CHUNK))
+        return bytes(data)
 
     async def send(self, data):
         if not data:
