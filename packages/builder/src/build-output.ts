@@ -61,7 +61,8 @@ export class BuildOutput {
     this.#piece = '';
     const where = this.#step === '' ? 'build failed' : `build failed at ${this.#step.replace(/ : /, ' "')}"`;
     const last = this.#last.length === 0 ? '' : `\n${this.#last.join('\n')}`;
-    return new KilnError('bad_request', `${where}: ${this.mask(plain(error))}${last}`);
+    const fix = 'correct what the step says, then deploy or push again; kiln build tries it on your own machine';
+    return new KilnError('bad_request', `${where}: ${this.mask(plain(error))}${last}`, { fix });
   }
 }
 

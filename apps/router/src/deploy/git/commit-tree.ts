@@ -57,5 +57,7 @@ function parseEntry(line: string): TreeEntry {
 function requirePlainPath(path: string): void {
   const plain = path.split('/').every((name) => name !== '' && name !== '.' && name !== '..' && name.toLowerCase() !== '.git');
   if (plain && !path.includes('\uFFFD')) return;
-  throw new KilnError('bad_request', `the path ${JSON.stringify(path.slice(0, 300))} is not one that can be deployed`);
+  throw new KilnError('bad_request', `the path ${JSON.stringify(path.slice(0, 300))} is not one that can be deployed`, {
+    fix: 'rename it, or take it out of the commit',
+  });
 }

@@ -118,12 +118,16 @@ async function textIn({ path: folder, entries }: Folder, name: string, blobs: Bl
   const file = entries.find(({ path, kind }) => path === name && kind === 'file');
   if (file === undefined) return undefined;
   if (file.size <= MAX_TEXT_BYTES) return blobs.text(file.id);
-  throw new KilnError('bad_request', `${folder === '' ? '' : `${folder}/`}${name} is larger than ${mebibytes(MAX_TEXT_BYTES)}`);
+  throw new KilnError('bad_request', `${folder === '' ? '' : `${folder}/`}${name} is larger than ${mebibytes(MAX_TEXT_BYTES)}`, {
+    fix: 'make it smaller',
+  });
 }
 
 function refuseTooMany(functions: readonly PushedFunction[]): void {
   if (functions.length > PUSH_LIMITS.functions) {
-    throw new KilnError('bad_request', `the repository declares ${functions.length} functions; a push may have ${PUSH_LIMITS.functions}`);
+    throw new KilnError('bad_request', `the repository declares ${functions.length} functions; a push may have ${PUSH_LIMITS.functions}`, {
+      fix: 'push a part of it to each of several projects',
+    });
   }
   const names = new Set<string>();
   for (const { name } of functions) {

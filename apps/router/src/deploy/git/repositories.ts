@@ -54,7 +54,9 @@ export class Repositories {
 
   private at(project: string): Repository {
     if (!functionName.safeParse(project).success) {
-      throw new KilnError('bad_request', 'a project has a name of 1 to 63 characters of a-z, 0-9 and -, as a function has');
+      throw new KilnError('bad_request', 'a project has a name of 1 to 63 characters of a-z, 0-9 and -, as a function has', {
+        fix: 'push to /git/my-project.git: git remote set-url kiln <address of the control API>/git/my-project.git',
+      });
     }
     const folder = join(this.places.root, `${project}.git`);
     return { project, root: this.places.root, folder, env: gitEnvironment(this.places, folder) };
