@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { BuildPlan } from './detect.js';
+import type { BuildPlan } from './detector.js';
 import { SOURCES } from './layout.js';
 import { RUNNER, RUNNER_PATH, runnerImage } from './runner-image.js';
 

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach } from 'vitest';
-import { type BuildPlan, detect } from './detect.js';
+import { detect } from './detect.js';
+import type { BuildPlan } from './detector.js';
 import { type SourceFile, SourceFolder } from './source-folder.js';
 
 const roots: string[] = [];

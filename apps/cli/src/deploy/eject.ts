@@ -1,6 +1,6 @@
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BuildPlan } from '@kiln/builder/detect';
+import type { BuildPlan } from '@kiln/builder/detector';
 import { SourceFolder } from '@kiln/builder/source-folder';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { dockerignore } from '@kiln/project/ignore-rules';

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { BuildPlan } from '@kiln/builder/detect';
+import type { BuildPlan } from '@kiln/builder/detector';
 import { moduleOf } from '@kiln/builder/node/manifest';
 import { TYPESCRIPT_NAMES } from '@kiln/builder/node/typescript';
 import type { SourceFolder } from '@kiln/builder/source-folder';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { jsonWords } from '../dockerfile-text.js';
 import type { SourceFolder } from '../source-folder.js';
 

@@ -1,4 +1,4 @@
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { SOURCES } from '../layout.js';
 import type { Prepared } from '../prepared-image.js';
 import type { SourceFolder } from '../source-folder.js';

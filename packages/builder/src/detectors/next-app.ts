@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { SOURCES } from '../layout.js';
 import { dependsOn, NODE_IMAGE, readManifest, shown } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';

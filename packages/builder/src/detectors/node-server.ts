@@ -1,5 +1,5 @@
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { SOURCES } from '../layout.js';
 import { type ModuleTraits, traitsOf } from '../node/entry-text.js';
 import { dependsOn, type Manifest, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';

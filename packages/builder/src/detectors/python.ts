@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { APP, SOURCES } from '../layout.js';
 import { readPythonRunner } from '../python-runner.js';
 import type { SourceFolder } from '../source-folder.js';

@@ -1,5 +1,5 @@
 import { entryNames } from '@kiln/contract/entry-names';
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { SOURCES } from '../layout.js';
 import { mainOf, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';

@@ -1,4 +1,4 @@
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { SOURCES } from '../layout.js';
 import { NODE_IMAGE, PACKAGE_JSON } from '../node/manifest.js';
 import { SITE_CONFIG, siteDockerfile } from '../node/site.js';

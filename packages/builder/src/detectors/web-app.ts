@@ -1,4 +1,4 @@
-import type { BuildPlan, Detector } from '../detect.js';
+import type { BuildPlan, Detector } from '../detector.js';
 import { SOURCES } from '../layout.js';
 import { dependsOn, type Manifest, NODE_IMAGE, readManifest, shown } from '../node/manifest.js';
 import { nodeInstall } from '../node/node-install.js';
