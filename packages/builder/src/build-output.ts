@@ -7,7 +7,7 @@ const MAX_LINE = 4096;
 /** Of a step, from which on its time is told. */
 const TOLD_MS = 500;
 /** Lines that tell a user nothing. */
-const BOOKKEEPING = /^( ---> |Removing intermediate container |Successfully (built|tagged) )/;
+const BOOKKEEPING = /^( ---> |Step \d+\/\d+ : LABEL kiln\.build\.|Removing intermediate container |Successfully (built|tagged) )/;
 
 /** The engine sends pieces of lines, coloured as the commands print them. */
 export class BuildOutput {

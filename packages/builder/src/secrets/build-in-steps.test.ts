@@ -69,6 +69,7 @@ CMD ["cat", "/work/seen", "/work/files"]
     expect(lines.join('\n')).toContain('***');
     expect(lines.join('\n')).not.toContain(VALUE);
     expect(lines).toContain('still Ada $(id)');
+    expect(lines.join('\n')).not.toContain('kiln.build');
     expect(await everything(built.image)).not.toContain(VALUE);
     const { Config } = await engine.getImage(built.image).inspect();
     expect(Config.Labels).toEqual({ 'kiln.kind': 'http', 'kiln.role': '', 'kiln.node': '' });
@@ -135,6 +136,15 @@ CMD ["cat", "/work/seen", "/work/files"]
     ['a place that is taken', 'RUN --mount=type=secret,id=token,target=/etc/passwd true', /something is there/],
   ])('refuses %s', async (_what, step, message) => {
     const error = await refusal(buildFiles({ Dockerfile: `FROM debian:trixie-slim\n${step}\n` }, { nodeId: `${name}-x` }));
+    expect([error.code, error.message]).toEqual(['bad_request', expect.stringMatching(message)]);
+    expect(await containers()).toEqual([]);
+  });
+
+  it.each([
+    ['no shell', 'FROM scratch\nCOPY Dockerfile /', /build failed at Step 3\/3 .*no \/bin\/sh/],
+    ['no cat', 'FROM debian:trixie-slim\nRUN rm /usr/bin/cat', /no \/bin\/sh or no cat/],
+  ])('says what is missing in an image with %s', async (_what, above, message) => {
+    const error = await refusal(buildFiles({ Dockerfile: `${above}\nRUN --mount=type=secret,id=token true\n` }, { nodeId: `${name}-x` }));
     expect([error.code, error.message]).toEqual(['bad_request', expect.stringMatching(message)]);
     expect(await containers()).toEqual([]);
   });

@@ -90,7 +90,7 @@ async function runAndCommit(step: SecretStep, run: StepRun, { image, config, env
     return await container.commit(kept, comment);
   } catch (error) {
     if (run.signal.aborted || error instanceof KilnError) throw error;
-    throw engineError('a step with a secret', error);
+    throw endedEarly(run.output, error);
   } finally {
     await container.close();
   }
@@ -151,6 +151,13 @@ async function findMade(docker: Dockerode, parent: string, comment: string): Pro
     if (info?.Comment === comment) return Id;
   }
   return undefined;
+}
+
+/** The engine has removed it, or has not come to that yet. */
+function endedEarly(output: BuildOutput, error: unknown): KilnError {
+  const { statusCode } = error as { statusCode?: number };
+  if (statusCode !== 404 && statusCode !== 409) return engineError('a step with a secret', error);
+  return output.failure('the container of the step ended before it: it ran out of memory, or the image has no /bin/sh or no cat');
 }
 
 function cannotStart(output: BuildOutput, error: unknown): KilnError {
