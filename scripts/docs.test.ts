@@ -57,3 +57,13 @@ describe('the documentation', () => {
     expect(Object.fromEntries(entries)).toEqual(Object.fromEntries(Object.entries(ERRORS).map(([code, { status }]) => [code, status])));
   });
 });
+
+describe('the build of an image', () => {
+  it('has no tools of tests, so every package leaves its tests and fixtures out', () => {
+    const configs = globSync(['apps/*/tsconfig.json', 'packages/*/tsconfig.json'], { cwd: ROOT }).filter(
+      (file) => !file.includes('packages/testing'),
+    );
+    expect(configs.length).toBeGreaterThan(10);
+    expect(configs.filter((file) => !/test\.ts.*fixture\.ts/s.test(read(file)))).toEqual([]);
+  });
+});
