@@ -1,30 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Cluster } from '@kiln/testing/cluster';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { colourOf } from './browser.js';
 import { example, fixture } from './inside.js';
-import { liveThrough, type Project, startBoth } from './project.js';
+import { changed, cluster, itLives, type Project, withClusterAndBrowser } from './project.js';
 
-/** With the install of a browser, where there is none. */
-const SET_UP_MS = 500_000;
-const LIVE_MS = 400_000;
-
-let cluster: Cluster;
-let browser: Browser;
-
-beforeAll(async () => {
-  [cluster, browser] = await startBoth();
-}, SET_UP_MS);
-afterAll(async () => {
-  await browser?.close();
-  await cluster?.stop();
-});
-
-const changed = (folder: string, file: string, from: string, to: string) => ({
-  [file]: readFileSync(join(folder, file), 'utf8').replace(from, to),
-});
+withClusterAndBrowser();
 
 /** Folders that the runner serves; a function of several exports is the one that has its name. */
 const FUNCTIONS: Project[] = [
@@ -72,13 +51,7 @@ const FUNCTIONS: Project[] = [
   },
 ];
 
-describe.concurrent.each(FUNCTIONS)('$name', (project) => {
-  it(
-    'is deployed, shows in a browser, is deployed again with a change, and rolled back',
-    () => liveThrough(cluster, browser, project),
-    LIVE_MS,
-  );
-});
+itLives(FUNCTIONS);
 
 describe('one module of several functions', () => {
   it('is each of them, with the configuration that stands beside its code', async () => {

@@ -1,41 +1,23 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Cluster } from '@kiln/testing/cluster';
 import { folderTar } from '@kiln/testing/folder-tar';
 import { until } from '@kiln/testing/until';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import { colourOf } from './browser.js';
 import { example, fixture } from './inside.js';
-import { liveThrough, type Project, startBoth } from './project.js';
-
-/** With the install of a browser and of compilers, where there are none. */
-const SET_UP_MS = 900_000;
-const LIVE_MS = 400_000;
-
-let cluster: Cluster;
-let browser: Browser;
-
-beforeAll(async () => {
-  await promisify(execFile)(process.execPath, [BASE_IMAGES, ...COMPILERS], { timeout: SET_UP_MS });
-  [cluster, browser] = await startBoth();
-}, SET_UP_MS);
-afterAll(async () => {
-  await browser?.close();
-  await cluster?.stop();
-});
+import { changed, cluster, itLives, type Project, withClusterAndBrowser } from './project.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const BASE_IMAGES = join(ROOT, 'scripts', 'base-images.mjs');
-/** Compilers are large: made here, where they are needed, and not when the platform is set up. */
+/** Large: made here, where they are needed, and not when the platform is set up. */
 const COMPILERS = ['golang:1.24-trixie', 'rust:1-slim-trixie'];
+const COMPILERS_MS = 600_000;
+
+withClusterAndBrowser(() => promisify(execFile)(process.execPath, [BASE_IMAGES, ...COMPILERS], { timeout: COMPILERS_MS }));
 
 const HANDLER = 'def handler(event):\n    return ["changed", event]\n';
-const changed = (folder: string, file: string, from: string, to: string) => ({
-  [file]: readFileSync(join(folder, file), 'utf8').replace(from, to),
-});
 const looks = async (page: Page) => expect(await colourOf(page, 'h1')).toBe('rgb(31, 32, 33)');
 
 const LANGUAGES: Project[] = [
@@ -98,13 +80,7 @@ const LANGUAGES: Project[] = [
   },
 ];
 
-describe.concurrent.each(LANGUAGES)('a folder of the kind $name', (project) => {
-  it(
-    'is deployed, shows in a browser, is deployed again with a change, and rolled back',
-    () => liveThrough(cluster, browser, project),
-    LIVE_MS,
-  );
-});
+itLives(LANGUAGES);
 
 describe('an example', () => {
   it.each([

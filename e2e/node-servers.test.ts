@@ -1,24 +1,9 @@
-import type { Cluster } from '@kiln/testing/cluster';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { colourOf } from './browser.js';
 import { fixture } from './inside.js';
-import { liveThrough, type Project, startBoth } from './project.js';
+import { cluster, itLives, type Project, withClusterAndBrowser } from './project.js';
 
-/** With the install of a browser, where there is none. */
-const SET_UP_MS = 500_000;
-const LIVE_MS = 400_000;
-
-let cluster: Cluster;
-let browser: Browser;
-
-beforeAll(async () => {
-  [cluster, browser] = await startBoth();
-}, SET_UP_MS);
-afterAll(async () => {
-  await browser?.close();
-  await cluster?.stop();
-});
+withClusterAndBrowser();
 
 const SERVERS: Project[] = [
   {
@@ -77,13 +62,7 @@ const SERVERS: Project[] = [
   },
 ];
 
-describe.concurrent.each(SERVERS)('$name', (project) => {
-  it(
-    'is deployed, answers in a browser, is deployed again with a change, and rolled back',
-    () => liveThrough(cluster, browser, project),
-    LIVE_MS,
-  );
-});
+itLives(SERVERS);
 
 describe('a server that listens for itself', () => {
   it.each([

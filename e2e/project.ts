@@ -1,26 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { folderTar } from '@kiln/testing/folder-tar';
 import { until } from '@kiln/testing/until';
 import type { Browser, Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openPage, startBrowser } from './browser.js';
 
 /** The two ways to a function: a path of the platform's host, and a host of its own. */
 export const WAYS = ['path', 'host'] as const;
 export type Way = (typeof WAYS)[number];
 
-export const urlOf = ({ router }: Cluster, way: Way, name: string, path = '/') =>
-  way === 'path' ? `http://localhost:${router.ports.data}/fn/${name}${path}` : `http://${name}.localhost:${router.ports.data}${path}`;
+export function urlOf(way: Way, name: string, path = '/'): string {
+  const { data } = cluster.router.ports;
+  return way === 'path' ? `http://localhost:${data}/fn/${name}${path}` : `http://${name}.localhost:${data}${path}`;
+}
 
-/** Both, or neither. */
-export async function startBoth(): Promise<[Cluster, Browser]> {
-  const cluster = await startCluster();
-  try {
-    return [cluster, await startBrowser()];
-  } catch (error) {
-    await cluster.stop();
-    throw error;
-  }
+/** With the install of a browser, and of what a file needs besides, where there is none. */
+const SET_UP_MS = 900_000;
+/** A framework's install and its builds, two at a time. */
+const LIVE_MS = 900_000;
+
+/** Of the file that runs. */
+export let cluster: Cluster;
+export let browser: Browser;
+
+/** Gives all tests of a file one `cluster` and one `browser`. */
+export function withClusterAndBrowser(before: () => Promise<unknown> = async () => undefined): void {
+  beforeAll(async () => {
+    await before();
+    cluster = await startCluster();
+    browser = await startBrowser();
+  }, SET_UP_MS);
+  afterAll(async () => {
+    await browser?.close();
+    await cluster?.stop();
+  });
 }
 
 /** A folder as a tool of its kind lays it out, and a change that somebody makes in it. */
@@ -41,32 +56,44 @@ export interface Project {
   showsThen: RegExp;
 }
 
-/** Deployed, opened, deployed again with a change, rolled back; opened each time by path and by host, as for the first time. */
-export async function liveThrough(cluster: Cluster, browser: Browser, project: Project): Promise<void> {
+/** One file of a folder with something else in it. */
+export function changed(folder: string, file: string, from: string, to: string): Record<string, string> {
+  return { [file]: readFileSync(join(folder, file), 'utf8').replace(from, to) };
+}
+
+/** A test for each, side by side. */
+export function itLives(projects: readonly Project[]): void {
+  describe.concurrent.each(projects)('$name', (project) => {
+    it('is deployed, shows in a browser, is deployed again with a change, and rolled back', () => liveThrough(project), LIVE_MS);
+  });
+}
+
+/** Opened each time by path and by host, as for the first time. */
+async function liveThrough(project: Project): Promise<void> {
   const { name, files } = project;
-  expect(await deploy(cluster, project, {}, 1)).toMatch(project.evidence);
-  await openBothWays(cluster, browser, project, false);
-  await deploy(cluster, project, files, 2);
-  await openBothWays(cluster, browser, project, true);
+  expect(await deploy(project, {}, 1)).toMatch(project.evidence);
+  await openBothWays(project, false);
+  await deploy(project, files, 2);
+  await openBothWays(project, true);
   await cluster.client.rollback(name);
-  await openBothWays(cluster, browser, project, false);
+  await openBothWays(project, false);
 }
 
 /** @returns what the build said */
-async function deploy(cluster: Cluster, { name, folder }: Project, files: Record<string, string>, version: number): Promise<string> {
+async function deploy({ name, folder }: Project, files: Record<string, string>, version: number): Promise<string> {
   const lines: string[] = [];
   const done = await cluster.client.deploy(name, folderTar(folder, { name, files }), (line) => lines.push(line));
   expect([done.version, done.changed], lines.join('\n')).toEqual([version, true]);
   return lines.join('\n');
 }
 
-async function openBothWays(cluster: Cluster, browser: Browser, project: Project, changed: boolean): Promise<void> {
-  await Promise.all(WAYS.map((way) => openOneWay(cluster, browser, project, { way, changed })));
+async function openBothWays(project: Project, changed: boolean): Promise<void> {
+  await Promise.all(WAYS.map((way) => openOneWay(project, { way, changed })));
 }
 
-async function openOneWay(cluster: Cluster, browser: Browser, project: Project, opened: { way: Way; changed: boolean }): Promise<void> {
+async function openOneWay(project: Project, opened: { way: Way; changed: boolean }): Promise<void> {
   const { way, changed } = opened;
-  const url = urlOf(cluster, way, project.name);
+  const url = urlOf(way, project.name);
   // By path as one types it: the slash is for the router to add, or nothing that is named relative to the page would be found.
   const { page, faults, answers } = await openPage(browser, way === 'path' ? url.slice(0, -1) : url);
   try {

@@ -1,29 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { type Answer, call } from '@kiln/testing/call';
-import type { Cluster } from '@kiln/testing/cluster';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { colourOf, openPage, widthOf } from './browser.js';
 import { example, fixture, startOf } from './inside.js';
-import { urlOf as addressOf, liveThrough, type Project, startBoth, WAYS, type Way } from './project.js';
+import { browser, cluster, itLives, type Project, urlOf, WAYS, type Way, withClusterAndBrowser } from './project.js';
 
 const PAGE = { accept: 'text/html' };
-/** With the install of a browser, where there is none. */
-const SET_UP_MS = 500_000;
-const LIVE_MS = 400_000;
-
-let cluster: Cluster;
-let browser: Browser;
-
-beforeAll(async () => {
-  [cluster, browser] = await startBoth();
-}, SET_UP_MS);
-afterAll(async () => {
-  await browser?.close();
-  await cluster?.stop();
-});
-
-const urlOf = (way: Way, name: string, path = '/') => addressOf(cluster, way, name, path);
+withClusterAndBrowser();
 
 function ask(
   way: Way,
@@ -74,13 +57,7 @@ const PAGES: Project[] = [
   },
 ];
 
-describe.concurrent.each(PAGES)('$name', (project) => {
-  it(
-    'is deployed, runs in a browser, is deployed again with a change, and rolled back',
-    () => liveThrough(cluster, browser, project),
-    LIVE_MS,
-  );
-});
+itLives(PAGES);
 
 describe.each(WAYS)('opened by %s', (way) => {
   it.each(['/', '/users/5'])('a page that Vite built shows, with all that belongs to it, at %s', async (path) => {

@@ -1,25 +1,10 @@
 import { readFileSync } from 'node:fs';
-import type { Cluster } from '@kiln/testing/cluster';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expect } from 'vitest';
 import { colourOf, widthOf } from './browser.js';
 import { fixture } from './inside.js';
-import { liveThrough, type Project, startBoth } from './project.js';
+import { itLives, type Project, withClusterAndBrowser } from './project.js';
 
-/** With the install of a browser, where there is none. */
-const SET_UP_MS = 500_000;
-const LIVE_MS = 900_000;
-
-let cluster: Cluster;
-let browser: Browser;
-
-beforeAll(async () => {
-  [cluster, browser] = await startBoth();
-}, SET_UP_MS);
-afterAll(async () => {
-  await browser?.close();
-  await cluster?.stop();
-});
+withClusterAndBrowser();
 
 /** As `create-next-app` lays it out; its fonts are left out, which the build would fetch from Google. */
 const NEXT: Project = {
@@ -64,10 +49,4 @@ const REACT_SCRIPTS: Project = {
   showsThen: /Hello from react-scripts\s*changed/,
 };
 
-describe.concurrent.each([NEXT, REACT_SCRIPTS])('$name', (project) => {
-  it(
-    'is deployed, runs in a browser, is deployed again with a change, and rolled back',
-    () => liveThrough(cluster, browser, project),
-    LIVE_MS,
-  );
-});
+itLives([NEXT, REACT_SCRIPTS]);
