@@ -6,7 +6,7 @@ type Client = ServerRedis['subClient'];
 
 /**
  * Nest's Redis transport, made to outlive Redis. As it comes it subscribes only if Redis answers at the first try, gives up after
- * a number of them, and logs every one.
+ * a number of them, logs every one, and a subscription that a broken connection cuts off ends the process.
  */
 export class EventServer extends ServerRedis {
   private outage = false;
@@ -15,17 +15,25 @@ export class EventServer extends ServerRedis {
     connection: ConnectionOptions,
     private readonly log: OutageLog,
   ) {
-    super(eventOptions(connection));
+    // The client's own renewal leaves the same rejection unheard.
+    super({ ...eventOptions(connection), autoResubscribe: false } as ReturnType<typeof eventOptions>);
   }
 
-  /** Ready at once: the subscription follows when there is a connection, and is renewed by the client after each outage. */
+  /** Ready at once: the subscription follows when there is a connection, and at each one after it. */
   override start(callback?: () => void): void {
-    this.subClient.once('ready', () => this.bindEvents(this.subClient, this.pubClient));
+    this.subClient.on('message', this.getMessageHandler(this.pubClient).bind(this));
+    this.subClient.on('ready', () => this.subscribe());
     for (const client of [this.subClient, this.pubClient]) {
       // It goes on by itself; the error handler has heard of it.
       client.connect().catch(() => undefined);
     }
     callback?.();
+  }
+
+  private subscribe(): void {
+    const events = [...this.messageHandlers.keys()];
+    // Cut off by the end of a connection: the next one brings it.
+    if (events.length > 0) this.subClient.subscribe(...events).catch(() => undefined);
   }
 
   override registerErrorListener(client: Client): void {
