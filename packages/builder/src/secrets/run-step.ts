@@ -11,9 +11,10 @@ import { StepContainer } from './step-container.js';
 
 const PROXY = /^(https?|ftp|no|all)_proxy$/i;
 
+const PLACE_TAKEN = 3;
 /** A file of a tmpfs, and for a target elsewhere a link to it: `$1` file, `$2` mode, `$3` owner, `$4` link. */
 const PUT = `umask 077 && cat > "$1" && chown "$3" "$1" && chmod "$2" "$1" || exit 1
-[ -z "$4" ] || { mkdir -p "\${4%/*}/" && [ ! -e "$4" ] && [ ! -L "$4" ] && ln -s "$1" "$4"; }`;
+[ -z "$4" ] || { mkdir -p "\${4%/*}/" && [ ! -e "$4" ] && [ ! -L "$4" ] && ln -s "$1" "$4"; } || exit ${PLACE_TAKEN}`;
 /** Fails where the step has put a file of its own in the place of a link: that file would stay, with who knows what in it. */
 const TAKE_AWAY = 'for link do [ -L "$link" ] && rm "$link" || exit 1; done';
 
@@ -77,7 +78,7 @@ async function runAndCommit(step: SecretStep, run: StepRun, { image, config, env
     throw cannotStart(run.output, error);
   });
   try {
-    const links = await putSecrets(container, mounted, run.secrets);
+    const links = await putSecrets(container, mounted, run);
     const shell = config.Shell?.length ? config.Shell : ['/bin/sh', '-c'];
     const command = typeof step.command === 'string' ? [...shell, step.command] : step.command;
     const decoder = new StringDecoder('utf8');
@@ -90,14 +91,14 @@ async function runAndCommit(step: SecretStep, run: StepRun, { image, config, env
     return await container.commit(kept, comment);
   } catch (error) {
     if (run.signal.aborted || error instanceof KilnError) throw error;
-    throw endedEarly(run.output, error);
+    throw (await container.isOver()) ? unfit(run.output) : engineError('a step with a secret', error);
   } finally {
     await container.close();
   }
 }
 
 /** @returns the links to take away again */
-async function putSecrets(container: StepContainer, mounts: readonly SecretMount[], secrets: StepRun['secrets']): Promise<string[]> {
+async function putSecrets(container: StepContainer, mounts: readonly SecretMount[], { secrets, output }: StepRun): Promise<string[]> {
   const links: string[] = [];
   for (const [at, { id, target, uid, gid, mode }] of mounts.entries()) {
     const isThere = target.startsWith(`${SECRETS_FOLDER}/`) && !target.slice(SECRETS_FOLDER.length + 1).includes('/');
@@ -105,8 +106,8 @@ async function putSecrets(container: StepContainer, mounts: readonly SecretMount
     const link = isThere ? '' : target;
     const command = ['/bin/sh', '-c', PUT, 'sh', file, mode, `${uid}:${gid}`, link];
     const code = await container.run({ command, user: '0:0', stdin: secrets.get(id) ?? Buffer.alloc(0) });
-    if (code !== 0)
-      throw new KilnError('bad_request', `the secret "${id}" can't be put to ${target}: something is there, or the image has no shell`);
+    if (code === PLACE_TAKEN) throw new KilnError('bad_request', `the secret "${id}" can't be put to ${target}: something is there`);
+    if (code !== 0) throw unfit(output);
     if (link !== '') links.push(link);
   }
   return links;
@@ -153,10 +154,7 @@ async function findMade(docker: Dockerode, parent: string, comment: string): Pro
   return undefined;
 }
 
-/** The engine has removed it, or has not come to that yet. */
-function endedEarly(output: BuildOutput, error: unknown): KilnError {
-  const { statusCode } = error as { statusCode?: number };
-  if (statusCode !== 404 && statusCode !== 409) return engineError('a step with a secret', error);
+function unfit(output: BuildOutput): KilnError {
   return output.failure('the container of the step ended before it: it ran out of memory, or the image has no /bin/sh or no cat');
 }
 

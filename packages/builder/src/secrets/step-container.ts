@@ -11,6 +11,8 @@ const LOOK_MS = 100;
 /** What a process that has ended may still have to say. */
 const REST_MS = 1000;
 const FRAME_HEAD = 8;
+/** What the engine says of a container whose process has just ended differs from moment to moment, until it has noticed. */
+const NOTICED_MS = 2000;
 
 export interface StepContainerOptions {
   docker: Dockerode;
@@ -89,6 +91,15 @@ export class StepContainer {
       abortSignal: this.signal,
     })) as { Id: string };
     return Id;
+  }
+
+  /** Whether it has ended, or the engine is just about to say so. */
+  async isOver(): Promise<boolean> {
+    const ended = this.container.wait({ abortSignal: AbortSignal.timeout(NOTICED_MS) });
+    return await ended.then(
+      () => true,
+      (error: { statusCode?: number }) => error.statusCode === 404,
+    );
   }
 
   async close(): Promise<void> {
