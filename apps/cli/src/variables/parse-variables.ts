@@ -13,9 +13,16 @@ export function parseAssignments(texts: readonly string[]): Record<string, strin
   );
 }
 
+/** One variable as dotenv has it, over several lines where it is quoted. */
+const VARIABLE = /^[ \t]*(?:export[ \t]+)?[^\s=#][^=\n]*=[ \t]*('[^']*'|"[^"]*"|`[^`]*`|[^\n]*?)[ \t]*(?:#[^\n]*)?\r?$/gm;
+
 /** A file as dotenv has it. @throws UsageFailure */
 export function parseVariables(text: string, where: string): Record<string, string> {
   const parsed = parseEnv(text) as Record<string, string>;
+  // The parser passes over what it can't read. Named by its number: what stands there may be a secret.
+  const rest = text.replace(VARIABLE, (variable) => variable.replace(/[^\n]/g, '')).split('\n');
+  const bad = rest.findIndex((line) => !/^\s*(#|$)/.test(line));
+  if (bad !== -1) throw new UsageFailure(`line ${bad + 1} of ${where} sets no variable`, 'write it as NAME=value, or begin it with #');
   if (Object.keys(parsed).length === 0) throw new UsageFailure(`${where} holds no variables`, 'write one a line: NAME=value');
   for (const name of Object.keys(parsed)) requireVariableName(name);
   return parsed;
