@@ -164,6 +164,8 @@ describe('attack 41: state left behind', () => {
       expect(answer.text).not.toContain(marker);
       expect(answer.json()).toMatchObject({ env: null, global: null });
     }
+    // The version before stays warm for a rollback; what came before that goes.
+    await cluster.addVersion('attacker', evaluate, { memory: 128, timeout: 5002 });
     await until('the old version’s processes are gone, its daemon with them', () => !processesOfTheHost().includes(marker), 20_000);
   });
 });

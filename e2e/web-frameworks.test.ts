@@ -38,7 +38,7 @@ const NEXT: Project = {
 const REACT_SCRIPTS: Project = {
   name: 'cra-app',
   folder: fixture('cra-app'),
-  evidence: /found react-scripts in package\.json and public\/index\.html: building a page[\s\S]*pnpm install/,
+  evidence: /found react-scripts in package\.json and public\/index\.html: building a page and serving its files/,
   shows: /Hello from react-scripts\s*loaded later/,
   assets: [/\/static\/js\/main\.[^/]+\.js$/, /\/static\/js\/[^/]+\.chunk\.js$/, /\/static\/css\/main\.[^/]+\.css$/],
   async look(page) {
