@@ -95,7 +95,7 @@ describe('a WebSocket of an ASGI application', () => {
     await expect(open(instance, '/refuse')).rejects.toThrow('refused');
     const raised = await open(instance, '/raise');
     expect(((await once(raised, 'close')) as [CloseEvent])[0].code).toBe(1011);
-    expect(await instance.logs()).toContain('ValueError');
+    await expect.poll(() => instance.logs(), { timeout: 10_000 }).toContain('ValueError');
   });
 
   it('puts fragments together, answers a ping between them, and ends what is against the protocol', async () => {
