@@ -212,9 +212,9 @@ describe('a new version', () => {
       config: resolveConfig({}, 'runner'),
       provingNode: 'another',
     });
-    await control('/status');
     app.get(Agent).reconciler.kick();
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await create('later');
+    await vi.waitFor(async () => expect(await stateOf('later')).toBe('ready'), 10_000);
     expect(await stateOf('elsewhere')).toBe('pending');
   });
 

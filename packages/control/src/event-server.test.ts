@@ -11,17 +11,7 @@ it('hears events whenever Redis is there, though it was away at the start and in
   const redis = await startTestRedis();
   onTestFinished(() => redis.stop());
   await redis.kill();
-  const outages: string[] = [];
-  const log = { warn: (_details: object, message: string) => outages.push(message) };
-  const server = new EventServer(connectionOptions(redis.url), log);
-  const client = new EventClient(connectionOptions(redis.url), log);
-  const heard: string[] = [];
-  server.addHandler('changed', async ({ name }: { name: string }) => heard.push(name), true);
-  await server.listen(() => undefined);
-  onTestFinished(async () => {
-    client.close();
-    await server.close();
-  });
+  const { heard, outages, client } = await listening(redis.url, redis.url);
 
   await client.emit('changed', { name: 'lost' });
   expect(heard).toEqual([]);
@@ -47,16 +37,7 @@ it('hears events though connections break before Redis has confirmed what it lis
   onTestFinished(() => redis.stop());
   const way = await startBreakingWay(redis.port, 3);
   onTestFinished(() => way.close());
-  const log = { warn: () => undefined };
-  const server = new EventServer(connectionOptions(`redis://127.0.0.1:${way.port}`), log);
-  const client = new EventClient(connectionOptions(redis.url), log);
-  const heard: string[] = [];
-  server.addHandler('changed', async ({ name }: { name: string }) => heard.push(name), true);
-  await server.listen(() => undefined);
-  onTestFinished(async () => {
-    client.close();
-    await server.close();
-  });
+  const { heard, client } = await listening(`redis://127.0.0.1:${way.port}`, redis.url);
   await until('an event is heard', async () => {
     await client.emit('changed', { name: 'f' });
     return heard.length > 0;
@@ -68,6 +49,22 @@ it('hears events though connections break before Redis has confirmed what it lis
   await until('the last is heard', async () => heard.includes('last'));
   expect(heard.slice(before).filter((name) => name === 'last')).toEqual(['last']);
 }, 60_000);
+
+/** Who hears of changes by one way to Redis, and who tells of them by another. */
+async function listening(serverUrl: string, clientUrl: string): Promise<{ heard: string[]; outages: string[]; client: EventClient }> {
+  const heard: string[] = [];
+  const outages: string[] = [];
+  const log = { warn: (_details: object, message: string) => outages.push(message) };
+  const server = new EventServer(connectionOptions(serverUrl), log);
+  const client = new EventClient(connectionOptions(clientUrl), log);
+  server.addHandler('changed', async ({ name }: { name: string }) => heard.push(name), true);
+  await server.listen(() => undefined);
+  onTestFinished(async () => {
+    client.close();
+    await server.close();
+  });
+  return { heard, outages, client };
+}
 
 /** A way to Redis that breaks a connection instead of passing on that it subscribes, so many times. */
 async function startBreakingWay(redisPort: number, times: number): Promise<{ port: number; broken(): number; close(): void }> {

@@ -1,25 +1,16 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records';
-import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { FunctionStore } from './function-store.js';
 import { versionsToRemove } from './retention.js';
 import { draft } from './state.fixture.js';
-import { connectStore, type Store } from './store.js';
+import { store, withStore } from './with-store.fixture.js';
 
-let redis: TestRedis;
-let store: Store;
 let functions: FunctionStore;
 
-beforeAll(async () => {
-  redis = await startTestRedis();
-  store = connectStore(redis.url, { onError: () => undefined });
-  await store.whenReady(5000);
+withStore();
+beforeAll(() => {
   functions = new FunctionStore(store);
-});
-afterAll(async () => {
-  await store?.close();
-  await redis?.stop();
 });
 
 async function deployed(name: string, count: number): Promise<void> {

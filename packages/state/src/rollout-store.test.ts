@@ -1,22 +1,13 @@
-import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { until } from '@kiln/testing/until';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { RolloutStore } from './rollout-store.js';
-import { connectStore, type Store } from './store.js';
+import { store, withStore } from './with-store.fixture.js';
 
-let redis: TestRedis;
-let store: Store;
 let rollouts: RolloutStore;
 
-beforeAll(async () => {
-  redis = await startTestRedis();
-  store = connectStore(redis.url, { onError: () => undefined });
-  await store.whenReady(5000);
+withStore();
+beforeAll(() => {
   rollouts = new RolloutStore(store);
-});
-afterAll(async () => {
-  await store?.close();
-  await redis?.stop();
 });
 
 describe('the lease of a rollout', () => {

@@ -5,6 +5,7 @@ import type { Instance } from './instance.js';
 import { Census } from './instance-state.js';
 import { Lease, NOT_WAITED, type Waited } from './lease.js';
 import { instancesToStart } from './need-instance.js';
+import type { PoolNode } from './pool-node.js';
 import { queueIsFull, waitedInVain } from './queue-errors.js';
 import { Refusal } from './refusal.js';
 import type { Standing } from './standing.js';
@@ -19,18 +20,6 @@ const WAIT_MARGIN_MS = 5000;
 const RETIRED_IDLE_MS = 500;
 /** An instance that ends by itself this soon, unused, counts as one that failed to start. */
 const SOON_MS = 1000;
-
-/** What a pool needs of the node. */
-export interface PoolNode {
-  /** Makes an instance, not yet started. */
-  create(version: FunctionVersion, census: Census): Instance;
-  /** Brings it up until it is ready. On failure nothing is left of it. @throws KilnError */
-  start(instance: Instance): Promise<void>;
-  /** Ends it, without grace where it is condemned. Resolves when it is confirmed gone. Never rejects. */
-  stop(instance: Instance): Promise<void>;
-  /** A lease began (1) or ended (-1). */
-  leased(version: FunctionVersion, change: 1 | -1): void;
-}
 
 /**
  * The instances of one function version on this node, and who waits for them. All bookkeeping is synchronous: a lease is claimed

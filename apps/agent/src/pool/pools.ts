@@ -5,8 +5,9 @@ import type { Capacity } from './capacity.js';
 import type { Room } from './choose-victims.js';
 import type { FunctionVersion } from './container-driver.js';
 import { Instance } from './instance.js';
-import { InstancePool, type PoolNode } from './instance-pool.js';
+import { InstancePool } from './instance-pool.js';
 import { Census } from './instance-state.js';
+import type { PoolNode } from './pool-node.js';
 import { type Residents, RoomMaker, type Spareable } from './room-maker.js';
 import type { InstanceStarter } from './start-instance.js';
 

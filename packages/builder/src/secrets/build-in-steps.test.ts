@@ -53,17 +53,17 @@ ARG ID=${name}
 ARG WHO=nobody
 ARG UNSET
 ENV FIXED=1
-WORKDIR /work
+WORKDIR /place
 COPY . .
 RUN --mount=type=secret,id=token,required=true --mount=type=secret,id=token,target=/root/sub/.tokenrc \\
   tr a-z A-Z < /run/secrets/token | sha256sum > sum && cat /root/sub/.tokenrc >&2 \\
   && echo "$WHO-$FIXED-\${UNSET-none}-$(stat -c %a:%u /run/secrets/token)" > seen && ls -A > files
 RUN test ! -e /run/secrets/token && test ! -L /root/sub/.tokenrc && echo "still $WHO"
 FROM debian:trixie-slim
-COPY --from=one /work /work
+COPY --from=one /place /place
 RUN --mount=type=secret,id=token true
 USER 65532
-CMD ["cat", "/work/seen", "/work/files"]
+CMD ["cat", "/place/seen", "/place/files"]
 `;
     const built = await buildFiles({ Dockerfile, 'a.txt': 'x', '.dockerignore': 'b.txt\n' }, { buildArgs: { WHO: 'Ada $(id)' } });
     expect(lines.join('\n')).toContain('***');
