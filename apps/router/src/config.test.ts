@@ -21,6 +21,7 @@ it('has a default for everything but the store and the cluster secret', () => {
     clusterSecret: needed.KILN_CLUSTER_SECRET,
     adminKey: undefined,
     trustedProxies: [],
+    callsByPath: true,
     placementHeaders: true,
     drainTimeout: 30_000,
     logLevel: 'info',

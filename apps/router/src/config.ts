@@ -37,6 +37,7 @@ const shape = {
     .transform((list) => list.split(',').map((entry) => entry.trim()))
     .refine((list) => list.every(isRange), 'must be addresses or CIDR ranges, separated by commas')
     .default([]),
+  KILN_CALLS_BY_PATH: onOff.default('on'),
   KILN_PLACEMENT_HEADERS: onOff.default('on'),
   KILN_DRAIN_TIMEOUT: z.coerce.number('must be ms, 0 to 3600000').int().min(0).max(3_600_000, 'must be ms, 0 to 3600000').default(30_000),
   KILN_LOG_LEVEL: logLevel,
@@ -59,6 +60,8 @@ export interface RouterConfig {
   masterKeys: MasterKeys | undefined;
   adminKey: string | undefined;
   trustedProxies: readonly string[];
+  /** Functions are reached below `/fn/`, too, all in one web origin. */
+  callsByPath: boolean;
   placementHeaders: boolean;
   /** ms */
   drainTimeout: number;
@@ -81,6 +84,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     masterKeys: readMasterKeys({ home: env.KILN_HOME, own: env.KILN_MASTER_KEY, previous: env.KILN_MASTER_KEY_PREVIOUS }),
     adminKey: env.KILN_ADMIN_KEY,
     trustedProxies: env.KILN_TRUSTED_PROXIES,
+    callsByPath: env.KILN_CALLS_BY_PATH === 'on',
     placementHeaders: env.KILN_PLACEMENT_HEADERS === 'on',
     drainTimeout: env.KILN_DRAIN_TIMEOUT,
     logLevel: env.KILN_LOG_LEVEL,

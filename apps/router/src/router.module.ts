@@ -153,7 +153,7 @@ const domain: Provider[] = [
 const control: Provider[] = [
   {
     provide: FunctionViews,
-    useFactory: (nodes: NodeTable, config: RouterConfig) => new FunctionViews(nodes, config.publicUrl),
+    useFactory: (nodes: NodeTable, config: RouterConfig) => new FunctionViews(nodes, config),
     inject: [NodeTable, CONFIG],
   },
   { provide: Readiness, useFactory: (catalog: Catalog, store: Store) => new Readiness(catalog, store), inject: [Catalog, Store] },

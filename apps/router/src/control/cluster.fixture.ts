@@ -187,6 +187,7 @@ export function configFor(redisUrl: string): RouterConfig {
     httpPort: 0,
     controlPort: 0,
     domain: 'localhost',
+    callsByPath: true,
     publicUrl: 'http://localhost:8080',
     redisUrl,
     clusterSecret: SECRET,

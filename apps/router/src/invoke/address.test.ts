@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf } from './address.js';
 
-const byPath = (target: string) => addressOf('localhost:8080', target, 'localhost');
-const byHost = (host: string, target = '/') => addressOf(host, target, 'localhost');
+const FORMS = { domain: 'localhost', byPath: true };
+const byPath = (target: string) => addressOf('localhost:8080', target, FORMS);
+const byHost = (host: string, target = '/') => addressOf(host, target, FORMS);
 
 describe('addressOf', () => {
   it('finds a function by path and strips the prefix, the bytes behind it untouched', () => {
@@ -82,9 +83,9 @@ describe('addressOf', () => {
   it('leaves everything else to the router itself', () => {
     for (const target of ['/', '/healthz', '/fn', '/FN/hello/', '/v1/functions'])
       expect(byPath(target)).toEqual({ kind: 'platform', path: target });
-    expect(addressOf(undefined, '/readyz', 'localhost').kind).toBe('platform');
-    expect(addressOf('notlocalhost', '/', 'localhost').kind).toBe('platform');
-    expect(addressOf('[::1]:8080', '/', 'localhost').kind).toBe('platform');
-    expect(addressOf('.localhost', '/', 'localhost').kind).toBe('platform');
+    expect(addressOf(undefined, '/readyz', FORMS).kind).toBe('platform');
+    expect(addressOf('notlocalhost', '/', FORMS).kind).toBe('platform');
+    expect(addressOf('[::1]:8080', '/', FORMS).kind).toBe('platform');
+    expect(addressOf('.localhost', '/', FORMS).kind).toBe('platform');
   });
 });

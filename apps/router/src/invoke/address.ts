@@ -21,16 +21,24 @@ export type Address =
   /** Neither: the router's own paths. */
   | { kind: 'platform'; path: string };
 
+/** By what functions are addressed. */
+export interface AddressForms {
+  /** Hosts below it are functions'. */
+  readonly domain: string;
+  /** Whether paths below `/fn/` are functions', too. */
+  readonly byPath: boolean;
+}
+
 const PATH_FORM = '/fn/';
 const VERSION_HOST = /^v([1-9][0-9]{0,8})--(.+)$/;
 const VERSION_SUFFIX = /^([^@]*)@([1-9][0-9]{0,8})$/;
 const SHOWN_CHARACTERS = 80;
 
 /** Reads the address of a function from the host (`<name>.<domain>`, `v<n>--<name>.<domain>`) or the path (`/fn/<name>[@<n>]/…`). */
-export function addressOf(host: string | undefined, target: string, domain: string): Address {
+export function addressOf(host: string | undefined, target: string, { domain, byPath: takesPaths }: AddressForms): Address {
   const label = host === undefined ? undefined : functionLabel(host, domain);
   if (label !== undefined) return byHost(label, target);
-  if (target.startsWith(PATH_FORM)) return byPath(target);
+  if (takesPaths && target.startsWith(PATH_FORM)) return byPath(target);
   return { kind: 'platform', path: target };
 }
 

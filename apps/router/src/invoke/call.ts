@@ -1,6 +1,7 @@
 import type { VersionRoute } from '../deploy/route-table.js';
 import { type AgentAnswer, callerHeaders, readAnswer } from './agent-answer.js';
 import type { InvocationRecord } from './invocation-record.js';
+import { keepToPrefix } from './path-origin.js';
 
 /** Refusals after which another node may take the request. A version that can't start will not start elsewhere either. */
 const WALK_ON: ReadonlySet<string> = new Set([
@@ -20,6 +21,8 @@ export class Call {
   answer: AgentAnswer | undefined;
   /** `Set-Cookie` of ours for the caller. */
   cookie: string | undefined;
+  /** In path form: what was stripped from the target. */
+  prefix: string | undefined;
   /** When the attempt under way was sent, by `performance.now()`. */
   sentAt = 0;
   private guard: NodeJS.Timeout | undefined;
@@ -67,6 +70,7 @@ export class Call {
     record.startMs = answer.startMs;
     record.execMs = answer.execMs;
     const shown = { requestId: record.requestId, version: record.version, routeMs: record.routeMs, placement: this.placement };
+    if (this.prefix !== undefined) answer.kept = keepToPrefix(answer.kept, this.prefix, this.path);
     const lines = callerHeaders(answer, shown);
     if (this.cookie !== undefined) lines.push('Set-Cookie', this.cookie);
     return lines;

@@ -60,6 +60,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       bind: '127.0.0.1',
       httpPort: 0,
       domain: 'localhost',
+      callsByPath: true,
       clusterSecret: SECRET,
       trustedProxies: [],
       placementHeaders: true,

@@ -8,7 +8,7 @@ import { problemMessage, writeProblem } from '@kiln/forward/problem';
 import { KEPT_BYTES, RequestBody } from '@kiln/forward/request-body';
 import type { Route, VersionRoute } from '../deploy/route-table.js';
 import type { NodeTable } from '../placement/node-table.js';
-import { addressOf, type FunctionAddress } from './address.js';
+import { type AddressForms, addressOf, type FunctionAddress } from './address.js';
 import { admit, type Keys } from './admission.js';
 import { agentHeaders } from './agent-request.js';
 import type { Agents } from './agents.js';
@@ -30,7 +30,7 @@ const SMALL_BODY_MS = 30_000;
 
 /** What the pipeline works with; all of it in memory. */
 export interface HandlerParts {
-  domain: string;
+  forms: AddressForms;
   secret: string;
   placementHeaders: boolean;
   peers: Peers;
@@ -72,11 +72,11 @@ export class InvokeHandler {
     let body: RequestBody | undefined;
     try {
       refuseAtDoor(request);
-      const address = addressOf(scanned.host, request.url!, parts.domain);
+      const address = addressOf(scanned.host, request.url!, parts.forms);
       if (address.kind === 'platform') {
-        const stray = strayAsset(request, scanned, peer, parts.domain);
+        const stray = strayAsset(request, scanned, peer, parts.forms);
         if (stray !== undefined && parts.routes.find(stray.name) !== undefined) redirect(response, stray.location, record);
-        else answerPlatform(request, response, address.path, record.requestId, parts.isReady());
+        else answerPlatform(request, response, address.path, { requestId: record.requestId, ready: parts.isReady(), forms: parts.forms });
         return;
       }
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
@@ -111,7 +111,7 @@ export class InvokeHandler {
     try {
       refuseAtDoor(request);
       if (scanned.bodyLength !== 0) throw new KilnError('bad_request', 'a request to switch protocols can have no body');
-      const address = addressOf(scanned.host, request.url!, parts.domain);
+      const address = addressOf(scanned.host, request.url!, parts.forms);
       if (address.kind === 'platform') throw new KilnError('not_found', 'nothing here switches protocols');
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
       const picked = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned, socket));
@@ -176,6 +176,7 @@ export class InvokeHandler {
     });
     const call = new Call(record, version, headers, address.path, arrivedAt, placementHeaders);
     call.cookie = cookie;
+    call.prefix = address.prefix;
     return call;
   }
 

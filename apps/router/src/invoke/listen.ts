@@ -11,6 +11,8 @@ export interface DataListenerConfig {
   bind: string;
   httpPort: number;
   domain: string;
+  /** Functions are reached below `/fn/`, too. */
+  callsByPath: boolean;
   clusterSecret: string;
   /** Addresses or CIDR ranges. */
   trustedProxies: readonly string[];
@@ -58,7 +60,7 @@ class Listener implements DataListener {
     const { config, routes, nodes, keys, onInvocation, log } = parts;
     this.agents = new Agents(nodes);
     this.handler = new InvokeHandler({
-      domain: config.domain,
+      forms: { domain: config.domain, byPath: config.callsByPath },
       secret: config.clusterSecret,
       placementHeaders: config.placementHeaders,
       peers: new Peers(config.trustedProxies),

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { addressOf } from './address.js';
+import { type AddressForms, addressOf } from './address.js';
 import type { Peer } from './peers.js';
 import type { ScannedHeaders } from './scan-headers.js';
 
@@ -18,14 +18,14 @@ const MAX_REFERER = 4096;
  * A page opened under `/fn/<name>/` that names a file from the root of the host means the root of its own site: the browser says
  * in `Referer` which page that was. Only for what is nobody's otherwise; by host nothing is stray.
  */
-export function strayAsset(request: IncomingMessage, scanned: ScannedHeaders, peer: Peer, domain: string): StrayAsset | undefined {
+export function strayAsset(request: IncomingMessage, scanned: ScannedHeaders, peer: Peer, forms: AddressForms): StrayAsset | undefined {
   const { method, url = '', headers } = request;
   if (method !== 'GET' || headers.referer === undefined || headers.referer.length > MAX_REFERER || !isAsset(url)) return undefined;
   const host = (peer.trusted ? scanned.forwardedHost : undefined) ?? scanned.host;
   const referer = URL.parse(headers.referer);
   if (referer === null || host === undefined || !/^https?:$/.test(referer.protocol) || referer.host !== hostOf(host, referer.protocol))
     return undefined;
-  const page = addressOf(undefined, referer.pathname, domain);
+  const page = addressOf(undefined, referer.pathname, forms);
   return page.kind === 'function' && page.prefix !== undefined ? { name: page.name, location: page.prefix + url } : undefined;
 }
 
