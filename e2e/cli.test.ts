@@ -178,11 +178,15 @@ describe('deploy of a broken folder says what is wrong and how to fix it', () =>
     ['bad-value', { 'index.js': 'module.exports = () => {};', 'kiln.json': '{ "timeout": -5 }' }, /timeout/],
     ['no-json', { 'index.js': 'module.exports = () => {};', 'kiln.json': '{ oops' }, /kiln\.json/],
     ['bad-name', { 'index.js': 'module.exports = () => {};', 'kiln.json': '{ "name": "Not_Good" }' }, /name/],
-    ['syntax', { 'index.js': 'module.exports = (req, res => {', 'kiln.json': '{ "name": "syntax" }' }, /SyntaxError/],
+    [
+      'syntax',
+      { 'index.js': 'module.exports = (req, res => {', 'kiln.json': '{ "name": "syntax" }' },
+      /SyntaxError[\s\S]*at index\.js:1:33[\s\S]*> 1 \| module\.exports/,
+    ],
     [
       'throws-at-load',
       { 'index.js': 'throw new Error("cannot load this");', 'kiln.json': '{ "name": "throws-at-load" }' },
-      /cannot load this/,
+      /cannot load this\n {4}at index\.js:1:7\n/,
     ],
     ['no-handler', { 'index.js': 'module.exports = { a: 1 };', 'kiln.json': '{ "name": "no-handler" }' }, /export|handler/],
     [

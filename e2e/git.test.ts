@@ -94,6 +94,8 @@ it(
       await folder.commit({ 'index.js': code });
       const text = await refused(folder);
       expect(text).toContain(reason);
+      expect(text).toMatch(/remote: +at index\.js:1/);
+      expect(text).not.toMatch(/node:internal|runner\.mjs/);
       expect(text).toContain('[remote rejected] main -> main');
       expect(await said('breaks')).toBe('works');
     }

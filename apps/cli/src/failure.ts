@@ -90,7 +90,8 @@ function tellKilnError(error: KilnError): Told {
   const { title } = ERRORS[error.code];
   return {
     code: error.code,
-    message: withTitle(title, error.message),
+    // What is wrong with a folder or a command is no request to whoever reads this.
+    message: error.code === 'bad_request' ? error.message : withTitle(title, error.message),
     fix: fixOf(error),
     exitCode: exitCodeOf(error.code),
     ...(error.fields !== undefined && { fields: error.fields }),

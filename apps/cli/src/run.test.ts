@@ -78,6 +78,11 @@ describe('help and usage', () => {
 });
 
 describe('errors', () => {
+  it('does not call a mistake in a folder a malformed request', async () => {
+    api.fail('GET /v1/functions', 'bad_request', 'kiln.json: because of the test');
+    expect((await connected(['ls'])).stderr).toMatch(/^kiln: kiln\.json: because of the test\n/);
+  });
+
   it.each([
     ['unauthorized', 4],
     ['forbidden', 4],
@@ -92,7 +97,7 @@ describe('errors', () => {
     api.fail('GET /v1/functions', errorCode, 'because of the test');
     const { code, stdout, stderr } = await connected(['ls']);
     expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' });
-    expect(stderr).toMatch(/^kiln: .*: because of the test\n {2}next: .{10,}\n {2}code: [a-z_]+\n$/);
+    expect(stderr).toMatch(/^kiln: (.*: )?because of the test\n {2}next: .{10,}\n {2}code: [a-z_]+\n$/);
   });
 
   it('lead to what is known here: to the own help of a command, and to where a key comes from', async () => {

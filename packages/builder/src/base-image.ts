@@ -7,6 +7,7 @@ import { engineError, isNotFound } from './engine-error.js';
 import { progressOf } from './progress-lines.js';
 
 const PULL_TIME_MS = 180_000;
+const MAX_REASON = 1000;
 
 /**
  * The id of an image that the engine has, or pulls now.
@@ -57,8 +58,18 @@ async function pull(
   }
 }
 
-function notThere(reference: string, why: string): KilnError {
-  return new KilnError('bad_request', `base image ${reference} can't be pulled: ${why}`, {
-    fix: `docker pull ${reference}, or where no registry can be reached: node scripts/base-images.mjs ${reference}`,
+/** What a registry says of an image that it does not have, or that this node may not have; all else is the way to it. */
+const IS_NOT_THERE =
+  /manifest unknown|manifest for .* not found|repository .* not found|does not exist|access denied|unauthorized|invalid reference/i;
+
+export function notThere(reference: string, why: string): KilnError {
+  const message = `base image ${reference} can't be pulled: ${why}`;
+  if (IS_NOT_THERE.test(why.slice(0, MAX_REASON))) {
+    return new KilnError('bad_request', message, {
+      fix: `correct the name of the image, or give the node a login for its registry; docker pull ${reference} tries it`,
+    });
+  }
+  return new KilnError('unavailable', message, {
+    fix: `nothing is wrong with the folder: the node does not reach the registry; deploy again when docker pull ${reference} works there, or load the image: node scripts/base-images.mjs ${reference}`,
   });
 }

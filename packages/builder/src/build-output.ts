@@ -4,6 +4,8 @@ const LAST_LINES = 20;
 /** A flood is not passed on; its end is, where the build fails. */
 const MAX_LINES = 10_000;
 const MAX_LINE = 4096;
+/** Of the step that a failure names. */
+const MAX_STEP = 200;
 /** Of a step, from which on its time is told. */
 const TOLD_MS = 500;
 /** Lines that tell a user nothing. */
@@ -39,8 +41,9 @@ export class BuildOutput {
     const [, image] = /^ ---> ([0-9a-f]{12})$/.exec(line) ?? [];
     if (image !== undefined) this.onImage(image);
     if (line === '' || BOOKKEEPING.test(line)) return;
+    // What a failure shows is what its own step wrote.
     if (/^Step \d+\/\d+ : /.test(line)) this.#enter(line);
-    this.#last.push(line);
+    else this.#last.push(line);
     if (this.#last.length > LAST_LINES) this.#last.shift();
     this.#count += 1;
     if (this.#count < MAX_LINES) this.onLine(line);
@@ -53,17 +56,25 @@ export class BuildOutput {
     // A step found in the cache takes no time worth a line.
     if (this.#step !== '' && took > TOLD_MS) this.onLine(`${/^Step \d+\/\d+/.exec(this.#step)?.[0]} took ${(took / 1000).toFixed(1)} s`);
     this.#step = step;
+    this.#last.length = 0;
     this.#stepSince = now;
   }
 
   failure(error: string): KilnError {
     this.#addLine(this.mask(plain(this.#piece)));
     this.#piece = '';
-    const where = this.#step === '' ? 'build failed' : `build failed at ${this.#step.replace(/ : /, ' "')}"`;
+    const step = this.#step.length > MAX_STEP ? `${this.#step.slice(0, MAX_STEP)}…` : this.#step;
+    const where = step === '' ? 'build failed' : `build failed at ${step.replace(/ : /, ' "')}"`;
     const last = this.#last.length === 0 ? '' : `\n${this.#last.join('\n')}`;
     const fix = 'correct what the step says, then deploy or push again; kiln build tries it on your own machine';
-    return new KilnError('bad_request', `${where}: ${this.mask(plain(error))}${last}`, { fix });
+    return new KilnError('bad_request', `${where}: ${this.mask(plain(withoutCommand(error)))}${last}`, { fix });
   }
+}
+
+/** The engine repeats the command, which stands in the step already. */
+function withoutCommand(error: string): string {
+  const end = error.lastIndexOf("' returned a non-zero code: ");
+  return error.startsWith("The command '") && end > 0 ? `The command${error.slice(end + 1)}` : error;
 }
 
 /** Without the control characters, colours first, that could write over what a terminal shows. */

@@ -176,7 +176,8 @@ async function completeConfig(image: string, entry: string, declared: FunctionCo
     signal: run.signal,
   });
   if ('failure' in description) {
-    run.onLine(`the exports can't be read before the start: ${description.failure}`);
+    // All of it is told by the start, where that fails too: a secret may be what the module lacks here.
+    run.onLine(`the exports can't be read before the start: ${description.failure.trim().split(/\n\s*/, 2).join(' ')}`);
     return { ...declared, entry };
   }
   const chosen = chooseHandler(description.exports, declared.handler, run.functionName);

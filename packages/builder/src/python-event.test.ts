@@ -59,10 +59,14 @@ describe('handler(event)', () => {
   it.each([
     ['a module that raises', 'raise RuntimeError("no database")\n', /RuntimeError: no database/],
     ['a module without the handler', 'def other(event):\n    pass\n', /handler\.py has no \\"handler\\"; it has: other/],
+    ['a syntax error', 'def handler(event):\n    return {"a": 1\n', /handler\.py\\", line 2[\s\S]*never closed/],
+    ['a package that is not there', 'import no_such_package\n', /handler\.py\\", line 1[\s\S]*requirements\.txt/],
   ])('does not connect with %s', async (_what, source, message) => {
     const instance = await event(source);
     expect(await instance.exitCode()).toBe(1);
     await expect.poll(() => instance.logs(), { timeout: 10_000 }).toMatch(message);
+    // Its own frames alone.
+    expect(await instance.logs()).not.toMatch(/kiln_runner|importlib|<frozen/);
     expect(instance.opened).toBe(0);
   });
 });

@@ -5,12 +5,18 @@ import { findEntry } from './entry.js';
 import { chooseExport, type FunctionExport, functionExports } from './exports.js';
 import { SITE_LIST } from './site-list.js';
 
-/** The user's module gives nothing to serve; its own errors while loading pass through as they are. */
+/** The user's module gives nothing to serve. */
 export class LoadError extends Error {}
+
+/** The user's module does not load; the message is what its author needs to know. */
+export class ModuleFailure extends Error {}
+
+/** Node's own frames, of which an import has many, must not push out those of the module. */
+const STACK_FRAMES = 60;
 
 /**
  * Runs the module that `entry` means.
- * @throws LoadError where there is no module or no function in it, and whatever the module throws.
+ * @throws LoadError where there is no module or no function in it, ModuleFailure where it throws or does not compile
  */
 export async function loadExports(entry: string): Promise<FunctionExport[]> {
   const { found, lookedFor } = findEntry(entry);
@@ -19,9 +25,22 @@ export async function loadExports(entry: string): Promise<FunctionExport[]> {
   if (basename(found) === SITE_LIST) return [(await import('./serve-site.js')).siteExport(found)];
   // A stack then names the lines that somebody wrote. It has to be said before the module is loaded.
   if (existsSync(`${found}.map`)) process.setSourceMapsEnabled(true);
-  const exports = functionExports((await import(pathToFileURL(found).href)) as object);
+  const exports = functionExports(await importModule(found));
   if (exports.length > 0) return exports;
   throw new LoadError(`${found} exports no function; export (req, res) => … or { func: (req, res) => …, config }`);
+}
+
+async function importModule(file: string): Promise<object> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = STACK_FRAMES;
+  try {
+    return (await import(pathToFileURL(file).href)) as object;
+  } catch (error) {
+    const { explainLoadFailure } = await import('./load-failure.js');
+    throw new ModuleFailure(explainLoadFailure(error, file), { cause: error });
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 /** @throws LoadError naming the exports where none of them is meant. */

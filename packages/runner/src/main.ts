@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { DialIn } from './dial-in.js';
 import type { FunctionExport } from './exports.js';
-import { LoadError, loadExports, requireExport } from './load.js';
+import { LoadError, loadExports, ModuleFailure, requireExport } from './load.js';
 import { serveLocally, serveOne } from './local.js';
 import { consoleToAgent } from './log.js';
 import { type InstanceOptions, readOptions, USAGE, UsageError } from './options.js';
@@ -9,10 +9,15 @@ import { createListener, createServer } from './server.js';
 import { Unanswered } from './unanswered.js';
 
 run().catch((error: unknown) => {
-  const expected = error instanceof UsageError || error instanceof LoadError;
-  process.stderr.write(`${expected ? `kiln-runner: ${error.message}` : ((error as Error)?.stack ?? String(error))}\n`);
+  process.stderr.write(`${failureText(error)}\n`);
   process.exit(error instanceof UsageError ? 2 : 1);
 });
+
+function failureText(error: unknown): string {
+  if (error instanceof ModuleFailure) return error.message;
+  if (error instanceof UsageError || error instanceof LoadError) return `kiln-runner: ${error.message}`;
+  return (error as Error)?.stack ?? String(error);
+}
 
 async function run(): Promise<void> {
   const options = readOptions();

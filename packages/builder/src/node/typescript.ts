@@ -3,9 +3,13 @@ import { PACKAGE_JSON } from './manifest.js';
 
 export const TYPESCRIPT_NAMES = ['index.ts', 'index.mts', 'index.cts', 'function.ts', 'src/index.ts'];
 export const TYPESCRIPT = /\.[mc]?tsx?$/;
-/** Its install script only saves a start of Node. */
+/**
+ * Its program itself, as its install script would put it: started by way of Node's wrapper, the stack of the wrapper would stand below
+ * each error in somebody's code.
+ */
 export const FETCH_ESBUILD =
-  'RUN npm install --global --ignore-scripts --no-audit --no-fund --no-update-notifier --cache /tmp/esbuild esbuild@0.28.2 && rm -rf /tmp/esbuild';
+  'RUN npm install --global --ignore-scripts --no-audit --no-fund --no-update-notifier --cache /tmp/esbuild esbuild@0.28.2 && rm -rf /tmp/esbuild && ' +
+  'ln -sf "$(npm root --global)"/esbuild/node_modules/@esbuild/*/bin/esbuild /usr/local/bin/esbuild';
 
 /** Where the module's JavaScript goes: beside it, so that paths it makes from its own place stay right. */
 export async function bundled(folder: SourceFolder, source: string): Promise<string> {

@@ -1,11 +1,15 @@
 """Options, load, serve."""
 
+import importlib
 import os
 import sys
 import traceback
 
 from . import log
 from .load import ASGI, EVENT, LoadError, load
+
+
+MAX_CAUSES = 5
 
 
 def main():
@@ -25,9 +29,28 @@ def load_or_exit():
         return load(path, name)
     except LoadError as error:
         sys.exit("kiln-runner: %s" % error)
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        sys.stderr.write(explained(error))
         sys.exit(1)
+
+
+def explained(error):
+    """The traceback with the function's own frames alone: in those of the import and of this runner nobody can correct anything."""
+    told = traceback.TracebackException.from_exception(error)
+    runner = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    each, left = told, MAX_CAUSES
+    while each is not None and left > 0:
+        own = [frame for frame in each.stack if not is_foreign(frame.filename, runner)]
+        each.stack = traceback.StackSummary.from_list(own)
+        each, left = each.__cause__ or each.__context__, left - 1
+    lines = "".join(told.format())
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        lines += 'add the package that has "%s" to requirements.txt, on a line of its own\n' % error.name.split(".")[0]
+    return lines
+
+
+def is_foreign(filename, runner):
+    return filename.startswith(("<frozen ", runner)) or filename == importlib.__file__
 
 
 def serve(kind, target, socket_path, concurrency):

@@ -208,7 +208,8 @@ function servedLine({
 
 function failureLines(error: KilnError): string[] {
   const { code, message, fix } = error;
-  const reason = `${ERRORS[code].title}: ${message}`.split('\n');
+  // What is wrong with a folder is no request to whoever pushed it.
+  const reason = (code === 'bad_request' ? message : `${ERRORS[code].title}: ${message}`).split('\n');
   const next = fix === undefined ? [] : [`next: ${fix}`];
   const served = error instanceof NotServed ? error.served : [];
   const kept = 'what served before serves on, and main has not moved';
