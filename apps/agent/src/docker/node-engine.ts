@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
+import { openSocketRoot } from '../pool/socket-root.js';
 import { type ImageFacts, INSTANCE_ROLE } from './container-options.js';
 import { DockerDriver } from './docker-driver.js';
 import { type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
@@ -54,6 +55,7 @@ export class NodeEngine {
     if (stray.length > 0) options.onTrouble(`removing ${stray.length} containers that an earlier run of this node left`);
     await removeContainers(docker, stray);
     await rm(socketRoot, { recursive: true, force: true });
+    await openSocketRoot(socketRoot);
     const network = await makeNetwork(docker, node);
     const driver = new DockerDriver({ docker, node, info, network, facts: options.facts, onTrouble: options.onTrouble });
     const engine = new NodeEngine(options, driver);

@@ -65,6 +65,11 @@ export class InstanceLog {
     this.sayDropped();
   }
 
+  /** A line of the platform's own, beside what the instance writes. */
+  note(level: 'warn' | 'error', message: string): void {
+    this.send({ level, message });
+  }
+
   private onLine(line: string, cut: boolean, level: 'info' | 'error'): void {
     const read = readRunnerLine(line) ?? this.rawLine(line, level);
     const message = cut ? `${read.message} … (line cut)` : read.message;
@@ -88,7 +93,7 @@ export class InstanceLog {
     clearTimeout(this.report);
     this.report = undefined;
     if (this.dropped === 0) return;
-    this.send({ level: 'warn', message: `kiln: ${this.dropped} log lines dropped: more than ${LINES_PER_SECOND} lines or 1 MiB a second` });
+    this.note('warn', `kiln: ${this.dropped} log lines dropped: more than ${LINES_PER_SECOND} lines or 1 MiB a second`);
     this.dropped = 0;
   }
 

@@ -16,6 +16,8 @@ export interface Access {
   take(): Connection | Promise<Connection>;
   /** A connection for raw bytes, the caller's own from here on. */
   takeSocket(): Promise<Socket>;
+  /** Resolves, with the reason, where code in the instance misuses its connections; never rejects. */
+  readonly misused?: Promise<string>;
   /** Cuts every connection, now. Must come before the container's removal: its address may be another's at once. */
   destroy(): void;
 }

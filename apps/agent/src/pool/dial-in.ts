@@ -1,14 +1,23 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import net from 'node:net';
-import { join } from 'node:path';
-import { overSocket, type Upstream } from '@kiln/forward/upstream';
+import { dirname, join } from 'node:path';
+import { TokenBucket } from '../logs/token-bucket.js';
 import type { Access, Connection } from './access.js';
+import { Dialled } from './dialled.js';
+import { SOCKET_NAME, SOCKET_ROOT_MODE } from './socket-root.js';
 
-export const SOCKET_NAME = 'agent.sock';
 /** A ready instance that offers no connection for so long is broken. */
 const CONNECTION_WAIT_MS = 2000;
 /** Connections that an instance may hold beyond the leases it can get. */
 const SPARE_CONNECTIONS = 4;
+/** Idle connections that are kept beyond one for each busy one. A runner keeps ready as many as are busy. */
+const IDLE_CONNECTIONS = 64;
+/**
+ * Connections that end without having carried a request: a runner has none, and tries again every 50 ms where it meets trouble.
+ * Each costs the agent an accept and a close, which code in the container gets for next to nothing.
+ */
+const USELESS_PER_SECOND = 20;
+const USELESS_AT_ONCE = 200;
 
 interface Waiter {
   resolve(dialled: Dialled): void;
@@ -21,24 +30,32 @@ interface Waiter {
  * request at a time; the instance opens another when one ends.
  */
 export class DialIn implements Access {
+  readonly misused: Promise<string>;
+  private readonly misuse = Promise.withResolvers<string>();
   private readonly server = net.createServer((socket) => this.onConnection(socket));
-  private readonly sockets = new Set<net.Socket>();
+  private readonly open = new Set<Dialled>();
   /** Idle connections; the one used last is used next. */
   private readonly idle: Dialled[] = [];
   private readonly waiters: Waiter[] = [];
   private readonly firstConnection = Promise.withResolvers<void>();
+  private readonly useless: TokenBucket;
+  private closed = false;
   private destroyed = false;
 
   private constructor(
     readonly folder: string,
     private readonly concurrency: number,
   ) {
+    this.misused = this.misuse.promise;
+    // All of its idle connections may end at once, with its process.
+    this.useless = new TokenBucket(USELESS_PER_SECOND, USELESS_AT_ONCE + concurrency);
     // Whoever never asked for the ready signal must not make its absence an unhandled fault.
     this.firstConnection.promise.catch(() => undefined);
   }
 
   static async open(folder: string, concurrency: number): Promise<DialIn> {
     const dialIn = new DialIn(folder, concurrency);
+    await mkdir(dirname(folder), { recursive: true, mode: SOCKET_ROOT_MODE });
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await chmod(folder, 0o755);
     const path = join(folder, SOCKET_NAME);
@@ -47,9 +64,14 @@ export class DialIn implements Access {
       dialIn.server.once('error', reject);
       dialIn.server.listen(path, resolve);
     });
-    // The instance's user is not ours; the folder is reached by nobody but this instance and this machine's users.
+    // The instance's user is not ours. On this machine the folder above keeps all others out; the container sees only this one.
     await chmod(path, 0o666);
     return dialIn;
+  }
+
+  /** Connections held, and those of them that are idle. */
+  get connections(): { open: number; idle: number } {
+    return { open: this.open.size, idle: this.idle.length };
   }
 
   ready(): Promise<void> {
@@ -63,7 +85,7 @@ export class DialIn implements Access {
   async takeSocket(): Promise<net.Socket> {
     for (;;) {
       const dialled = this.takeIdle() ?? (await this.next());
-      if (!dialled.used) return dialled.socket;
+      if (!dialled.used) return dialled.take();
       // A connection that has carried requests belongs to the client on it: end it and the instance opens a fresh one.
       dialled.drop();
     }
@@ -72,12 +94,18 @@ export class DialIn implements Access {
   destroy(): void {
     if (this.destroyed) return;
     this.destroyed = true;
-    this.server.close();
-    for (const socket of this.sockets) socket.destroy();
+    this.stopListening();
+    for (const dialled of this.open) dialled.drop();
     const error = new Error('the instance is gone');
     this.firstConnection.reject(error);
     for (const waiter of this.waiters.splice(0)) waiter.reject(error);
     void rm(this.folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  private stopListening(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.server.close();
   }
 
   private takeIdle(): Dialled | undefined {
@@ -89,19 +117,39 @@ export class DialIn implements Access {
   }
 
   private onConnection(socket: net.Socket): void {
-    if (this.destroyed || this.sockets.size >= this.concurrency + SPARE_CONNECTIONS) {
+    if (this.closed || this.open.size >= this.concurrency + SPARE_CONNECTIONS || this.enoughIdle) {
+      socket.on('error', ignore);
       socket.destroy();
+      this.countUseless();
       return;
     }
-    this.sockets.add(socket);
-    socket.on('error', ignore);
-    socket.once('close', () => this.sockets.delete(socket));
+    const dialled = new Dialled(socket, this.onGivenBack, this.onClose);
+    this.open.add(dialled);
     this.firstConnection.resolve();
-    this.offer(new Dialled(socket, this.onGivenBack));
+    this.offer(dialled);
+  }
+
+  private get enoughIdle(): boolean {
+    const busy = this.open.size - this.idle.length;
+    return this.idle.length >= busy + IDLE_CONNECTIONS;
+  }
+
+  private readonly onClose = (dialled: Dialled): void => {
+    this.open.delete(dialled);
+    const at = this.idle.lastIndexOf(dialled);
+    if (at !== -1) this.idle.splice(at, 1);
+    if (!dialled.used) this.countUseless();
+  };
+
+  private countUseless(): void {
+    if (this.destroyed || this.useless.take(1)) return;
+    // At once, not when the instance is gone: until then it could go on.
+    this.stopListening();
+    this.misuse.resolve(`it opened and closed connections that carried no request, more than ${USELESS_PER_SECOND} a second`);
   }
 
   private readonly onGivenBack = (dialled: Dialled): void => {
-    if (this.destroyed || !dialled.sound) dialled.drop();
+    if (this.destroyed || !dialled.sound || this.enoughIdle) dialled.drop();
     else this.offer(dialled);
   };
 
@@ -135,39 +183,5 @@ export class DialIn implements Access {
   }
 }
 
-/** One connection that the instance opened. */
-class Dialled implements Connection {
-  private over: Upstream | undefined;
-
-  constructor(
-    readonly socket: net.Socket,
-    private readonly back: (dialled: Dialled) => void,
-  ) {}
-
-  get used(): boolean {
-    return this.over !== undefined;
-  }
-
-  /** Open, and nothing was said on it that nobody asked for. */
-  get sound(): boolean {
-    if (this.over !== undefined) return this.over.connected;
-    return !this.socket.destroyed && !this.socket.readableEnded && this.socket.readableLength === 0;
-  }
-
-  get upstream(): Upstream {
-    this.over ??= overSocket(this.socket);
-    return this.over;
-  }
-
-  giveBack(): void {
-    this.back(this);
-  }
-
-  drop(): void {
-    this.over?.destroy();
-    this.socket.destroy();
-  }
-}
-
-// What goes wrong on a connection shows in its `close`, and to the request on it.
+// A connection that is refused may be broken already.
 function ignore(): void {}

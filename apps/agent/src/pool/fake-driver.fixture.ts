@@ -3,7 +3,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import type { ContainerDriver, ContainerRequest, Exit, RunningContainer } from './container-driver.js';
-import { SOCKET_NAME } from './dial-in.js';
+import { SOCKET_NAME } from './socket-root.js';
 
 /** What an image of the fake does: serves, exits at once, never becomes ready, or is not there. */
 export type FakeImage = 'serves' | 'exits' | 'silent' | 'missing';

@@ -138,6 +138,13 @@ export class InstancePool {
     this.stop(instance);
   }
 
+  /** Code in it does harm to the node. */
+  private misused(instance: Instance, reason: string): void {
+    instance.log?.note('error', `kiln: this instance is replaced: ${reason}`);
+    this.backoff.failed(new KilnError('start_failed', reason));
+    this.condemn(instance);
+  }
+
   /** Idle instances that may be taken to make room: those beyond the minimum. */
   spareable(): Instance[] {
     const idle = [...this.instances].filter(({ state }) => state === 'idle').sort((a, b) => a.idleSince - b.idleSince);
@@ -231,6 +238,7 @@ export class InstancePool {
     }
     this.backoff.succeeded();
     void instance.container?.exited.then(() => this.ended(instance));
+    void instance.access?.misused?.then((reason) => this.misused(instance, reason));
     instance.readyAt = instance.idleSince = performance.now();
     this.forecast.took(instance.readyAt - began);
     instance.life.transition('idle');

@@ -1,13 +1,25 @@
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SOCKET_NAME } from './dial-in.js';
 
 /** A Unix socket's path ends at 107 bytes. */
 const MAX_PATH = 100;
 const INSTANCE_ID_LENGTH = 12;
+export const SOCKET_NAME = 'agent.sock';
+/**
+ * Whoever reaches an instance's socket is given the next request, keys and all. A container sees the folder of its own instance
+ * by a mount, which does not pass through here.
+ */
+export const SOCKET_ROOT_MODE = 0o700;
 
 /** The folder of a node's sockets: under the home where paths stay short enough, else under /run. */
 export function socketRoot(home: string, node: string): string {
   const root = join(home, 'run', node);
   const longest = Buffer.byteLength(root) + 1 + INSTANCE_ID_LENGTH + 1 + SOCKET_NAME.length;
   return longest <= MAX_PATH ? root : join('/run/kiln', node);
+}
+
+/** Makes that folder, and closes one that is there to all other users of the machine. */
+export async function openSocketRoot(root: string): Promise<void> {
+  await mkdir(root, { recursive: true, mode: SOCKET_ROOT_MODE });
+  await chmod(root, SOCKET_ROOT_MODE);
 }
