@@ -25,7 +25,7 @@ import { type NodeParts, openNode } from './node-parts.js';
 import { Heartbeat } from './reconcile/heartbeat.js';
 import { Homes } from './reconcile/homes.js';
 import { drain, type LeaveParts, leave } from './reconcile/leave.js';
-import { protectedAddresses } from './reconcile/protected-addresses.js';
+import { ProtectedAddresses } from './reconcile/protected-addresses.js';
 import { Reconciler } from './reconcile/reconcile.js';
 import { SecretValues } from './reconcile/secret-values.js';
 import { StoredSlots } from './reconcile/slots.js';
@@ -52,6 +52,7 @@ export class Agent {
   private readonly homes: Homes;
   private readonly versions: VersionTable;
   private readonly functions: FunctionStore;
+  private readonly addresses = new ProtectedAddresses();
   collector: ImageCollector | undefined;
   private alive: ReadonlySet<string> = new Set();
   private draining: Promise<void> | undefined;
@@ -109,6 +110,7 @@ export class Agent {
       dockerHost: config.dockerHost,
       memory: config.memory,
       cpus: config.cpus,
+      firewallRequired: config.firewallRequired,
       slots,
       secretsOf: secrets.of,
       onLogRecord: logs.add,
@@ -204,11 +206,8 @@ export class Agent {
     homes.update(nodes);
     this.alive = new Set(nodes.filter(({ alive }) => alive).map(({ id }) => id));
     const urls = [...nodes.flatMap(({ dataUrl, controlUrl }) => [dataUrl, controlUrl]), this.config.redisUrl];
-    try {
-      await this.node.engine.rules.protect(await protectedAddresses(urls));
-    } catch (error) {
-      this.onTrouble(`the addresses of other nodes could not be closed to functions: ${(error as Error).message}`);
-    }
+    // Nothing waits for a name server, and what does not get through now is made up for with the next look.
+    this.addresses.of(urls).then((addresses) => this.node.engine.firewall.protect(addresses), this.onFault);
   }
 
   private leaveParts(): LeaveParts {

@@ -33,6 +33,7 @@ describe('the environment', () => {
     ['KILN_NODE_MEMORY', 'much'],
     ['KILN_NODE_WEIGHT', '-1'],
     ['KILN_DRAIN_TIMEOUT', '-1'],
+    ['KILN_FIREWALL', 'off'],
     ['KILN_BUILD_TIMEOUT', '10'],
     ['KILN_BUILD_CPUS', '0'],
     ['DOCKER_HOST', 'ssh://somewhere'],

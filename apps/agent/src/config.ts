@@ -42,13 +42,14 @@ const shape = {
     .positive('must be more than 0')
     .default(availableParallelism() * CPU_PER_CORE),
   KILN_NODE_WEIGHT: z.coerce.number('must be a number').positive('must be more than 0').max(100, 'must be at most 100').default(1),
+  /** Whether instances are started while firewall rules are missing that this agent could set. */
+  KILN_FIREWALL: z.enum(['required', 'optional'], 'must be required or optional').default('required'),
   KILN_DRAIN_TIMEOUT: z.coerce
     .number('must be a number of ms')
     .int()
     .min(0, 'must not be negative')
     .max(3_600_000, 'must be at most an hour (ms)')
     .default(30_000),
-  /** Where built images go: a host, and the path that goes before every repository. */
   /** ms for one build, from its first byte. */
   KILN_BUILD_TIMEOUT: z.coerce
     .number('must be a number of ms')
@@ -65,6 +66,7 @@ const shape = {
     .default(Math.max(1, availableParallelism() / 2)),
   /** MB that the steps of a build may write. */
   KILN_BUILD_DISK: z.coerce.number('must be a number of MB').int().min(64, 'must be at least 64 (MB)').default(8192),
+  /** Where built images go: a host, and the path that goes before every repository. */
   KILN_REGISTRY: registryPrefix.optional(),
   /** Whether images of removed versions are removed there too, where it allows that. */
   KILN_REGISTRY_DELETE: z.enum(['on', 'off'], 'must be on or off').default('on'),
@@ -104,6 +106,7 @@ export interface AgentConfig {
   memory: number;
   cpus: number;
   weight: number;
+  firewallRequired: boolean;
   drainTimeout: number;
   /** Of one build: ms, MB, cores, MB. */
   build: { timeout: number; memory: number; cpus: number; disk: number };
@@ -138,6 +141,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     memory: read.KILN_NODE_MEMORY,
     cpus: read.KILN_NODE_CPUS,
     weight: read.KILN_NODE_WEIGHT,
+    firewallRequired: read.KILN_FIREWALL === 'required',
     drainTimeout: read.KILN_DRAIN_TIMEOUT,
     build: { timeout: read.KILN_BUILD_TIMEOUT, memory: read.KILN_BUILD_MEMORY, cpus: read.KILN_BUILD_CPUS, disk: read.KILN_BUILD_DISK },
     registry: read.KILN_REGISTRY,

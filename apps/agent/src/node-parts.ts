@@ -24,6 +24,7 @@ export interface NodeOptions {
   /** MB, cores */
   memory: number;
   cpus: number;
+  firewallRequired: boolean;
   slots: ClusterSlots;
   secretsOf: SecretsOf;
   onLogRecord(record: LogRecord): void;
@@ -52,6 +53,7 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
     docker,
     node,
     socketRoot: sockets,
+    firewallRequired: options.firewallRequired,
     onTrouble,
     facts: async (image) => {
       const { entrypoint, command, workingDirectory, volumes, id } = await images.ensure(image);

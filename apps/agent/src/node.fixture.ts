@@ -52,6 +52,7 @@ export class TestNode {
       dockerHost: 'unix:///var/run/docker.sock',
       memory: options.memory ?? 4096,
       cpus: options.cpus ?? 64,
+      firewallRequired: true,
       slots: { reserve: async () => true, release: () => undefined },
       registries: new Registries(),
       onLine: () => undefined,

@@ -29,6 +29,7 @@ describe('the driver', () => {
       info: await readEngine(docker),
       network,
       facts: async () => ({ id: IMAGE, entrypoint: [], command: ['sleep', '60'], workingDirectory: '/', volumes: [] }),
+      admit: () => undefined,
       onTrouble: (message) => trouble.push(message),
     });
     const stranger = await docker.createContainer({

@@ -30,6 +30,8 @@ export interface DriverParts {
   network: NodeNetwork;
   /** What is known of an image that is on this node. */
   facts(image: string): Promise<ImageFacts>;
+  /** @throws Refusal where this node may start no instance at the moment */
+  admit(): void;
   onTrouble(message: string): void;
 }
 
@@ -46,8 +48,13 @@ export class DockerDriver implements ContainerDriver {
     return this.running.has(container);
   }
 
-  async start(request: ContainerRequest): Promise<RunningContainer> {
+  admit(): void {
     if (performance.now() < this.silentUntil) throw noAnswer('the engine did not answer a moment ago');
+    this.parts.admit();
+  }
+
+  async start(request: ContainerRequest): Promise<RunningContainer> {
+    this.admit();
     try {
       return await this.make(request);
     } catch (error) {

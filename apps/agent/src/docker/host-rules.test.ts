@@ -1,11 +1,16 @@
 import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { buildRunnerImage } from '@kiln/testing/test-image';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { EVALUATE, TestNode } from '../node.fixture.js';
+import { bridgeName, digest } from './network.js';
 
 const PROGRAM = 'iptables';
+/** Rules are looked after every three seconds. */
+const SOON = { timeout: 10_000, interval: 100 };
 
 const ownAddresses = () =>
   Object.values(networkInterfaces())
@@ -13,8 +18,10 @@ const ownAddresses = () =>
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
 
-const rules = (comment: string) =>
-  execFileSync(PROGRAM, ['-w', '5', '-S'], { encoding: 'utf8', stdio: 'pipe' })
+const tables = (program: string, ...args: string[]) => execFileSync(program, ['-w', '5', ...args], { encoding: 'utf8', stdio: 'pipe' });
+
+const rules = (comment: string, program = PROGRAM) =>
+  tables(program, '-S')
     .split('\n')
     .filter((line) => line.includes(`"${comment}"`));
 
@@ -43,11 +50,11 @@ describe('the firewall of a node', () => {
   it('is set once, however often it is applied, and changes in one step', async () => {
     const before = rules(`kiln:${node.node}`);
     expect(before.length).toBeGreaterThan(5);
-    await node.parts.engine.rules.apply();
+    await node.parts.engine.firewall.ensure();
     expect(rules(`kiln:${node.node}`)).toHaveLength(before.length);
-    await node.parts.engine.rules.protect(['192.0.2.7', '192.0.2.7', 'no address']);
+    await node.parts.engine.firewall.protect(['192.0.2.7', '192.0.2.7', 'no address']);
     expect(rules(`kiln:${node.node}`)).toHaveLength(before.length + 1);
-    await node.parts.engine.rules.protect([]);
+    await node.parts.engine.firewall.protect([]);
     expect(rules(`kiln:${node.node}`)).toHaveLength(before.length);
     expect(node.parts.engine.warnings).toEqual([]);
   });
@@ -78,6 +85,81 @@ describe('the firewall of a node', () => {
     await other.stop();
     expect(rules(`kiln:${other.node}`)).toEqual([]);
     expect(rules(`kiln:${node.node}`).length).toBeGreaterThan(5);
+  });
+});
+
+describe('rules that another program has changed', () => {
+  const without = (chain: string, program = PROGRAM) => {
+    for (const rule of rules(`kiln:${node.node}`, program).filter((line) => line.startsWith(`-A ${chain} `)))
+      tables(program, '-D', ...rule.replaceAll('"', '').split(' ').slice(1));
+  };
+  const inserted = (chain: string) => tables(PROGRAM, '-I', chain, '1', '-i', bridgeName(node.node), '-j', 'ACCEPT');
+  const removed = (chain: string) => tables(PROGRAM, '-D', chain, '-i', bridgeName(node.node), '-j', 'ACCEPT');
+
+  it.each([
+    ['its own chain was flushed', () => tables(PROGRAM, '-F', `KILN-${digest(node.node)}`)],
+    ['DOCKER-USER was flushed', () => without('DOCKER-USER')],
+    ['INPUT was flushed', () => without('INPUT')],
+    ['INPUT was flushed of IPv6', () => without('INPUT', 'ip6tables')],
+    ['FORWARD was flushed of IPv6', () => without('FORWARD', 'ip6tables')],
+  ])('stand again within seconds after %s', async (_what, change) => {
+    // A jump from FORWARD comes and goes with what the engine does at the moment.
+    const ipv4 = () => rules(`kiln:${node.node}`).filter((rule) => !rule.startsWith('-A FORWARD'));
+    const all = () => [...ipv4(), ...rules(`kiln:${node.node}`, 'ip6tables')];
+    const before = all();
+    change();
+    expect(all()).not.toEqual(before);
+    await vi.waitFor(() => expect(all()).toEqual(before), SOON);
+    expect(node.troubles).toContain('firewall rules of this node had been changed by another program; they are set again');
+  });
+
+  it.each([
+    ['INPUT', 'INPUT'],
+    ['DOCKER-USER', 'DOCKER-USER'],
+    ['FORWARD', 'FORWARD'],
+  ])('come first again when another lets everything pass above them in %s', async (_name, chain) => {
+    const first = () =>
+      tables(PROGRAM, '-S', chain)
+        .split('\n')
+        .filter((rule) => rule.includes(bridgeName(node.node)))[0];
+    inserted(chain);
+    try {
+      await vi.waitFor(() => expect(first()).toContain(`kiln:${node.node}`), SOON);
+    } finally {
+      removed(chain);
+    }
+  });
+});
+
+describe('a node that cannot set its rules', () => {
+  it('starts no instance and says so, until they stand again; what runs goes on', async () => {
+    const path = process.env['PATH'];
+    const broken = mkdtempSync(join(tmpdir(), 'kiln-'));
+    for (const program of ['iptables', 'iptables-restore']) {
+      writeFileSync(join(broken, program), '#!/bin/sh\necho "no rules today" >&2\nexit 3\n');
+      chmodSync(join(broken, program), 0o755);
+    }
+    node.add('running', image.id);
+    node.add('new', image.id);
+    expect((await node.call('running', { body: 'return 1' })).status).toBe(200);
+    try {
+      process.env['PATH'] = `${broken}:${path}`;
+      tables('/usr/sbin/iptables', '-F', `KILN-${digest(node.node)}`);
+      await vi.waitFor(() => expect(node.parts.engine.warnings).toEqual([expect.stringContaining('no rules today')]), SOON);
+      const refused = await node.call('new', { body: 'return 1' });
+      expect(refused.status).toBe(503);
+      expect(refused.headers).toMatchObject({ 'x-kiln-error': 'no_capacity', 'x-kiln-not-executed': expect.anything() });
+      expect(refused.text).toContain('firewall rules');
+      expect((await node.call('running', { body: 'return 1' })).status).toBe(200);
+    } finally {
+      process.env['PATH'] = path;
+      rmSync(broken, { recursive: true });
+    }
+    await vi.waitFor(() => expect(node.parts.engine.warnings).toEqual([]), SOON);
+    expect(rules(`kiln:${node.node}`).filter((rule) => rule.startsWith('-A KILN-')).length).toBeGreaterThan(3);
+    expect((await node.call('new', { body: 'return 1' })).status).toBe(200);
+    const said = node.troubles.filter((line) => line.includes('no rules today') || line.includes('stand again'));
+    expect(said).toEqual([expect.stringContaining('no rules today'), 'the firewall rules of this node stand again']);
   });
 });
 

@@ -1,123 +1,72 @@
-import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import net from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { bridgeName, digest } from './network.js';
-import { chainRules, inputRules, jumpRule, type RuleInput } from './rule-set.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { changeRules, listRules, type Program, restoreRules } from './iptables.js';
+import { RuleListing } from './rule-listing.js';
+import type { RuleSet } from './rule-set.js';
 
-const COMMAND_MS = 10_000;
-const LOCK_SECONDS = '5';
-const USER_CHAIN = 'DOCKER-USER';
-const RESOLV_CONF = '/etc/resolv.conf';
+/** The engine takes its own rules out and in again whenever a network is made: what it is just doing is seen whole so much later. */
+const SECOND_LOOK_MS = 200;
+const ATTEMPTS = 3;
 
 /**
- * The firewall rules of this node's instances. In a chain of its own behind `DOCKER-USER` for what is forwarded, and in `INPUT` for
- * what is addressed to this machine, which `DOCKER-USER` never sees. All carry a comment with the node's id.
+ * The rules of a node for one family of addresses: in a chain of its own behind `DOCKER-USER` for what is forwarded, and in `INPUT`
+ * for what is addressed to this machine, which `DOCKER-USER` never sees. All carry a comment with the node's id.
  */
 export class HostRules {
-  private readonly chain: string;
-  private readonly comment: string;
-  private readonly bridge: string;
-  private protectedAddresses: readonly string[] = [];
-  private applied = false;
+  /** As they were listed when they were set: programs of different versions write them differently. */
+  private set: { wanted: string; listed: string } | undefined;
 
-  constructor(node: string) {
-    this.chain = `KILN-${digest(node)}`;
-    this.comment = `kiln:${node}`;
-    this.bridge = bridgeName(node);
-  }
+  constructor(private readonly program: Program) {}
 
   /**
-   * Sets the rules, whatever is there of them already.
-   * @throws Error with a reason in words where this process may not or cannot
+   * Sees to it that exactly these rules stand, and first.
+   * @returns true where they had stood before and did not any more
+   * @throws Error with a reason in words, FirewallBusy where nothing is known
    */
-  async apply(): Promise<void> {
-    this.check();
-    await this.fillChain();
-    await this.removeJumps();
-    await iptables('-I', USER_CHAIN, '1', ...jumpRule(this.input()));
-    // The last inserted comes first.
-    for (const rule of inputRules(this.input(), ownAddresses()).toReversed()) await iptables('-I', 'INPUT', '1', ...rule);
-    this.applied = true;
-  }
-
-  /** Instances may not reach these either. Replaces the earlier list in one step. */
-  async protect(addresses: readonly string[]): Promise<void> {
-    const sorted = [...new Set(addresses)].filter((address) => net.isIPv4(address)).sort();
-    if (sorted.join() === this.protectedAddresses.join()) return;
-    this.protectedAddresses = sorted;
-    if (this.applied) await this.fillChain();
-  }
-
-  /** Takes out every rule of this node, also those of an earlier life. */
-  async remove(): Promise<void> {
-    if (process.getuid?.() !== 0) return;
-    this.applied = false;
-    await this.removeJumps();
-    await quietly('-F', this.chain);
-    await quietly('-X', this.chain);
-  }
-
-  private check(): void {
-    if (process.getuid?.() !== 0) throw new Error('the agent does not run as root');
-    if (!existsSync(`/sys/class/net/${this.bridge}`)) throw new Error('the engine’s networks are not in the agent’s network namespace');
-  }
-
-  private input(): RuleInput {
-    const { chain, bridge, comment, protectedAddresses } = this;
-    return { chain, bridge, comment, protectedAddresses, resolvers: resolvers() };
-  }
-
-  // One transaction: at no moment is the chain empty.
-  private async fillChain(): Promise<void> {
-    const lines = ['*filter', `:${this.chain} - [0:0]`, ...chainRules(this.input()), 'COMMIT', ''];
-    await run('iptables-restore', ['-w', LOCK_SECONDS, '--noflush'], lines.join('\n'));
-  }
-
-  private async removeJumps(): Promise<void> {
-    for (const chain of [USER_CHAIN, 'INPUT']) {
-      const rules = await iptables('-S', chain).catch(() => '');
-      for (const rule of rules.split('\n')) {
-        const words = rule.split(' ');
-        const at = words.indexOf('--comment');
-        if (words[0] !== '-A' || words[at + 1]?.replaceAll('"', '') !== this.comment) continue;
-        await iptables('-D', ...words.slice(1).map((word) => word.replaceAll('"', '')));
+  async ensure(wanted: RuleSet): Promise<boolean> {
+    const key = JSON.stringify(wanted);
+    const stood = this.set?.wanted === key;
+    if (stood && (await this.stand(wanted))) return false;
+    if (stood) await delay(SECOND_LOOK_MS);
+    if (stood && (await this.stand(wanted))) return false;
+    // Not known to stand from here on, whatever fails.
+    this.set = undefined;
+    for (let attempt = 1; ; attempt++) {
+      const listing = await this.list();
+      await restoreRules(this.program, listing.transaction(wanted));
+      const now = await this.list();
+      if (now.own(wanted).length === listing.count(wanted) && now.reaches(wanted)) {
+        this.set = { wanted: key, listed: textOf(now, wanted) };
+        return stood;
       }
+      if (attempt === ATTEMPTS) throw new Error(`${this.program}: another program changes the rules at this moment`);
+      await delay(SECOND_LOOK_MS);
     }
   }
+
+  /** Takes out every rule of the node, also those of an earlier life. Never rejects. */
+  async remove(set: RuleSet): Promise<void> {
+    this.set = undefined;
+    const quietly = (...args: string[]) => changeRules(this.program, ...args).catch(() => undefined);
+    const own = await this.list().then(
+      (listing) => listing.own(set),
+      () => [],
+    );
+    for (const line of own) await quietly('-D', ...line.replaceAll('"', '').split(' ').slice(1));
+    if (set.chain === undefined) return;
+    await quietly('-F', set.chain.name);
+    await quietly('-X', set.chain.name);
+  }
+
+  private async stand(wanted: RuleSet): Promise<boolean> {
+    const listing = await this.list();
+    return textOf(listing, wanted) === this.set?.listed && listing.reaches(wanted);
+  }
+
+  private async list(): Promise<RuleListing> {
+    return new RuleListing(await listRules(this.program));
+  }
 }
 
-/** IPv4 addresses of this machine, loopback left out. */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ family, internal }) => family === 'IPv4' && !internal)
-    .map(({ address }) => address);
-}
-
-function resolvers(): string[] {
-  const lines = existsSync(RESOLV_CONF) ? readFileSync(RESOLV_CONF, 'utf8').split('\n') : [];
-  return lines
-    .map((line) => /^nameserver\s+(\S+)/.exec(line)?.[1] ?? '')
-    .filter((address) => net.isIPv4(address) && !address.startsWith('127.'));
-}
-
-function iptables(...args: string[]): Promise<string> {
-  return run('iptables', ['-w', LOCK_SECONDS, ...args]);
-}
-
-async function quietly(...args: string[]): Promise<void> {
-  await iptables(...args).catch(() => undefined);
-}
-
-function run(command: string, args: string[], input = ''): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = execFile(command, args, { timeout: COMMAND_MS, maxBuffer: 4 * 1024 * 1024 }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else if (error.code === 'ENOENT') reject(new Error(`there is no ${command} on this machine`));
-      else reject(new Error(`${command} ${args.join(' ')}: ${stderr.trim() || error.message}`));
-    });
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.end(input);
-  });
+function textOf(listing: RuleListing, set: RuleSet): string {
+  return listing.own(set).join('\n');
 }

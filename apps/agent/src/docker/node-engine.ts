@@ -6,7 +6,7 @@ import { type ImageFacts, INSTANCE_ROLE } from './container-options.js';
 import { DockerDriver } from './docker-driver.js';
 import { type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
 import { EngineEvents } from './engine-events.js';
-import { HostRules } from './host-rules.js';
+import { Firewall } from './firewall.js';
 import { makeNetwork, removeNetwork } from './network.js';
 
 const SWEEP_MS = 60_000;
@@ -17,16 +17,14 @@ export interface NodeEngineOptions {
   docker: Dockerode;
   node: string;
   socketRoot: string;
+  /** Whether instances are started only behind firewall rules, where this agent can set them. */
+  firewallRequired: boolean;
   facts(image: string): Promise<ImageFacts>;
   onTrouble(message: string): void;
 }
 
 /** This node's share of a Docker engine: its containers, its network, its firewall rules, its events, and nobody else's. */
 export class NodeEngine {
-  readonly warnings: string[] = [];
-  readonly rules: HostRules;
-  /** Where the engine keeps its images, as it says itself. */
-  root: string | undefined;
   private readonly events: EngineEvents;
   private sweep: NodeJS.Timeout | undefined;
   private suspects: ReadonlySet<string> = new Set();
@@ -34,14 +32,26 @@ export class NodeEngine {
   private constructor(
     private readonly options: NodeEngineOptions,
     readonly driver: DockerDriver,
+    readonly firewall: Firewall,
+    private readonly info: EngineFacts,
   ) {
-    this.rules = new HostRules(options.node);
     this.events = new EngineEvents(options.docker, options.node, {
       died: (id, code) => driver.died(id, code),
       outOfMemory: (id) => driver.outOfMemory(id),
       caughtUp: () => void driver.catchUp(),
       lost: (error) => options.onTrouble(`the engine’s events are interrupted: ${error.message}`),
     });
+  }
+
+  /** What is not as it should be, a sentence each. */
+  get warnings(): string[] {
+    const { warning } = this.firewall;
+    return [...this.info.warnings, ...(warning === undefined ? [] : [warning])];
+  }
+
+  /** Where the engine keeps its images, as it says itself. */
+  get root(): string | undefined {
+    return this.info.root;
   }
 
   /**
@@ -57,11 +67,11 @@ export class NodeEngine {
     await rm(socketRoot, { recursive: true, force: true });
     await openSocketRoot(socketRoot);
     const network = await makeNetwork(docker, node);
-    const driver = new DockerDriver({ docker, node, info, network, facts: options.facts, onTrouble: options.onTrouble });
-    const engine = new NodeEngine(options, driver);
-    engine.warnings.push(...info.warnings);
-    engine.root = info.root;
-    await engine.applyRules();
+    const firewall = new Firewall({ node, required: options.firewallRequired, onTrouble: options.onTrouble });
+    const { facts, onTrouble } = options;
+    const driver = new DockerDriver({ docker, node, info, network, facts, onTrouble, admit: () => firewall.admit() });
+    const engine = new NodeEngine(options, driver, firewall, info);
+    await firewall.open();
     await engine.events.open();
     engine.sweep = setInterval(() => void engine.removeStrays(), SWEEP_MS);
     return engine;
@@ -75,18 +85,8 @@ export class NodeEngine {
     await removeContainers(docker, await strayContainers(docker, node, () => false));
     if (!(await removeNetwork(docker, node)))
       onTrouble('the engine does not let go of the node’s network; it is used again at the next start');
-    await this.rules.remove();
+    await this.firewall.remove();
     await rm(socketRoot, { recursive: true, force: true });
-  }
-
-  private async applyRules(): Promise<void> {
-    try {
-      await this.rules.apply();
-    } catch (error) {
-      const warning = `functions on this node can reach the host’s own addresses and 169.254.169.254: no firewall rules (${(error as Error).message})`;
-      this.warnings.push(warning);
-      this.options.onTrouble(warning);
-    }
   }
 
   /** An instance's container that nobody knows, twice in a row: what came of a call that was given up. */

@@ -10,8 +10,39 @@ export interface RuleInput {
   protectedAddresses: readonly string[];
 }
 
+/** All rules of a node for one family of addresses. */
+export interface RuleSet {
+  comment: string;
+  bridge: string;
+  /** The node's own chain and its content. */
+  chain: { name: string; rules: readonly string[] } | undefined;
+  /** Rules at the head of chains that are not the node's own, in the order in which they stand there. */
+  heads: readonly { chain: string; rules: readonly string[] }[];
+}
+
+export const USER_CHAIN = 'DOCKER-USER';
 /** Beginnings of the names of all instance bridges, any agent's. */
 const ALL_BRIDGES = 'fn+';
+
+/** For IPv4, by which instances reach the internet. */
+export function rulesOfIpv4(input: RuleInput, ownAddresses: readonly string[]): RuleSet {
+  const { comment, bridge, chain } = input;
+  return {
+    comment,
+    bridge,
+    chain: { name: chain, rules: chainRules(input) },
+    heads: [
+      { chain: USER_CHAIN, rules: [jumpRule(input).join(' ')] },
+      { chain: 'INPUT', rules: inputRules(input, ownAddresses).map((rule) => rule.join(' ')) },
+    ],
+  };
+}
+
+/** For IPv6, which instances have not: nothing of it leaves their bridge. */
+export function rulesOfIpv6({ comment, bridge }: RuleInput): RuleSet {
+  const rules = [`-i ${bridge} -m comment --comment ${comment} -j REJECT --reject-with icmp6-port-unreachable`];
+  return { comment, bridge, chain: undefined, heads: ['FORWARD', 'INPUT'].map((chain) => ({ chain, rules })) };
+}
 
 /** The content of the node's own chain, which everything passes that leaves its instances for another machine or network. */
 export function chainRules({ chain, comment, resolvers, protectedAddresses }: RuleInput): string[] {

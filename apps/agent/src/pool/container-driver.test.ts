@@ -46,7 +46,14 @@ async function docker(): Promise<Subject> {
     const { Config } = await client.getImage(image).inspect();
     return { id: image, entrypoint: [], command: Config.Cmd as string[], workingDirectory: '', volumes: [] };
   };
-  const engine = await NodeEngine.open({ docker: client, node, socketRoot: sockets, facts, onTrouble: () => undefined });
+  const engine = await NodeEngine.open({
+    docker: client,
+    node,
+    socketRoot: sockets,
+    firewallRequired: true,
+    facts,
+    onTrouble: () => undefined,
+  });
   return {
     driver: engine.driver,
     image: (behaviour) => built.get(behaviour)?.id ?? `sha256:${'0'.repeat(64)}`,

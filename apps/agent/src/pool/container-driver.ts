@@ -43,6 +43,11 @@ export interface RunningContainer {
  */
 export interface ContainerDriver {
   /**
+   * Asked before anything is given up for a start: whether one is possible at the moment.
+   * @throws Refusal where it is not
+   */
+  admit(): void;
+  /**
    * Makes and starts a container.
    * @throws KilnError `start_failed` where the image or the engine refuses, `no_capacity` where the engine does not answer
    */

@@ -14,6 +14,8 @@ export class FakeDriver implements ContainerDriver {
   started = 0;
   startMs = 1;
 
+  admit(): void {}
+
   async start(request: ContainerRequest): Promise<RunningContainer> {
     this.started++;
     const image = request.version.image as FakeImage;

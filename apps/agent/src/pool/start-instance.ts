@@ -69,6 +69,7 @@ export class InstanceStarter {
   }
 
   private async makeReady(instance: Instance): Promise<void> {
+    this.parts.driver.admit();
     await this.parts.images.ensure(instance.version.image);
     await this.reserve(instance);
     const leave = await this.parts.gate.enter();

@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest';
 import type { Standing } from '../pool/standing.js';
 import { Homes } from './homes.js';
 import { plan } from './plan.js';
-import { protectedAddresses } from './protected-addresses.js';
 import { StoredSlots } from './slots.js';
 import { type Desired, VersionTable } from './version-table.js';
 
@@ -199,19 +198,5 @@ describe('homes', () => {
     expect(homes.isHome('f')).toBe(false);
     homes.update([node('me'), node('other', { alive: false })]);
     expect(homes.isHome('f')).toBe(true);
-  });
-});
-
-describe('protected addresses', () => {
-  it('are those of other machines: loopback is not reached from an instance anyway', async () => {
-    const urls = [
-      'http://127.0.0.1:1',
-      'http://localhost:2',
-      'http://192.0.2.1:3',
-      'redis://192.0.2.2:6379',
-      'unix:///run/redis.sock',
-      'no url',
-    ];
-    expect(await protectedAddresses(urls)).toEqual(['192.0.2.1', '192.0.2.2']);
   });
 });

@@ -31,8 +31,13 @@ function lsNodes(session: Session): Command {
     .action(async (options: OutputOptions) => {
       const nodes = await connect(session).nodes.list();
       print(session.terminal, options, nodes, nodeTable);
-      for (const { id, warnings } of nodes) for (const warning of warnings) session.terminal.say(`warning: ${id}: ${warning}`);
+      sayWarnings(session, nodes);
     });
+}
+
+/** What is not as it should be on each node, for whoever reads. */
+export function sayWarnings({ terminal }: Session, nodes: readonly NodeView[]): void {
+  for (const { id, warnings } of nodes) for (const warning of warnings) terminal.say(`warning: ${id}: ${warning}`);
 }
 
 function drainNode(session: Session): Command {

@@ -5,7 +5,7 @@ import { dataCommand, examples, type Session } from '../command.js';
 import { connect, findCredentials } from '../connection.js';
 import { type OutputOptions, print } from '../output/print.js';
 import { pairs } from '../output/table.js';
-import { nodeTable } from './nodes.js';
+import { nodeTable, sayWarnings } from './nodes.js';
 
 const PROBE_TIMEOUT_MS = 5000;
 
@@ -43,6 +43,7 @@ async function status(session: Session, options: OutputOptions): Promise<void> {
   const redis = REDIS[router];
   const git = new URL('/git/<project>.git', url).href.replace('%3Cproject%3E', '<project>');
   print<Status>(session.terminal, options, { url, git, router, redis, nodes, functions: functions && count(functions) }, statusText);
+  sayWarnings(session, nodes ?? []);
 }
 
 const REDIS: Record<Status['router'], Status['redis']> = {

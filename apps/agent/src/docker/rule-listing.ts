@@ -1,0 +1,106 @@
+import { type RuleSet, USER_CHAIN } from './rule-set.js';
+
+/** Targets that let nothing pass. */
+const HARMLESS_TARGETS = new Set(['DROP', 'REJECT', 'LOG', 'NFLOG']);
+const OLD_CONNECTIONS = /^(RELATED|ESTABLISHED)(,(RELATED|ESTABLISHED))*$/;
+
+/** What `iptables -S` says of the filter table. */
+export class RuleListing {
+  private readonly chains = new Set<string>();
+  private readonly rules = new Map<string, string[]>();
+
+  constructor(text: string) {
+    for (const line of text.split('\n')) {
+      const [kind, chain] = line.split(' ');
+      if (chain === undefined) continue;
+      if (kind === '-N' || kind === '-P') this.chains.add(chain);
+      if (kind === '-A') this.rules.set(chain, [...this.of(chain), line]);
+    }
+  }
+
+  /** The rules of a node, wherever they are. */
+  own({ comment }: RuleSet): string[] {
+    return [...this.rules.values()].flat().filter((line) => isOwn(line, comment));
+  }
+
+  /** True where packets of the node's bridge meet its rules in every chain before another rule may let them pass. */
+  reaches(set: RuleSet): boolean {
+    const chains = set.heads.map(({ chain }) => chain);
+    return chains.every((chain) => this.isFirst(chain, set)) && (!chains.includes(USER_CHAIN) || this.reachesForwarded(set));
+  }
+
+  /**
+   * What `iptables-restore` makes of this state the wanted one with, in one transaction: at no moment is a rule missing that stood
+   * before, and none that allows stands without those that refuse.
+   */
+  transaction(set: RuleSet): string {
+    const { chain } = set;
+    const outside = this.own(set).filter((line) => chainOf(line) !== chain?.name);
+    const lines = ['*filter'];
+    if (set.heads.some((head) => head.chain === USER_CHAIN) && !this.chains.has(USER_CHAIN)) lines.push(`-N ${USER_CHAIN}`);
+    // Emptied, and filled again by what follows.
+    if (chain !== undefined) lines.push(`:${chain.name} - [0:0]`, ...chain.rules);
+    lines.push(...outside.map((line) => line.replace('-A', '-D')));
+    // The last inserted comes first.
+    for (const head of this.heads(set)) lines.push(...head.rules.toReversed().map((rule) => `-I ${head.chain} 1 ${rule}`));
+    return [...lines, 'COMMIT', ''].join('\n');
+  }
+
+  /** How many rules of the node there are after that. */
+  count(set: RuleSet): number {
+    return (set.chain?.rules.length ?? 0) + this.heads(set).reduce((sum, { rules }) => sum + rules.length, 0);
+  }
+
+  /** Where the engine's chain for such rules is not reached, as after a flush of `FORWARD`, the node's own is reached from there. */
+  private heads(set: RuleSet): RuleSet['heads'] {
+    const jump = set.heads.find(({ chain }) => chain === USER_CHAIN);
+    const forwards = jump === undefined || this.reachesUserChain(set);
+    return forwards ? set.heads : [...set.heads, { chain: 'FORWARD', rules: jump.rules }];
+  }
+
+  private reachesForwarded(set: RuleSet): boolean {
+    return this.reachesUserChain(set) || this.isFirst('FORWARD', set);
+  }
+
+  private reachesUserChain(set: RuleSet): boolean {
+    for (const line of this.of('FORWARD')) {
+      if (line === `-A FORWARD -j ${USER_CHAIN}`) return true;
+      if (!isOwn(line, set.comment) && mayLetPass(line, set.bridge)) return false;
+    }
+    return false;
+  }
+
+  private isFirst(chain: string, { comment, bridge }: RuleSet): boolean {
+    const lines = this.of(chain);
+    const last = lines.findLastIndex((line) => isOwn(line, comment));
+    return last !== -1 && !lines.slice(0, last).some((line) => !isOwn(line, comment) && mayLetPass(line, bridge));
+  }
+
+  private of(chain: string): string[] {
+    return this.rules.get(chain) ?? [];
+  }
+}
+
+function chainOf(line: string): string | undefined {
+  return line.split(' ')[1];
+}
+
+function isOwn(line: string, comment: string): boolean {
+  const words = line.split(' ');
+  return words[words.indexOf('--comment') + 1]?.replaceAll('"', '') === comment;
+}
+
+/** Whether a stranger's rule could decide for a new connection from the bridge, before ours does. */
+function mayLetPass(line: string, bridge: string): boolean {
+  const words = line.split(' ');
+  const after = (option: string) => (words.includes(option) ? words[words.indexOf(option) + 1] : undefined);
+  if (HARMLESS_TARGETS.has(after('-j') ?? '')) return false;
+  const source = after('-i');
+  if (source !== undefined && words[words.indexOf('-i') - 1] !== '!' && !matches(source, bridge)) return false;
+  const states = after('--ctstate');
+  return states === undefined || words[words.indexOf('--ctstate') - 1] === '!' || !OLD_CONNECTIONS.test(states);
+}
+
+function matches(pattern: string, bridge: string): boolean {
+  return pattern.endsWith('+') ? bridge.startsWith(pattern.slice(0, -1)) : pattern === bridge;
+}
