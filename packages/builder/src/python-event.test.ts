@@ -41,9 +41,9 @@ describe('handler(event)', () => {
     ]);
     expect((await instance.call({ method: 'POST', body: '{"key":"x"}' })).text).toBe('1');
     for (const line of [
-      /\{"kiln":1,"level":"error","message":"Traceback[^\n]*KeyError: 'y'[^\n]*"requestId":"r-1"\}/,
-      /\{"kiln":1,"level":"info","message":"hello","requestId":"r-1"\}/,
-      /\{"kiln":1,"level":"warn","message":"careful","requestId":"r-1"\}/,
+      /\{"kiln":1,"level":"error","requestId":"r-1","message":"Traceback[^\n]*KeyError: 'y'[^\n]*"\}/,
+      /\{"kiln":1,"level":"info","requestId":"r-1","message":"hello"\}/,
+      /\{"kiln":1,"level":"warn","requestId":"r-1","message":"careful"\}/,
     ]) {
       await expect.poll(() => instance.logs(), { timeout: 10_000 }).toMatch(line);
     }

@@ -3,7 +3,8 @@ import { format } from 'node:util';
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
 
-const MAX_MESSAGE = 64 * 1024;
+/** What the agent keeps of a line is 16 KiB, and the line has more in it than the message. */
+const MAX_MESSAGE = 15 * 1024;
 const LEVELS: Readonly<Record<'debug' | 'log' | 'info' | 'warn' | 'error', Level>> = {
   debug: 'debug',
   log: 'info',

@@ -20,6 +20,26 @@ describe('what a function writes', () => {
     expect(seen).toContainEqual({ level: 'warn', message: 'told', requestId: 'other' });
   });
 
+  it('that is longer than a line may be keeps its level, its request and its beginning; so does what comes after it', async () => {
+    node.add('long', image);
+    await node.call('long', {
+      requestId: 'req-8',
+      body: `const say = (level, message) => process.stdout.write(JSON.stringify({ kiln: 1, level, requestId: 'req-8', message }) + '\\n');
+        say('info', 'begins'); say('error', 'order failed ' + JSON.stringify({ code: 'E_STOCK', all: '"x'.repeat(10_000) })); say('warn', 'ends');`,
+    });
+    const seen = () => node.logs.filter((record) => record.function === 'long');
+    await vi.waitFor(() => expect(seen()).toHaveLength(3));
+    expect(seen().map(({ level, requestId }) => [level, requestId])).toEqual([
+      ['info', 'req-8'],
+      ['error', 'req-8'],
+      ['warn', 'req-8'],
+    ]);
+    const [begins, long, ends] = seen().map(({ message }) => message);
+    expect([begins, ends]).toEqual(['begins', 'ends']);
+    expect(long).toMatch(/^order failed \{"code":"E_STOCK".*line cut after 16 KiB\)$/s);
+    expect(long!.length).toBeGreaterThan(4000);
+  });
+
   it('without end is bounded, said so, and does not hold up the node', async () => {
     node.add('floods', image, { timeout: 4000 });
     node.add('calm', image);

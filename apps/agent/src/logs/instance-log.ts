@@ -1,10 +1,14 @@
 import type { LogRecord } from '@kiln/contract/records';
 import type { OutputSource } from '../pool/container-driver.js';
-import { LineAssembler } from './line-assembler.js';
+import { LineAssembler, MAX_LINE_BYTES } from './line-assembler.js';
 import { type ReadLine, readRunnerLine } from './runner-line.js';
 import { TokenBucket } from './token-bucket.js';
 
 const LAST_LINES = 20;
+/** Of each of them; every instance keeps them. */
+const LAST_LINE_CHARACTERS = 1000;
+/** So many lines of a chunk are looked at although they are dropped: the last words of a process that dies are among them. */
+const DROPPED_AND_READ = 50;
 const LINES_PER_SECOND = 500;
 const LINES_AT_ONCE = 2000;
 const BYTES_PER_SECOND = 1024 * 1024;
@@ -30,6 +34,7 @@ export class InstanceLog {
   private readonly last: string[] = [];
   private readonly mutedUntil: Record<OutputSource, number> = { stdout: 0, stderr: 0 };
   private dropped = 0;
+  private droppedOfChunk = 0;
   private report: NodeJS.Timeout | undefined;
 
   constructor(
@@ -54,7 +59,9 @@ export class InstanceLog {
       return;
     }
     const before = this.dropped;
-    this.sources[source].push(chunk);
+    this.droppedOfChunk = 0;
+    const skipped = this.sources[source].push(chunk);
+    if (skipped > 0) this.drop(skipped);
     if (this.dropped > before) this.mutedUntil[source] = now + MUTE_MS;
   }
 
@@ -70,13 +77,26 @@ export class InstanceLog {
     this.send({ level, message });
   }
 
-  private onLine(line: string, cut: boolean, level: 'info' | 'error'): void {
-    const read = readRunnerLine(line) ?? this.rawLine(line, level);
-    const message = cut ? `${read.message} … (line cut)` : read.message;
-    this.last.push(message);
+  /** @returns whether more lines of this chunk are wanted */
+  private onLine(line: string, cut: boolean, level: 'info' | 'error'): boolean {
+    const read = readRunnerLine(line, cut) ?? this.rawLine(line, level);
+    const message = cut ? `${read.message} … (line cut after ${MAX_LINE_BYTES / 1024} KiB)` : read.message;
+    this.keepLast(message);
+    // By the line, not by the message in it: that is what reading it cost.
+    if (this.bytes.take(line.length) && this.lines.take(1)) {
+      this.send({ ...read, message });
+      return true;
+    }
+    this.drop(1);
+    this.droppedOfChunk++;
+    return this.droppedOfChunk < DROPPED_AND_READ;
+  }
+
+  private keepLast(message: string): void {
+    // A slice would keep the whole line in memory: a copy.
+    const kept = message.length > LAST_LINE_CHARACTERS ? Buffer.from(message.slice(0, LAST_LINE_CHARACTERS)).toString() : message;
+    this.last.push(kept);
     if (this.last.length > LAST_LINES) this.last.shift();
-    if (this.bytes.take(message.length) && this.lines.take(1)) this.send({ ...read, message });
-    else this.drop(1);
   }
 
   private rawLine(line: string, level: 'info' | 'error'): ReadLine {

@@ -1,5 +1,8 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { LogRecord } from '@kiln/contract/records';
 import { describe, expect, it, vi } from 'vitest';
+import { Demultiplexer } from '../docker/demultiplex.js';
 import { InstanceLog } from './instance-log.js';
 import { LineAssembler } from './line-assembler.js';
 import { LogShipper } from './log-shipper.js';
@@ -8,7 +11,7 @@ import { TokenBucket } from './token-bucket.js';
 
 function assemble(...chunks: Buffer[]): [string, boolean][] {
   const lines: [string, boolean][] = [];
-  const assembler = new LineAssembler((line, cut) => lines.push([line, cut]));
+  const assembler = new LineAssembler((line, cut) => lines.push([line, cut]) > 0);
   for (const chunk of chunks) assembler.push(chunk);
   assembler.end();
   return lines;
@@ -24,13 +27,33 @@ describe('lines', () => {
   it('that never end are cut, and what is kept of them is bounded', () => {
     const lines = assemble(...Array.from({ length: 1000 }, () => Buffer.alloc(10_000, 'x')), Buffer.from('\nnext\n'));
     expect(lines.map(([line, cut]) => [line.length, cut])).toEqual([
-      [8192, true],
+      [16_384, true],
       [4, false],
     ]);
   });
 });
 
 describe('lines of the runner', () => {
+  it.each([
+    ['plain text', 'order failed {"code":"E_STOCK","items":[1,2]} '],
+    ['escapes', '\\"\n\u0001'],
+    ['characters of several bytes', 'zwölf ☃ 𝄞 '],
+  ])('that are too long keep level, request and the beginning of their message: %s', (_what, piece) => {
+    const message = piece.repeat(1 + Math.ceil(20_000 / piece.length));
+    const line = JSON.stringify({ kiln: 1, level: 'error', requestId: 'a-1', message });
+    // Whatever the place of the cut.
+    for (let less = 0; less < 12; less++) {
+      const cut = Buffer.from(line)
+        .subarray(0, 16_384 - less)
+        .toString();
+      const read = readRunnerLine(cut, true);
+      expect(read).toMatchObject({ level: 'error', requestId: 'a-1' });
+      const kept = read!.message.replace(/\ufffd+$/, '');
+      expect(kept.length).toBeGreaterThan(2000);
+      expect(message.startsWith(kept.slice(0, -1))).toBe(true);
+    }
+  });
+
   it('carry their level and request', () => {
     expect(readRunnerLine('{"kiln":1,"level":"warn","requestId":"a-1","message":"m"}')).toEqual({
       level: 'warn',
@@ -89,6 +112,76 @@ describe('an instance’s log', () => {
     expect(records.length - 1 + dropped).toBe(100_000);
     expect(records.length).toBeLessThan(3000);
     expect(made.lastLines).toHaveLength(20);
+  });
+});
+
+describe('what code in a container can make a log hold', () => {
+  const origin = { function: 'f', version: 2, node: 'n', instance: 'i', requestOfOutput: () => undefined };
+
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+
+  /** Bytes that stay after a collection. */
+  function growth(action: () => void): number {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    action();
+    collect();
+    const after = process.memoryUsage();
+    return after.heapUsed + after.external - heapUsed - external;
+  }
+
+  it('is a line that never ends, byte by byte: no more than the line’s bound', () => {
+    const logs = Array.from({ length: 20 }, () => new InstanceLog(origin, () => undefined));
+    const byte = Buffer.from('x');
+    const grown = growth(() => {
+      for (const log of logs) for (let i = 0; i < 20_000; i++) log.write('stderr', byte);
+    });
+    expect(grown).toBeLessThan(20 * 64 * 1024);
+    for (const log of logs) log.end();
+    expect(logs[0]!.lastLines[0]?.length).toBeLessThan(1100);
+  });
+
+  it('is its last lines, cut where they are long', () => {
+    const log = new InstanceLog(origin, () => undefined);
+    for (let i = 0; i < 30; i++) log.write('stdout', Buffer.from(`${'y'.repeat(15_000)}\n`));
+    expect(log.lastLines).toHaveLength(20);
+    expect(log.lastLines.every((line) => line.length === 1000)).toBe(true);
+  });
+
+  it('costs next to nothing where it writes empty lines as fast as it can', () => {
+    const records: LogRecord[] = [];
+    const log = new InstanceLog(origin, (record) => records.push(record));
+    const chunk = Buffer.alloc(64 * 1024, '\n');
+    log.write('stdout', chunk);
+    const { user, system } = process.cpuUsage();
+    for (let i = 0; i < 160; i++) log.write(i % 2 === 0 ? 'stdout' : 'stderr', chunk);
+    const used = process.cpuUsage();
+    // 10 MB of them; one line after another they took over 2 s.
+    expect((used.user + used.system - user - system) / 1000).toBeLessThan(300);
+    log.end();
+    const dropped = Number(/kiln: (\d+) log lines dropped/.exec(records.at(-1)?.message ?? '')?.[1]);
+    expect(records.length - 1 + dropped).toBe(161 * chunk.length);
+    expect(records.length).toBeLessThan(2500);
+  });
+
+  it('is charged by the line that was read, not by the message in it', () => {
+    const records: LogRecord[] = [];
+    const log = new InstanceLog(origin, (record) => records.push(record));
+    const line = Buffer.from(`{"kiln":1,"level":"info","message":"","x":"${'z'.repeat(15_000)}"}\n`);
+    for (let i = 0; i < 1000; i++) log.write('stdout', line);
+    expect(records.length).toBeLessThan(200);
+    log.end();
+  });
+
+  it('is nothing at all of a frame that announces more than it brings', () => {
+    const got: [string, number][] = [];
+    const demultiplexer = new Demultiplexer((source, chunk) => got.push([source, chunk.length]));
+    const header = Buffer.from([2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    for (const byte of header) demultiplexer.push(Buffer.from([byte]));
+    for (let i = 0; i < 1000; i++) demultiplexer.push(Buffer.alloc(10));
+    expect(got).toHaveLength(1000);
+    expect(got.every(([source, length]) => source === 'stderr' && length === 10)).toBe(true);
   });
 });
 

@@ -3,19 +3,44 @@ import { type LogRecord, logLevelName } from '@kiln/contract/records';
 
 export type ReadLine = Pick<LogRecord, 'level' | 'message'> & { requestId?: string };
 
-/** A line that the runner wrote for a `console` call: `{"kiln":1,"level":…,"requestId":…,"message":…}`. Anything else: undefined. */
-export function readRunnerLine(line: string): ReadLine | undefined {
+/** The longest piece of a JSON string that means nothing without its end: an escape of a character. */
+const LONGEST_ESCAPE = 6;
+
+/**
+ * A line that the runner wrote for a `console` call: `{"kiln":1,"level":…,"requestId":…,"message":…}`. Anything else: undefined.
+ * Of one that was cut, level and request stand before the cut, and so does the beginning of its message.
+ */
+export function readRunnerLine(line: string, cut = false): ReadLine | undefined {
   if (!line.startsWith('{"kiln":1,')) return undefined;
-  let parsed: { level?: unknown; requestId?: unknown; message?: unknown };
-  try {
-    parsed = JSON.parse(line);
-  } catch {
-    // A function may print what looks like it; then it is a line like any other.
-    return undefined;
-  }
+  const parsed = cut ? parseCut(line) : parse(line);
+  if (parsed === undefined) return undefined;
   const { level, requestId, message } = parsed;
   const known = logLevelName.safeParse(level);
   if (!known.success || typeof message !== 'string') return undefined;
   const id = typeof requestId === 'string' && REQUEST_ID_PATTERN.test(requestId) ? requestId : undefined;
   return { level: known.data, message, ...(id !== undefined && { requestId: id }) };
+}
+
+interface Parsed {
+  level?: unknown;
+  requestId?: unknown;
+  message?: unknown;
+}
+
+function parse(line: string): Parsed | undefined {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // A function may print what looks like it; then it is a line like any other.
+    return undefined;
+  }
+}
+
+/** Closes the string and the object that the cut left open, without a half escape before it. */
+function parseCut(line: string): Parsed | undefined {
+  for (let left = line.length; left > line.length - LONGEST_ESCAPE; left--) {
+    const parsed = parse(`${line.slice(0, left)}"}`);
+    if (parsed !== undefined) return parsed;
+  }
+  return undefined;
 }

@@ -9,7 +9,8 @@ import sys
 import threading
 import traceback
 
-MAX_MESSAGE = 64 * 1024
+# What the agent keeps of a line is 16 KiB, and the line has more in it than the message.
+MAX_MESSAGE = 15 * 1024
 
 request_id = contextvars.ContextVar("kiln_request_id", default=None)
 
@@ -32,11 +33,13 @@ def exception():
 def write(level, text):
     cut = len(text) - MAX_MESSAGE
     message = text if cut <= 0 else "%s… (%d more characters)" % (text[:MAX_MESSAGE], cut)
-    line = {"kiln": 1, "level": level, "message": message}
+    line = {"kiln": 1, "level": level}
     request = request_id.get()
     if request is not None:
         line["requestId"] = request
-    data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    # Last: of a line that is cut the rest must be whole.
+    line["message"] = message
+    data = json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
     # A line is written whole: threads print at the same time.
     with _lock:
         while data:
