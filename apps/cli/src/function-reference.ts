@@ -1,5 +1,4 @@
-import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
-import { suggestName } from '@kiln/project/kiln-json';
+import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
 import { UsageFailure } from './failure.js';
 
 /** @throws UsageFailure for what can't be a function's name: it never gets into a path. */

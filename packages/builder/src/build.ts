@@ -10,6 +10,7 @@ import type Dockerode from 'dockerode';
 import { ensureImage, imageId } from './base-image.js';
 import { argsFor, declareArgs } from './build-arguments.js';
 import { checkBase, checkBaseName } from './check-base.js';
+import { checkDeclared } from './check-declared.js';
 import { contextHash, type OwnFiles, sourcesOf } from './context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from './declared.js';
 import { describeExports } from './describe.js';
@@ -79,7 +80,7 @@ async function buildIn(root: string, run: Build): Promise<BuiltImage> {
   const declared = await declaredConfig(folder, run.functionName);
   const plan = await detect(folder, declared);
   for (const note of plan.notes) run.onLine(note);
-  mergeConfig(declared, plan.config, plan.kind);
+  await checkDeclared(folder, { plan, config: declared, functionName: run.functionName });
   const { id, tag } = await makeImage(folder, plan, run);
   const config =
     plan.kind === 'runner' && plan.entry !== undefined ? await completeConfig(id, plan.entry, declared, run) : configOf(plan, declared);

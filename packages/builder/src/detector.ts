@@ -16,6 +16,8 @@ export interface BuildPlan {
   /** The module, for functions that a runner of ours serves (a site has none); and what in it is the function, where the folder tells. */
   entry?: string;
   handler?: string;
+  /** The source that `entry` is made of, where a runner for Node serves it. */
+  module?: string;
   /** The evidence is of a kind that the root of a repository of several functions has as well. */
   doubtful?: boolean;
   /** What suits this kind of folder; kiln.json wins. */

@@ -8,7 +8,8 @@ export function fieldErrors(error: z.ZodError, where = ''): FieldError[] {
       (path, part) => (typeof part === 'number' ? `${path}[${part}]` : path === '' ? String(part) : `${path}.${String(part)}`),
       where,
     ),
-    message: issue.message,
+    // Of a key that may not be one, what is wrong with it.
+    message: issue.code === 'invalid_key' ? `can't be a name: it ${issue.issues[0]?.message}` : issue.message,
   }));
 }
 

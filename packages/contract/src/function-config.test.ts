@@ -56,6 +56,19 @@ describe('resolveConfig', () => {
     expect(error.fields?.map((entry) => entry.field)).toEqual([field]);
   });
 
+  it.each([
+    [{ timeout: '10s' }, 'config.timeout must be a whole number of ms, 1 to 900000, and is the text "10s"'],
+    [{ memory: 1.5 }, 'config.memory must be a whole number of MB, 16 to 1048576, and is 1.5'],
+    [{ maxBody: -1 }, 'config.maxBody must be a whole number of bytes, 0 or more, and is -1'],
+    [{ auth: true }, 'config.auth must be "none" or "key", and is true'],
+    [{ env: { A: 1 } }, 'config.env.A must be a text in quotes, and is 1'],
+    [{ env: { PORT: '1' } }, "config.env.PORT can't be a name: it is reserved: KILN_* and PORT are set by the platform"],
+    [{ secrets: 'TOKEN' }, 'config.secrets must be a list of names, and is the text "TOKEN"'],
+    [{ cpu: null }, 'config.cpu must be a number of cores, 0.01 to 1024, and is null'],
+  ])('says of %j what it must be and what it is', (input, message) => {
+    expect(refusal(() => resolveConfig(input, 'runner')).message).toBe(message);
+  });
+
   it('names the nearest key for one that it does not know', () => {
     expect(refusal(() => resolveConfig({ timout: 5 }, 'runner')).message).toContain('did you mean "timeout"');
   });

@@ -1,8 +1,9 @@
-import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { fraction, oneOf, refused, whole, words } from './config-values.js';
 import { KilnError } from './errors.js';
 import { fieldErrors } from './field-errors.js';
-import { functionName, projectName, variableName } from './names.js';
+import { unknownKeys } from './known-keys.js';
+import { functionName, projectName, suggestName, variableName } from './names.js';
 
 const MAX_ENV_BYTES = 64 * 1024;
 
@@ -15,42 +16,41 @@ export function dialsIn(kind: ImageKind): boolean {
   return kind !== 'http';
 }
 
-const text = z.string().max(1024);
-
 const environment = z
   .record(
     variableName,
-    z.string().refine((value) => !value.includes('\0'), 'must not contain NUL'),
+    z.string(refused('a text in quotes')).refine((value) => !value.includes('\0'), 'must not contain NUL'),
+    refused('an object of names and texts'),
   )
   .refine((env) => JSON.stringify(env).length <= MAX_ENV_BYTES, `must be at most ${MAX_ENV_BYTES} bytes in all`);
 
 const shape = {
-  entry: text.optional(),
-  handler: text.optional(),
+  entry: words('the path of a module, as text', 1024).optional(),
+  handler: words('the name of an export, as text', 1024).optional(),
   /** ms */
-  timeout: z.int().min(1).max(900_000).default(15_000),
+  timeout: whole(' of ms', 1, 900_000).default(15_000),
   /** ms until ready */
-  startTimeout: z.int().min(1).max(900_000).default(30_000),
+  startTimeout: whole(' of ms', 1, 900_000).default(30_000),
   /** MB, hard limit, no swap */
-  memory: z.int().min(16).max(1_048_576).default(256),
+  memory: whole(' of MB', 16, 1_048_576).default(256),
   /** cores */
-  cpu: z.number().min(0.01).max(1024).default(1),
+  cpu: fraction(' of cores', 0.01, 1024).default(1),
   /** leases per instance */
-  concurrency: z.int().min(1).max(10_000),
-  maxInstances: z.int().min(1).max(100_000).default(100),
-  minInstances: z.int().min(0).max(100_000).default(0),
+  concurrency: whole('', 1, 10_000),
+  maxInstances: whole('', 1, 100_000).default(100),
+  minInstances: whole('', 0, 100_000).default(0),
   /** waiting requests per node */
-  queue: z.int().min(0).max(100_000).default(100),
+  queue: whole('', 0, 100_000).default(100),
   /** ms from last use to removal */
-  idleTimeout: z.int().min(1).max(2_147_483_647).default(300_000),
+  idleTimeout: whole(' of ms', 1, 2_147_483_647).default(300_000),
   /** ms from last use to freeze; 0 = never */
-  freezeAfter: z.int().min(0).max(2_147_483_647).default(1000),
+  freezeAfter: whole(' of ms', 0, 2_147_483_647).default(1000),
   /** bytes */
-  maxBody: z.int().min(0).default(33_554_432),
-  port: z.int().min(1).max(65_535).default(8080),
+  maxBody: whole(' of bytes', 0).default(33_554_432),
+  port: whole('', 1, 65_535).default(8080),
   env: environment.default({}),
-  secrets: z.array(variableName).max(100).default([]),
-  auth: z.enum(['none', 'key']).default('none'),
+  secrets: z.array(variableName, refused('a list of names')).max(100).default([]),
+  auth: oneOf(['none', 'key']).default('none'),
 };
 
 const DEFAULT_CONCURRENCY: Record<ImageKind, number> = { runner: 1, python: 1, http: 100 };
@@ -112,6 +112,12 @@ export function readKilnJson(content: unknown, folderName: string): DeclaredFunc
   const { [PROJECT]: _, ...rest } = content as { [PROJECT]?: unknown };
   readProjectName(content);
   if (!('functions' in rest)) return [declared(rest, folderName, 'kiln.json', [PROJECT])];
+  const misplaced = Object.keys(rest).filter((key) => key === 'name' || KEYS.includes(key));
+  if (misplaced.length > 0) {
+    throw invalid(
+      misplaced.map((key) => ({ field: `kiln.json.${key}`, message: 'stands beside "functions"; write it into each of them' })),
+    );
+  }
   refuseUnknownKeys(content, ['functions', PROJECT], 'kiln.json');
   const list = rest.functions;
   if (!Array.isArray(list) || list.length === 0) {
@@ -141,7 +147,10 @@ function declared(content: unknown, defaultName: string | undefined, where: stri
   refuseUnknownKeys(content, ['name', ...others, ...KEYS], where);
   const { name, ...config } = content as { name?: unknown };
   const parsedName = functionName.safeParse(name ?? defaultName);
-  if (!parsedName.success) throw invalid(fieldErrors(parsedName.error, `${where}.name`));
+  if (!parsedName.success) {
+    const [first] = fieldErrors(parsedName.error, `${where}.name`);
+    throw invalid([{ field: `${where}.name`, message: `${first?.message}; write "name": "${suggestName(String(name ?? defaultName))}"` }]);
+  }
   const parsed = functionConfigInput.safeParse(config);
   if (!parsed.success) throw invalid(fieldErrors(parsed.error, where));
   // The caller's own keys, not the parsed ones: defaults are filled in once the image's kind is known.
@@ -152,17 +161,8 @@ function refuseUnknownKeys(input: unknown, known: readonly string[], where: stri
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw invalid([{ field: where, message: 'must be an object' }]);
   }
-  const unknown = Object.keys(input).filter((key) => !known.includes(key));
-  if (unknown.length > 0) {
-    throw invalid(
-      unknown.map((key) => ({ field: `${where}.${key}`, message: `is not a known key; did you mean "${nearest(key, known)}"?` })),
-    );
-  }
-}
-
-function nearest(word: string, known: readonly string[]): string {
-  const clipped = word.slice(0, 64);
-  return known.reduce((best, key) => (distance(clipped, key) < distance(clipped, best) ? key : best));
+  const unknown = unknownKeys(input, known, where);
+  if (unknown.length > 0) throw invalid(unknown);
 }
 
 function withoutUndefined(input: object): object {

@@ -30,3 +30,16 @@ export const variableName = z
   .refine((name) => !name.startsWith('KILN_') && name !== 'PORT', 'is reserved: KILN_* and PORT are set by the platform')
   // As the key of an object it would be lost on the way.
   .refine((name) => name !== '__proto__', 'is no name');
+
+/** The nearest name that a function may have. */
+export function suggestName(text: string): string {
+  const name = text
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 63)
+    .replace(/-+$/, '');
+  return name === '' ? 'my-function' : name;
+}

@@ -15,16 +15,3 @@ export function parseKilnJson(text: string, where: string): object {
     fix: 'write { "name": "my-function" } there, or remove it to use the defaults',
   });
 }
-
-/** The nearest valid name. */
-export function suggestName(text: string): string {
-  const name = text
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+/, '')
-    .slice(0, 63)
-    .replace(/-+$/, '');
-  return name === '' ? 'my-function' : name;
-}

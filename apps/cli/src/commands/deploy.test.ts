@@ -91,6 +91,30 @@ describe('kiln deploy', () => {
     expect(changesAsked()).toEqual(['POST /v1/functions/b/builds']);
   });
 
+  it('says that a secret is missing, a handler or a value is wrong before anything is sent', async () => {
+    const code = 'export const one = (req, res) => {};\nexport const two = (req, res) => {};\n';
+    write({ 'kiln.json': '{"name":"a","handler":"one","secrets":["TOKEN","KEY"]}', 'index.js': code });
+    api.json('GET /v1/secrets', { items: [{ name: 'KEY', revision: 1, createdAt: '', updatedAt: '' }], next: null });
+    const secret = await deploy();
+    expect([secret.code, secret.stderr]).toEqual([
+      1,
+      expect.stringMatching(/kiln\.json names TOKEN under "secrets", and no such secret is stored\n {2}next: .*kiln secrets set TOKEN/),
+    ]);
+    write({ 'kiln.json': '{"name":"a","handler":"three"}' });
+    expect((await deploy()).stderr).toMatch(
+      /index\.js exports no "three".*there are: one, two\n {2}next: write "handler": "one" into kiln\.json/,
+    );
+    write({ 'kiln.json': '{"name":"a","minInstances":5,"maxInstances":2,"handler":"one"}' });
+    expect((await deploy()).stderr).toContain('kiln.json.minInstances must not be more than maxInstances');
+    expect(changesAsked()).toEqual([]);
+  });
+
+  it('leaves it to the cluster where the key may not list the secrets', async () => {
+    write({ 'kiln.json': '{"name":"a","secrets":["TOKEN"]}', 'index.js': '' });
+    api.fail('GET /v1/secrets', 'forbidden', 'no');
+    expect((await deploy()).code).toBe(0);
+  });
+
   it('sends what was remembered without a digest, and with --force', async () => {
     write({ 'kiln.json': '{"name":"a","project":"shop"}', 'index.js': '' });
     await deploy();

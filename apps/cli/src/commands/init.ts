@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
-import { suggestName } from '@kiln/project/kiln-json';
+import { suggestName } from '@kiln/contract/names';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { UsageFailure } from '../failure.js';

@@ -9,6 +9,7 @@ import { atOnce } from './at-once.js';
 import { readKnown } from './known.js';
 import { madeBefore, servingAlready } from './plan.js';
 import type { Candidate } from './prepare.js';
+import { requireSecrets } from './require-secrets.js';
 
 interface Failed {
   function: string;
@@ -81,6 +82,7 @@ export async function deployAll(candidates: readonly Candidate[], options: Deplo
 async function deployChanged(candidate: Candidate, options: DeployOptions, say: (line: string) => void): Promise<Deployed> {
   const { client, deploy, force } = options;
   const { name } = candidate;
+  await requireSecrets(client, candidate);
   const known = force ? undefined : await readKnown(client, name);
   if (known === undefined) return deploy(candidate, say);
   const serving = servingAlready(candidate, known);

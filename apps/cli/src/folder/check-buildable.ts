@@ -17,14 +17,13 @@ export async function checkBuildable({ folder, functions }: Project, files: read
   if (bytes > MAX_BYTES) {
     throw new Failure(`${folder} holds ${Math.round(bytes / 1024 ** 2)} MB; at most ${MAX_BYTES / 1024 ** 2} MB can be sent`, LEAVE_OUT);
   }
-  const { detect } = await import('@kiln/builder/detect');
+  const [{ detect }, { checkDeclared }] = await Promise.all([import('@kiln/builder/detect'), import('@kiln/builder/check-declared')]);
   const sources = sourceFolder(folder, files);
   for (const { name, config } of functions) {
-    try {
-      await detect(sources, config);
-    } catch (error) {
+    const plan = await detect(sources, config).catch((error: unknown) => {
       throw unfit(sources, name, config.entry, error);
-    }
+    });
+    await checkDeclared(sources, { plan, config, functionName: name });
   }
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
-import { suggestName } from '@kiln/project/kiln-json';
+import { suggestName } from '@kiln/contract/names';
 import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tell } from '../failure.js';
@@ -171,7 +171,9 @@ describe('readProject', () => {
     ['{', 'is not JSON'],
     ['[]', 'does not hold an object'],
     ['{"timout":1}', 'did you mean "timeout"'],
-    ['{"timeout":"5"}', 'kiln.json.timeout'],
+    ['{"timeout":"5"}', 'kiln.json.timeout must be a whole number of ms, 1 to 900000, and is the text "5"'],
+    ['{"name":"My App"}', 'write "name": "my-app"'],
+    ['{"functions":[{"name":"a"}],"timeout":5}', 'stands beside "functions"'],
     ['{"functions":[{"name":"a"},{"name":"a"}]}', 'declared twice'],
   ])('refuses kiln.json %s', async (content, message) => {
     write({ 'kiln.json': content });
@@ -179,6 +181,13 @@ describe('readProject', () => {
     expect(told.message).toContain(message);
     expect(told.exitCode).toBe(1);
     expect(told.fix).not.toBe('');
+  });
+
+  it('names the key that was meant before it asks for a name', async () => {
+    const odd = join(root, 'My App');
+    mkdirSync(odd);
+    writeFileSync(join(odd, 'kiln.json'), '{"nmae":"shop"}');
+    expect((await refusal(() => readProject(odd))).message).toContain('kiln.json.nmae is not a known key; did you mean "name"?');
   });
 
   it('takes a folder that is not there as wrong usage', async () => {

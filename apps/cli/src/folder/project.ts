@@ -2,8 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import { type DeclaredFunction, readKilnJson, readProjectName } from '@kiln/contract/function-config';
-import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
-import { parseKilnJson, suggestName } from '@kiln/project/kiln-json';
+import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
+import { parseKilnJson } from '@kiln/project/kiln-json';
 import { Failure, UsageFailure } from '../failure.js';
 
 const KILN_JSON = 'kiln.json';
@@ -68,15 +68,12 @@ export async function readKilnJsonOf(folder: string): Promise<object | undefined
 }
 
 function declared(content: object, folderName: string): DeclaredFunction[] {
-  const named = 'name' in content || 'functions' in content;
-  if (!named && !FUNCTION_NAME_PATTERN.test(folderName)) {
-    throw new Failure(
-      `the folder's name "${folderName}" can't be a function's name, and kiln.json gives none`,
-      `add "name": "${suggestName(folderName)}" to kiln.json, or deploy with --name ${suggestName(folderName)}`,
-    );
-  }
+  const isNamed = 'name' in content || 'functions' in content;
+  const isName = FUNCTION_NAME_PATTERN.test(folderName);
   try {
-    return readKilnJson(content, folderName);
+    // A key that is written wrongly first: it may be the name.
+    const functions = readKilnJson(content, isName ? folderName : suggestName(folderName));
+    if (isNamed || isName) return functions;
   } catch (error) {
     if (!(error instanceof KilnError) || error.fix !== undefined) throw error;
     throw new KilnError(error.code, error.message, {
@@ -84,4 +81,8 @@ function declared(content: object, folderName: string): DeclaredFunction[] {
       ...(error.fields && { fields: error.fields }),
     });
   }
+  throw new Failure(
+    `the folder's name "${folderName}" can't be a function's name, and kiln.json gives none`,
+    `add "name": "${suggestName(folderName)}" to kiln.json, or deploy with --name ${suggestName(folderName)}`,
+  );
 }

@@ -18,8 +18,16 @@ describe('branches', () => {
     const folder = await pushes.folder('branches', { 'index.js': MODULE });
     const { text } = await folder.git('push', 'kiln', 'main:feature/x', 'main:refs/tags/v1');
     expect(text).toContain('only main is deployed: feature/x is stored and not deployed; to deploy it: git push kiln feature/x:main');
+    expect(text).toContain(
+      "only main is deployed: the tag v1 is stored and not deployed; to deploy it: git push kiln 'v1^{}:refs/heads/main'",
+    );
     expect(pushes.sent).toEqual([]);
     expect((await folder.git('ls-remote', 'kiln')).text).toContain('refs/heads/feature/x');
+    // As it is printed, also for a tag that is an object of its own.
+    await folder.git('tag', '--annotate', '--message', 'two', 'v2');
+    await folder.git('push', 'kiln', 'v2');
+    await folder.git('push', 'kiln', 'v2^{}:refs/heads/main');
+    expect(pushes.sent.length).toBe(1);
     await folder.git('push', 'kiln', ':feature/x');
   });
 

@@ -142,6 +142,19 @@ describe('a push that fails', () => {
     expect(pushes.quarantined('broken')).toEqual([]);
   });
 
+  it('says which secret is missing, or which value is wrong, before anything is built', async () => {
+    const files = { 'a/kiln.json': '{}', 'a/index.js': MODULE, 'b/index.js': MODULE };
+    const folder = await pushes.folder('early', { ...files, 'b/kiln.json': '{"secrets":["NO_SUCH"]}' });
+    const { text } = await folder.run(['push', 'kiln', 'main']);
+    expect(text).toMatch(
+      /b: kiln\.json\.secrets\[0\] names NO_SUCH, and no such secret is stored[\s\S]*next: store it: kiln secrets set NO_SUCH/,
+    );
+    await folder.commit({ 'b/kiln.json': '{"minInstances":3,"maxInstances":2}' });
+    expect((await folder.run(['push', 'kiln', 'main'])).text).toContain('b: kiln.json.minInstances must not be more than maxInstances');
+    expect(text).not.toContain('malformed');
+    expect(pushes.sent).toEqual([]);
+  });
+
   it('says what is wrong in which file', async () => {
     const folder = await pushes.folder('wrong', { 'a/kiln.json': '{ "memry": 1 }' });
     expect((await folder.run(['push', 'kiln', 'main'])).text).toMatch(/a\/kiln.json: .*memry.* did you mean "memory"/);

@@ -101,7 +101,7 @@ describe('a deployment', () => {
     await set('A', 'a');
     const answer = await deploy('fn', { secrets: ['A', 'NOPE'] });
     expect(problemOf(answer)).toEqual([400, 'bad_request']);
-    expect(answer.text).toMatch(/config\.secrets\[1\] no such secret is stored: NOPE/);
+    expect(answer.text).toMatch(/config\.secrets\[1\] names NOPE, and no such secret is stored/);
   });
 
   it('with a name twice, or as a plain variable too, is refused', async () => {

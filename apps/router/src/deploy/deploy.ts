@@ -52,6 +52,11 @@ type LogLine = Extract<BuildLine, { type: 'log' }>;
 export class Deployments {
   constructor(private readonly parts: DeployParts) {}
 
+  /** What is wrong with a declared configuration whatever the build finds: values, and secrets that are not stored. @throws KilnError */
+  async check(config: FunctionConfigInput): Promise<void> {
+    await this.checked(config, 'http', 'kiln.json');
+  }
+
   /** Builds a gzip tar of a folder on the function's home node and deploys it. The last line is `done`; failures are thrown. */
   async *fromSource(
     name: string,
@@ -235,9 +240,9 @@ export class Deployments {
     return traffic.filter(({ weight }) => weight > 0).map(({ version }) => version);
   }
 
-  private async checked(config: FunctionConfigInput, kind: BuiltImage['kind']): Promise<FunctionConfig> {
-    const complete = resolveConfig(config, kind);
-    await this.parts.secrets.newest(complete);
+  private async checked(config: FunctionConfigInput, kind: BuiltImage['kind'], where?: string): Promise<FunctionConfig> {
+    const complete = resolveConfig(config, kind, where);
+    await this.parts.secrets.newest(complete, where);
     return complete;
   }
 

@@ -16,12 +16,12 @@ export class VersionSecrets {
    * The newest revision of each secret that a configuration names; undefined where it names none.
    * @throws KilnError `bad_request` naming each field that names a secret which is not stored
    */
-  async newest({ secrets }: Pick<FunctionConfig, 'secrets'>): Promise<SecretRevisions | undefined> {
+  async newest({ secrets }: Pick<FunctionConfig, 'secrets'>, where = 'config'): Promise<SecretRevisions | undefined> {
     if (secrets.length === 0) return undefined;
     const revisions = new Map((await this.store.get(secrets)).map(({ name, revision }) => [name, revision]));
-    const unknown = secrets.flatMap((name, i) => (revisions.has(name) ? [] : [{ name, field: `config.secrets[${i}]` }]));
+    const unknown = secrets.flatMap((name, i) => (revisions.has(name) ? [] : [{ name, field: `${where}.secrets[${i}]` }]));
     if (unknown.length === 0) return Object.fromEntries(revisions);
-    const fields = unknown.map(({ name, field }) => ({ field, message: `no such secret is stored: ${name}` }));
+    const fields = unknown.map(({ name, field }) => ({ field, message: `names ${name}, and no such secret is stored` }));
     throw new KilnError('bad_request', fields.map(({ field, message }) => `${field} ${message}`).join('; '), {
       fields,
       fix: `store it: kiln secrets set ${unknown[0]?.name}`,

@@ -24,6 +24,7 @@ export const runnerDetector: Detector = {
       kind: 'runner',
       baseImages: [NODE_IMAGE],
       entry: built,
+      module: found,
       notes: [`found the module ${found}${isTypescript ? `: bundling it as ${built}` : ''}`, ...install.notes],
       dockerfile: {
         sourcesUnder: SOURCES,

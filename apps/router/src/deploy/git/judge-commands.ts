@@ -2,6 +2,7 @@ import type { Command } from './hook.js';
 import { PUSH_LIMITS } from './limits.js';
 
 export const MAIN = 'refs/heads/main';
+const SHOWN = 10;
 
 export interface Judged {
   /** Why nothing of the push is taken. */
@@ -18,7 +19,9 @@ export function judgeCommands(commands: readonly Command[]): Judged {
     return { refused: `more than ${PUSH_LIMITS.commands} branches and tags in one push: push main alone, git push kiln main`, notes: [] };
   }
   const main = commands.find(({ ref }) => ref === MAIN);
-  const notes = commands.filter(({ ref, after }) => ref.startsWith('refs/heads/') && ref !== MAIN && after !== undefined).map(noteOf);
+  const stored = commands.filter(({ ref, after }) => ref !== MAIN && after !== undefined);
+  const notes = stored.slice(0, SHOWN).map(noteOf);
+  if (stored.length > SHOWN) notes.push(`and ${stored.length - SHOWN} more are stored and not deployed`);
   if (main === undefined) return { notes };
   if (main.after === undefined) {
     return { refused: 'main cannot be deleted, for its functions go on serving; to remove one: kiln rm <function>', notes: [] };
@@ -27,6 +30,9 @@ export function judgeCommands(commands: readonly Command[]): Judged {
 }
 
 function noteOf({ ref }: Command): string {
-  const branch = ref.slice('refs/heads/'.length);
-  return `only main is deployed: ${branch} is stored and not deployed; to deploy it: git push kiln ${branch}:main`;
+  const [, kind, name = ref] = /^refs\/(heads|tags)\/(.*)$/.exec(ref) ?? [];
+  // A tag may be an object of its own; a branch moves to the commit that it names.
+  const source = kind === 'tags' ? `'${name}^{}:refs/heads/main'` : `${name}:main`;
+  const what = kind === 'tags' ? `the tag ${name}` : name;
+  return `only main is deployed: ${what} is stored and not deployed; to deploy it: git push kiln ${source}`;
 }

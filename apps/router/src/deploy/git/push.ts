@@ -107,6 +107,7 @@ export class Pushes {
     const functions = await reading(repository, env, (blobs) => readFunctions(entries, blobs, repository.project));
     await say(`${commit.slice(0, 10)} holds ${functions.map(({ name }) => name).join(', ')}`);
     await this.nameLeftBehind(functions, push);
+    await this.check(functions);
     const proven = new Map<string, Proven>();
     for (const each of functions) {
       const serving = await this.servingVersion(each);
@@ -114,6 +115,15 @@ export class Pushes {
       else await say(`${each.name}: unchanged, version ${serving} serves on`);
     }
     return proven;
+  }
+
+  /** What no build can make right is said before the first one. @throws KilnError naming the function */
+  private async check(functions: readonly PushedFunction[]): Promise<void> {
+    for (const { name, config } of functions) {
+      await this.parts.deployments.check(config).catch((error: unknown) => {
+        throw error instanceof KilnError ? ofFunction(name, error) : error;
+      });
+    }
   }
 
   private async prove(pushed: PushedFunction, note: VersionNote, env: Record<string, string>, push: Push): Promise<Proven> {
@@ -130,9 +140,7 @@ export class Pushes {
         await say(`${name} | ${value.line}`);
       }
     } catch (error) {
-      if (error instanceof KilnError)
-        throw new KilnError(error.code, `${name}: ${error.message}`, { ...(error.fix !== undefined && { fix: error.fix }) });
-      throw error;
+      throw error instanceof KilnError ? ofFunction(name, error) : error;
     } finally {
       blobs.close();
     }
@@ -152,6 +160,10 @@ export class Pushes {
     const left = (await this.parts.functions.list()).filter((record) => record.project === project && !pushed.has(record.name));
     for (const { name } of left) await say(`${name} is not in the repository any more and serves on; to remove it: kiln rm ${name}`);
   }
+}
+
+function ofFunction(name: string, { code, message, fix }: KilnError): KilnError {
+  return new KilnError(code, `${name}: ${message}`, { ...(fix !== undefined && { fix }) });
 }
 
 /** Objects of a push lie apart until it is taken. */

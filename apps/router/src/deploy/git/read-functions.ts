@@ -1,10 +1,10 @@
 import { isFunctionRoot } from '@kiln/builder/function-root';
 import { SourceFolder } from '@kiln/builder/source-folder';
 import { KilnError } from '@kiln/contract/errors';
-import { type DeclaredFunction, readKilnJson, readProjectName } from '@kiln/contract/function-config';
-import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
+import { type DeclaredFunction, type FunctionConfigInput, readKilnJson, readProjectName } from '@kiln/contract/function-config';
+import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
 import { type IgnoreRules, ignoreRules, isSent } from '@kiln/project/ignore-rules';
-import { parseKilnJson, suggestName } from '@kiln/project/kiln-json';
+import { parseKilnJson } from '@kiln/project/kiln-json';
 import { sourceDigest } from '@kiln/project/source-digest';
 import type { Blobs } from './blobs.js';
 import type { TreeEntry } from './commit-tree.js';
@@ -19,6 +19,8 @@ export interface PushedFunction {
   /** Equal for equal sources and configuration. */
   digest: string;
   project: string;
+  /** Its part of `kiln.json`. */
+  config: FunctionConfigInput;
 }
 
 const KILN_JSON = 'kiln.json';
@@ -61,6 +63,7 @@ async function functionsIn(
     name,
     files,
     digest: sourceDigest(hashed, config),
+    config,
     project: readProjectName(content) ?? owner,
   }));
 }
@@ -74,17 +77,19 @@ function sourceFolder(entries: readonly TreeEntry[], rules: IgnoreRules, blobs: 
 }
 
 function declaredFunctions(content: object, folderName: string, where: string): DeclaredFunction[] {
-  if (!('name' in content) && !('functions' in content) && !FUNCTION_NAME_PATTERN.test(folderName)) {
-    throw new KilnError('bad_request', `the folder's name "${folderName}" can't be a function's name, and ${where} gives none`, {
-      fix: `add "name": "${suggestName(folderName)}" to ${where}`,
-    });
-  }
+  const isNamed = 'name' in content || 'functions' in content;
+  const isName = FUNCTION_NAME_PATTERN.test(folderName);
   try {
-    return readKilnJson(content, folderName);
+    // A key that is written wrongly first: it may be the name.
+    const functions = readKilnJson(content, isName ? folderName : suggestName(folderName));
+    if (isNamed || isName) return functions;
   } catch (error) {
     if (!(error instanceof KilnError)) throw error;
     throw new KilnError(error.code, where === KILN_JSON ? error.message : `${where}: ${error.message}`, { fix: `correct ${where}` });
   }
+  throw new KilnError('bad_request', `the folder's name "${folderName}" can't be a function's name, and ${where} gives none`, {
+    fix: `add "name": "${suggestName(folderName)}" to ${where}`,
+  });
 }
 
 async function rulesOf(folder: Folder, blobs: Blobs): Promise<IgnoreRules> {

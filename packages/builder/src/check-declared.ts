@@ -1,0 +1,49 @@
+import { KilnError } from '@kiln/contract/errors';
+import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
+import type { BuildPlan } from './detector.js';
+import { exportedNames } from './node/exported-names.js';
+import type { SourceFolder } from './source-folder.js';
+
+const KILN_JSON = 'kiln.json';
+const MAX_BYTES = 1024 * 1024;
+
+export interface Declared {
+  plan: BuildPlan;
+  /** The function's part of `kiln.json`. */
+  config: FunctionConfigInput;
+  functionName: string;
+}
+
+/**
+ * Finds what every build would end with, before there is one: values that do not go together, a handler that the module surely does
+ * not export, or several of which none is chosen.
+ * @throws KilnError `bad_request`
+ */
+export async function checkDeclared(folder: SourceFolder, { plan, config, functionName }: Declared): Promise<void> {
+  resolveConfig({ ...plan.config, ...config }, plan.kind, KILN_JSON);
+  const { kind, module } = plan;
+  if (kind !== 'runner' || module === undefined) return;
+  const names = exportedNames(await folder.readStart(module, MAX_BYTES));
+  if (names === undefined) return;
+  const { handler } = config;
+  if (handler !== undefined) {
+    // What a default export holds may come from anywhere.
+    if (names.functions.length === 0 || names.hasDefault || names.mayHave(handler)) return;
+    throw refused(
+      `${module} exports no "${handler}", which kiln.json names as the handler; there are: ${names.functions.join(', ')}`,
+      names.functions,
+    );
+  }
+  if (names.functions.length < 2 || names.hasDefault || names.mayHave(functionName)) return;
+  throw refused(
+    `${module} exports several functions, and nothing says which of them is "${functionName}": ${names.functions.join(', ')}`,
+    names.functions,
+  );
+}
+
+function refused(message: string, [first = 'hello']: readonly string[]): KilnError {
+  return new KilnError('bad_request', message, {
+    fix: `write "handler": "${first}" into kiln.json`,
+    fields: [{ field: 'handler', message }],
+  });
+}
