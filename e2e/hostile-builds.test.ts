@@ -95,7 +95,7 @@ async function nothingIsLeft(): Promise<void> {
     return containers.every(({ Command, Labels }) => !Command.includes(MARK) && Labels['kiln.function'] !== NAME);
   });
   await until('no image is left', async () => (await markedImages()).every((id) => dangling.has(id)));
-  await until('no temporary folder is left', () => readdirSync(cluster.shared.temporary).length === 0);
+  await until('no temporary folder is left', () => readdirSync(join(cluster.shared.home, 'builds')).length === 0);
   await until('no control group is left', () => ownGroups().length === 0);
   expect((await engine.listImages({ filters: { reference: [`kiln/${NAME}`] } })).map(({ RepoTags }) => RepoTags)).toEqual([]);
   expect((await cluster.api('GET', `/v1/functions/${NAME}`)).status).toBe(404);

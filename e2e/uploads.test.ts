@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 import type { BuildLine } from '@kiln/contract/control-api';
@@ -130,6 +131,7 @@ describe('a folder', () => {
 
 it('uploads leave no folder behind', () => {
   expect(readdirSync(cluster.shared.temporary)).toEqual([]);
+  expect(readdirSync(join(cluster.shared.home, 'builds'))).toEqual([]);
 });
 
 /** A tar of one file of so many zeros, made as it is read: gzip takes it to a thousandth. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { EnvironmentError } from '@kiln/contract/environment';
 import type { KilnError } from '@kiln/contract/errors';
 import type { NodeRecord } from '@kiln/contract/records';
@@ -76,7 +77,7 @@ export class Agent {
     this.versions = new VersionTable(() => functions.listAll());
     this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), pools, versions: this.versions });
     this.listener = createDataListener({ host: config.bind, port: config.dataPort, pools, admit: this.admit, onFault: this.onFault });
-    this.builds = new Builds(this.newBuilder(), this.onFault);
+    this.builds = new Builds(this.newBuilder(), buildsFolder(config), this.onFault);
     const homes = this.homes;
     this.reconciler = new Reconciler({
       node: config.nodeId,
@@ -165,7 +166,14 @@ export class Agent {
 
   private newBuilder(): Builder {
     const { docker, registries, images } = this.node;
-    const builder = buildOnEngine(docker, this.config.nodeId, buildLimits(this.config), { prefix: this.config.registry, registries });
+    const builder = buildOnEngine({
+      docker,
+      node: this.config.nodeId,
+      limits: buildLimits(this.config),
+      workspaces: buildsFolder(this.config),
+      prefix: this.config.registry,
+      registries,
+    });
     return keepBuilt(builder, {
       keep: (image) => images.keep(image),
       makeRoom: async () => this.collector?.makeRoom(),
@@ -231,6 +239,11 @@ async function checkLogins({ logins }: Registries): Promise<void> {
   await logins.stored().catch((error: KilnError) => {
     throw new EnvironmentError(`KILN_REGISTRY_AUTH: ${error.message}${error.fix === undefined ? '' : `; ${error.fix}`}`);
   });
+}
+
+/** Where sources lie while they are built. */
+function buildsFolder({ home }: AgentConfig): string {
+  return join(home, 'builds');
 }
 
 function buildLimits({ build: { timeout, memory, cpus, disk } }: AgentConfig) {

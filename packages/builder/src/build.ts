@@ -45,6 +45,8 @@ export interface BuildRequest {
   registries?: Registries;
   /** Owner of the containers that a build makes. */
   nodeId?: string;
+  /** Where the source is unpacked; the machine's folder for temporary files without. */
+  workspaces?: string;
   /** Network of the build's steps; the engine's default without. */
   network?: string;
   onLine(line: string): void;
@@ -62,7 +64,7 @@ export async function build(request: BuildRequest): Promise<BuiltImage> {
   const limits = { ...DEFAULT_LIMITS, ...request.limits };
   const deadline = AbortSignal.timeout(limits.time);
   const run: Build = { buildArgs: {}, secrets: {}, ...request, limits, signal: AbortSignal.any([request.signal, deadline]) };
-  const root = await makeWorkspace();
+  const root = await makeWorkspace(request.workspaces);
   try {
     return await buildIn(root, run);
   } catch (error) {

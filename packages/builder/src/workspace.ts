@@ -1,14 +1,18 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A temporary folder named after this process. Those of processes that were killed go first: nobody else would remove them. */
-export async function makeWorkspace(): Promise<string> {
-  for (const name of await readdir(tmpdir())) {
+/**
+ * A temporary folder named after this process. Those of processes that were killed go first: nobody else would remove them.
+ * @param parent made where it is not there; a source unpacked can be large, and some machines hold their temporary files in memory
+ */
+export async function makeWorkspace(parent: string = tmpdir()): Promise<string> {
+  await mkdir(parent, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(parent)) {
     const [, owner] = /^kiln-build-(\d+)-/.exec(name) ?? [];
-    if (owner !== undefined && !isAlive(Number(owner))) await rm(join(tmpdir(), name), { recursive: true, force: true });
+    if (owner !== undefined && !isAlive(Number(owner))) await rm(join(parent, name), { recursive: true, force: true });
   }
-  return await mkdtemp(join(tmpdir(), `kiln-build-${process.pid}-`));
+  return await mkdtemp(join(parent, `kiln-build-${process.pid}-`));
 }
 
 function isAlive(pid: number): boolean {

@@ -1,8 +1,11 @@
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { KilnError } from '@kiln/contract/errors';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type BuildInput, Builds } from './run-build.js';
 
 const BUILT = { image: 'sha256:1', digest: 'sha256:1', kind: 'http' as const, config: {} };
@@ -12,6 +15,7 @@ class Workshop {
   readonly begun: BuildInput[] = [];
   readonly faults: unknown[] = [];
   private readonly ends: PromiseWithResolvers<typeof BUILT>[] = [];
+  readonly folder = mkdtempSync(join(tmpdir(), 'kiln-builds-'));
   readonly builds = new Builds(
     (input) => {
       this.begun.push(input);
@@ -20,14 +24,23 @@ class Workshop {
       input.signal.addEventListener('abort', () => end.reject(new KilnError('unavailable', 'the build was cancelled')));
       return end.promise;
     },
+    this.folder,
     (fault) => this.faults.push(fault),
   );
 
+  constructor() {
+    onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }));
+  }
+
   /** Resolves when as many have begun as may. */
   async start(...names: string[]): Promise<Readable[]> {
-    const outputs = names.map((name) =>
-      this.builds.start(name, Readable.from(['x']), { buildArgs: { WHO: name }, secrets: { token: 'QQ==' } }),
-    );
+    const outputs: Readable[] = [];
+    for (const name of names) {
+      const output = this.builds.start(name, Readable.from(['x']), { buildArgs: { WHO: name }, secrets: { token: 'QQ==' } });
+      outputs.push(output);
+      // Its source has come when it runs, or says that it waits.
+      await expect.poll(() => output.readableLength > 0 || this.names().includes(name)).toBe(true);
+    }
     await expect.poll(() => this.begun.length).toBe(2);
     return outputs;
   }
@@ -71,8 +84,23 @@ describe('Builds', () => {
     workshop.end(0);
     expect(await lastOf(first as Readable)).toMatchObject({ type: 'built' });
     await expect.poll(() => workshop.names()).toEqual(['a', 'b', 'next']);
+    await expect.poll(() => workshop.builds.isBuilding('left')).toBe(false);
     workshop.end(2);
     expect(await lastOf(next as Readable)).toMatchObject({ type: 'built' });
+    for (const name of ['a', 'next']) await expect.poll(() => workshop.builds.isBuilding(name)).toBe(false);
+  });
+
+  it('senders that are silent hold no turn, and leave no file when they go', async () => {
+    const workshop = new Workshop();
+    const silent = ['s1', 's2', 's3'].map((name) => workshop.builds.start(name, new PassThrough()));
+    const [first] = await workshop.start('a', 'b');
+    expect(workshop.names()).toEqual(['a', 'b']);
+    workshop.end(0);
+    workshop.end(1);
+    expect(await lastOf(first as Readable)).toMatchObject({ type: 'built' });
+    for (const each of silent) each.destroy();
+    await expect.poll(() => readdirSync(workshop.folder)).toEqual([]);
+    for (const name of ['s1', 's2', 's3']) await expect.poll(() => workshop.builds.isBuilding(name)).toBe(false);
   });
 
   it('cancels a build whose sender leaves while it runs, and goes on with the next', async () => {

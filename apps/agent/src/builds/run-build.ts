@@ -3,6 +3,7 @@ import type { BuildArgs } from '@kiln/contract/build-args';
 import type { BuildSecrets } from '@kiln/contract/build-secrets';
 import type { AgentBuildLine, BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
+import { receiveSource } from './receive-source.js';
 
 /** More builds at once would take the machine from the functions. */
 const MAX_BUILDS = 2;
@@ -26,11 +27,15 @@ export type Builder = (input: BuildInput) => Promise<BuiltImage>;
 /** Builds sent by a router, a few at a time. */
 export class Builds {
   private running = 0;
+  /** Those whose source is on its way, who wait, and who run. */
+  private present = 0;
   private readonly waiting: (() => void)[] = [];
   private readonly functions = new Map<string, number>();
 
   constructor(
     private readonly builder: Builder,
+    /** Where sources lie until they are built. */
+    private readonly folder: string,
     private readonly onFault: (error: unknown) => void,
   ) {}
 
@@ -39,7 +44,9 @@ export class Builds {
    * @throws KilnError `unavailable` where too many wait already
    */
   start(functionName: string, source: Readable, { buildArgs = {}, secrets = {} }: Told = {}): Readable {
-    if (this.waiting.length >= MAX_WAITING) throw new KilnError('unavailable', `${MAX_WAITING} builds are waiting on this node already`);
+    if (this.present >= MAX_BUILDS + MAX_WAITING) {
+      throw new KilnError('unavailable', `${MAX_WAITING} builds are waiting on this node already`, { fix: 'deploy again', retryAfter: 10 });
+    }
     const output = new PassThrough();
     const cancelled = new AbortController();
     output.once('close', () => cancelled.abort());
@@ -66,21 +73,30 @@ export class Builds {
 
   private async run(input: BuildInput): Promise<AgentBuildLine> {
     this.count(input.functionName, 1);
+    this.present++;
     try {
-      await this.enter(input);
-    } catch (error) {
-      input.source.destroy();
-      return failure(error as KilnError);
-    }
-    try {
-      return { type: 'built', ...(await this.builder(input)) };
+      return { type: 'built', ...(await this.receiveAndBuild(input)) };
     } catch (error) {
       if (!(error instanceof KilnError)) this.onFault(error);
       return failure(error instanceof KilnError ? error : new KilnError('internal', 'the build failed for a reason of Kiln’s own'));
     } finally {
+      this.present--;
       this.count(input.functionName, -1);
-      this.leave();
-      input.source.destroy();
+    }
+  }
+
+  /** The source comes first: a sender that is slow, or silent, must not hold a turn that others wait for. */
+  private async receiveAndBuild(input: BuildInput): Promise<BuiltImage> {
+    const received = await receiveSource(input.source, this.folder, { signal: input.signal });
+    try {
+      await this.enter(input);
+      try {
+        return await this.builder({ ...input, source: received.read() });
+      } finally {
+        this.leave();
+      }
+    } finally {
+      await received.remove();
     }
   }
 

@@ -4,15 +4,19 @@ import type Dockerode from 'dockerode';
 import type { Builder } from '../builds/run-build.js';
 import { networkName } from './network.js';
 
-interface PushTo {
+interface EngineBuilds {
+  docker: Dockerode;
+  node: string;
+  limits: Partial<BuildLimits>;
+  /** Folder in which sources are unpacked. */
+  workspaces: string;
   /** `KILN_REGISTRY`; without one images stay on this engine. */
   prefix: string | undefined;
   registries: Registries;
 }
 
 /** Builds on this node's engine, so that the image is born where it will run. */
-export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<BuildLimits>, push: PushTo): Builder {
-  const { prefix, registries } = push;
+export function buildOnEngine({ docker, node, limits, workspaces, prefix, registries }: EngineBuilds): Builder {
   return async ({ source, functionName, buildArgs, secrets, onLine, signal }) => {
     // Loaded with the first build: most nodes most of the time build nothing.
     const { build } = await import('@kiln/builder/build');
@@ -24,6 +28,7 @@ export function buildOnEngine(docker: Dockerode, node: string, limits: Partial<B
       secrets,
       nodeId: node,
       limits,
+      workspaces,
       // Steps of a build are a user's code too: they get the network of the instances, with the same rules.
       network: networkName(node),
       registries,

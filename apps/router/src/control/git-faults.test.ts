@@ -131,3 +131,37 @@ it('a push in progress when the router stops is cut off and has moved nothing', 
   await closed;
   expect((await push).code).not.toBe(0);
 });
+
+it('asking for the refs of projects that nobody pushed to makes no repository', async () => {
+  const headers = { authorization: `Bearer ${ADMIN_KEY}` };
+  const before = pushes.repositories();
+  for (let i = 0; i < 5; i++) {
+    const answer = await pushes.cluster.send('GET', `/git/nobody-${i}.git/info/refs?service=git-receive-pack`, { headers });
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, 'application/x-git-receive-pack-advertisement']);
+  }
+  expect(pushes.repositories().filter((name) => name !== '_empty.git')).toEqual(before.filter((name) => name !== '_empty.git'));
+});
+
+it('pushes that are silent take no more than the share of their key', async () => {
+  const folder = await pushes.folder('share', { 'index.js': MODULE });
+  await folder.git('push', 'kiln', 'main:other');
+  const other = (await pushes.cluster.api('POST', '/v1/keys', { name: 'silent', scopes: ['deploy'] })).json<{ apiKey: string }>().apiKey;
+  const head = [
+    'POST /git/share.git/git-receive-pack HTTP/1.1',
+    'host: x',
+    `authorization: Bearer ${other}`,
+    'content-length: 100000',
+    'content-type: application/x-git-receive-pack-request',
+  ];
+  const answers: string[] = [];
+  const sockets = Array.from({ length: 12 }, () => {
+    const socket = net.connect(pushes.cluster.controlPort, '127.0.0.1');
+    socket.write(`${head.join('\r\n')}\r\n\r\n00`);
+    socket.on('data', (data) => answers.push(data.toString('latin1')));
+    return socket;
+  });
+  await until('those over the share are refused', () => answers.filter((text) => text.startsWith('HTTP/1.1 429')).length === 4);
+  expect(answers.find((text) => text.startsWith('HTTP/1.1 429'))).toContain('this key has 8 git exchanges');
+  expect((await folder.git('push', 'kiln', 'main')).text).toContain('share: version 1 serves');
+  for (const socket of sockets) socket.destroy();
+});

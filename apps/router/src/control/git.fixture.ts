@@ -52,6 +52,11 @@ export class PushCluster {
     this.cluster.script.prove = () => outcome;
   }
 
+  /** Those on the router's disk. */
+  repositories(): string[] {
+    return readdirSync(join(this.cluster.home, 'git')).filter((name) => name.endsWith('.git'));
+  }
+
   urlOf(project: string, key: string = ADMIN_KEY): string {
     return `http://git:${key}@127.0.0.1:${this.cluster.controlPort}/git/${project}.git`;
   }

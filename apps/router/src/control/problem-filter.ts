@@ -1,10 +1,10 @@
 import { KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
 import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
 import { stillSends, writeProblem } from '@kiln/forward/problem';
+import { discard } from '@kiln/forward/upload';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { discard } from '../deploy/send-source.js';
 import { isGit, isGitClient } from './basic-key.js';
 import { methodsOf } from './routes.js';
 

@@ -6,6 +6,7 @@ import { parse } from '@kiln/contract/field-errors';
 import { BUILD_SECRETS } from '@kiln/contract/headers';
 import { functionName } from '@kiln/contract/names';
 import { logLevelName } from '@kiln/contract/records';
+import { discard, MAX_SOURCE_BYTES, tooLarge } from '@kiln/forward/upload';
 import { LogStore } from '@kiln/state/log-store';
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
@@ -14,7 +15,7 @@ import { Catalog } from '../deploy/catalog.js';
 import { Deployments } from '../deploy/deploy.js';
 import { KeyTable } from '../deploy/key-table.js';
 import { logLines } from '../deploy/log-lines.js';
-import { discard, MAX_SOURCE_BYTES, tooLarge } from '../deploy/send-source.js';
+import { Shares } from '../deploy/shares.js';
 import { Readiness } from './readiness.js';
 import { callerGone, sendLines } from './send-lines.js';
 import { noteOf } from './version-note.js';
@@ -22,6 +23,9 @@ import { noteOf } from './version-note.js';
 /** An upload that is refused should be refused with a status, so its first line is waited for. */
 const BUILD_HEAD_MS = 15_000;
 const LOG_HEAD_MS = 250;
+/** Sources that this router receives at once, and those with one key. */
+const MAX_UPLOADS = 32;
+const MAX_UPLOADS_PER_KEY = 16;
 
 const flag = z
   .enum(['', 'true', '1', 'false', '0'], 'must be true or false')
@@ -37,6 +41,8 @@ const logQuery = z.strictObject({
 
 @Controller('v1/functions')
 export class StreamsController {
+  private readonly uploads = new Shares('uploads', MAX_UPLOADS, MAX_UPLOADS_PER_KEY);
+
   constructor(
     @Inject(Deployments) private readonly deployments: Deployments,
     @Inject(Catalog) private readonly catalog: Catalog,
@@ -60,6 +66,7 @@ export class StreamsController {
     // send next would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
     reply.raw.shouldKeepAlive = true;
     const lines = this.buildLines(source, length, () => {
+      this.receiving(reply, source);
       const { buildArgs, ...said } = parse(buildQuery, query, 'query');
       const secrets = header === undefined ? {} : parse(buildSecretsHeader, header, BUILD_SECRETS);
       const note = noteOf(this.keys, reply, said);
@@ -78,6 +85,14 @@ export class StreamsController {
     const request = withoutUndefined(parse(logQuery, query, 'query'));
     const signal = AbortSignal.any([callerGone(reply), this.readiness.stopping]);
     await sendLines(reply, logLines(this.logs, record.name, request, signal), { headWithinMs: LOG_HEAD_MS, failed });
+  }
+
+  /** As long as the source comes it has one of the places that uploads share. */
+  private receiving(reply: FastifyReply, source: Readable): void {
+    const holder = this.keys.holder(reply.request.headers.authorization);
+    const leave = this.uploads.take(holder?.id ?? '');
+    source.once('end', leave).once('close', leave);
+    if (source.destroyed) leave();
   }
 
   private async *buildLines(source: Readable, length: string | undefined, deploy: () => AsyncGenerator<object>): AsyncGenerator<object> {

@@ -8,14 +8,19 @@ import { type ImageKind, imageKind } from '@kiln/contract/function-config';
 import { SECRET } from '@kiln/contract/headers';
 import { readProblem } from '@kiln/contract/problem';
 import { type InstanceRecord, instanceRecord, type NodeRecord } from '@kiln/contract/records';
+import { MAX_SOURCE_BYTES, passUpload } from '@kiln/forward/upload';
 import { z } from 'zod';
 import { readLines } from './read-lines.js';
-import { sendSource } from './send-source.js';
+import { watchSilence } from './watch-silence.js';
 
 const CALL_MS = 5000;
 /** A pull of a large image. */
 const FACTS_MS = 600_000;
-const BUILD_MS = 1_800_000;
+/**
+ * A build may wait behind others, and each of them may take as long as its node allows. So a node that builds is asked whether it
+ * is there, and this is only for one that answers and never ends.
+ */
+const BUILD_MS = 24 * 3_600_000;
 /** A node ends it by itself before that. */
 const WARM_MS = 12_000;
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
@@ -66,14 +71,25 @@ export class AgentsClient {
   ): AsyncGenerator<AgentBuildLine> {
     const path = `/builds?${new URLSearchParams({ function: name, buildArgs: JSON.stringify(buildArgs) })}`;
     const headers = buildSecretsHeaders(secrets);
-    const response = await this.call(node, 'POST', path, { source, headers, signal, timeoutMs: BUILD_MS });
+    const gone = new AbortController();
+    const watch = watchSilence(
+      () => this.health(node),
+      (error) => gone.abort(unreachable(node, error)),
+    );
+    const either = AbortSignal.any([signal, gone.signal]);
+    let response: IncomingMessage | undefined;
     try {
-      for await (const line of readLines(response)) yield checkedLine(line);
+      response = await this.call(node, 'POST', path, { source, headers, signal: either, timeoutMs: BUILD_MS });
+      for await (const line of readLines(response)) {
+        watch.heard();
+        yield checkedLine(line);
+      }
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
+      if (either.aborted) throw either.reason;
       throw error instanceof KilnError ? error : unreachable(node, error);
     } finally {
-      response.destroy();
+      watch.end();
+      response?.destroy();
     }
   }
 
@@ -98,6 +114,11 @@ export class AgentsClient {
   /** It takes no new work from now on. */
   async drain(node: NodeRecord): Promise<void> {
     (await this.call(node, 'POST', '/drain', { timeoutMs: CALL_MS })).resume();
+  }
+
+  /** @throws KilnError where it does not answer */
+  private async health(node: NodeRecord): Promise<void> {
+    (await this.call(node, 'GET', '/healthz', { timeoutMs: CALL_MS })).resume();
   }
 
   private async json(node: NodeRecord, method: string, path: string, options: CallOptions): Promise<unknown> {
@@ -148,7 +169,7 @@ function answerOf(request: http.ClientRequest, source: Readable | undefined): Pr
       resolve(response);
     });
     if (source === undefined) request.end();
-    else sendSource(source, request).catch(fail);
+    else passUpload(source, request, { maxBytes: MAX_SOURCE_BYTES }).catch(fail);
   });
 }
 

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { KilnError } from '@kiln/contract/errors';
+import { Shares } from '../shares.js';
 import { type Command, readReceived } from './hook.js';
 import { type Backend, type GitRequest, type Served, startBackend } from './http-backend.js';
-import { MAX_SERVED, PUSH_LIMITS } from './limits.js';
+import { MAX_SERVED, MAX_SERVED_PER_KEY, PUSH_LIMITS } from './limits.js';
 import type { Pushes } from './push.js';
 import type { Repositories, Repository } from './repositories.js';
 
@@ -16,7 +16,7 @@ export interface GitLog {
 
 /** Smart HTTP git, by git itself; pushes are deployed on the way. */
 export class GitServer {
-  private serving = 0;
+  private readonly shares = new Shares('git exchanges', MAX_SERVED, MAX_SERVED_PER_KEY);
 
   constructor(
     private readonly repositories: Repositories,
@@ -26,33 +26,33 @@ export class GitServer {
 
   /** @throws KilnError before git has said anything */
   async serve(project: string, request: GitRequest, signal: AbortSignal): Promise<Served> {
-    if (this.serving >= MAX_SERVED) {
-      throw new KilnError('concurrency_limit', `this router serves ${MAX_SERVED} git clients already`, {
-        fix: 'try again shortly',
-        retryAfter: 10,
-      });
-    }
-    this.serving++;
+    const leave = this.shares.take(request.key.id);
     let backend: Backend;
     try {
       backend = await this.start(project, request, signal);
     } catch (error) {
-      this.serving--;
+      leave();
       throw error;
     }
-    void backend.ended.then(() => this.serving--);
+    void backend.ended.then(leave);
     return backend.answer;
   }
 
   private async start(project: string, request: GitRequest, signal: AbortSignal): Promise<Backend> {
     const pushes = request.service === 'git-receive-pack';
     const opensPush = pushes && request.body === undefined;
-    const repository = await (opensPush ? this.repositories.findOrMake(project) : this.repositories.find(project));
+    const repository = await this.repository(project, pushes, opensPush);
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(PUSH_LIMITS.time)]);
     bounded.throwIfAborted();
     const backend = startBackend(repository, request, bounded);
     if (pushes && !opensPush) void this.converse(repository, backend, { by: request.key.name, signal: bounded });
     return backend;
+  }
+
+  /** The question that opens a push only reads: the repository is made by the push itself. */
+  private repository(project: string, pushes: boolean, opensPush: boolean): Promise<Repository> {
+    if (!pushes) return this.repositories.find(project);
+    return opensPush ? this.repositories.findOrEmpty(project) : this.repositories.findOrMake(project);
   }
 
   /** What the hook asks for one push. Does not reject. */

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
-import { discard } from '../send-source.js';
+import { passUpload } from '@kiln/forward/upload';
 import { type CgiHead, readCgiHead } from './cgi-head.js';
 import { HOOK_FD } from './hook.js';
+import { IDLE_MS } from './limits.js';
 import type { Repository } from './repositories.js';
 import { endGroup, exitOf, keepText } from './run-git.js';
 
@@ -85,30 +86,39 @@ async function answerOf(child: ChildProcess, ended: Promise<number>, stderr: () 
   }
 }
 
-/** A client that leaves does not stop git from writing, for it would die of that in the middle of things. */
+/**
+ * A client that leaves does not stop git from writing, for it would die of that in the middle of things. One that stops reading is
+ * taken for one that has left.
+ */
 function relayed(output: Readable): Readable {
   const body = new PassThrough();
-  body.once('close', () => {
-    output.unpipe(body);
+  let idle: NodeJS.Timeout | undefined;
+  output.on('data', (chunk: Buffer) => {
+    if (body.destroyed || body.write(chunk)) return;
+    output.pause();
+    idle = setTimeout(() => body.destroy(new Error('the client does not read')), IDLE_MS);
+  });
+  output.once('end', () => body.end());
+  body.on('drain', () => {
+    clearTimeout(idle);
     output.resume();
   });
-  return output.pipe(body);
+  body.once('close', () => {
+    clearTimeout(idle);
+    output.resume();
+  });
+  return body;
 }
 
-/** What git does not take any more is read on into nothing for a while, so that the client comes to read why. */
+/**
+ * A client that leaves half-way, or falls silent, must not look like one that has sent all: git is ended. What git does not take any
+ * more is read on into nothing for a while, so that the client comes to read why.
+ */
 function feed(stdin: Writable, body: Readable | undefined): void {
   stdin.on('error', () => undefined);
-  if (body === undefined) {
-    stdin.end();
-    return;
-  }
-  stdin.once('close', () => {
-    body.unpipe(stdin);
-    discard(body);
-  });
-  // A client that leaves half-way must not look like one that has sent all: git would wait for the rest, or the signal ends it.
-  body.once('error', () => stdin.destroy()).once('close', () => stdin.end());
-  body.pipe(stdin);
+  if (body === undefined) stdin.end();
+  // Git itself counts the bytes of a push.
+  else passUpload(body, stdin, { maxBytes: Number.POSITIVE_INFINITY, idleMs: IDLE_MS }).catch(() => stdin.destroy());
 }
 
 /** CGI, field by field. */

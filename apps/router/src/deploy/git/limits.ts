@@ -23,6 +23,10 @@ export const PUSH_LIMITS = {
 
 /** Git processes that serve requests, at once in one router. */
 export const MAX_SERVED = 16;
+/** Of these, for clients with the same key. */
+export const MAX_SERVED_PER_KEY = 8;
+/** ms for which a client may neither send what is awaited of it nor read what is said to it. */
+export const IDLE_MS = 30_000;
 /** Pushes to one project that wait for the one that is being deployed. */
 export const MAX_WAITING = 4;
 /** ms that a git command may take that only reads, or makes a repository. */

@@ -9,6 +9,8 @@ import { mebibytes, PUSH_LIMITS } from './limits.js';
 import { gitText } from './run-git.js';
 
 const HOOKS = '.hooks';
+/** No project can have this name. */
+const EMPTY = '_empty';
 /** As git names the folder of what it has received and not taken yet. */
 const QUARANTINE = 'tmp_objdir-';
 
@@ -52,23 +54,40 @@ export class Repositories {
     return repository;
   }
 
+  /** The same for a question: where there is none yet, an empty one that is nobody's. @throws KilnError as findOrMake */
+  async findOrEmpty(project: string): Promise<Repository> {
+    if (await exists(this.at(project).folder)) return this.findOrMake(project);
+    await this.prepare();
+    const empty = this.repository(EMPTY);
+    if (!(await exists(empty.folder))) await this.init(empty);
+    return empty;
+  }
+
   private at(project: string): Repository {
     if (!functionName.safeParse(project).success) {
       throw new KilnError('bad_request', 'a project has a name of 1 to 63 characters of a-z, 0-9 and -, as a function has', {
         fix: 'push to /git/my-project.git: git remote set-url kiln <address of the control API>/git/my-project.git',
       });
     }
+    return this.repository(project);
+  }
+
+  private repository(project: string): Repository {
     const folder = join(this.places.root, `${project}.git`);
     return { project, root: this.places.root, folder, env: gitEnvironment(this.places, folder) };
   }
 
-  private async make({ project, folder, env }: Repository): Promise<void> {
-    const there = (await readdir(this.places.root)).filter((name) => name.endsWith('.git')).length;
+  private async make(repository: Repository): Promise<void> {
+    const there = (await readdir(this.places.root)).filter((name) => name.endsWith('.git') && name !== `${EMPTY}.git`).length;
     if (there >= PUSH_LIMITS.repositories) {
       throw new KilnError('unavailable', `there are ${there} projects already`, {
         fix: `remove one that is not needed from ${this.places.root}`,
       });
     }
+    await this.init(repository);
+  }
+
+  private async init({ project, folder, env }: Repository): Promise<void> {
     const half = join(this.places.root, `.${project}-${randomBytes(6).toString('hex')}`);
     try {
       await gitText({ args: ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', half], env });

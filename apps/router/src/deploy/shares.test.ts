@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { Shares } from './shares.js';
+
+describe('Shares', () => {
+  it('one holder can take its share and not the places of others', () => {
+    const shares = new Shares('uploads', 3, 2);
+    const first = shares.take('a');
+    shares.take('a');
+    expect(() => shares.take('a')).toThrowError(/this key has 2 uploads/);
+    shares.take('b');
+    expect(() => shares.take('b')).toThrowError(/this router has 3 uploads/);
+    first();
+    first();
+    shares.take('b');
+    expect(() => shares.take('c')).toThrowError(/this router has 3 uploads/);
+  });
+});
