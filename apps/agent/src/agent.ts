@@ -89,6 +89,8 @@ export class Agent {
       ensureImage: (image) => node.images.ensure(image),
       markReady: (name, version) => functions.markReady(name, version),
       markFailed: (name, version, failure) => functions.markFailed(name, version, failure),
+      noteRefusal: (name, version, refusal) => functions.noteRefusal(name, version, { node: config.nodeId, ...refusal }),
+      withdraw: (name, version) => functions.withdraw(name, version),
       announce: (name) => announce.functionChanged(name),
       onTrouble: this.onTrouble,
     });

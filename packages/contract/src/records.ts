@@ -55,6 +55,8 @@ export const versionRecord = z
     failure: z.object({ code: z.string(), detail: z.string() }).optional(),
     /** The node that proves the version ready. */
     provingNode: nodeId,
+    /** Why the last node that could not try did not: says nothing of the version, which is pending. */
+    refusal: z.object({ node: nodeId, code: z.string(), detail: z.string() }).optional(),
     createdAt: time,
     /** Name of the API key with which it was deployed. Records of before have none. */
     createdBy: z.string().max(100).optional(),

@@ -92,6 +92,28 @@ describe('versions', () => {
   });
 });
 
+describe('a version that is proved', () => {
+  it('says why a node could not try, goes to another, and is withdrawn only while it is pending', async () => {
+    await functions.createVersion('tried', draft);
+    const refusal = { node: 'node-1', code: 'no_capacity', detail: 'full' };
+    expect(await functions.noteRefusal('tried', 1, refusal)).toMatchObject({ state: 'pending', refusal });
+    expect(await functions.noteRefusal('tried', 1, { ...refusal, node: 'node-9' })).toMatchObject({ refusal });
+    const moved = await functions.proveOn('tried', 1, 'node-2');
+    expect(moved).toMatchObject({ state: 'pending', provingNode: 'node-2', refusal });
+    expect(await functions.proveOn('tried', 1, 'node-1')).toMatchObject({ refusal: { node: 'node-2', code: 'unavailable' } });
+    await functions.proveOn('tried', 1, 'node-2');
+    await functions.noteRefusal('tried', 1, { ...refusal, node: 'node-2' });
+    expect(await functions.markReady('tried', 1)).not.toHaveProperty('refusal');
+    expect(await functions.proveOn('tried', 1, 'node-3')).toMatchObject({ provingNode: 'node-2' });
+    expect(await functions.withdraw('tried', 1)).toMatchObject({ state: 'ready' });
+    await functions.createVersion('tried', draft);
+    expect(await functions.withdraw('tried', 2)).toBe('withdrawn');
+    expect(await functions.withdraw('tried', 2)).toBe('withdrawn');
+    expect((await functions.versions('tried')).map(({ version }) => version)).toEqual([1]);
+    expect((await functions.createVersion('tried', draft)).version).toBe(3);
+  });
+});
+
 describe('traffic', () => {
   it('moves only to versions that are ready, and remembers where it was', async () => {
     for (let i = 0; i < 3; i += 1) await functions.createVersion('moving', draft);

@@ -5,11 +5,12 @@ import type { Traffic } from '@kiln/contract/traffic';
 import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, SECRET_VALUES, valueField, versionsKey } from './keys.js';
 import { readRecord, readRecords } from './read-record.js';
 import { versionsToRemove } from './retention.js';
-import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD } from './scripts.js';
+import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from './scripts.js';
 import type { Store } from './store.js';
 import { changed, withTraffic } from './traffic-change.js';
+import { movedTo, refused, settled } from './version-proof.js';
 
-export type VersionDraft = Omit<VersionRecord, 'version' | 'state' | 'failure' | 'createdAt' | 'function'>;
+export type VersionDraft = Omit<VersionRecord, 'version' | 'state' | 'failure' | 'refusal' | 'createdAt' | 'function'>;
 
 export interface TrafficOptions {
   expectedRevision?: number;
@@ -106,11 +107,33 @@ export class FunctionStore {
   }
 
   markReady(name: string, version: number): Promise<VersionRecord> {
-    return this.settle(name, version, { state: 'ready' });
+    return this.changeVersion(name, version, (before) => settled(before, { state: 'ready' }));
   }
 
   markFailed(name: string, version: number, failure: { code: string; detail: string }): Promise<VersionRecord> {
-    return this.settle(name, version, { state: 'failed', failure });
+    return this.changeVersion(name, version, (before) => settled(before, { state: 'failed', failure }));
+  }
+
+  /** A node could not try to start a version that it is to prove. */
+  noteRefusal(name: string, version: number, refusal: NonNullable<VersionRecord['refusal']>): Promise<VersionRecord> {
+    return this.changeVersion(name, version, (before) => refused(before, refusal));
+  }
+
+  proveOn(name: string, version: number, node: string): Promise<VersionRecord> {
+    return this.changeVersion(name, version, (before) => movedTo(node, before));
+  }
+
+  /** Takes out a version that was never proved; one that is ready or failed stays. Gives what is left of it. */
+  withdraw(name: string, number: number): Promise<VersionRecord | 'withdrawn'> {
+    const key = versionsKey(name);
+    return this.untilFirst(async () => {
+      const found = await this.readVersion(name, number);
+      if (found === undefined) return 'withdrawn';
+      if (found.record.state !== 'pending') return found.record;
+      const values = [String(number), found.raw];
+      const done = await this.store.run((redis) => redis.eval(WITHDRAW_RECORD, 2, key, FUNCTION_CHANGES, ...values));
+      return done === 1 ? 'withdrawn' : undefined;
+    });
   }
 
   /** Writes down where a version that is there already came from again; what is not said stays as it was. */
@@ -186,15 +209,6 @@ export class FunctionStore {
       if (raw === null || before === undefined) throw notFound(name);
       const after = await change(before);
       return after === before || (await this.replace(FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
-    });
-  }
-
-  /** A version is proved once: what is ready stays ready, what failed stays failed. */
-  private settle(name: string, number: number, outcome: Pick<VersionRecord, 'state' | 'failure'>): Promise<VersionRecord> {
-    return this.changeVersion(name, number, (record) => {
-      if (record.state === outcome.state) return record;
-      if (record.state !== 'pending') throw new KilnError('conflict', `version ${number} of "${name}" is ${record.state} already`);
-      return { ...record, ...outcome };
     });
   }
 

@@ -36,6 +36,16 @@ redis.call('INCR', KEYS[2])
 return 1`;
 
 /**
+ * Takes out a record; 1, or 0 where it is not as it was read.
+ * KEYS: the hash, changes. ARGV: field, record before.
+ */
+export const WITHDRAW_RECORD = `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('INCR', KEYS[2])
+return 1`;
+
+/**
  * Removes a function with its versions and logs; 1, or 0 when there was none.
  * KEYS: functions, its versions, its logs, changes. ARGV: name.
  */

@@ -1,14 +1,13 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
 import type { Pools } from '../pool/pools.js';
 import type { Homes } from './homes.js';
 import { type Action, plan } from './plan.js';
-import { type ProveParts, prove } from './prove.js';
+import { Proofs, type ProofsParts } from './proofs.js';
 import type { Desired, VersionTable } from './version-table.js';
 
 const EVERY_MS = 2000;
 
-export interface ReconcileParts extends ProveParts {
+export interface ReconcileParts extends Omit<ProofsParts, 'settled'> {
   node: string;
   pools: Pools;
   table: VersionTable;
@@ -17,19 +16,20 @@ export interface ReconcileParts extends ProveParts {
   secrets: { keep(desired: readonly Desired[]): Promise<void> };
   /** Membership as the store has it; updates `homes`. */
   readNodes(): Promise<void>;
-  onTrouble(message: string): void;
 }
 
 /** Makes this node as the store says: every 2 s, and at once when somebody says that something changed. */
 export class Reconciler {
-  private readonly proving = new Set<string>();
+  private readonly proofs: Proofs;
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private again = false;
   private stopped = false;
   private storeAway = false;
 
-  constructor(private readonly parts: ReconcileParts) {}
+  constructor(private readonly parts: ReconcileParts) {
+    this.proofs = new Proofs({ ...parts, settled: () => this.kick() });
+  }
 
   start(): void {
     this.timer = setInterval(() => this.kick(), EVERY_MS);
@@ -64,7 +64,9 @@ export class Reconciler {
       await secrets.keep(desired);
       await this.parts.readNodes();
       const actual = [...pools.all()].map(({ version, standing }) => ({ function: version.function, version: version.version, standing }));
-      for (const action of plan({ node, desired, actual, isHome: homes.isHome })) this.apply(action);
+      const actions = plan({ node, desired, actual, isHome: homes.isHome });
+      this.proofs.update(actions.flatMap((action) => (action.kind === 'prove' ? [action.version] : [])));
+      for (const action of actions) this.apply(action);
       if (this.storeAway) onTrouble('the store is back');
       this.storeAway = false;
     } catch (error) {
@@ -77,9 +79,6 @@ export class Reconciler {
   private apply(action: Action): void {
     const { pools } = this.parts;
     switch (action.kind) {
-      case 'prove':
-        void this.prove(action.version);
-        break;
       case 'keep': {
         const pool = pools.of(action.version);
         pool.standAs(action.standing);
@@ -95,19 +94,5 @@ export class Reconciler {
         if (pool !== undefined) pools.remove(pool, gone);
       }
     }
-  }
-
-  private async prove(version: VersionRecord): Promise<void> {
-    const key = `${version.function}@${version.version}`;
-    if (this.proving.has(key)) return;
-    this.proving.add(key);
-    try {
-      await prove(version, this.parts);
-    } catch (error) {
-      this.parts.onTrouble(`version ${key} could not be reported: ${(error as Error).message}`);
-    } finally {
-      this.proving.delete(key);
-    }
-    this.kick();
   }
 }

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
@@ -11,13 +10,13 @@ import type { FunctionStore, VersionDraft } from '@kiln/state/function-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { AgentsClient, StepInputs } from './agents-client.js';
 import type { Announcer } from './announcer.js';
+import { Proof } from './await-proof.js';
 import { renew } from './renew.js';
 import type { VersionSecrets } from './secrets.js';
 import { switchTraffic } from './switch-traffic.js';
 import { warmUp } from './warm-up.js';
 
-const POLL_MS = 50;
-/** A node has so long, beyond the version's own `startTimeout`, to notice the version and to fetch its image. */
+/** Nodes have so long, beyond the version's own `startTimeout`, to notice the version, to fetch its image and to find room. */
 const PROOF_MARGIN_MS = 60_000;
 
 export interface DeployParts {
@@ -172,41 +171,8 @@ export class Deployments {
     await announcer.functionChanged(name);
     // Old versions may have gone with it.
     await secrets.dropUnused();
-    await this.proved(name, version, release.config.startTimeout + PROOF_MARGIN_MS, signal);
+    await new Proof(this.parts, { name, version, boundMs: release.config.startTimeout + PROOF_MARGIN_MS, signal }).ready();
     return version;
-  }
-
-  /** Waits until its node has said how the version's first instance went. @throws KilnError with what the node said */
-  private async proved(name: string, number: number, boundMs: number, signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + boundMs;
-    for (;;) {
-      const version = await this.versionIfThere(name, number);
-      if (version?.state === 'ready') return;
-      if (version?.state === 'failed') throw readFailure(version.failure ?? { code: 'start_failed', detail: 'it did not start' });
-      if (performance.now() > deadline) throw await this.gaveUp(name, number, boundMs);
-      await delay(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-    }
-  }
-
-  /** A node that died says nothing: the version must not stay pending for ever. */
-  private async gaveUp(name: string, number: number, boundMs: number): Promise<KilnError> {
-    const detail = `its node did not report within ${boundMs / 1000} s`;
-    const { functions, announcer } = this.parts;
-    await functions.markFailed(name, number, { code: 'start_timeout', detail });
-    await announcer.functionChanged(name);
-    return new KilnError('start_timeout', detail, { fix: 'see `kiln nodes ls`, and deploy again' });
-  }
-
-  /** Undefined while the store is away: the wait goes on to its bound. @throws KilnError when the function was removed */
-  private async versionIfThere(name: string, number: number): Promise<VersionRecord | undefined> {
-    try {
-      const version = await this.parts.functions.version(name, number);
-      if (version === undefined) throw new KilnError('conflict', `"${name}" was removed while version ${number} was deployed`);
-      return version;
-    } catch (error) {
-      if (error instanceof KilnError && error.code === 'unavailable') return undefined;
-      throw error;
-    }
   }
 
   /** The newest version, when it is the same and has all the traffic. */
