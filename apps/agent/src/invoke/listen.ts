@@ -1,6 +1,8 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { limitConnections } from '@kiln/forward/connections';
+import { connectionBudget } from '@kiln/forward/descriptors';
 import { type HandlerParts, InvokeHandler } from './handler.js';
 import { UpgradeHandler } from './upgrade-handler.js';
 
@@ -42,6 +44,7 @@ export function createDataListener(options: ListenOptions): DataListener {
     requireHostHeader: false,
     noDelay: true,
   });
+  limitConnections(server, connectionBudget().data);
   server.on('request', handler.handle);
   server.on('upgrade', upgrades.handle);
   server.on('clientError', (_error, socket) => socket.destroy());

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID } from '@kiln/contract/headers';
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
+import { MAX_HEADER_BYTES } from '@kiln/forward/strict';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -20,6 +21,8 @@ const MAX_JSON_BYTES = 1_048_576;
 const MAX_PARAM_CHARS = 65_536;
 /** A whole upload. */
 const REQUEST_TIMEOUT_MS = 1_800_000;
+/** A head that does not come holds a connection for no longer. */
+const HEAD_BOUNDS = { headersTimeout: 10_000, connectionsCheckingInterval: 1000, maxHeaderSize: MAX_HEADER_BYTES };
 const STREAMED = /\/(builds|git-receive-pack|git-upload-pack)$/;
 
 /** The HTTP side of the control API: request ids, the guard, what kinds of bodies are taken. */
@@ -28,6 +31,7 @@ export function createAdapter(keys: KeyTable, log: Logger): FastifyAdapter {
     logger: false,
     bodyLimit: MAX_JSON_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: HEAD_BOUNDS,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     genReqId: requestIdOf,
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => refuseUnparsed(error, socket, undefined),

@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { EventServer } from '@kiln/control/event-server';
 import { NestLogger } from '@kiln/control/nest-logger';
-import { endIdleConnections } from '@kiln/forward/end-idle';
+import { endIdleConnections, limitConnections } from '@kiln/forward/connections';
+import { connectionBudget } from '@kiln/forward/descriptors';
 import { connectionOptions } from '@kiln/state/connection-options';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -34,6 +35,7 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
   app.useGlobalFilters(new ProblemFilter(log));
   app.connectMicroservice({ strategy: new EventServer(connectionOptions(config.redisUrl), log) });
   endIdleConnections(app.getHttpServer());
+  limitConnections(app.getHttpServer(), connectionBudget().control);
   try {
     await app.startAllMicroservices();
     await app.listen(config.controlPort, config.bind);

@@ -1,5 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
+import { limitConnections } from '@kiln/forward/connections';
+import { connectionBudget } from '@kiln/forward/descriptors';
 import { MAX_HEADER_BYTES } from '@kiln/forward/strict';
 import { Agents } from './agents.js';
 import { type HandlerParts, InvokeHandler } from './handler.js';
@@ -38,7 +40,6 @@ const HEAD_TIMEOUT_MS = 10_000;
 // Longer than load balancers and our own pools keep an idle connection: the client's side must be the one that closes.
 const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 1000;
-const MAX_CONNECTIONS = 20_000;
 /** While draining, idle connections may still bring one request each for so long. */
 const LINGER_MS = 300;
 const DRAIN_TICK_MS = 50;
@@ -126,7 +127,7 @@ class Listener implements DataListener {
     server.timeout = 0;
     // Node would silently cut off the lines beyond its limit; ours are counted and refused.
     server.maxHeadersCount = 0;
-    server.maxConnections = MAX_CONNECTIONS;
+    limitConnections(server, connectionBudget().data);
     server.on('request', (request, response) => this.onRequest(request, response, false));
     server.on('checkContinue', (request, response) => this.onRequest(request, response, true));
     server.on('checkExpectation', (_request, response) => refuseExpectation(response));
