@@ -24,6 +24,7 @@ it('has a default for everything but the store and the cluster secret', () => {
     callsByPath: true,
     placementHeaders: true,
     drainTimeout: 30_000,
+    drainDelay: 0,
     logLevel: 'info',
   });
   expect(() => readConfig({})).toThrowError(EnvironmentError);
@@ -52,6 +53,8 @@ it.each([
   ['KILN_TRUSTED_PROXIES', 'proxy'],
   ['KILN_PLACEMENT_HEADERS', 'yes'],
   ['KILN_DRAIN_TIMEOUT', '-1'],
+  ['KILN_DRAIN_DELAY', '-1'],
+  ['KILN_DRAIN_DELAY', '700000'],
   ['KILN_LOG_LEVEL', 'loud'],
 ])('refuses %s=%s, naming the variable', (name, value) => {
   expect(() => readConfig({ ...needed, [name]: value })).toThrowError(name);

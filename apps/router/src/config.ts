@@ -11,6 +11,8 @@ const onOff = z.enum(['on', 'off'], 'must be on or off');
 
 const address = z.string().refine((value) => isIP(value) !== 0 || value === 'localhost', 'must be an IP address');
 
+const DELAY_RULE = 'must be ms, 0 to 600000';
+
 const shape = {
   KILN_HOME: z.string().min(1).default(join(homedir(), '.kiln')),
   PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
@@ -40,6 +42,8 @@ const shape = {
   KILN_CALLS_BY_PATH: onOff.default('on'),
   KILN_PLACEMENT_HEADERS: onOff.default('on'),
   KILN_DRAIN_TIMEOUT: z.coerce.number('must be ms, 0 to 3600000').int().min(0).max(3_600_000, 'must be ms, 0 to 3600000').default(30_000),
+  /** ms between a 503 on /readyz and the close of the door: load balancers need so long to see it. */
+  KILN_DRAIN_DELAY: z.coerce.number(DELAY_RULE).int(DELAY_RULE).min(0, DELAY_RULE).max(600_000, DELAY_RULE).default(0),
   KILN_LOG_LEVEL: logLevel,
 };
 
@@ -65,6 +69,7 @@ export interface RouterConfig {
   placementHeaders: boolean;
   /** ms */
   drainTimeout: number;
+  drainDelay: number;
   logLevel: z.infer<typeof logLevel>;
 }
 
@@ -87,6 +92,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     callsByPath: env.KILN_CALLS_BY_PATH === 'on',
     placementHeaders: env.KILN_PLACEMENT_HEADERS === 'on',
     drainTimeout: env.KILN_DRAIN_TIMEOUT,
+    drainDelay: env.KILN_DRAIN_DELAY,
     logLevel: env.KILN_LOG_LEVEL,
   };
 }

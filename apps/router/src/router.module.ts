@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import { EventClient } from '@kiln/control/event-client';
 import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
@@ -249,8 +250,9 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
     this.readiness.beginStop();
   }
 
-  /** The control API still answers while calls of functions end. */
+  /** The control API still answers while calls of functions end. Calls are served as ever until load balancers know. */
   async beforeApplicationShutdown(): Promise<void> {
+    await delay(this.config.drainDelay);
     await this.listener.drain(this.config.drainTimeout);
   }
 

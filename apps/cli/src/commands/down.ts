@@ -38,7 +38,7 @@ async function down(session: Session, options: OutputOptions): Promise<void> {
 async function stop({ config, terminal }: Session, { supervisor }: Running): Promise<void> {
   terminal.say(`stopping kiln up (process ${supervisor.pid})`);
   signal(supervisor, 'SIGTERM');
-  if (await gone(supervisor, 2 * config.KILN_DRAIN_TIMEOUT + STOP_MARGIN_MS)) return;
+  if (await gone(supervisor, 2 * (config.KILN_DRAIN_DELAY + config.KILN_DRAIN_TIMEOUT) + STOP_MARGIN_MS)) return;
   throw new Failure(
     `kiln up (process ${supervisor.pid}) does not end`,
     `see what it waits for in ${homePaths(config.KILN_HOME).logs}, or end it: kill -9 ${supervisor.pid} && kiln down`,

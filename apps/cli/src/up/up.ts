@@ -37,7 +37,12 @@ export async function up(options: UpOptions): Promise<void> {
     const leftovers = { home: paths.home, dockerHost: config.DOCKER_HOST, nodeIds: ids };
     // The agents look after what is left of their own nodes; there may have been more nodes before.
     await removeLeftovers({ ...leftovers, nodeIds: nodeIds(paths.home).filter((id) => !ids.includes(id)) }, terminal);
-    const supervisor = new Supervisor({ terminal, running, leftovers, drainTimeoutMs: config.KILN_DRAIN_TIMEOUT });
+    const supervisor = new Supervisor({
+      terminal,
+      running,
+      leftovers,
+      drainTimeoutMs: config.KILN_DRAIN_DELAY + config.KILN_DRAIN_TIMEOUT,
+    });
     try {
       const client = await start(options, { paths, ids, supervisor });
       if (!terminal.interrupted.aborted) await options.whileUp(client, ids);

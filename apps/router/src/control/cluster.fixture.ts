@@ -196,6 +196,7 @@ export function configFor(redisUrl: string): RouterConfig {
     trustedProxies: [],
     placementHeaders: true,
     drainTimeout: 1000,
+    drainDelay: 0,
     logLevel: 'silent',
   };
 }

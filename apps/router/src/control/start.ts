@@ -17,7 +17,7 @@ import { ProblemFilter } from './problem-filter.js';
 export interface Router {
   dataUrl: string;
   controlUrl: string;
-  /** Takes nothing new, finishes what runs within the drain timeout, and lets go of everything. */
+  /** Says that it is not ready, after the drain delay takes nothing new, finishes what runs within the drain timeout, and lets go of everything. */
   stop(): Promise<void>;
 }
 
@@ -49,8 +49,8 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
 }
 
 /** Uploads and readers of logs that are still there when the bound has passed are cut off. */
-async function stop(app: NestFastifyApplication, { drainTimeout }: RouterConfig): Promise<void> {
-  const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), drainTimeout + STOP_MARGIN_MS);
+async function stop(app: NestFastifyApplication, { drainDelay, drainTimeout }: RouterConfig): Promise<void> {
+  const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), drainDelay + drainTimeout + STOP_MARGIN_MS);
   await app.close();
   clearTimeout(timer);
 }
