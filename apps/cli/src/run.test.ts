@@ -91,6 +91,7 @@ describe('errors', () => {
     ['unavailable', 3],
     ['no_capacity', 3],
     ['concurrency_limit', 3],
+    ['rate_limited', 3],
     ['bad_request', 1],
     ['internal', 1],
   ] as const)('ends with the exit code of %s', async (errorCode, exitCode) => {

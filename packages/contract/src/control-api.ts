@@ -49,10 +49,15 @@ export const putTrafficQuery = z.strictObject({ sticky: z.enum(['true', 'false']
 /** `POST /v1/functions/:name/rollback`: to the traffic before the last change, or all to one version. */
 export const rollbackBody = z.strictObject({ version: versionNumber.optional() }).meta({ id: 'Rollback' });
 
+/** Shown in lists and in the history of versions. */
+const keyName = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u, 'must be one line without control characters');
+
 /** `POST /v1/keys` */
-export const createKeyBody = z
-  .strictObject({ name: z.string().min(1).max(100), scopes: z.array(scope).min(1).max(4) })
-  .meta({ id: 'CreateKey' });
+export const createKeyBody = z.strictObject({ name: keyName, scopes: z.array(scope).min(1).max(4) }).meta({ id: 'CreateKey' });
 
 export const keyView = keyRecord.omit({ hash: true }).meta({ id: 'Key' });
 export type KeyView = z.infer<typeof keyView>;

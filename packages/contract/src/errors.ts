@@ -13,6 +13,7 @@ export const ERRORS = {
   conflict: { status: 409, title: 'Conflict with the current state' },
   payload_too_large: { status: 413, title: 'The request body is too large' },
   concurrency_limit: { status: 429, title: 'The function and its queue are full' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   function_error: { status: 500, title: 'The function threw' },
   internal: { status: 500, title: 'Kiln itself failed' },
   function_crashed: { status: 502, title: 'The instance died under the request' },
@@ -63,7 +64,7 @@ export class KilnError extends Error {
   }
 }
 
-const RETRY_SOON: ReadonlySet<ErrorCode> = new Set(['concurrency_limit', 'no_capacity', 'unavailable']);
+const RETRY_SOON: ReadonlySet<ErrorCode> = new Set(['concurrency_limit', 'rate_limited', 'no_capacity', 'unavailable']);
 
 /** Body of every error answer (RFC 9457), sent as `application/problem+json`. */
 export interface Problem {

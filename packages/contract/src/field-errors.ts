@@ -1,6 +1,9 @@
 import type { z } from 'zod';
 import { type FieldError, KilnError } from './errors.js';
 
+const MAX_FIELDS = 20;
+const MAX_CHARS = 500;
+
 /** Zod's issues as one line per field, the field's path written as a user would: `traffic[1].weight`. */
 export function fieldErrors(error: z.ZodError, where = ''): FieldError[] {
   return error.issues.map((issue) => ({
@@ -20,7 +23,17 @@ export function fieldErrors(error: z.ZodError, where = ''): FieldError[] {
 export function parse<T extends z.ZodType>(schema: T, input: unknown, where = ''): z.output<T> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const fields = fieldErrors(parsed.error, where);
-  const detail = fields.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
-  throw new KilnError('bad_request', detail, { fields });
+  throw invalidFields(fieldErrors(parsed.error, where), ': ');
+}
+
+/** The error that names them, and no more of them than somebody reads: what comes from outside must not make a large answer. */
+export function invalidFields(all: readonly FieldError[], between = ' '): KilnError {
+  const fields = all.slice(0, MAX_FIELDS).map(({ field, message }) => ({ field: clipped(field), message: clipped(message) }));
+  const texts = fields.map(({ field, message }) => (field === '' ? message : `${field}${between}${message}`));
+  if (all.length > MAX_FIELDS) texts.push(`and ${all.length - MAX_FIELDS} more`);
+  return new KilnError('bad_request', texts.join('; '), { fields });
+}
+
+function clipped(text: string): string {
+  return text.length <= MAX_CHARS ? text : `${text.slice(0, MAX_CHARS)}…`;
 }

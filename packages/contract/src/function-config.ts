@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { fraction, oneOf, refused, whole, words } from './config-values.js';
-import { KilnError } from './errors.js';
-import { fieldErrors } from './field-errors.js';
+import { fieldErrors, invalidFields } from './field-errors.js';
 import { unknownKeys } from './known-keys.js';
 import { functionName, projectName, suggestName, variableName } from './names.js';
 
@@ -81,6 +80,8 @@ export type FunctionConfigInput = z.input<typeof functionConfigInput>;
 
 const KEYS = Object.keys(shape);
 const PROJECT = 'project';
+/** In one `kiln.json`. */
+const MAX_FUNCTIONS = 100;
 
 /**
  * The configuration with all defaults filled in.
@@ -91,7 +92,7 @@ export function resolveConfig(input: unknown, kind: ImageKind, where = 'config')
   const withDefaults =
     typeof input === 'object' && input !== null ? { concurrency: DEFAULT_CONCURRENCY[kind], ...withoutUndefined(input) } : input;
   const parsed = functionConfig.safeParse(withDefaults);
-  if (!parsed.success) throw invalid(fieldErrors(parsed.error, where));
+  if (!parsed.success) throw invalidFields(fieldErrors(parsed.error, where));
   return parsed.data;
 }
 
@@ -107,26 +108,26 @@ export interface DeclaredFunction {
  */
 export function readKilnJson(content: unknown, folderName: string): DeclaredFunction[] {
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw invalid([{ field: 'kiln.json', message: 'must be an object' }]);
+    throw invalidFields([{ field: 'kiln.json', message: 'must be an object' }]);
   }
   const { [PROJECT]: _, ...rest } = content as { [PROJECT]?: unknown };
   readProjectName(content);
   if (!('functions' in rest)) return [declared(rest, folderName, 'kiln.json', [PROJECT])];
   const misplaced = Object.keys(rest).filter((key) => key === 'name' || KEYS.includes(key));
   if (misplaced.length > 0) {
-    throw invalid(
+    throw invalidFields(
       misplaced.map((key) => ({ field: `kiln.json.${key}`, message: 'stands beside "functions"; write it into each of them' })),
     );
   }
   refuseUnknownKeys(content, ['functions', PROJECT], 'kiln.json');
   const list = rest.functions;
-  if (!Array.isArray(list) || list.length === 0) {
-    throw invalid([{ field: 'kiln.json.functions', message: 'must be a list of at least one function' }]);
+  if (!Array.isArray(list) || list.length === 0 || list.length > MAX_FUNCTIONS) {
+    throw invalidFields([{ field: 'kiln.json.functions', message: `must be a list of 1 to ${MAX_FUNCTIONS} functions` }]);
   }
   const functions = list.map((entry, i) => declared(entry, undefined, `kiln.json.functions[${i}]`));
   const names = new Set<string>();
   for (const [i, { name }] of functions.entries()) {
-    if (names.has(name)) throw invalid([{ field: `kiln.json.functions[${i}].name`, message: `"${name}" is declared twice` }]);
+    if (names.has(name)) throw invalidFields([{ field: `kiln.json.functions[${i}].name`, message: `"${name}" is declared twice` }]);
     names.add(name);
   }
   return functions;
@@ -139,7 +140,7 @@ export function readKilnJson(content: unknown, folderName: string): DeclaredFunc
 export function readProjectName(content: object): string | undefined {
   if (!(PROJECT in content)) return undefined;
   const parsed = projectName.safeParse(content[PROJECT]);
-  if (!parsed.success) throw invalid(fieldErrors(parsed.error, `kiln.json.${PROJECT}`));
+  if (!parsed.success) throw invalidFields(fieldErrors(parsed.error, `kiln.json.${PROJECT}`));
   return parsed.data;
 }
 
@@ -149,26 +150,24 @@ function declared(content: unknown, defaultName: string | undefined, where: stri
   const parsedName = functionName.safeParse(name ?? defaultName);
   if (!parsedName.success) {
     const [first] = fieldErrors(parsedName.error, `${where}.name`);
-    throw invalid([{ field: `${where}.name`, message: `${first?.message}; write "name": "${suggestName(String(name ?? defaultName))}"` }]);
+    throw invalidFields([
+      { field: `${where}.name`, message: `${first?.message}; write "name": "${suggestName(String(name ?? defaultName))}"` },
+    ]);
   }
   const parsed = functionConfigInput.safeParse(config);
-  if (!parsed.success) throw invalid(fieldErrors(parsed.error, where));
+  if (!parsed.success) throw invalidFields(fieldErrors(parsed.error, where));
   // The caller's own keys, not the parsed ones: defaults are filled in once the image's kind is known.
   return { name: parsedName.data, config: config as FunctionConfigInput };
 }
 
 function refuseUnknownKeys(input: unknown, known: readonly string[], where: string): void {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw invalid([{ field: where, message: 'must be an object' }]);
+    throw invalidFields([{ field: where, message: 'must be an object' }]);
   }
   const unknown = unknownKeys(input, known, where);
-  if (unknown.length > 0) throw invalid(unknown);
+  if (unknown.length > 0) throw invalidFields(unknown);
 }
 
 function withoutUndefined(input: object): object {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-}
-
-function invalid(fields: { field: string; message: string }[]): KilnError {
-  return new KilnError('bad_request', fields.map(({ field, message }) => `${field} ${message}`).join('; '), { fields });
 }

@@ -2,11 +2,14 @@ import { distance } from 'fastest-levenshtein';
 import type { FieldError } from './errors.js';
 
 const MAX_CHARS = 64;
+/** More are not looked at: to find the word that was meant takes time. */
+const MAX_UNKNOWN = 20;
 
 /** The keys of an object that nobody knows, each with the one that was meant, where one is near. */
 export function unknownKeys(input: object, known: readonly string[], where: string): FieldError[] {
   return Object.keys(input)
     .filter((key) => !known.includes(key))
+    .slice(0, MAX_UNKNOWN)
     .map((key) => ({ field: `${where}.${key}`, message: `is not a known key; ${advice(key, known)}` }));
 }
 

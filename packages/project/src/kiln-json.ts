@@ -6,7 +6,11 @@ const CORRECT = 'correct it, or remove it to use the defaults';
 export function parseKilnJson(text: string, where: string): object {
   let content: unknown;
   try {
-    content = JSON.parse(text);
+    content = JSON.parse(text, (_key, entry) => {
+      // Written as an escape; no store and no file keeps it.
+      if (typeof entry === 'string' && !entry.isWellFormed()) throw new Error('a text holds half of a character (a lone surrogate)');
+      return entry;
+    });
   } catch (error) {
     throw new KilnError('bad_request', `${where} is not JSON: ${(error as Error).message}`, { fix: CORRECT });
   }

@@ -10,6 +10,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { KeyTable } from '../deploy/key-table.js';
+import type { Peers } from '../invoke/peers.js';
 import { refuseUnparsed } from '../invoke/refuse-socket.js';
 import { authorise } from './authorise.js';
 import { sendProblem, toKilnError } from './problem-filter.js';
@@ -26,7 +27,7 @@ const HEAD_BOUNDS = { headersTimeout: 10_000, connectionsCheckingInterval: 1000,
 const STREAMED = /\/(builds|git-receive-pack|git-upload-pack)$/;
 
 /** The HTTP side of the control API: request ids, the guard, what kinds of bodies are taken. */
-export function createAdapter(keys: KeyTable, log: Logger): FastifyAdapter {
+export function createAdapter(keys: KeyTable, peers: Peers, log: Logger): FastifyAdapter {
   const adapter = new FastifyAdapter({
     logger: false,
     bodyLimit: MAX_JSON_BYTES,
@@ -42,7 +43,7 @@ export function createAdapter(keys: KeyTable, log: Logger): FastifyAdapter {
   server.addHook('onRoute', ({ method, url }) => requireListed(method, url));
   server.addHook('onRequest', async (request, reply) => {
     void reply.header(REQUEST_ID, request.id).header('cache-control', 'no-store');
-    authorise(keys, request);
+    authorise(keys, peers, request);
   });
   server.addHook('onResponse', async (request, reply) => logRequest(log, request, reply.statusCode, reply.elapsedTime));
   takeBodies(server);

@@ -1,3 +1,4 @@
+import { KilnError } from '@kiln/contract/errors';
 import { parse } from '@kiln/contract/field-errors';
 import { functionName, versionNumber } from '@kiln/contract/names';
 import type { VersionRecord } from '@kiln/contract/records';
@@ -5,6 +6,9 @@ import { FunctionStore } from '@kiln/state/function-store';
 import { Controller, Delete, Inject, Param, Put } from '@nestjs/common';
 import { Announcer } from '../deploy/announcer.js';
 import { Catalog } from '../deploy/catalog.js';
+
+/** Pinned versions of one function: each keeps its image for ever. */
+const MAX_PINS = 50;
 
 @Controller('v1/functions')
 export class PinsController {
@@ -26,10 +30,19 @@ export class PinsController {
 
   private async set(of: string, version: string, pinned: boolean): Promise<VersionRecord> {
     const name = parse(functionName, of, 'name');
-    await this.catalog.get(name);
+    const { versions } = await this.catalog.get(name);
     const number = parse(versionNumber, Number(version), 'version');
+    if (pinned) refuseTooMany(versions, number);
     const record = await this.functions.pin(name, number, pinned);
     await this.announcer.functionChanged(name);
     return record;
   }
+}
+
+function refuseTooMany(versions: readonly VersionRecord[], number: number): void {
+  const others = versions.filter(({ pinned, version }) => pinned === true && version !== number).length;
+  if (others < MAX_PINS) return;
+  throw new KilnError('conflict', `${others} versions are pinned already, which is as many as there may be`, {
+    fix: 'unpin one that is not needed',
+  });
 }

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import type { RouterConfig } from '../config.js';
 import { KeyTable } from '../deploy/key-table.js';
 import { adminKey } from '../deploy/keys.js';
+import { Peers } from '../invoke/peers.js';
 import { RouterModule } from '../router.module.js';
 import { createAdapter } from './fastify.js';
 import { ProblemFilter } from './problem-filter.js';
@@ -27,11 +28,15 @@ const STOP_MARGIN_MS = 5000;
 /** Starts both listeners, whether or not Redis is there. */
 export async function startRouter(config: RouterConfig, log: Logger): Promise<Router> {
   const keys = new KeyTable(config.adminKey === undefined ? [] : [adminKey(config.adminKey)]);
-  const app = await NestFactory.create<NestFastifyApplication>(RouterModule.of(config, keys, log), createAdapter(keys, log), {
-    logger: new NestLogger(log),
-    abortOnError: false,
-    bodyParser: false,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    RouterModule.of(config, keys, log),
+    createAdapter(keys, new Peers(config.trustedProxies), log),
+    {
+      logger: new NestLogger(log),
+      abortOnError: false,
+      bodyParser: false,
+    },
+  );
   app.useGlobalFilters(new ProblemFilter(log));
   app.connectMicroservice({ strategy: new EventServer(connectionOptions(config.redisUrl), log) });
   endIdleConnections(app.getHttpServer());

@@ -168,6 +168,9 @@ describe('what is not there', () => {
 describe('a key', () => {
   it.each([
     [{ name: '', scopes: ['read'] }, /name/],
+    [{ name: 'two\nlines', scopes: ['read'] }, /name/],
+    [{ name: 'red \u001b[31m', scopes: ['read'] }, /name/],
+    [{ name: 'turned \u202e round', scopes: ['read'] }, /name/],
     [{ name: 'x', scopes: [] }, /scopes/],
     [{ name: 'x', scopes: ['root'] }, /scopes\[0\]/],
   ])('like %j is refused', async (body, field) => {
@@ -184,4 +187,49 @@ describe('a query', () => {
   ])('like %s is refused', async (path, field) => {
     await refused('GET', path, undefined, field);
   });
+});
+
+describe('a body', () => {
+  it('with half of a character is refused wherever it stands', async () => {
+    await refused('PATCH', '/v1/functions/good', { config: { entry: '\ud800.js' } }, /half of a character/);
+    await refused('PATCH', '/v1/functions/good', { config: { env: { A: 'x\udc00' } } }, /half of a character/);
+    await refused('PATCH', '/v1/functions/good', { config: { env: { '\ud83d': 'x' } } }, /half of a character/);
+  });
+
+  it('with a megabyte of keys that nobody knows gets a short answer, soon', async () => {
+    const config = Object.fromEntries(Array.from({ length: 45_000 }, (_, i) => [`nonsense-${i}`, 1]));
+    const answer = await cluster.api('PATCH', '/v1/functions/good', { config });
+    expect(problemOf(answer)).toEqual([400, 'bad_request']);
+    expect(answer.text.length).toBeLessThan(20_000);
+    const long = await cluster.api('PATCH', '/v1/functions/good', { config: { ['x'.repeat(900_000)]: 1 } });
+    expect(problemOf(long)).toEqual([400, 'bad_request']);
+    expect(long.text.length).toBeLessThan(20_000);
+  });
+});
+
+describe('pins', () => {
+  it('of one function have a limit', async () => {
+    let last = 0;
+    for (let version = 1; version <= 51; version++) {
+      if (version > 1) {
+        const made = await cluster.api('POST', '/v1/functions/good/versions', {
+          image: `good:${version}`,
+          config: { env: { N: String(version) } },
+        });
+        expect(made.status, made.text).toBe(201);
+      }
+      last = (await cluster.api('PUT', `/v1/functions/good/versions/${version}/pin`)).status;
+    }
+    expect(last).toBe(409);
+    expect((await cluster.api('DELETE', '/v1/functions/good/versions/1/pin')).status).toBe(200);
+    expect((await cluster.api('PUT', '/v1/functions/good/versions/51/pin')).status).toBe(200);
+  });
+});
+
+it('wrong keys are not tried without limit', async () => {
+  const statuses: number[] = [];
+  for (let i = 0; i < 300; i++)
+    statuses.push((await cluster.api('GET', '/v1/nodes', undefined, `kiln_${'z'.repeat(12)}_${'0'.repeat(40)}`)).status);
+  expect([statuses[0], statuses[299]]).toEqual([401, 429]);
+  expect((await cluster.api('GET', '/v1/nodes')).status).toBe(200);
 });

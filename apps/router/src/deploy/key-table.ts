@@ -1,12 +1,14 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { KeyRecord, Scope } from '@kiln/contract/records';
+import { WrongKeys } from './wrong-keys.js';
 
 /** `kiln_<id>_<secret>`: the id says which record to compare with, so that no list is searched. */
 const API_KEY = /^kiln_([A-Za-z0-9]{12})_[A-Za-z0-9]{32,128}$/;
 const BEARER = /^bearer +([^\s,]+) *$/i;
 const MAX_CHARS = 256;
 
-export type Verdict = 'ok' | 'unauthorized' | 'forbidden';
+/** `limited`: the caller has tried too many wrong keys. */
+export type Verdict = 'ok' | 'unauthorized' | 'forbidden' | 'limited';
 
 /**
  * The API keys in memory, as hashes. Synchronous: part of every request to a function with `auth: key`. A hash takes about a
@@ -15,6 +17,7 @@ export type Verdict = 'ok' | 'unauthorized' | 'forbidden';
 export class KeyTable {
   private stored: ReadonlyMap<string, KeyRecord> = new Map();
   private readonly fixed: ReadonlyMap<string, KeyRecord>;
+  private readonly wrong = new WrongKeys();
 
   /** @param fixed keys that are there whatever the store holds, as long as this process runs */
   constructor(fixed: readonly KeyRecord[] = []) {
@@ -25,9 +28,16 @@ export class KeyTable {
     this.stored = byId(records);
   }
 
-  allows(authorization: string | undefined, scope: Scope): Verdict {
+  /** @param address of the caller */
+  allows(authorization: string | undefined, scope: Scope, address: string): Verdict {
+    if (authorization === undefined) return 'unauthorized';
+    const caller = this.callerWith(authorization, address);
+    if (this.wrong.exhausted(caller)) return 'limited';
     const record = this.holder(authorization);
-    if (record === undefined) return 'unauthorized';
+    if (record === undefined) {
+      this.wrong.note(caller);
+      return 'unauthorized';
+    }
     return grants(record.scopes, scope) ? 'ok' : 'forbidden';
   }
 
@@ -39,6 +49,12 @@ export class KeyTable {
     if (id === undefined) return undefined;
     const record = this.fixed.get(id) ?? this.stored.get(id);
     return record !== undefined && sameHash(record.hash, hashOf(key)) ? record : undefined;
+  }
+
+  /** Who guesses one key keeps nobody at the same address from using another. */
+  private callerWith(authorization: string, address: string): string {
+    const id = authorization.length > MAX_CHARS ? undefined : keyId(BEARER.exec(authorization)?.[1] ?? '');
+    return id !== undefined && (this.fixed.has(id) || this.stored.has(id)) ? `${address} ${id}` : address;
   }
 
   isFixed(id: string): boolean {

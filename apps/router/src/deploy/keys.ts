@@ -11,6 +11,7 @@ import { SingleFlight } from './single-flight.js';
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const ID_CHARS = 12;
 const SECRET_CHARS = 40;
+const MAX_KEYS = 1000;
 
 /** API keys: made, listed, removed. */
 export class Keys {
@@ -35,6 +36,9 @@ export class Keys {
   }
 
   async create(name: string, scopes: Scope[]): Promise<CreatedKey> {
+    if (this.table.list().length >= MAX_KEYS) {
+      throw new KilnError('conflict', `there are ${MAX_KEYS} keys already`, { fix: 'remove some that are not needed: kiln keys rm <id>' });
+    }
     const id = random(ID_CHARS);
     const apiKey = `kiln_${id}_${random(SECRET_CHARS)}`;
     const record: KeyRecord = { id, name, scopes: [...new Set(scopes)], hash: hashOf(apiKey), createdAt: new Date().toISOString() };

@@ -1,18 +1,36 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
 import type { Scope } from '@kiln/contract/records';
+import type { Verdict } from '../deploy/key-table.js';
 
 /** Who may do what, answered from memory. */
 export interface Keys {
-  allows(authorization: string | undefined, scope: Scope): 'ok' | 'unauthorized' | 'forbidden';
+  allows(authorization: string | undefined, scope: Scope, address: string): Verdict;
+}
+
+/** What is looked at of a request. */
+export interface Asking {
+  authorization: string | undefined;
+  /** Of the caller. */
+  address: string;
+  /** Undefined where it is not known before its end. */
+  bodyLength: number | undefined;
+}
+
+/** The answer to a caller who guesses. */
+export function tooManyWrongKeys(): KilnError {
+  return new KilnError('rate_limited', 'too many wrong API keys came from this address', {
+    fix: 'correct the key, and try again in a few seconds',
+    retryAfter: 5,
+  });
 }
 
 /**
  * Whether a version takes the request at all.
  * @throws KilnError
  */
-export function admit(config: FunctionConfig, keys: Keys, authorization: string | undefined, bodyLength: number | undefined): void {
-  if (config.auth === 'key') requireKey(keys, authorization);
+export function admit(config: FunctionConfig, keys: Keys, { authorization, address, bodyLength }: Asking): void {
+  if (config.auth === 'key') requireKey(keys, authorization, address);
   if (bodyLength !== undefined && bodyLength > config.maxBody) throw tooLarge(config);
 }
 
@@ -23,14 +41,16 @@ export function tooLarge(config: FunctionConfig): KilnError {
   });
 }
 
-function requireKey(keys: Keys, authorization: string | undefined): void {
-  switch (keys.allows(authorization, 'invoke')) {
+function requireKey(keys: Keys, authorization: string | undefined, address: string): void {
+  switch (keys.allows(authorization, 'invoke', address)) {
     case 'ok':
       return;
     case 'unauthorized':
       throw new KilnError('unauthorized', 'the function takes only requests with a valid API key', {
         fix: 'send the header "Authorization: Bearer <key>"',
       });
+    case 'limited':
+      throw tooManyWrongKeys();
     case 'forbidden':
       throw new KilnError('forbidden', 'the API key lacks the scope "invoke"', { fix: 'use a key that has the scope "invoke"' });
   }

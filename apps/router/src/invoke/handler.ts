@@ -16,7 +16,7 @@ import { attemptNodes } from './attempt-nodes.js';
 import { Call } from './call.js';
 import { conclude } from './conclude.js';
 import { type InvocationRecord, newRecord } from './invocation-record.js';
-import type { Peer, Peers } from './peers.js';
+import { lastOf, type Peer, type Peers } from './peers.js';
 import { pickVersion } from './pick-version.js';
 import { answerPlatform } from './platform.js';
 import { RefusedAtDoor, refuseAtDoor } from './refuse-at-door.js';
@@ -86,7 +86,7 @@ export class InvokeHandler {
         redirect(response, address.redirect, record);
         return;
       }
-      admit(version.config, parts.keys, scanned.authorization, scanned.bodyLength);
+      admit(version.config, parts.keys, { ...asking(scanned, peer), bodyLength: scanned.bodyLength });
       body = new RequestBody(request, scanned.bodyLength, version.config.maxBody);
       const notifyLease = expectsContinue || body.length === undefined || body.length > KEPT_BYTES;
       if (!notifyLease && body.length !== 0) await readWhole(body);
@@ -116,7 +116,7 @@ export class InvokeHandler {
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
       const picked = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned, socket));
       const { version } = picked;
-      admit(version.config, parts.keys, scanned.authorization, 0);
+      admit(version.config, parts.keys, { ...asking(scanned, peer), bodyLength: 0 });
       const call = this.call(record, picked, address, scanned, peer, arrivedAt, false);
       const outcome = await attemptNodes(
         call,
@@ -216,6 +216,11 @@ export class InvokeHandler {
       this.parts.onFault(error, record.requestId);
     }
   }
+}
+
+/** Behind a trusted proxy the caller is the last one whom that names. */
+function asking({ authorization, forwardedFor }: ScannedHeaders, { address, trusted }: Peer) {
+  return { authorization, address: (trusted ? lastOf(forwardedFor) : undefined) ?? address };
 }
 
 async function readWhole(body: RequestBody): Promise<void> {

@@ -7,6 +7,11 @@ export interface Peer {
   trusted: boolean;
 }
 
+/** The last address of an `X-Forwarded-For`: the one that the nearest proxy saw. */
+export function lastOf(forwardedFor: string | undefined): string | undefined {
+  return forwardedFor?.slice(forwardedFor.lastIndexOf(',') + 1).trim();
+}
+
 /** Knows the trusted proxies; asks once per connection. */
 export class Peers {
   private readonly trusted = new BlockList();
