@@ -41,7 +41,16 @@ export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, Bef
         { provide: Events, useFactory: () => new Events(new EventClient(connectionOptions(config.redisUrl), log), config.nodeId) },
         { provide: CallerCheck, useFactory: () => new CallerCheck(config.clusterSecret) },
         { provide: Agent, useFactory: (events: Events) => openAgent(config, events, log), inject: [Events] },
-        { provide: Metrics, useFactory: (agent: Agent) => new Metrics(agent.node.pools, () => agent.collector), inject: [Agent] },
+        {
+          provide: Metrics,
+          useFactory: (agent: Agent) =>
+            new Metrics(
+              agent.node.pools,
+              () => agent.collector,
+              () => agent.store.trouble?.kind,
+            ),
+          inject: [Agent],
+        },
         { provide: APP_GUARD, useClass: SecretGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
       ],
@@ -64,6 +73,9 @@ export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, Bef
 }
 
 function openAgent(config: AgentConfig, events: Events, log: Logger): Promise<Agent> {
-  const store = connectStore(config.redisUrl, { onError: (error) => log.warn(`store: ${error.message}`) });
+  const store = connectStore(config.redisUrl, {
+    onError: (error) => log.warn(`store: ${error.message}`),
+    onTrouble: (trouble) => log.warn(trouble === undefined ? 'the store is well again' : `${trouble.detail}; ${trouble.fix}`),
+  });
   return Agent.open(config, store, events, log);
 }

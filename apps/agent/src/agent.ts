@@ -185,7 +185,7 @@ export class Agent {
 
   private openCollector(): Promise<ImageCollector> {
     return openCollector(this.config, this.node, {
-      versions: async () => (await this.functions.listAll()).flatMap(({ versions }) => versions),
+      versions: () => this.functions.needs(),
       mayRemove: (name) => this.homes.isHome(name) && !this.builds.isBuilding(name),
       onLine: (line) => this.log.info(line),
       onTrouble: this.onTrouble,
@@ -193,8 +193,8 @@ export class Agent {
   }
 
   private get warnings(): string[] {
-    const { warning } = this.collector ?? {};
-    return [...this.node.engine.warnings, ...(warning === undefined ? [] : [warning])];
+    const others = [this.collector?.warning, this.store.trouble?.detail];
+    return [...this.node.engine.warnings, ...others.filter((warning) => warning !== undefined)];
   }
 
   private newHeartbeat(slots: StoredSlots): Heartbeat {

@@ -33,6 +33,7 @@ export class ControlApi {
     this.json('GET /v1/functions/hello', this.functionView());
     this.json('GET /v1/functions/hello/versions', { items: [this.version()], next: null });
     this.json('GET /v1/functions/hello/instances', { items: [], next: null });
+    this.json('GET /v1/store', { state: 'well', holds: null });
     this.json('GET /v1/nodes', { items: [this.node()], next: null });
   }
 

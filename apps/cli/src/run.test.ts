@@ -214,10 +214,35 @@ describe('lists and views', () => {
       functions: { total: 1, serving: 1 },
     });
     api.state('degraded');
+    api.json('GET /v1/store', { state: 'away', detail: 'the store does not answer', holds: null });
     api.fail('GET /v1/nodes', 'unavailable', 'the store is away');
     const away = await connected(['status']);
     expect(away.code).toBe(0);
     expect(JSON.parse(away.stdout)).toMatchObject({ router: 'degraded', redis: 'away', nodes: null });
+  });
+
+  it('says that Redis was emptied and what to do, which doctor says and does', async () => {
+    const lost = { state: 'lost', detail: 'the store was emptied', fix: 'kiln doctor --restore-store' };
+    api.state('degraded\nthe store was emptied');
+    api.json('GET /v1/store', { ...lost, holds: null });
+    const status = await connected(['status']);
+    expect(JSON.parse(status.stdout)).toMatchObject({ router: 'degraded', redis: 'has lost data' });
+    expect(status.stderr).toContain('redis: the store was emptied\nnext: kiln doctor --restore-store');
+    const doctor = await connected(['doctor']);
+    expect(doctor.code).toBe(1);
+    expect(JSON.parse(doctor.stdout)).toContainEqual({ name: 'store', state: 'failed', detail: lost.detail, fix: lost.fix });
+    const holds = { functions: 2, versions: 5, keys: 1, secrets: 1, secretValues: true };
+    api.json('POST /v1/store/restore', { state: 'well', holds });
+    const restored = await connected(['doctor', '--restore-store', '-o', 'text']);
+    expect([restored.code, restored.stdout]).toEqual([0, 'written back: 2 functions with 5 versions, 1 keys, 1 secrets\n']);
+  });
+
+  it('forgets what was known only after a yes', async () => {
+    api.json('POST /v1/store/accept', { state: 'well', holds: null });
+    expect((await connected(['doctor', '--accept-store'], { typed: 'n\n' })).code).toBe(1);
+    expect(api.seen).toEqual([]);
+    expect((await connected(['doctor', '--accept-store', '--yes'])).code).toBe(0);
+    expect(api.seen.map(({ path }) => path)).toEqual(['/v1/store/accept']);
   });
 });
 

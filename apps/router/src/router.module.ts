@@ -4,6 +4,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { EventClient } from '@kiln/control/event-client';
 import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
 import { connectionOptions } from '@kiln/state/connection-options';
+import { CopyStore } from '@kiln/state/copy-store';
 import { FunctionStore } from '@kiln/state/function-store';
 import { KeyStore } from '@kiln/state/key-store';
 import { LogStore } from '@kiln/state/log-store';
@@ -35,6 +36,7 @@ import { Metrics } from './control/metrics.js';
 import { PinsController } from './control/pins.controller.js';
 import { Readiness } from './control/readiness.js';
 import { SecretsController } from './control/secrets.controller.js';
+import { StoreController } from './control/store.controller.js';
 import { StreamsController } from './control/streams.controller.js';
 import { AgentsClient } from './deploy/agents-client.js';
 import { Announcer } from './deploy/announcer.js';
@@ -43,6 +45,7 @@ import { Deployments } from './deploy/deploy.js';
 import { GitServer } from './deploy/git/git-server.js';
 import { Pushes } from './deploy/git/push.js';
 import { Repositories } from './deploy/git/repositories.js';
+import { HeldStore } from './deploy/held-store.js';
 import { Instances } from './deploy/instances.js';
 import { KeyTable } from './deploy/key-table.js';
 import { Keys } from './deploy/keys.js';
@@ -66,10 +69,13 @@ const domain: Provider[] = [
   {
     provide: Store,
     useFactory: (config: RouterConfig, log: Logger) =>
-      connectStore(config.redisUrl, { onError: (error) => log.warn({ err: error }, 'the store has a fault') }),
+      connectStore(config.redisUrl, {
+        onError: (error) => log.warn({ err: error }, 'the store has a fault'),
+        onTrouble: (trouble) => (trouble === undefined ? log.info('the store is well again') : log.error(trouble, 'the store is not well')),
+      }),
     inject: [CONFIG, LOG],
   },
-  ...[FunctionStore, KeyStore, LogStore, NodeStore, PushTurnStore, RolloutStore, SecretStore].map((each) => ({
+  ...[CopyStore, FunctionStore, KeyStore, LogStore, NodeStore, PushTurnStore, RolloutStore, SecretStore].map((each) => ({
     provide: each,
     useFactory: (store: Store) => new each(store),
     inject: [Store],
@@ -93,9 +99,16 @@ const domain: Provider[] = [
     inject: [KeyStore, KeyTable, EventClient],
   },
   {
+    provide: HeldStore,
+    useFactory: (store: Store, copies: CopyStore, functions: FunctionStore, events: EventClient) =>
+      new HeldStore({ store, copies, functions, events }),
+    inject: [Store, CopyStore, FunctionStore, EventClient],
+  },
+  {
     provide: Refresh,
-    useFactory: (functions: Catalog, nodes: Membership, keys: Keys, log: Logger) => new Refresh({ functions, nodes, keys }, log),
-    inject: [Catalog, Membership, Keys, LOG],
+    useFactory: (functions: Catalog, nodes: Membership, keys: Keys, copy: HeldStore, log: Logger) =>
+      new Refresh({ functions, nodes, keys, copy }, log),
+    inject: [Catalog, Membership, Keys, HeldStore, LOG],
   },
   {
     provide: Announcer,
@@ -161,7 +174,12 @@ const control: Provider[] = [
   {
     provide: Metrics,
     useFactory: (store: Store, nodes: NodeTable, routes: RouteTable) =>
-      new Metrics({ storeReady: () => store.ready, liveNodes: () => nodes.live().length, functions: () => routes.names().length }),
+      new Metrics({
+        storeReady: () => store.ready,
+        storeTrouble: () => store.trouble?.kind,
+        liveNodes: () => nodes.live().length,
+        functions: () => routes.names().length,
+      }),
     inject: [Store, NodeTable, RouteTable],
   },
 ];
@@ -230,6 +248,7 @@ export class RouterModule implements OnApplicationBootstrap, OnModuleDestroy, Be
         KeysController,
         GitController,
         SecretsController,
+        StoreController,
         HealthController,
         EventsController,
       ],

@@ -1,7 +1,18 @@
 import type { Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/build-args';
 import { type BuildSecrets, buildSecretsHeaders } from '@kiln/contract/build-secrets';
-import type { BuildLine, CreatedKey, Deployed, FunctionView, KeyView, NodeView, Origin, Page, RingView } from '@kiln/contract/control-api';
+import type {
+  BuildLine,
+  CreatedKey,
+  Deployed,
+  FunctionView,
+  KeyView,
+  NodeView,
+  Origin,
+  Page,
+  RingView,
+  StoreView,
+} from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { readFailure } from '@kiln/contract/problem';
@@ -101,6 +112,14 @@ export class KilnClient {
   readonly nodes = {
     list: (): Promise<NodeView[]> => this.all('/v1/nodes'),
     drain: (id: string): Promise<void> => this.transport.json('POST', path('nodes', id, 'drain')),
+  };
+
+  readonly store = {
+    get: (): Promise<StoreView> => this.transport.json('GET', '/v1/store'),
+    /** Writes back what the router holds to a store that has lost it. */
+    restore: (): Promise<StoreView> => this.transport.json('POST', '/v1/store/restore'),
+    /** Goes on with what such a store has now. */
+    accept: (): Promise<StoreView> => this.transport.json('POST', '/v1/store/accept'),
   };
 
   readonly keys = {

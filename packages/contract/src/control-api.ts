@@ -59,7 +59,10 @@ const keyName = z
 /** `POST /v1/keys` */
 export const createKeyBody = z.strictObject({ name: keyName, scopes: z.array(scope).min(1).max(4) }).meta({ id: 'CreateKey' });
 
-export const keyView = keyRecord.omit({ hash: true }).meta({ id: 'Key' });
+/** Named one by one: what a later version stores with a key may be as secret as its hash. */
+export const keyView = z
+  .object({ ...keyRecord.pick({ id: true, name: true, createdAt: true }).shape, scopes: z.array(scope) })
+  .meta({ id: 'Key' });
 export type KeyView = z.infer<typeof keyView>;
 
 /** Only the answer to the making of a key holds the key. */
@@ -72,6 +75,19 @@ export type FunctionView = z.infer<typeof functionView>;
 
 export const nodeView = nodeRecord.extend({ live: z.boolean() }).meta({ id: 'NodeView' });
 export type NodeView = z.infer<typeof nodeView>;
+
+/** `GET /v1/store` */
+export const storeView = z
+  .object({
+    /** `lost`: it lacks what was known; `refuses-writes`: it can be read only. */
+    state: z.enum(['well', 'away', 'refuses-writes', 'lost']),
+    detail: z.string().optional(),
+    fix: z.string().optional(),
+    /** What this router could write back; null where it has never read the store. */
+    holds: z.object({ functions: z.int(), versions: z.int(), keys: z.int(), secrets: z.int(), secretValues: z.boolean() }).nullable(),
+  })
+  .meta({ id: 'Store' });
+export type StoreView = z.infer<typeof storeView>;
 
 /** `GET /v1/ring`: who is on it, and where each function goes, home first. */
 export const ringView = z

@@ -3,6 +3,7 @@ import { fraction, oneOf, refused, whole, words } from './config-values.js';
 import { fieldErrors, invalidFields } from './field-errors.js';
 import { unknownKeys } from './known-keys.js';
 import { functionName, projectName, suggestName, variableName } from './names.js';
+import { stored } from './stored.js';
 
 const MAX_ENV_BYTES = 64 * 1024;
 
@@ -70,6 +71,9 @@ export const functionConfig = z
   })
   .meta({ id: 'FunctionConfig' });
 export type FunctionConfig = z.infer<typeof functionConfig>;
+
+/** The same as it is stored with a version: checked against each other when it was made, by whoever knew all its keys. */
+export const storedConfig = stored(shape).meta({ id: 'StoredFunctionConfig' });
 
 /** What a user writes: any of the keys. */
 export const functionConfigInput = z

@@ -1,26 +1,29 @@
 import { z } from 'zod';
 import { versionNumber } from './names.js';
-import { trafficShare } from './traffic.js';
+import { stored } from './stored.js';
+import { storedShare } from './traffic.js';
 
 const time = z.iso.datetime();
 
-export const rolloutStage = z.strictObject({
+const stage = {
   /** Of the new version; the others share the rest as they did before. */
   weight: z.int().min(1).max(99),
   /** How long it is watched before the next stage. */
   forMs: z.int().min(1000).max(86_400_000),
-});
+};
+export const rolloutStage = z.strictObject(stage);
 export type RolloutStage = z.infer<typeof rolloutStage>;
 
 /** When the new version counts as worse than the others in the same stage. */
-export const rolloutLimits = z.strictObject({
+const limits = {
   /** Points by which its share of failed requests may be higher. */
   maxErrors: z.number().min(0, 'must be 0 to 100').max(100, 'must be 0 to 100').default(2),
   /** How many times their 95th percentile of the duration its own may be. */
   maxP95: z.number().min(1, 'must be 1 to 1000').max(1000, 'must be 1 to 1000').default(1.5),
   /** Fewer requests, on either side, say nothing; of durations, fewer than four times as many. */
   minRequests: z.int().min(1, 'must be 1 to 1000000').max(1_000_000, 'must be 1 to 1000000').default(50),
-});
+};
+export const rolloutLimits = z.strictObject(limits);
 export type RolloutLimits = z.infer<typeof rolloutLimits>;
 
 /** `POST /v1/functions/:name/rollout` */
@@ -46,31 +49,29 @@ export const startRolloutBody = z
 export type StartRollout = z.infer<typeof startRolloutBody>;
 export type StartRolloutInput = z.input<typeof startRolloutBody>;
 
-export const rolloutRecord = z
-  .object({
-    version: versionNumber,
-    stages: z.array(rolloutStage),
-    limits: rolloutLimits,
-    /** Index of the stage under way, or of the last one that was. */
-    stage: z.int().min(0),
-    stageStartedAt: time,
-    /** `cancelled`: somebody moved the traffic meanwhile. */
-    state: z.enum(['running', 'done', 'aborted', 'cancelled']),
-    reason: z.string().optional(),
-    /** Traffic before it, to which an abort returns, and what a rollback would have returned to then. */
-    from: z.array(trafficShare),
-    previous: z.array(trafficShare),
-    startedAt: time,
-    startedBy: z.string().optional(),
-    endedAt: time.optional(),
-  })
-  .meta({ id: 'Rollout' });
+export const rolloutRecord = stored({
+  version: versionNumber,
+  stages: z.array(stored(stage)),
+  limits: stored(limits),
+  /** Index of the stage under way, or of the last one that was. */
+  stage: z.int().min(0),
+  stageStartedAt: time,
+  /** `cancelled`: somebody moved the traffic meanwhile. */
+  state: z.enum(['running', 'done', 'aborted', 'cancelled']),
+  reason: z.string().optional(),
+  /** Traffic before it, to which an abort returns, and what a rollback would have returned to then. */
+  from: z.array(storedShare),
+  previous: z.array(storedShare),
+  startedAt: time,
+  startedBy: z.string().optional(),
+  endedAt: time.optional(),
+}).meta({ id: 'Rollout' });
 export type RolloutRecord = z.infer<typeof rolloutRecord>;
 
 const count = z.int().min(0);
 
 /** What a router counted of some versions' requests. */
-export const rolloutTally = z.object({
+export const rolloutTally = stored({
   requests: count,
   errors: count,
   /** Pairs of bucket and count; the buckets are those of the routers. */
@@ -79,5 +80,5 @@ export const rolloutTally = z.object({
 export type RolloutTally = z.infer<typeof rolloutTally>;
 
 /** What one router has counted so far in one stage. */
-export const rolloutCounts = z.object({ stage: z.string(), fresh: rolloutTally, old: rolloutTally });
+export const rolloutCounts = stored({ stage: z.string(), fresh: rolloutTally, old: rolloutTally });
 export type RolloutCounts = z.infer<typeof rolloutCounts>;

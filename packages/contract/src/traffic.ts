@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { versionNumber } from './names.js';
+import { stored } from './stored.js';
 
-export const trafficShare = z.strictObject({ version: versionNumber, weight: z.int().min(0).max(100) });
+const share = { version: versionNumber, weight: z.int().min(0).max(100) };
+
+const trafficShare = z.strictObject(share);
+
+export const storedShare = stored(share);
 
 /** Integer weights that sum to exactly 100, each version once. */
 export const traffic = z

@@ -2,7 +2,8 @@ import type { Origin } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records';
 import type { Traffic } from '@kiln/contract/traffic';
-import { checkedVersion, FUNCTION_CHANGES, FUNCTIONS, logsKey, NUMBERS, SECRET_VALUES, valueField, versionsKey } from './keys.js';
+import { FunctionList, type FunctionWithVersions, type StoredFunctions, type VersionNeeds } from './function-list.js';
+import { checkedVersion, FUNCTIONS, logsKey, NUMBERS, SECRET_VALUES, valueField, versionsKey } from './keys.js';
 import { readRecord, readRecords } from './read-record.js';
 import { versionsToRemove } from './retention.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from './scripts.js';
@@ -20,36 +21,26 @@ export interface TrafficOptions {
 
 export type RolloutStep = Pick<FunctionRecord, 'traffic' | 'previousTraffic' | 'rollout'>;
 
-export interface FunctionWithVersions {
-  function: FunctionRecord;
-  versions: VersionRecord[];
-}
-
 /** Others that write at the same moment are let through first, so often. */
 const ATTEMPTS = 200;
 
 /** Functions and versions: the desired state. */
 export class FunctionStore {
-  private readonly cached: { key: string; all: FunctionWithVersions[] } = { key: '', all: [] };
+  private readonly all: FunctionList;
 
-  constructor(private readonly store: Store) {}
-
-  async list(): Promise<FunctionRecord[]> {
-    const hash = await this.store.run((redis) => redis.hgetall(FUNCTIONS));
-    return readRecords(this.store, functionRecord, hash, FUNCTIONS).sort(byName);
+  constructor(private readonly store: Store) {
+    this.all = new FunctionList(store);
   }
 
   async get(name: string): Promise<FunctionRecord | undefined> {
     versionsKey(name);
-    const raw = await this.store.run((redis) => redis.hget(FUNCTIONS, name));
-    return readRecord(this.store, functionRecord, raw, `${FUNCTIONS} ${name}`);
+    return this.existing(name, await this.field(FUNCTIONS, name));
   }
 
   /** In order; empty for a function that does not exist. */
   async versions(name: string): Promise<VersionRecord[]> {
     const key = versionsKey(name);
-    const hash = await this.store.run((redis) => redis.hgetall(key));
-    return this.versionsOf(hash, key);
+    return this.versionsOf(await this.hash(key), key);
   }
 
   async version(name: string, version: number): Promise<VersionRecord | undefined> {
@@ -57,18 +48,18 @@ export class FunctionStore {
   }
 
   /** Everything at once; the same list again, not a copy, while nothing has changed. */
-  async listAll(): Promise<readonly FunctionWithVersions[]> {
-    const connection = this.store.connections;
-    const changes = await this.store.run((redis) => redis.get(FUNCTION_CHANGES));
-    const key = `${connection} ${changes}`;
-    if (key === this.cached.key) return this.cached.all;
-    const functions = await this.list();
-    const hashes = await this.store.pipeline((pipeline) => {
-      for (const { name } of functions) pipeline.hgetall(versionsKey(name));
-    });
-    const all = functions.map((record, i) => ({ function: record, versions: this.versionsOf(hashes[i], versionsKey(record.name)) }));
-    Object.assign(this.cached, { key, all });
-    return all;
+  listAll(): Promise<readonly FunctionWithVersions[]> {
+    return this.all.all();
+  }
+
+  /** What all stored versions need, those that can't be read here included. */
+  needs(): Promise<VersionNeeds[]> {
+    return this.all.needs();
+  }
+
+  /** Everything as it is stored. */
+  stored(): Promise<StoredFunctions> {
+    return this.all.stored();
   }
 
   /**
@@ -77,12 +68,11 @@ export class FunctionStore {
    * @throws KilnError `conflict` when a revision of a secret that it was made with is gone
    */
   createVersion(name: string, draft: VersionDraft, project?: string): Promise<VersionRecord> {
-    const keys = [FUNCTIONS, versionsKey(name), NUMBERS, FUNCTION_CHANGES, SECRET_VALUES];
+    const keys = [FUNCTIONS, versionsKey(name), NUMBERS, SECRET_VALUES];
     const secrets = secretFields([draft]);
     return this.untilFirst(async () => {
-      const [functionRaw, numberRaw] = (await this.store.run((redis) =>
-        Promise.all([redis.hget(FUNCTIONS, name), redis.hget(NUMBERS, name)]),
-      )) as [string | null, string | null];
+      const { replies } = await this.store.desired.read((pipeline) => pipeline.hget(FUNCTIONS, name).hget(NUMBERS, name));
+      const [functionRaw, numberRaw] = replies as [string | null, string | null];
       const before = this.existing(name, functionRaw);
       const number = Math.max(before?.lastVersion ?? 0, Number(numberRaw ?? 0)) + 1;
       const now = new Date().toISOString();
@@ -92,7 +82,7 @@ export class FunctionStore {
       const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
       const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
       const more = [secrets.length, ...secrets, ...(await this.outlived(name, next, version))];
-      const done = await this.store.run((redis) => redis.eval(CREATE_VERSION, keys.length, ...keys, ...values, ...more));
+      const done = await this.store.desired.change(CREATE_VERSION, keys, [...values, ...more]);
       if (done === GONE) throw secretGone(name);
       return done === 1 ? version : undefined;
     });
@@ -131,7 +121,7 @@ export class FunctionStore {
       if (found === undefined) return 'withdrawn';
       if (found.record.state !== 'pending') return found.record;
       const values = [String(number), found.raw];
-      const done = await this.store.run((redis) => redis.eval(WITHDRAW_RECORD, 2, key, FUNCTION_CHANGES, ...values));
+      const done = await this.store.desired.change(WITHDRAW_RECORD, [key], values);
       return done === 1 ? 'withdrawn' : undefined;
     });
   }
@@ -184,15 +174,14 @@ export class FunctionStore {
 
   /** @throws KilnError `function_not_found` */
   async remove(name: string): Promise<void> {
-    const keys = [FUNCTIONS, versionsKey(name), logsKey(name), FUNCTION_CHANGES];
-    const removed = await this.store.run((redis) => redis.eval(REMOVE_FUNCTION, keys.length, ...keys, name));
+    const removed = await this.store.desired.change(REMOVE_FUNCTION, [FUNCTIONS, versionsKey(name), logsKey(name)], [name]);
     if (removed !== 1) throw notFound(name);
   }
 
   /** Versions that go when a new one comes, each with its record as read: one that changes meanwhile stays. */
   private async outlived(name: string, record: FunctionRecord, added: VersionRecord): Promise<string[]> {
     const key = versionsKey(name);
-    const hash = await this.store.run((redis) => redis.hgetall(key));
+    const hash = await this.hash(key);
     const gone = versionsToRemove(record, [...this.versionsOf(hash, key), added]).map(({ version }) => String(version));
     return gone.flatMap((field) => [field, hash[field] ?? '']);
   }
@@ -204,7 +193,7 @@ export class FunctionStore {
   ): Promise<FunctionRecord> {
     versionsKey(name);
     return this.untilFirst(async () => {
-      const raw = await this.store.run((redis) => redis.hget(FUNCTIONS, name));
+      const raw = await this.field(FUNCTIONS, name);
       const before = this.existing(name, raw);
       if (raw === null || before === undefined) throw notFound(name);
       const after = await change(before);
@@ -239,17 +228,24 @@ export class FunctionStore {
 
   private async readVersion(name: string, version: number): Promise<{ raw: string; record: VersionRecord } | undefined> {
     const key = versionsKey(name);
-    const raw = await this.store.run((redis) => redis.hget(key, checkedVersion(version)));
+    const raw = await this.field(key, checkedVersion(version));
     const record = readRecord(this.store, versionRecord, raw, `${key} ${version}`);
     return raw === null || record === undefined ? undefined : { raw, record };
   }
 
   private async replace(key: string, field: string, before: string, after: object, secrets: string[] = []): Promise<boolean> {
-    const keys = [key, FUNCTION_CHANGES, SECRET_VALUES];
     const values = [field, before, JSON.stringify(after), ...secrets];
-    const done = await this.store.run((redis) => redis.eval(REPLACE_RECORD, keys.length, ...keys, ...values));
+    const done = await this.store.desired.change(REPLACE_RECORD, [key, SECRET_VALUES], values);
     if (done === GONE) throw secretGone(field);
     return done === 1;
+  }
+
+  private async hash(key: string): Promise<Record<string, string>> {
+    return (await this.store.desired.readOne((pipeline) => pipeline.hgetall(key))) as Record<string, string>;
+  }
+
+  private async field(key: string, field: string): Promise<string | null> {
+    return (await this.store.desired.readOne((pipeline) => pipeline.hget(key, field))) as string | null;
   }
 
   private existing(name: string, raw: string | null): FunctionRecord | undefined {
@@ -289,8 +285,4 @@ function secretGone(name: string): KilnError {
 
 function notFound(name: string): KilnError {
   return new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
-}
-
-function byName(a: { name: string }, b: { name: string }): number {
-  return a.name < b.name ? -1 : 1;
 }

@@ -1,6 +1,7 @@
 import { type KeyRecord, keyRecord } from '@kiln/contract/records';
 import { checkedKeyId, KEYS } from './keys.js';
 import { readRecords } from './read-record.js';
+import { PUT_FIELD, REMOVE_FIELD } from './scripts.js';
 import type { Store } from './store.js';
 
 /** API keys, of which only hashes are stored. */
@@ -8,17 +9,16 @@ export class KeyStore {
   constructor(private readonly store: Store) {}
 
   async list(): Promise<KeyRecord[]> {
-    const hash = await this.store.run((redis) => redis.hgetall(KEYS));
+    const hash = await this.store.desired.readOne((pipeline) => pipeline.hgetall(KEYS));
     return readRecords(this.store, keyRecord, hash, KEYS).sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
   }
 
   async put(record: KeyRecord): Promise<void> {
-    const id = checkedKeyId(record.id);
-    await this.store.run((redis) => redis.hset(KEYS, id, JSON.stringify(record)));
+    await this.store.desired.change(PUT_FIELD, [KEYS], [checkedKeyId(record.id), JSON.stringify(record)]);
   }
 
   /** False when there was none. */
   async remove(id: string): Promise<boolean> {
-    return (await this.store.run((redis) => redis.hdel(KEYS, checkedKeyId(id)))) === 1;
+    return (await this.store.desired.change(REMOVE_FIELD, [KEYS], [checkedKeyId(id)])) === 1;
   }
 }

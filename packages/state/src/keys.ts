@@ -9,8 +9,14 @@ const PREFIX = 'kiln:';
 export const FUNCTIONS = `${PREFIX}functions`;
 /** Hash: function name to the highest version number ever given, kept when the function is removed. */
 export const NUMBERS = `${PREFIX}version-numbers`;
-/** Counter: every change of a function or a version adds one. */
-export const FUNCTION_CHANGES = `${PREFIX}function-changes`;
+/** String: made at random, once, with the first use of the store; it says whose store this is and that it was not emptied. */
+export const MARK = `${PREFIX}mark`;
+/** Counter: every change of a function, version, secret or key adds one; it never goes down. */
+export const CHANGES = `${PREFIX}function-changes`;
+/** Hash: mark and changes that a process knew and misses; there only while the store has lost something. */
+export const LOST = `${PREFIX}lost`;
+/** String: written from time to time, to see whether the store takes writes. */
+export const WRITE_PROBE = `${PREFIX}write-probe`;
 /** Hash: node id to NodeRecord. */
 export const NODES = `${PREFIX}nodes`;
 /** Sorted set: node ids by the time of their last heartbeat, in seconds. */
@@ -55,6 +61,10 @@ export const SLOTS_PREFIX = `${PREFIX}slots:`;
 export const slotMember = (name: string, version: number): string => `${checkedFunction(name)}:${checkedVersion(version)}`;
 
 export const nodeAliveKey = (id: string): string => `${NODE_ALIVE_PREFIX}${checkedNode(id)}`;
+
+export function isFunctionName(name: string): boolean {
+  return functionName.safeParse(name).success;
+}
 
 export function checkedFunction(name: string): string {
   return checked(functionName.safeParse(name).success, name, "a function's name");

@@ -6,7 +6,7 @@ import { KeyStore } from './key-store.js';
 import { LogStore } from './log-store.js';
 import { NodeStore } from './node-store.js';
 import { SlotStore } from './slot-store.js';
-import { logOf, nodeOf } from './state.fixture.js';
+import { logOf, nodeOf, removeAll } from './state.fixture.js';
 import { connectStore, type Store } from './store.js';
 
 let redis: TestRedis;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   await store.whenReady(5000);
   raw = new Redis(redis.url);
 });
-beforeEach(() => raw.flushall());
+beforeEach(() => removeAll(raw));
 afterAll(async () => {
   raw?.disconnect();
   await store?.close();

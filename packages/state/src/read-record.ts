@@ -15,7 +15,11 @@ export function readRecord<T extends z.ZodType>(store: Store, schema: T, raw: un
   if (!reported.has(seen)) {
     if (reported.size >= REMEMBERED) reported.clear();
     reported.add(seen);
-    store.report(new Error(`skipped a broken record at ${where}: ${parsed.error.issues.map(({ message }) => message).join('; ')}`));
+    store.report(
+      new Error(
+        `a record at ${where} can not be read and is not used here: ${parsed.error.issues.map(({ message }) => message).join('; ')}`,
+      ),
+    );
   }
   return undefined;
 }
@@ -24,6 +28,12 @@ export function readRecords<T extends z.ZodType>(store: Store, schema: T, hash: 
   return Object.entries(hash as Record<string, string>)
     .map(([field, raw]) => readRecord(store, schema, raw, `${where} ${field}`))
     .filter((record) => record !== undefined);
+}
+
+/** What a record holds whose form is not known here: any of it may be missing or of another kind. */
+export function readLoosely(raw: string): Record<string, unknown> {
+  const value = fromJson(raw);
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 function fromJson(text: string): unknown {

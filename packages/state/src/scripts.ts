@@ -1,18 +1,18 @@
 /**
- * What must happen in one step inside Redis. Records go in and out as the text that JavaScript made: Lua's JSON would turn an
- * empty list into an object. So a change is "read, compute, replace if nobody changed it meanwhile".
+ * What must happen in one step inside Redis. Scripts that say `changes` are guarded, see mark-scripts.ts. Records go in and out as the
+ * text that JavaScript made: Lua's JSON would turn an empty list into an object. So a change is "read, compute, replace if nobody changed it meanwhile".
  */
 
 /**
  * Gives a function its next version and takes old ones away; 1, 0 when someone else was first, or -1 when a revision of a secret is
  * not stored any more. Whoever moves the traffic meanwhile finds the function's record changed, and looks again at what there is.
- * KEYS: functions, versions of this one, version numbers, changes, values of secrets.
+ * KEYS: functions, versions of this one, version numbers, values of secrets.
  * ARGV: name, function record as read ('' = none), highest number as read ('' = none), number, function record, version record, how
  * many secrets the version was made with, their fields, then pairs of an old version's number and its record as read.
  */
 export const CREATE_VERSION = `
 local last = 7 + tonumber(ARGV[7])
-for i = 8, last do if redis.call('HEXISTS', KEYS[5], ARGV[i]) == 0 then return -1 end end
+for i = 8, last do if redis.call('HEXISTS', KEYS[4], ARGV[i]) == 0 then return -1 end end
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 if (redis.call('HGET', KEYS[3], ARGV[1]) or '') ~= ARGV[3] then return 0 end
 for i = last + 1, #ARGV, 2 do
@@ -21,38 +21,50 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
 redis.call('HSET', KEYS[2], ARGV[4], ARGV[6])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])
-redis.call('INCR', KEYS[4])
+redis.call('INCR', changes)
 return 1`;
 
 /**
  * Replaces one record; 1, 0 when it is not any more what was read, or -1 when a revision of a secret is not stored any more.
- * KEYS: hash, changes, values of secrets. ARGV: field, record as read, record, then the fields of the secrets that it needs.
+ * KEYS: hash, values of secrets. ARGV: field, record as read, record, then the fields of the secrets that it needs.
  */
 export const REPLACE_RECORD = `
-for i = 4, #ARGV do if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 0 then return -1 end end
+for i = 4, #ARGV do if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then return -1 end end
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('INCR', KEYS[2])
+redis.call('INCR', changes)
 return 1`;
 
 /**
  * Takes out a record; 1, or 0 where it is not as it was read.
- * KEYS: the hash, changes. ARGV: field, record before.
+ * KEYS: the hash. ARGV: field, record before.
  */
 export const WITHDRAW_RECORD = `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('INCR', KEYS[2])
+redis.call('INCR', changes)
 return 1`;
 
 /**
  * Removes a function with its versions and logs; 1, or 0 when there was none.
- * KEYS: functions, its versions, its logs, changes. ARGV: name.
+ * KEYS: functions, its versions, its logs. ARGV: name.
  */
 export const REMOVE_FUNCTION = `
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('DEL', KEYS[2], KEYS[3])
-redis.call('INCR', KEYS[4])
+redis.call('INCR', changes)
+return 1`;
+
+/** Stores one field of a hash; 1. KEYS: hash. ARGV: field, text. */
+export const PUT_FIELD = `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('INCR', changes)
+return 1`;
+
+/** Removes one field of a hash; 1, or 0 when there was none. KEYS: hash. ARGV: field. */
+export const REMOVE_FIELD = `
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('INCR', changes)
 return 1`;
 
 /**

@@ -8,16 +8,7 @@ import {
   sealedValue,
   secretRecord,
 } from '@kiln/contract/secrets';
-import {
-  checkedSecret,
-  FUNCTION_CHANGES,
-  MASTER_KEY,
-  revisionOfField,
-  SECRET_NUMBERS,
-  SECRET_VALUES,
-  SECRETS,
-  valueField,
-} from './keys.js';
+import { CHANGES, checkedSecret, MASTER_KEY, revisionOfField, SECRET_NUMBERS, SECRET_VALUES, SECRETS, valueField } from './keys.js';
 import { readRecord, readRecords } from './read-record.js';
 import { DROP_VALUES, PUT_SECRETS, REMOVE_SECRET, REPLACE_MASTER_KEY, REPLACE_VALUE } from './secret-scripts.js';
 import type { Store } from './store.js';
@@ -33,15 +24,14 @@ export class SecretStore {
   constructor(private readonly store: Store) {}
 
   async list(): Promise<SecretRecord[]> {
-    const hash = await this.store.run((redis) => redis.hgetall(SECRETS));
+    const hash = await this.store.desired.readOne((pipeline) => pipeline.hgetall(SECRETS));
     return readRecords(this.store, secretRecord, hash, SECRETS).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Those of them that are stored. */
   async get(names: readonly string[]): Promise<SecretRecord[]> {
     if (names.length === 0) return [];
-    const raw = await this.store.run((redis) => redis.hmget(SECRETS, ...names.map(checkedSecret)));
-    return raw
+    return (await this.fields(SECRETS, names.map(checkedSecret)))
       .map((text, i) => readRecord(this.store, secretRecord, text, `${SECRETS} ${names[i]}`))
       .filter((record) => record !== undefined);
   }
@@ -50,8 +40,9 @@ export class SecretStore {
   async values(revisions: readonly SecretRevision[]): Promise<(SealedValue | undefined)[]> {
     if (revisions.length === 0) return [];
     const fields = revisions.map(valueField);
-    const raw = await this.store.run((redis) => redis.hmget(SECRET_VALUES, ...fields));
-    return raw.map((text, i) => readRecord(this.store, sealedValue, text, `${SECRET_VALUES} ${fields[i]}`));
+    return (await this.fields(SECRET_VALUES, fields)).map((text, i) =>
+      readRecord(this.store, sealedValue, text, `${SECRET_VALUES} ${fields[i]}`),
+    );
   }
 
   /**
@@ -60,13 +51,14 @@ export class SecretStore {
    */
   put(names: readonly string[], sealWith: (keyId: string) => (revision: SecretRevision) => SealedValue): Promise<SecretRecord[]> {
     return this.untilFirst(async () => {
-      const [keyRaw, known] = await this.store.run((redis) => Promise.all([redis.get(MASTER_KEY), redis.hlen(SECRETS)]));
+      const { replies } = await this.store.desired.read((pipeline) => pipeline.get(MASTER_KEY).hlen(SECRETS));
+      const [keyRaw, known] = replies as [string | null, number];
       const before = new Map((await this.get(names)).map((record) => [record.name, record]));
       if (known + names.length - before.size > MAX_SECRETS) {
         throw new KilnError('conflict', `there can be at most ${MAX_SECRETS} secrets`, { fix: 'remove some: kiln secrets rm <name>' });
       }
       const seal = sealWith(this.keyRecord(keyRaw)?.keyId ?? '');
-      const numbers = await this.store.run((redis) => redis.hmget(SECRET_NUMBERS, ...names));
+      const numbers = await this.fields(SECRET_NUMBERS, names);
       const now = new Date().toISOString();
       const records = names.map((name, i) => {
         const revision = Number(numbers[i] ?? 0) + 1;
@@ -76,7 +68,7 @@ export class SecretStore {
         ...[record.name, numbers[i] ?? '', record.revision, JSON.stringify(record), valueField(record), JSON.stringify(seal(record))],
       ]);
       const keys = [SECRETS, SECRET_VALUES, SECRET_NUMBERS, MASTER_KEY];
-      const done = await this.store.run((redis) => redis.eval(PUT_SECRETS, keys.length, ...keys, keyRaw ?? '', ...values));
+      const done = await this.store.desired.change(PUT_SECRETS, keys, [keyRaw ?? '', ...values]);
       return done === 1 ? records : undefined;
     });
   }
@@ -87,16 +79,16 @@ export class SecretStore {
    */
   remove(name: string, mustBeFree: () => Promise<void>): Promise<boolean> {
     const start = `${checkedSecret(name)}@`;
-    const keys = [SECRETS, SECRET_VALUES, FUNCTION_CHANGES];
+    const keys = [SECRETS, SECRET_VALUES];
     return this.untilFirst(async () => {
       const changes = await this.changes();
       await mustBeFree();
-      const done = await this.store.run((redis) => redis.eval(REMOVE_SECRET, keys.length, ...keys, name, changes, start));
+      const done = await this.store.desired.change(REMOVE_SECRET, keys, [name, changes, start]);
       return done === -1 ? undefined : done === 1;
     });
   }
 
-  /** Removes every value that is neither its secret's newest nor needed; none where functions change all the time. */
+  /** Removes every value that is neither its secret's newest nor needed; none where something changes all the time. */
   async dropOthers(needed: () => Promise<readonly SecretRevision[]>): Promise<void> {
     for (let i = 0; i < DROP_ATTEMPTS; i += 1) if (await this.tryToDropOthers(needed)) return;
   }
@@ -109,36 +101,36 @@ export class SecretStore {
     const keep = new Set([...(await needed()), ...(await this.list())].map(valueField));
     const fields = stored.map(valueField).filter((field) => !keep.has(field));
     if (fields.length === 0) return true;
-    const keys = [SECRET_VALUES, FUNCTION_CHANGES];
-    return (await this.store.run((redis) => redis.eval(DROP_VALUES, keys.length, ...keys, changes, ...fields))) === 1;
+    return (await this.store.desired.change(DROP_VALUES, [SECRET_VALUES], [changes, ...fields])) === 1;
   }
 
   /** Every revision of which the value is stored. */
   async revisions(): Promise<SecretRevision[]> {
-    return (await this.store.run((redis) => redis.hkeys(SECRET_VALUES))).map(revisionOfField);
+    const fields = await this.store.desired.readOne((pipeline) => pipeline.hkeys(SECRET_VALUES));
+    return (fields as string[]).map(revisionOfField);
   }
 
   /** Replaces a value that `change` gives another; false where it gave none. */
   replaceValue(revision: SecretRevision, change: (before: SealedValue) => SealedValue | undefined): Promise<boolean> {
     const field = valueField(revision);
     return this.untilFirst(async () => {
-      const raw = await this.store.run((redis) => redis.hget(SECRET_VALUES, field));
+      const [raw = null] = await this.fields(SECRET_VALUES, [field]);
       const before = readRecord(this.store, sealedValue, raw, `${SECRET_VALUES} ${field}`);
       const after = before === undefined ? undefined : change(before);
       if (raw === null || after === undefined) return false;
       const values = [field, raw, JSON.stringify(after)];
-      return (await this.store.run((redis) => redis.eval(REPLACE_VALUE, 1, SECRET_VALUES, ...values))) === 1 ? true : undefined;
+      return (await this.store.desired.change(REPLACE_VALUE, [SECRET_VALUES], values)) === 1 ? true : undefined;
     });
   }
 
   async masterKey(): Promise<MasterKeyRecord | undefined> {
-    return this.keyRecord(await this.store.run((redis) => redis.get(MASTER_KEY)));
+    return this.keyRecord((await this.store.desired.readOne((pipeline) => pipeline.get(MASTER_KEY))) as string | null);
   }
 
   /** False when it is not what was read. */
   async replaceMasterKey(before: MasterKeyRecord | undefined, after: MasterKeyRecord): Promise<boolean> {
     const values = [before === undefined ? '' : JSON.stringify(before), JSON.stringify(after)];
-    return (await this.store.run((redis) => redis.eval(REPLACE_MASTER_KEY, 1, MASTER_KEY, ...values))) === 1;
+    return (await this.store.desired.change(REPLACE_MASTER_KEY, [MASTER_KEY], values)) === 1;
   }
 
   private keyRecord(raw: string | null): MasterKeyRecord | undefined {
@@ -146,7 +138,11 @@ export class SecretStore {
   }
 
   private async changes(): Promise<string> {
-    return (await this.store.run((redis) => redis.get(FUNCTION_CHANGES))) ?? '';
+    return ((await this.store.desired.readOne((pipeline) => pipeline.get(CHANGES))) as string | null) ?? '';
+  }
+
+  private async fields(key: string, fields: readonly string[]): Promise<(string | null)[]> {
+    return (await this.store.desired.readOne((pipeline) => pipeline.hmget(key, ...fields))) as (string | null)[];
   }
 
   private async untilFirst<T>(attempt: () => Promise<T | undefined>): Promise<T> {

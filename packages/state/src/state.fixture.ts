@@ -1,6 +1,8 @@
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { LogRecord, NodeRecord } from '@kiln/contract/records';
+import type { Redis } from 'ioredis';
 import type { VersionDraft } from './function-store.js';
+import { CHANGES, MARK } from './keys.js';
 
 export const draft: VersionDraft = {
   image: 'sha256:abc',
@@ -33,4 +35,11 @@ export function nodeOf(id: string, changes: Partial<NodeRecord> = {}): NodeRecor
 export function logOf(message: string, changes: Partial<LogRecord> = {}): LogRecord {
   const time = new Date().toISOString();
   return { time, function: 'hello', version: 1, node: 'node-1', instance: 'i1', level: 'info', message, ...changes };
+}
+
+/** Takes everything away by order: mark and counter say that it was no loss. */
+export async function removeAll(raw: Redis): Promise<void> {
+  const [mark, changes] = await raw.mget(MARK, CHANGES);
+  await raw.flushall();
+  if (mark) await raw.mset(MARK, mark, CHANGES, Number(changes) + 1);
 }

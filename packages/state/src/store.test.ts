@@ -81,6 +81,14 @@ describe('the store', () => {
     await store.ping();
   });
 
+  it('is not called away by a process that stood still while the answer came', async () => {
+    const asked = store.ping();
+    const until = performance.now() + 1500;
+    while (performance.now() < until);
+    await asked;
+    expect(errors).toEqual([]);
+  });
+
   it('tells a fault of ours from an outage', async () => {
     const { error } = await refusal(store.run((client) => client.call('NO-SUCH-COMMAND')));
     expect(error).not.toBeInstanceOf(KilnError);

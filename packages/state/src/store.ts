@@ -1,6 +1,9 @@
 import { KilnError } from '@kiln/contract/errors';
 import { type ChainableCommander, Redis, type RedisOptions } from 'ioredis';
 import { connectionOptions } from './connection-options.js';
+import { DesiredState } from './desired-state.js';
+import { type StoreTrouble, troubleOf } from './trouble.js';
+import { refusalIn, refusedWrite, WriteWatch } from './write-watch.js';
 
 const COMMAND_TIMEOUT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 2000;
@@ -10,6 +13,8 @@ const MAX_RETRY_MS = 1000;
 export interface StoreOptions {
   /** The first fault of an outage, and records that can't be read. Never called for a command: that rejects. */
   onError(error: Error): void;
+  /** What is not well with a store that answers, each time that it changes; undefined when all is well again. */
+  onTrouble?(trouble: StoreTrouble | undefined): void;
 }
 
 /** Connects in the background and, for as long as it is not closed, again and again. */
@@ -24,6 +29,8 @@ export function connectStore(url: string, options: StoreOptions): Store {
 export class Store {
   /** Counts up each time that a connection is there: what was read through an earlier one may be of another server. */
   connections = 0;
+  readonly desired: DesiredState;
+  readonly writes: WriteWatch;
   private readonly redis: Redis;
   private reported = false;
 
@@ -37,6 +44,14 @@ export class Store {
       this.connections += 1;
     });
     this.redis.on('error', (error) => this.reportOnce(error));
+    const say = () => options.onTrouble?.(this.trouble);
+    this.desired = new DesiredState(this, say);
+    this.writes = new WriteWatch(this, say);
+  }
+
+  /** What is not well although it answers. */
+  get trouble(): StoreTrouble | undefined {
+    return troubleOf(this.desired.loss, this.writes.refusal);
   }
 
   /** Whether commands are sent at all. */
@@ -65,25 +80,41 @@ export class Store {
   }
 
   /** @throws KilnError `unavailable` when the store is away; anything else is a fault of ours. */
-  async run<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
+  async run<T>(work: (redis: Redis) => Promise<T>, boundMs = COMMAND_TIMEOUT_MS): Promise<T> {
     try {
-      return await work(this.redis);
+      return await inTime(work(this.redis), boundMs);
     } catch (error) {
-      throw translated(error);
+      const refusal = refusalIn(error);
+      if (refusal === undefined) throw translated(error);
+      this.writes.refused(refusal);
+      throw refusedWrite(refusal, error);
     }
   }
 
   /** Several commands in one write. @throws as `run` */
   pipeline(fill: (pipeline: ChainableCommander) => void): Promise<unknown[]> {
+    return this.together((redis) => redis.pipeline(), fill);
+  }
+
+  /** Several commands in one step. @throws as `run` */
+  transaction(fill: (pipeline: ChainableCommander) => void, boundMs = COMMAND_TIMEOUT_MS): Promise<unknown[]> {
+    return this.together((redis) => redis.multi(), fill, boundMs);
+  }
+
+  private together(
+    begin: (redis: Redis) => ChainableCommander,
+    fill: (pipeline: ChainableCommander) => void,
+    boundMs = COMMAND_TIMEOUT_MS,
+  ): Promise<unknown[]> {
     return this.run(async (redis) => {
-      const pipeline = redis.pipeline();
+      const pipeline = begin(redis);
       fill(pipeline);
       const replies = (await pipeline.exec()) ?? [];
       return replies.map(([error, reply]) => {
         if (error !== null) throw error;
         return reply;
       });
-    });
+    }, boundMs);
   }
 
   /** For the log: something that does not stop a caller. */
@@ -92,6 +123,7 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    this.writes.stop();
     // Not quit(): it would wait for a server that may be away. Every caller awaits its own command.
     this.redis.disconnect();
   }
@@ -108,15 +140,23 @@ const BEHAVIOUR: RedisOptions = {
   // A command that was under way when the connection broke may have been executed: its caller decides, not the library.
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
-  commandTimeout: COMMAND_TIMEOUT_MS,
   connectTimeout: CONNECT_TIMEOUT_MS,
   retryStrategy: (times) => Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
   connectionName: 'kiln',
 };
 
-/** Replies that say "not now": still loading, read-only replica, full, busy in a script, wrong password. */
-const NOT_NOW = /^(LOADING|READONLY|MASTERDOWN|OOM|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|CLUSTERDOWN)\b/;
+/** Replies that say "not now": still loading, busy in a script, wrong password. */
+const NOT_NOW = /^(LOADING|MASTERDOWN|BUSY|EXECABORT|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|CLUSTERDOWN)\b/;
 const FROM_SERVER = 'ReplyError';
+
+/** A process that stood still finds its replies waiting: they are read before anything is called late. */
+function inTime<T>(reply: Promise<T>, boundMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Error(`the store has not answered within ${boundMs} ms`));
+    const timer = setTimeout(() => setImmediate(late), boundMs);
+    reply.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
 
 function translated(error: unknown): unknown {
   if (error instanceof KilnError || !(error instanceof Error)) return error;

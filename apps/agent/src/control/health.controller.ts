@@ -17,7 +17,7 @@ export class HealthController {
     const { warnings, draining } = this.agent.status();
     const ready = this.agent.listening && !draining;
     void reply.status(ready ? 200 : 503);
-    return { ready, draining, store: this.agent.store.ready, warnings };
+    return { ready, draining, store: this.agent.store.ready, storeTrouble: this.agent.store.trouble?.detail ?? null, warnings };
   }
 
   @Get('status')

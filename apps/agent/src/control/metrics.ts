@@ -1,3 +1,4 @@
+import type { StoreTrouble } from '@kiln/state/trouble';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ImageCollector } from '../images/collect-images.js';
 import type { Pools } from '../pool/pools.js';
@@ -7,8 +8,14 @@ export class Metrics {
   private readonly registry = new Registry();
 
   /** @param collector there once the agent has started */
-  constructor(pools: Pools, collector: () => Pick<ImageCollector, 'seen' | 'removed'> | undefined) {
+  constructor(
+    pools: Pools,
+    collector: () => Pick<ImageCollector, 'seen' | 'removed'> | undefined,
+    storeTrouble: () => StoreTrouble['kind'] | undefined,
+  ) {
     collectDefaultMetrics({ register: this.registry });
+    this.gauge('kiln_node_store_writable', 'Whether the store takes writes', () => Number(storeTrouble() !== 'refuses-writes'));
+    this.gauge('kiln_node_store_whole', 'Whether the store has lost nothing that was known', () => Number(storeTrouble() !== 'lost'));
     const { census, capacity } = pools;
     this.gauge('kiln_node_load', 'Busy instances; a lease counts 1/concurrency', () => pools.load);
     this.gauge('kiln_node_leases', 'Requests that run in an instance', () => pools.activeLeases);

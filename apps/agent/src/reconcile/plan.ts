@@ -30,7 +30,10 @@ export function plan({ node, desired, actual, isHome }: PlanInput): Action[] {
   const actions: Action[] = [];
   const byName = new Map(desired.map((entry) => [entry.function.name, entry]));
   for (const pool of actual) {
-    const record = byName.get(pool.function)?.versions.find(({ version }) => version === pool.version);
+    const entry = byName.get(pool.function);
+    const record = entry?.versions.find(({ version }) => version === pool.version);
+    // What can't be read was not removed.
+    if (entry?.unread?.includes(pool.version)) continue;
     if (record === undefined || record.state === 'failed') actions.push({ kind: 'remove', function: pool.function, version: pool.version });
   }
   for (const entry of desired) {

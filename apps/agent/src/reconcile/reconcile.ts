@@ -6,6 +6,8 @@ import { Proofs, type ProofsParts } from './proofs.js';
 import type { Desired, VersionTable } from './version-table.js';
 
 const EVERY_MS = 2000;
+/** A store that did not answer for a moment is no news. */
+const SAID_AFTER_MS = 3000;
 
 export interface ReconcileParts extends Omit<ProofsParts, 'settled'> {
   node: string;
@@ -25,9 +27,10 @@ export class Reconciler {
   private running: Promise<void> | undefined;
   private again = false;
   private stopped = false;
-  private storeAway = false;
+  private readonly outage: Outage;
 
   constructor(private readonly parts: ReconcileParts) {
+    this.outage = new Outage(parts.onTrouble);
     this.proofs = new Proofs({ ...parts, settled: () => this.kick() });
   }
 
@@ -67,12 +70,10 @@ export class Reconciler {
       const actions = plan({ node, desired, actual, isHome: homes.isHome });
       this.proofs.update(actions.flatMap((action) => (action.kind === 'prove' ? [action.version] : [])));
       for (const action of actions) this.apply(action);
-      if (this.storeAway) onTrouble('the store is back');
-      this.storeAway = false;
+      this.outage.over();
     } catch (error) {
       if (!(error instanceof KilnError) || error.code !== 'unavailable') onTrouble(`reconciling failed: ${String(error)}`);
-      else if (!this.storeAway) onTrouble('the store is away: going on with what is known');
-      this.storeAway = true;
+      else this.outage.goesOn(error.message);
     }
   }
 
@@ -94,5 +95,26 @@ export class Reconciler {
         if (pool !== undefined) pools.remove(pool, gone);
       }
     }
+  }
+}
+
+/** Says that the store can't be read where that lasts, and then that it can be read again. */
+class Outage {
+  private since: number | undefined;
+  private said = false;
+
+  constructor(private readonly say: (message: string) => void) {}
+
+  goesOn(reason: string): void {
+    this.since ??= performance.now();
+    if (this.said || performance.now() - this.since < SAID_AFTER_MS) return;
+    this.said = true;
+    this.say(`the store can not be read, going on with what is known: ${reason}`);
+  }
+
+  over(): void {
+    if (this.said) this.say('the store can be read again');
+    this.said = false;
+    this.since = undefined;
   }
 }

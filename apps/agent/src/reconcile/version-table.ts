@@ -4,6 +4,8 @@ import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
 export interface Desired {
   function: FunctionRecord;
   versions: readonly VersionRecord[];
+  /** Versions that are there and can't be read here. */
+  unread?: readonly number[];
 }
 
 /** A look-up of something unknown asks the store at most this often. */

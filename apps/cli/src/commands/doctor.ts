@@ -4,6 +4,7 @@ import type { Check } from '../doctor/check.js';
 import { checkCluster } from '../doctor/check-cluster.js';
 import { checkEngine } from '../doctor/check-engine.js';
 import { checkMachine } from '../doctor/check-machine.js';
+import { orderStore, type StoreOrders } from '../doctor/store-orders.js';
 import { Failure } from '../failure.js';
 import { neutralise } from '../output/neutralise.js';
 import { type OutputOptions, print } from '../output/print.js';
@@ -14,17 +15,22 @@ export function doctorCommand(session: Session): Command {
     .description(
       'Checks what Kiln needs on this machine, how well containers are kept apart here, and what the nodes complain of.\nEnds with 1 when something keeps Kiln from running.',
     )
+    .option('--restore-store', 'write back what the router holds to a Redis that was emptied or has gone back')
+    .option('--accept-store', 'go on with what such a Redis has now: what it lost is undeployed')
+    .option('-y, --yes', 'do not ask before that')
     .addHelpText(
       'after',
       examples([
         ['kiln doctor', 'all checks'],
         ['kiln doctor -o json | jq \'.[] | select(.state != "ok")\'', 'what is not well'],
+        ['kiln doctor --restore-store', 'after a FLUSHALL, or a Redis that came back without its data'],
       ]),
     )
-    .action((options: OutputOptions) => doctor(session, options));
+    .action((options: OutputOptions & StoreOrders) => doctor(session, options));
 }
 
-async function doctor(session: Session, options: OutputOptions): Promise<void> {
+async function doctor(session: Session, options: OutputOptions & StoreOrders): Promise<void> {
+  if (await orderStore(session, options)) return;
   const { config, terminal } = session;
   const checks = (await Promise.all([checkMachine(config), checkEngine(config.DOCKER_HOST), checkCluster(session)])).flat();
   print(terminal, options, checks, (all) => all.map(checkText).join('\n'));

@@ -1,4 +1,4 @@
-import type { FunctionView, NodeView } from '@kiln/contract/control-api';
+import type { FunctionView, NodeView, StoreView } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
@@ -15,7 +15,9 @@ interface Status {
   git: string;
   /** `degraded`: without Redis it goes on with what it knows. */
   router: 'ready' | 'degraded' | 'starting' | 'draining' | 'unknown';
-  redis: 'answers' | 'away' | 'unknown';
+  redis: 'answers' | 'away' | 'refuses writes' | 'has lost data' | 'unknown';
+  /** What is the matter with Redis, and what to do; null where nothing is. */
+  redisTrouble: { detail: string; fix: string } | null;
   /** Null where the router can not tell for the moment. */
   nodes: NodeView[] | null;
   functions: { total: number; serving: number } | null;
@@ -39,27 +41,39 @@ async function status(session: Session, options: OutputOptions): Promise<void> {
   const { url } = findCredentials(session);
   const client = connect(session);
   const router = await probe(url);
-  const [nodes, functions] = await Promise.all([unlessAway(client.nodes.list()), unlessAway(client.functions.list())]);
-  const redis = REDIS[router];
+  const [nodes, functions, store] = await Promise.all([
+    unlessAway(client.nodes.list()),
+    unlessAway(client.functions.list()),
+    client.store.get(),
+  ]);
+  const redis = router === 'starting' && store.state === 'well' ? 'unknown' : REDIS[store.state];
+  const redisTrouble = store.fix === undefined ? null : { detail: store.detail ?? '', fix: store.fix };
   const git = new URL('/git/<project>.git', url).href.replace('%3Cproject%3E', '<project>');
-  print<Status>(session.terminal, options, { url, git, router, redis, nodes, functions: functions && count(functions) }, statusText);
+  print<Status>(
+    session.terminal,
+    options,
+    { url, git, router, redis, redisTrouble, nodes, functions: functions && count(functions) },
+    statusText,
+  );
+  if (redisTrouble !== null) session.terminal.say(`redis: ${redisTrouble.detail}\nnext: ${redisTrouble.fix}`);
   sayWarnings(session, nodes ?? []);
 }
 
-const REDIS: Record<Status['router'], Status['redis']> = {
-  ready: 'answers',
-  degraded: 'away',
-  starting: 'unknown',
-  draining: 'unknown',
-  unknown: 'unknown',
+const ROUTER_STATES: readonly string[] = ['ready', 'degraded', 'starting', 'draining'] satisfies Status['router'][];
+
+const REDIS: Record<StoreView['state'], Status['redis']> = {
+  well: 'answers',
+  away: 'away',
+  'refuses-writes': 'refuses writes',
+  lost: 'has lost data',
 };
 
 /** @throws KilnError `unavailable` when nothing answers there at all. */
 async function probe(url: string): Promise<Status['router']> {
   try {
     const answer = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-    const state = (await answer.text()).trim();
-    return Object.hasOwn(REDIS, state) ? (state as Status['router']) : 'unknown';
+    const [state = ''] = (await answer.text()).split('\n', 1);
+    return ROUTER_STATES.includes(state) ? (state as Status['router']) : 'unknown';
   } catch (error) {
     const { cause } = error as Error & { cause?: { code?: string } };
     throw new KilnError('unavailable', `cannot connect to the control API at ${url}: ${cause?.code ?? (error as Error).message}`, {
@@ -85,7 +99,7 @@ function statusText({ url, git, router, redis, nodes, functions }: Status): stri
   const live = nodes?.filter((node) => node.live).length;
   const summary = pairs([
     ['router', `${router} at ${url}`],
-    ['redis', redis === 'away' ? 'away: known functions go on, changes have to wait' : redis],
+    ['redis', redis === 'answers' || redis === 'unknown' ? redis : `${redis}: known functions go on, changes have to wait`],
     ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
     ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
     ['git push', git],

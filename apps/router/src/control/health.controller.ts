@@ -19,11 +19,13 @@ export class HealthController {
     return 'ok\n';
   }
 
+  /** The first line is the state. */
   @Get('readyz')
   @Header('content-type', 'text/plain')
   readyz(@Res({ passthrough: true }) reply: FastifyReply): string {
     void reply.code(this.readiness.ready ? 200 : 503);
-    return `${this.readiness.state}\n`;
+    const { state, trouble } = this.readiness;
+    return trouble === undefined ? `${state}\n` : `${state}\n${trouble}\n`;
   }
 
   @Get('metrics')

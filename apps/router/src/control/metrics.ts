@@ -1,3 +1,4 @@
+import type { StoreTrouble } from '@kiln/state/trouble';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { InvocationRecord } from '../invoke/invocation-record.js';
 
@@ -8,6 +9,7 @@ const OTHERS = '_others';
 
 export interface Watched {
   storeReady(): boolean;
+  storeTrouble(): StoreTrouble['kind'] | undefined;
   liveNodes(): number;
   functions(): number;
 }
@@ -34,6 +36,10 @@ export class Metrics {
     const { registry } = this;
     collectDefaultMetrics({ register: registry });
     gauge(registry, 'kiln_store_up', 'Whether the store answers', () => Number(watched.storeReady()));
+    gauge(registry, 'kiln_store_writable', 'Whether the store takes writes', () => Number(watched.storeTrouble() !== 'refuses-writes'));
+    gauge(registry, 'kiln_store_whole', 'Whether the store has lost nothing that was known', () =>
+      Number(watched.storeTrouble() !== 'lost'),
+    );
     gauge(registry, 'kiln_nodes_live', 'Nodes in use', watched.liveNodes);
     gauge(registry, 'kiln_functions', 'Functions known', watched.functions);
   }

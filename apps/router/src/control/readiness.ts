@@ -6,7 +6,7 @@ export class Readiness {
 
   constructor(
     private readonly catalog: { loaded: boolean },
-    private readonly store: { ready: boolean },
+    private readonly store: { ready: boolean; trouble: { detail: string } | undefined },
   ) {}
 
   /** Aborted when the router begins to stop: for answers that have no end of their own. */
@@ -17,7 +17,12 @@ export class Readiness {
   get state(): ReadinessState {
     if (this.stop.signal.aborted) return 'draining';
     if (!this.catalog.loaded) return 'starting';
-    return this.store.ready ? 'ready' : 'degraded';
+    return this.store.ready && this.store.trouble === undefined ? 'ready' : 'degraded';
+  }
+
+  /** What is not well with a store that answers. */
+  get trouble(): string | undefined {
+    return this.store.ready ? this.store.trouble?.detail : undefined;
   }
 
   get ready(): boolean {

@@ -9,6 +9,7 @@ import {
   patchFunctionBody,
   ringView,
   rollbackBody,
+  storeView,
 } from '@kiln/contract/control-api';
 import { BUILD_SECRETS } from '@kiln/contract/headers';
 import { instanceRecord, logRecord, type Scope, versionRecord } from '@kiln/contract/records';
@@ -107,6 +108,9 @@ export const ROUTES: readonly ApiRoute[] = [
   route('GET', '/v1/nodes', 'read', 'List the nodes', { query: PAGING, answer: page(nodeView) }),
   route('POST', '/v1/nodes/:id/drain', 'admin', 'Let a node finish what runs and take no new work', { status: 204 }),
   route('GET', '/v1/ring', 'read', 'Show where each function goes', { answer: ringView }),
+  route('GET', '/v1/store', 'read', 'Show how the store is', { answer: storeView }),
+  route('POST', '/v1/store/restore', 'admin', 'Write back what this router holds to a store that has lost it', { answer: storeView }),
+  route('POST', '/v1/store/accept', 'admin', 'Go on with what a store that has lost something has now', { answer: storeView }),
   route('GET', '/v1/keys', 'admin', 'List the API keys', { query: PAGING, answer: page(keyView) }),
   route('POST', '/v1/keys', 'admin', 'Make an API key; only this answer holds it', {
     body: createKeyBody,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionStore, FunctionWithVersions } from '@kiln/state/function-store';
+import type { FunctionWithVersions } from '@kiln/state/function-list';
+import type { FunctionStore } from '@kiln/state/function-store';
 import { type RouteTable, routeOf } from './route-table.js';
 import { SingleFlight } from './single-flight.js';
 

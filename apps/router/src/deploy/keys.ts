@@ -71,8 +71,8 @@ export function adminKey(key: string): KeyRecord {
   return { id, name: 'KILN_ADMIN_KEY', scopes: ['admin'], hash: hashOf(key), createdAt: new Date().toISOString() };
 }
 
-function view({ hash: _, ...shown }: KeyRecord): KeyView {
-  return shown;
+function view({ id, name, scopes, createdAt }: KeyRecord): KeyView {
+  return { id, name, scopes, createdAt };
 }
 
 function random(chars: number): string {

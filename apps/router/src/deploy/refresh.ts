@@ -2,6 +2,7 @@ import { KilnError } from '@kiln/contract/errors';
 
 const FUNCTIONS_EVERY_MS = 2000;
 const KEYS_EVERY_MS = 2000;
+const COPY_EVERY_MS = 2000;
 /** More often: a dead node is out of use no later than this after its last sign of life has run out. */
 const NODES_EVERY_MS = 500;
 /** Events that come in a row cause one read. */
@@ -11,6 +12,8 @@ export interface Readers {
   functions: { refresh(): Promise<void> };
   nodes: { refresh(): Promise<void> };
   keys: { refresh(): Promise<void> };
+  /** What could be written back: everything that is stored. */
+  copy: { refresh(): Promise<void> };
 }
 
 export interface RefreshLog {
@@ -31,15 +34,17 @@ export class Refresh {
     this.timers.add(setInterval(() => void this.read('functions'), FUNCTIONS_EVERY_MS));
     this.timers.add(setInterval(() => void this.read('nodes'), NODES_EVERY_MS));
     this.timers.add(setInterval(() => void this.read('keys'), KEYS_EVERY_MS));
+    this.timers.add(setInterval(() => void this.read('copy'), COPY_EVERY_MS));
   }
 
   /** Reads everything once; does not reject. */
   async all(): Promise<void> {
-    await Promise.all([this.read('functions'), this.read('nodes'), this.read('keys')]);
+    await Promise.all([this.read('functions'), this.read('nodes'), this.read('keys'), this.read('copy')]);
   }
 
   /** Something has changed. */
   nudge(what: keyof Readers): void {
+    if (what === 'functions' || what === 'keys') this.nudge('copy');
     if (this.soon.has(what)) return;
     const timer = setTimeout(() => {
       this.soon.delete(what);

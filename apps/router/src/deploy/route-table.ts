@@ -1,5 +1,5 @@
 import type { FunctionConfig, ImageKind } from '@kiln/contract/function-config';
-import type { FunctionWithVersions } from '@kiln/state/function-store';
+import type { FunctionWithVersions } from '@kiln/state/function-list';
 
 export interface VersionRoute {
   version: number;

@@ -9,7 +9,7 @@ import type { SecretStore } from '@kiln/state/secret-store';
 export class VersionSecrets {
   constructor(
     private readonly store: Pick<SecretStore, 'get' | 'dropOthers'>,
-    private readonly functions: Pick<FunctionStore, 'listAll'>,
+    private readonly functions: Pick<FunctionStore, 'needs'>,
   ) {}
 
   /**
@@ -33,10 +33,7 @@ export class VersionSecrets {
    * rejects: what stays is tried again with the next change.
    */
   async dropUnused(): Promise<void> {
-    const needed = async () =>
-      (await this.functions.listAll())
-        .flatMap(({ versions }) => versions)
-        .flatMap(({ secretRevisions = {} }) => Object.entries(secretRevisions).map(([name, revision]) => ({ name, revision })));
+    const needed = async () => (await this.functions.needs()).flatMap(({ secretRevisions }) => secretRevisions);
     await this.store.dropOthers(needed).catch(() => undefined);
   }
 

@@ -4,7 +4,8 @@ import type { RenewedFunction, SecretRecord, SecretRevision, SecretsRotated, Sec
 import { checkMasterKeys } from '@kiln/secrets/check-master-keys';
 import { keyOf, type MasterKey, type MasterKeys } from '@kiln/secrets/master-key';
 import { seal } from '@kiln/secrets/seal';
-import type { FunctionStore, FunctionWithVersions } from '@kiln/state/function-store';
+import type { FunctionWithVersions } from '@kiln/state/function-list';
+import type { FunctionStore } from '@kiln/state/function-store';
 import type { SecretStore } from '@kiln/state/secret-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { Deployments, VersionNote } from './deploy.js';

@@ -157,7 +157,9 @@ export class Pushes {
   /** A push removes no function: that is for who knows that nobody calls it any more. */
   private async nameLeftBehind(functions: readonly PushedFunction[], { repository: { project }, say }: Push): Promise<void> {
     const pushed = new Set(functions.map(({ name }) => name));
-    const left = (await this.parts.functions.list()).filter((record) => record.project === project && !pushed.has(record.name));
+    const left = (await this.parts.functions.listAll())
+      .map((entry) => entry.function)
+      .filter((record) => record.project === project && !pushed.has(record.name));
     for (const { name } of left) await say(`${name} is not in the repository any more and serves on; to remove it: kiln rm ${name}`);
   }
 }

@@ -1,0 +1,34 @@
+import type { StoreView } from '@kiln/contract/control-api';
+import type { Session } from '../command.js';
+import { confirm } from '../confirm.js';
+import { connect } from '../connection.js';
+import { UsageFailure } from '../failure.js';
+import { type OutputOptions, print } from '../output/print.js';
+
+export interface StoreOrders {
+  restoreStore?: boolean;
+  acceptStore?: boolean;
+  yes?: boolean;
+}
+
+/** What is to become of a store that has lost something; false where nothing was ordered. */
+export async function orderStore(session: Session, options: OutputOptions & StoreOrders): Promise<boolean> {
+  const { restoreStore = false, acceptStore = false } = options;
+  if (restoreStore && acceptStore) throw new UsageFailure('--restore-store and --accept-store rule each other out', 'give one of them');
+  if (!restoreStore && !acceptStore) return false;
+  const { store } = connect(session);
+  if (acceptStore) {
+    const what = 'what the routers still know and the store has lost';
+    await confirm(session.terminal, options, { what, command: 'kiln doctor --accept-store' });
+  }
+  const view = restoreStore ? await store.restore() : await store.accept();
+  print(session.terminal, options, view, restoreStore ? restoredText : () => 'the cluster goes on with what the store has');
+  return true;
+}
+
+function restoredText({ holds }: StoreView): string {
+  if (holds === null) return 'written back';
+  const { functions, versions, keys, secrets, secretValues } = holds;
+  const counts = `${functions} functions with ${versions} versions, ${keys} keys, ${secrets} secrets`;
+  return `written back: ${counts}${secretValues ? '' : '; the values of the secrets were too many to be held: set them again'}`;
+}

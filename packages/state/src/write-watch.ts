@@ -1,0 +1,83 @@
+import { KilnError } from '@kiln/contract/errors';
+import { WRITE_PROBE } from './keys.js';
+import type { Store } from './store.js';
+
+const EVERY_MS = 2000;
+const PROBE_KEPT_MS = 60_000;
+/** A store at its limit takes one write and refuses the next: it is well again after so many in a row. */
+const ENOUGH = 3;
+
+/** Why a store that can be read takes no writes, by the word that its answer begins with; a script's answer holds it further behind. */
+const REASONS = {
+  OOM: 'it has used up its memory (OOM)',
+  READONLY: 'it is a read-only replica (READONLY)',
+  MISCONF: 'it can not write to its disk (MISCONF)',
+  NOREPLICAS: 'too few of its replicas are there (NOREPLICAS)',
+} as const;
+const WORD = /(?:^|-)(OOM|READONLY|MISCONF|NOREPLICAS)\b/;
+
+export const REFUSAL_FIX =
+  'see what Redis says (redis-cli info memory, replication, persistence) and give it memory, disk or its master back; all goes on by itself then';
+
+/** Knows whether the store takes writes: by every answer that refuses one, and by a small write from time to time. */
+export class WriteWatch {
+  private reason: string | undefined;
+  private taken = 0;
+  private probing = false;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly store: Store,
+    private readonly onChange: () => void,
+  ) {
+    this.timer = setInterval(() => void this.probe(), EVERY_MS).unref();
+  }
+
+  /** Why writes are refused; undefined while they are taken. */
+  get refusal(): string | undefined {
+    return this.reason;
+  }
+
+  refused(reason: string): void {
+    this.taken = 0;
+    const known = this.reason !== undefined;
+    this.reason = reason;
+    if (!known) this.onChange();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  private async probe(): Promise<void> {
+    if (!this.store.ready || this.probing) return;
+    this.probing = true;
+    try {
+      await this.store.run((redis) => redis.set(WRITE_PROBE, '1', 'PX', PROBE_KEPT_MS));
+      this.accepted();
+    } catch {
+      // A refusal is noted where all of them are; that the store is away is known too.
+    } finally {
+      this.probing = false;
+    }
+  }
+
+  private accepted(): void {
+    if (this.reason === undefined) return;
+    this.taken += 1;
+    if (this.taken < ENOUGH) return;
+    this.reason = undefined;
+    this.onChange();
+  }
+}
+
+/** Why a write was refused, where an answer says that. */
+export function refusalIn(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return undefined;
+  const word = WORD.exec(error.message)?.[1];
+  return word === undefined ? undefined : REASONS[word as keyof typeof REASONS];
+}
+
+export function refusedWrite(refusal: string, cause: unknown): KilnError {
+  return new KilnError('unavailable', `the store refuses writes: ${refusal}`, { fix: REFUSAL_FIX, retryAfter: 2, cause });
+}
