@@ -24,6 +24,8 @@ const shape = {
   KILN_NODE_CPUS: positive('must be a number of cores').optional(),
   KILN_DRAIN_TIMEOUT: z.coerce.number('must be milliseconds').int().min(0).max(3_600_000).default(30_000),
   KILN_DRAIN_DELAY: z.coerce.number('must be milliseconds').int().min(0).max(600_000).default(0),
+  /** ms without any sign of work after which a start is given up. */
+  KILN_UP_TIMEOUT: z.coerce.number('must be milliseconds').int().min(1000).max(3_600_000).default(60_000),
   KILN_REGISTRY: registryPrefix.optional(),
   KILN_REGISTRY_AUTH: z.string().optional(),
   KILN_REGISTRY_USERNAME: z.string().max(512).optional(),

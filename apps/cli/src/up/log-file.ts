@@ -17,13 +17,13 @@ export class LogFile {
   open(): number {
     this.rotate();
     const handle = openSync(this.path, 'a', 0o600);
-    this.from = this.size();
+    this.from = this.size;
     return handle;
   }
 
   /** Lines written between copy and truncation are lost: the price of not standing between a child and its log. */
   rotate(): void {
-    if (this.size() < MAX_BYTES) return;
+    if (this.size < MAX_BYTES) return;
     copyFileSync(this.path, `${this.path}.1`);
     truncateSync(this.path, 0);
     this.from = 0;
@@ -31,7 +31,7 @@ export class LogFile {
 
   /** The last lines of the newest process. */
   tail(): string {
-    const size = this.size();
+    const size = this.size;
     const start = Math.max(this.from, size - TAIL_BYTES);
     if (size <= start) return '';
     const buffer = Buffer.alloc(size - start);
@@ -44,7 +44,7 @@ export class LogFile {
     return buffer.toString('utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
   }
 
-  private size(): number {
+  get size(): number {
     return statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
   }
 }

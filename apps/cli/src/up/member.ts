@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LogFile } from './log-file.js';
+import type { Work } from './patience.js';
+import { cpuMs } from './processes.js';
 
 export interface MemberSpec {
   /** `router`, `redis`, or a node's id. */
@@ -48,6 +50,11 @@ export class Member {
 
   get title(): string {
     return this.spec.title;
+  }
+
+  /** What its process has done so far. */
+  get work(): Work {
+    return { cpuMs: this.child?.pid === undefined ? 0 : cpuMs(this.child.pid), logged: this.log.size };
   }
 
   start(): void {

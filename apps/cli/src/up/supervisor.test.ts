@@ -104,6 +104,12 @@ describe('the supervisor', () => {
     expect(tell(await silent.catch((error: unknown) => error)).message).toContain('router was not up in time');
   });
 
+  it('waits for one that works, however slow the machine is', async () => {
+    const slow = "const until = Date.now() + 2000; while (Date.now() < until); console.log('up'); setInterval(() => {}, 1000)";
+    await supervisor.start([spec('router', slow), spec('node-1', DRAINING)], async () => log('router').includes('up'), 700);
+    expect(said).toContain('router is up');
+  });
+
   it('says how to get a Redis where there is none', async () => {
     const missing = { ...spec('redis', ''), command: 'redis-server', env: { PATH: folder } };
     const failure = tell(await supervisor.start([missing], async () => false, 10_000).catch((error: unknown) => error));

@@ -2,6 +2,7 @@ import { Failure, Interrupted } from '../failure.js';
 import type { Terminal } from '../terminal.js';
 import { type Leftovers, removeLeftovers } from './leftovers.js';
 import { Member, type MemberHooks, type MemberSpec } from './member.js';
+import { Patience } from './patience.js';
 import type { RunningFile } from './running-file.js';
 import { waitUntil } from './wait.js';
 
@@ -18,7 +19,7 @@ export interface SupervisorOptions {
 }
 
 interface Wait {
-  deadline: number;
+  patience: Patience;
   signal: AbortSignal;
 }
 
@@ -32,7 +33,8 @@ export class Supervisor {
   constructor(private readonly options: SupervisorOptions) {}
 
   /**
-   * Starts the members and waits until `ready` says yes for each, in any order.
+   * Starts the members and waits until `ready` says yes for each, in any order; for `boundMs` after the last moment at which one that
+   * is not ready worked.
    * @throws Interrupted, or Failure with the last lines of the one that ended or stayed silent.
    */
   async start(specs: readonly MemberSpec[], ready: (name: string) => Promise<boolean>, boundMs: number): Promise<void> {
@@ -40,11 +42,11 @@ export class Supervisor {
     const started = specs.map((spec) => new Member(spec, this.hooks));
     this.members.push(...started);
     for (const member of started) member.start();
-    const deadline = performance.now() + boundMs;
+    const patience = new Patience(boundMs);
     const over = new AbortController();
     const signal = AbortSignal.any([this.options.terminal.interrupted, over.signal]);
     try {
-      await Promise.all(started.map((member) => this.waitFor(member, ready, { deadline, signal })));
+      await Promise.all(started.map((member) => this.waitFor(member, ready, { patience, signal })));
     } finally {
       over.abort();
     }
@@ -59,13 +61,14 @@ export class Supervisor {
     this.up = true;
   }
 
-  private async waitFor(member: Member, ready: (name: string) => Promise<boolean>, { deadline, signal }: Wait): Promise<void> {
+  private async waitFor(member: Member, ready: (name: string) => Promise<boolean>, { patience, signal }: Wait): Promise<void> {
     const ask = () => {
       const how = this.dead.get(member);
       if (how !== undefined) throw startFailure(member, `ended at its start (${how})`);
+      patience.saw(member.name, member.work);
       return ready(member.name);
     };
-    const isReady = await waitUntil(ask, deadline - performance.now(), signal);
+    const isReady = await waitUntil(ask, () => patience.isOver, signal);
     if (signal.aborted) throw new Interrupted();
     if (!isReady) throw startFailure(member, 'was not up in time');
     this.options.terminal.say(`${member.title} is up`);

@@ -13,7 +13,6 @@ import { type ManagedRedis, redisAnswers, redisSpec, redisUrl } from './redis.js
 import { RunningFile } from './running-file.js';
 import { Supervisor } from './supervisor.js';
 
-const READY_BOUND_MS = 60_000;
 const LEFTOVER_STOP_MS = 3000;
 const FIRST_REDIS_PORT = 16_379;
 
@@ -79,7 +78,11 @@ async function start({ session, nodes }: UpOptions, { paths, ids, supervisor }: 
   }
   const client = new KilnClient({ url, apiKey: cluster.adminKey });
   const since = Date.now();
-  await supervisor.start(specs, (name) => (name === 'router' ? routerAnswers(url) : nodeIsLive(client, name, since)), READY_BOUND_MS);
+  await supervisor.start(
+    specs,
+    (name) => (name === 'router' ? routerAnswers(url) : nodeIsLive(client, name, since)),
+    config.KILN_UP_TIMEOUT,
+  );
   supervisor.nowUp();
   return client;
 }
@@ -90,7 +93,7 @@ async function startRedis(
 ): Promise<string> {
   const port = await findFree('127.0.0.1', FIRST_REDIS_PORT, { length: 1, taken });
   const redis: ManagedRedis = { port, password };
-  await supervisor.start([redisSpec(paths, redis, session.config.inherited)], () => redisAnswers(redis), READY_BOUND_MS);
+  await supervisor.start([redisSpec(paths, redis, session.config.inherited)], () => redisAnswers(redis), session.config.KILN_UP_TIMEOUT);
   return redisUrl(redis);
 }
 

@@ -2,12 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const EVERY_MS = 100;
 
-/** Polls until the question is answered with yes; false when the bound has passed. */
-export async function waitUntil(ask: () => boolean | Promise<boolean>, boundMs: number, signal: AbortSignal): Promise<boolean> {
-  const deadline = performance.now() + boundMs;
+/** Polls until the question is answered with yes; false once there is no time left. */
+export async function waitUntil(ask: () => boolean | Promise<boolean>, isOver: () => boolean, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
     if (await ask()) return true;
-    if (performance.now() > deadline) return false;
+    if (isOver()) return false;
     await delay(EVERY_MS, undefined, { signal }).catch(() => {});
   }
   return false;
