@@ -114,6 +114,8 @@ export class Agent {
       memory: config.memory,
       cpus: config.cpus,
       firewallRequired: config.firewallRequired,
+      engineTimeout: config.engineTimeout,
+      exitTimeout: config.exitTimeout,
       slots,
       secretsOf: secrets.of,
       onLogRecord: logs.add,

@@ -34,6 +34,8 @@ describe('the environment', () => {
     ['KILN_NODE_WEIGHT', '-1'],
     ['KILN_DRAIN_TIMEOUT', '-1'],
     ['KILN_FIREWALL', 'off'],
+    ['KILN_ENGINE_TIMEOUT', '10'],
+    ['KILN_EXIT_TIMEOUT', 'soon'],
     ['KILN_BUILD_TIMEOUT', '10'],
     ['KILN_BUILD_CPUS', '0'],
     ['DOCKER_HOST', 'ssh://somewhere'],

@@ -11,6 +11,7 @@ const MEMORY_SHARE = 0.75;
 const MB = 1024 * 1024;
 
 const DAY_MS = 24 * 3_600_000;
+const ENGINE_RULE = 'must be a number of ms, 1000 to 600000';
 const GRACE_RULE = 'must be a number of ms, 0 to 30 days';
 const PERCENT_RULE = 'must be a whole number of percent, 1 to 99';
 const percent = (fallback: number) =>
@@ -44,6 +45,10 @@ const shape = {
   KILN_NODE_WEIGHT: z.coerce.number('must be a number').positive('must be more than 0').max(100, 'must be at most 100').default(1),
   /** Whether instances are started while firewall rules are missing that this agent could set. */
   KILN_FIREWALL: z.enum(['required', 'optional'], 'must be required or optional').default('required'),
+  /** ms after which an engine that answers neither what was asked of it nor anything else is silent. */
+  KILN_ENGINE_TIMEOUT: z.coerce.number(ENGINE_RULE).int(ENGINE_RULE).min(1000, ENGINE_RULE).max(600_000, ENGINE_RULE).default(15_000),
+  /** ms in which the engine tells of an instance's end of which there are other signs. */
+  KILN_EXIT_TIMEOUT: z.coerce.number(ENGINE_RULE).int(ENGINE_RULE).min(1000, ENGINE_RULE).max(600_000, ENGINE_RULE).default(10_000),
   KILN_DRAIN_TIMEOUT: z.coerce
     .number('must be a number of ms')
     .int()
@@ -106,6 +111,9 @@ export interface AgentConfig {
   memory: number;
   cpus: number;
   weight: number;
+  /** ms */
+  engineTimeout: number;
+  exitTimeout: number;
   firewallRequired: boolean;
   drainTimeout: number;
   /** Of one build: ms, MB, cores, MB. */
@@ -141,6 +149,8 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     memory: read.KILN_NODE_MEMORY,
     cpus: read.KILN_NODE_CPUS,
     weight: read.KILN_NODE_WEIGHT,
+    engineTimeout: read.KILN_ENGINE_TIMEOUT,
+    exitTimeout: read.KILN_EXIT_TIMEOUT,
     firewallRequired: read.KILN_FIREWALL === 'required',
     drainTimeout: read.KILN_DRAIN_TIMEOUT,
     build: { timeout: read.KILN_BUILD_TIMEOUT, memory: read.KILN_BUILD_MEMORY, cpus: read.KILN_BUILD_CPUS, disk: read.KILN_BUILD_DISK },

@@ -25,6 +25,9 @@ export interface NodeOptions {
   memory: number;
   cpus: number;
   firewallRequired: boolean;
+  /** ms */
+  engineTimeout: number;
+  exitTimeout: number;
   slots: ClusterSlots;
   secretsOf: SecretsOf;
   onLogRecord(record: LogRecord): void;
@@ -54,6 +57,8 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
     node,
     socketRoot: sockets,
     firewallRequired: options.firewallRequired,
+    engineTimeout: options.engineTimeout,
+    exitTimeout: options.exitTimeout,
     onTrouble,
     facts: async (image) => {
       const { entrypoint, command, workingDirectory, volumes, id } = await images.ensure(image);

@@ -53,6 +53,8 @@ export class TestNode {
       memory: options.memory ?? 4096,
       cpus: options.cpus ?? 64,
       firewallRequired: true,
+      engineTimeout: 15_000,
+      exitTimeout: 10_000,
       slots: { reserve: async () => true, release: () => undefined },
       registries: new Registries(),
       onLine: () => undefined,

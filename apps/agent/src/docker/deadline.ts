@@ -26,6 +26,35 @@ export async function within<T>(what: string, timeoutMs: number, call: (signal: 
   }
 }
 
+/** An engine that answers otherwise gets so many bounds for one call. */
+const BOUNDS = 4;
+
+export interface EnginePatience {
+  /** ms */
+  boundMs: number;
+  /** Whether the engine answers at all; ends within a bound. */
+  answers(): Promise<boolean>;
+}
+
+/** As `within`, but an engine that works is waited for: on a slow or busy machine a start takes its time. */
+export function whileAnswering<T>(what: string, patience: EnginePatience, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { boundMs, answers } = patience;
+  return within(what, BOUNDS * boundMs, (signal) => {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const silent = new AbortController();
+    const ask = setInterval(async () => {
+      if (await answers()) return;
+      reject(noAnswer(`the engine did not ${what} within ${boundMs} ms, nor does it answer otherwise`));
+      silent.abort();
+    }, boundMs);
+    call(AbortSignal.any([signal, silent.signal])).then(resolve, reject);
+    const end = () => clearInterval(ask);
+    promise.then(end, end);
+    signal.addEventListener('abort', end, { once: true });
+    return promise;
+  });
+}
+
 export function statusOf(error: unknown): number | undefined {
   return (error as EngineError | undefined)?.statusCode;
 }

@@ -30,6 +30,8 @@ describe('the driver', () => {
       network,
       facts: async () => ({ id: IMAGE, entrypoint: [], command: ['sleep', '60'], workingDirectory: '/', volumes: [] }),
       admit: () => undefined,
+      patience: { boundMs: 15_000, answers: async () => true },
+      exitNewsMs: 10_000,
       onTrouble: (message) => trouble.push(message),
     });
     const stranger = await docker.createContainer({

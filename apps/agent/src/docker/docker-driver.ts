@@ -1,22 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
-import type { ContainerDriver, ContainerRequest, Exit, RunningContainer } from '../pool/container-driver.js';
+import type { ContainerDriver, ContainerRequest, RunningContainer } from '../pool/container-driver.js';
 import { Gate } from '../pool/gate.js';
 import { Refusal } from '../pool/refusal.js';
 import { containerName, containerOptions, type ImageFacts } from './container-options.js';
-import { engineFault, noAnswer, statusOf, within } from './deadline.js';
+import { type EnginePatience, engineFault, noAnswer, statusOf, whileAnswering } from './deadline.js';
+import { DockerContainer } from './docker-container.js';
 import { type EngineInfo, removeUntilGone } from './engine.js';
-import { attachOutput, type Output } from './instance-logs.js';
 import type { NodeNetwork } from './network.js';
 
-const CREATE_MS = 15_000;
-const START_MS = 15_000;
 /** An engine that did not answer is not asked for new containers for so long: those who wait are told at once. */
 const SILENT_MS = 3_000;
-const KILL_MS = 5_000;
-const INSPECT_MS = 2_000;
-/** After the end of a process, for what it wrote last and for the kernel's word on memory. */
-const LAST_OUTPUT_MS = 200;
 /** Addresses to try for one container. */
 const ADDRESSES = 4;
 const FORBIDDEN = 403;
@@ -30,6 +23,9 @@ export interface DriverParts {
   network: NodeNetwork;
   /** What is known of an image that is on this node. */
   facts(image: string): Promise<ImageFacts>;
+  patience: EnginePatience;
+  /** ms in which the engine tells of an end of which there are other signs. */
+  exitNewsMs: number;
   /** @throws Refusal where this node may start no instance at the moment */
   admit(): void;
   onTrouble(message: string): void;
@@ -80,15 +76,17 @@ export class DockerDriver implements ContainerDriver {
   }
 
   private async makeAt(address: string | undefined, request: ContainerRequest): Promise<RunningContainer> {
-    const { docker, node } = this.parts;
+    const { docker, node, patience } = this.parts;
     const name = containerName(node, request.instance);
     let container: DockerContainer | undefined;
     try {
       const options = await this.options(request, address);
-      const created = await within('create a container', CREATE_MS, (abortSignal) => docker.createContainer({ ...options, abortSignal }));
+      const created = await whileAnswering('create a container', patience, (abortSignal) =>
+        docker.createContainer({ ...options, abortSignal }),
+      );
       container = this.own(created, request, address);
       await container.attach();
-      await within('start a container', START_MS, (abortSignal) => created.start({ abortSignal }));
+      await whileAnswering('start a container', patience, (abortSignal) => created.start({ abortSignal }));
       return container;
     } catch (error) {
       // A call that timed out may still be carried out: the name finds what came of it.
@@ -113,10 +111,18 @@ export class DockerDriver implements ContainerDriver {
   }
 
   private own(created: Dockerode.Container, request: ContainerRequest, address: string | undefined): DockerContainer {
-    const { network, onTrouble } = this.parts;
-    const container = new DockerContainer(created, request, address, this.removals, onTrouble, () => {
-      this.running.delete(created.id);
-      network.giveAddress(address);
+    const { network, onTrouble, exitNewsMs } = this.parts;
+    const container = new DockerContainer({
+      container: created,
+      request,
+      address,
+      removals: this.removals,
+      exitNewsMs,
+      onTrouble,
+      onGone: () => {
+        this.running.delete(created.id);
+        network.giveAddress(address);
+      },
     });
     this.running.set(created.id, container);
     return container;
@@ -145,105 +151,4 @@ export class DockerDriver implements ContainerDriver {
 
 function isAddressTaken(error: unknown): boolean {
   return statusOf(error) === FORBIDDEN && /address already in use/i.test((error as Error).message);
-}
-
-class DockerContainer implements RunningContainer {
-  readonly id: string;
-  readonly address: string | undefined;
-  readonly exited: Promise<Exit>;
-  private output: Output | undefined;
-  private readonly exit = Promise.withResolvers<Exit>();
-  private ended = false;
-  private starved = false;
-  private removal: Promise<void> | undefined;
-
-  constructor(
-    private readonly container: Dockerode.Container,
-    private readonly request: ContainerRequest,
-    address: string | undefined,
-    private readonly removals: Gate,
-    private readonly onTrouble: (message: string) => void,
-    private readonly onGone: () => void,
-  ) {
-    this.id = container.id;
-    this.address = request.version.kind === 'http' ? address : undefined;
-    this.exited = this.exit.promise;
-  }
-
-  async attach(): Promise<void> {
-    this.output = await attachOutput(this.container, this.request.onOutput);
-  }
-
-  died(code: number): void {
-    if (this.ended) return;
-    this.ended = true;
-    void this.lastWords().then(async () => {
-      // The kernel's word may come a moment after the end; the engine keeps it.
-      if (code !== 0 && !this.starved && this.removal === undefined) this.starved = await this.wasOutOfMemory();
-      this.exit.resolve({ code, outOfMemory: this.starved });
-    });
-  }
-
-  sawOutOfMemory(): void {
-    this.starved = true;
-  }
-
-  async look(): Promise<void> {
-    if (this.ended) return;
-    try {
-      const { State } = await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }));
-      if (!State.Running) this.died(State.ExitCode);
-      else if (this.output?.open === false) await this.attach();
-    } catch (error) {
-      if (statusOf(error) === 404) this.died(137);
-      else this.onTrouble(`container ${this.id} could not be looked at: ${(error as Error).message}`);
-    }
-  }
-
-  remove(graceMs: number): Promise<void> {
-    this.removal ??= graceMs > 0 ? this.endGently(graceMs) : this.end();
-    return this.removal;
-  }
-
-  private async endGently(graceMs: number): Promise<void> {
-    const leave = await this.removals.enter();
-    try {
-      if (!this.ended) await this.terminate(graceMs);
-      await this.end();
-    } finally {
-      leave();
-    }
-  }
-
-  private async end(): Promise<void> {
-    // First the output: the engine ends a container only once what it wrote is taken or nobody takes it.
-    this.output?.close();
-    await removeUntilGone(this.container, this.onTrouble);
-    this.died(137);
-    this.onGone();
-  }
-
-  private async terminate(graceMs: number): Promise<void> {
-    try {
-      await within('signal a container', KILL_MS, (abortSignal) => this.container.kill({ signal: 'SIGTERM', abortSignal }));
-    } catch {
-      // Not running any more, or the engine is in trouble: removal deals with both.
-      return;
-    }
-    await Promise.race([this.exited, delay(graceMs, undefined, { ref: false })]);
-  }
-
-  private async lastWords(): Promise<void> {
-    await Promise.race([this.output?.ended, delay(LAST_OUTPUT_MS)]);
-  }
-
-  private async wasOutOfMemory(): Promise<boolean> {
-    try {
-      const { State } = await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }));
-      return State.OOMKilled;
-    } catch {
-      // Removed by hand, or the engine is away: then nobody knows.
-      return false;
-    }
-  }
 }

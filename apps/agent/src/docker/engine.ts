@@ -42,6 +42,14 @@ export async function readEngine(docker: Dockerode): Promise<EngineFacts> {
   };
 }
 
+/** Whether it answers a simple question. Never rejects. */
+export function answers(docker: Dockerode, boundMs: number): Promise<boolean> {
+  return within('answer', boundMs, (abortSignal) => docker.listContainers({ limit: 1, abortSignal })).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Containers that carry this node's label, whatever their state, but for those that are known; of one role, or of any. */
 export async function strayContainers(docker: Dockerode, node: string, known: (id: string) => boolean, role?: string): Promise<string[]> {
   const filters = { label: [`${NODE_LABEL}=${node}`, ...(role === undefined ? [] : [`${ROLE_LABEL}=${role}`])] };

@@ -4,7 +4,7 @@ import type Dockerode from 'dockerode';
 import { openSocketRoot } from '../pool/socket-root.js';
 import { type ImageFacts, INSTANCE_ROLE } from './container-options.js';
 import { DockerDriver } from './docker-driver.js';
-import { type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
+import { answers, type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
 import { EngineEvents } from './engine-events.js';
 import { Firewall } from './firewall.js';
 import { makeNetwork, removeNetwork } from './network.js';
@@ -19,6 +19,9 @@ export interface NodeEngineOptions {
   socketRoot: string;
   /** Whether instances are started only behind firewall rules, where this agent can set them. */
   firewallRequired: boolean;
+  /** ms; bounds of an engine that works slowly. */
+  engineTimeout: number;
+  exitTimeout: number;
   facts(image: string): Promise<ImageFacts>;
   onTrouble(message: string): void;
 }
@@ -69,7 +72,17 @@ export class NodeEngine {
     const network = await makeNetwork(docker, node);
     const firewall = new Firewall({ node, required: options.firewallRequired, onTrouble: options.onTrouble });
     const { facts, onTrouble } = options;
-    const driver = new DockerDriver({ docker, node, info, network, facts, onTrouble, admit: () => firewall.admit() });
+    const driver = new DockerDriver({
+      docker,
+      node,
+      info,
+      network,
+      facts,
+      onTrouble,
+      patience: { boundMs: options.engineTimeout, answers: () => answers(docker, options.engineTimeout) },
+      exitNewsMs: options.exitTimeout,
+      admit: () => firewall.admit(),
+    });
     const engine = new NodeEngine(options, driver, firewall, info);
     await firewall.open();
     await engine.events.open();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AddressPool } from './address-pool.js';
-import { within } from './deadline.js';
+import { whileAnswering, within } from './deadline.js';
 import { Demultiplexer } from './demultiplex.js';
 import { bridgeName } from './network.js';
 import { chainRules, inputRules, jumpRule } from './rule-set.js';
@@ -64,6 +64,30 @@ describe('a call to the engine', () => {
     });
     await expect(call).rejects.toMatchObject({ code: 'no_capacity' });
     expect(aborted).toBe(true);
+  });
+});
+
+describe('a call that an engine takes long for', () => {
+  const later = <T>(ms: number, value: T) => new Promise<T>((resolve) => setTimeout(() => resolve(value), ms));
+
+  it('is waited for while the engine answers otherwise', async () => {
+    expect(await whileAnswering('start', { boundMs: 50, answers: async () => true }, () => later(150, 'started'))).toBe('started');
+  });
+
+  it('ends, aborted, when the engine answers nothing, and after four bounds at most', async () => {
+    const signals: AbortSignal[] = [];
+    const never = (signal: AbortSignal) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    const began = performance.now();
+    await expect(whileAnswering('start', { boundMs: 50, answers: async () => false }, never)).rejects.toMatchObject({
+      code: 'no_capacity',
+    });
+    expect(performance.now() - began).toBeLessThan(150);
+    await expect(whileAnswering('start', { boundMs: 50, answers: async () => true }, never)).rejects.toMatchObject({ code: 'no_capacity' });
+    expect(performance.now() - began).toBeGreaterThan(240);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
   });
 });
 

@@ -51,6 +51,8 @@ async function docker(): Promise<Subject> {
     node,
     socketRoot: sockets,
     firewallRequired: true,
+    engineTimeout: 15_000,
+    exitTimeout: 10_000,
     facts,
     onTrouble: () => undefined,
   });

@@ -28,8 +28,14 @@ export interface RunningContainer {
   readonly id: string;
   /** Where it is reached; undefined for kinds that dial in. Another container may have it as soon as this one is removed. */
   readonly address: string | undefined;
-  /** Resolves when its main process has ended and what it wrote was handed over. Never rejects. */
+  /** Resolves as soon as its main process has ended. Never rejects. */
+  readonly ended: Promise<void>;
+  /** Resolves when its main process has ended, it is known why, and what it wrote was handed over. Never rejects. */
   readonly exited: Promise<Exit>;
+  /** A process in it was killed for lack of memory a moment ago. */
+  readonly lackedMemory: boolean;
+  /** After a connection to it broke: how it ended, waited for as long as there are signs of an end; undefined where it runs on. */
+  exitNews(): Promise<Exit | undefined>;
   /**
    * Ends and removes it: SIGTERM, after `graceMs` SIGKILL; 0 kills at once. Resolves only when it is confirmed gone, trying
    * again until it is. May be called more than once.

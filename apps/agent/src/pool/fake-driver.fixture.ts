@@ -36,7 +36,9 @@ export class FakeDriver implements ContainerDriver {
 export class FakeContainer implements RunningContainer {
   readonly id: string;
   readonly address: string | undefined;
+  readonly ended: Promise<void>;
   readonly exited: Promise<Exit>;
+  readonly lackedMemory = false;
   private readonly exit = Promise.withResolvers<Exit>();
   private readonly sockets = new Set<net.Socket>();
   private readonly server = http.createServer((_request, response) => response.end('fake'));
@@ -48,6 +50,7 @@ export class FakeContainer implements RunningContainer {
     this.id = `fake-${request.instance}`;
     this.address = request.version.kind === 'http' ? '127.0.0.1' : undefined;
     this.exited = this.exit.promise;
+    this.ended = this.exited.then(() => undefined);
   }
 
   async serve(): Promise<void> {
@@ -56,6 +59,10 @@ export class FakeContainer implements RunningContainer {
       return;
     }
     for (let i = 0; i < this.request.version.config.concurrency; i++) this.dial(join(this.request.socketFolder, SOCKET_NAME));
+  }
+
+  exitNews(): Promise<Exit | undefined> {
+    return this.exited;
   }
 
   /** As if its main process had ended. */

@@ -237,7 +237,7 @@ export class InstancePool {
       return;
     }
     this.backoff.succeeded();
-    void instance.container?.exited.then(() => this.ended(instance));
+    void instance.container?.ended.then(() => this.ended(instance));
     void instance.access?.misused?.then((reason) => this.misused(instance, reason));
     instance.readyAt = instance.idleSince = performance.now();
     this.forecast.took(instance.readyAt - began);
