@@ -109,6 +109,8 @@ export const deployed = z
     changed: z.boolean(),
     buildMs: z.number().optional(),
     readyMs: z.number().optional(),
+    /** The traffic has moved all the same; what was not done beside it, and what to do. */
+    warning: z.string().optional(),
     /** Command that undoes it; absent for a first version. */
     rollback: z.string().optional(),
   })

@@ -65,7 +65,9 @@ export class Deployments {
     inputs: StepInputs = {},
   ): AsyncGenerator<BuildLine> {
     const proven = yield* this.prove(name, source, signal, note, inputs);
-    yield { type: 'done', ...(await proven.serve()) };
+    const deployed = await proven.serve();
+    if (deployed.warning !== undefined) yield { type: 'log', line: `warning: ${deployed.warning}` };
+    yield { type: 'done', ...deployed };
   }
 
   /** The same up to where the traffic would move: several functions can so be deployed all or none. Failures are thrown. */
@@ -154,9 +156,19 @@ export class Deployments {
     await warmUp(this.parts, { name, version: made, serving: await this.servedBy(name) });
     const { previousTraffic } = await switchTraffic(functions, name, made);
     await announcer.functionChanged(name);
-    // Whoever set a secret meanwhile saw the versions that served before this one.
-    const version = release.config.secrets.length === 0 ? made : ((await this.renew(name, signal, release))[0] ?? made);
-    return { ...deployed, version, ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }) };
+    const renewed = release.config.secrets.length === 0 ? {} : await this.renewed(name, signal, release);
+    return { ...deployed, ...renewed, ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }) };
+  }
+
+  /** Whoever set a secret meanwhile saw the versions that served before this one. The traffic has moved: a failure is not the deployment's. */
+  private async renewed(name: string, signal: AbortSignal, release: Release): Promise<Pick<Deployed, 'warning'> & { version?: number }> {
+    try {
+      const [version] = await this.renew(name, signal, release);
+      return version === undefined ? {} : { version };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return { warning: `it may serve with a secret as it was before a change made meanwhile (${reason}): deploy again` };
+    }
   }
 
   private async keep(name: string, version: number, release: Release): Promise<Deployed> {
