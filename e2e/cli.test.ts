@@ -181,7 +181,7 @@ describe('deploy of a broken folder says what is wrong and how to fix it', () =>
     [
       'syntax',
       { 'index.js': 'module.exports = (req, res => {', 'kiln.json': '{ "name": "syntax" }' },
-      /SyntaxError[\s\S]*at index\.js:1:33[\s\S]*> 1 \| module\.exports/,
+      /SyntaxError[\s\S]*at index\.js:1\n[\s\S]*> 1 \| module\.exports/,
     ],
     [
       'throws-at-load',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Answer, call } from '@kiln/testing/call';
@@ -76,8 +76,15 @@ it('kiln up makes a master key that only its user can read, and functions get wh
   await down();
 }, 240_000);
 
-it('with another key it does not start, says which file holds it and what to do, and leaves nothing running', async () => {
+it('without its key it makes no other in its place, and says what to put back', async () => {
   renameSync(keyFile(), keyFile('kept'));
+  const refused = await cli('up');
+  expect([refused.code, refused.said]).toEqual([1, expect.stringMatching(/master\.key is gone[\s\S]*put back a copy/)]);
+  expect(existsSync(keyFile())).toBe(false);
+}, 120_000);
+
+it('with another key it does not start, says which file holds it and what to do, and leaves nothing running', async () => {
+  writeFileSync(keyFile(), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
   const refused = await cli('up');
   expect(refused.code).toBe(1);
   expect(refused.said).toMatch(/master\.key holds the master key [0-9a-f]{12}, and this cluster's secrets are sealed with [0-9a-f]{12}/);

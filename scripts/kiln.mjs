@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commandFor } from './launcher.mjs';
 import { nodePath, ROOT, toolEnvironment } from './tools.mjs';
 
 const ENTRY = join(ROOT, 'apps/cli/dist/main.js');
@@ -13,7 +14,10 @@ export function kiln(args) {
     process.stderr.write('kiln: this checkout is not set up yet; run: npm start\n');
     process.exit(1);
   }
-  const child = spawn(nodePath(), [ENTRY, ...args], { stdio: 'inherit', env: toolEnvironment() });
+  const child = spawn(nodePath(), [ENTRY, ...args], {
+    stdio: 'inherit',
+    env: { ...toolEnvironment(), KILN_COMMAND: process.env.KILN_COMMAND || commandFor() },
+  });
   // A terminal sends Ctrl-C to the child too; one that comes twice within a moment counts once there.
   process.on('SIGINT', () => child.kill('SIGINT'));
   process.on('SIGTERM', () => child.kill('SIGTERM'));

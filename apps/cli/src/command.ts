@@ -1,4 +1,4 @@
-import { Command, type CommanderError, Option } from 'commander';
+import { type AddHelpTextContext, Command, type CommanderError, Option } from 'commander';
 import type { Config } from './config.js';
 import { UsageFailure } from './failure.js';
 import type { Terminal } from './terminal.js';
@@ -12,12 +12,15 @@ export interface Session {
 /** A command with what all of ours share: errors thrown to the one place that tells them, suggestions, help as data. */
 export function newCommand(name: string, { terminal }: Session): Command {
   const command = new Command(name);
+  terminals.set(command, terminal);
   return (
     command
       .exitOverride((error) => refuse(command, error))
       .configureOutput({
-        writeOut: (text) => terminal.data(text.replace(/\n+$/, '')),
-        writeErr: (text) => terminal.say(text.replace(/\n+$/, '')),
+        writeOut: (text) => terminal.data(usageAs(terminal, text)),
+        writeErr: (text) => terminal.say(usageAs(terminal, text)),
+        getOutHelpWidth: () => terminal.columns ?? HELP_COLUMNS,
+        getErrHelpWidth: () => terminal.columns ?? HELP_COLUMNS,
         // Told with its next step, once, where all errors are.
         outputError: () => {},
         getOutHasColors: () => false,
@@ -47,8 +50,23 @@ export function dataCommand(name: string, session: Session): Command {
   );
 }
 
-/** Examples at the end of a command's help: the line, and what it does. */
-export function examples(lines: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...lines.map(([line]) => line.length));
-  return `\nExamples:\n${lines.map(([line, meaning]) => `  $ ${line.padEnd(width)}  ${meaning}`).join('\n')}`;
+/** Help is prose about commands, but for the line that shows how one is typed. */
+function usageAs(terminal: Terminal, help: string): string {
+  return help.replace(/\n+$/, '').replace(/^Usage: .*$/m, (line) => terminal.hint(line));
+}
+
+const HELP_COLUMNS = 100;
+const terminals = new WeakMap<Command, Terminal>();
+
+/** Examples at the end of a command's help: the line, and what it does, beside it or below it where the terminal is narrow. */
+export function examples(lines: readonly (readonly [string, string])[]): (context: AddHelpTextContext) => string {
+  return ({ command }) => {
+    const terminal = terminals.get(command);
+    const typed = lines.map(([line, meaning]) => [terminal?.hint(line) ?? line, meaning] as const);
+    const width = Math.max(...typed.map(([line]) => line.length));
+    const longest = Math.max(...typed.map(([, meaning]) => meaning.length));
+    const isNarrow = width + longest + 6 > (terminal?.columns ?? HELP_COLUMNS);
+    const shown = typed.map(([line, meaning]) => (isNarrow ? `  $ ${line}\n      ${meaning}` : `  $ ${line.padEnd(width)}  ${meaning}`));
+    return `\nExamples:\n${shown.join('\n')}`;
+  };
 }

@@ -39,6 +39,11 @@ const shape = {
   DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
 };
 
+/** What a run has that was given none of its own. */
+export function ownEnvironment(): Record<string, string | undefined> {
+  return process.env;
+}
+
 export type Config = z.output<z.ZodObject<typeof shape>> & {
   /** What child processes inherit. */
   inherited: Record<string, string | undefined>;
@@ -48,6 +53,6 @@ export type Config = z.output<z.ZodObject<typeof shape>> & {
  * Everything the command line takes from its environment.
  * @throws EnvironmentError
  */
-export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
+export function readConfig(environment: Record<string, string | undefined>): Config {
   return { ...readEnvironment(shape, environment), inherited: environment };
 }

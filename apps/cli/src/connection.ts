@@ -31,7 +31,8 @@ export function findCredentials({ config }: Session): Credentials {
 }
 
 export function connect(session: Session): KilnClient {
-  return new KilnClient(findCredentials(session));
+  const { KILN_HOME: home, KILN_API_KEY: given } = session.config;
+  return new KilnClient({ ...findCredentials(session), keyFrom: given === undefined ? homePaths(home).credentials : 'KILN_API_KEY' });
 }
 
 function readCredentials(file: string): Credentials | undefined {

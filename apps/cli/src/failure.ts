@@ -23,9 +23,14 @@ export class UsageFailure extends Failure {
 }
 
 export class Interrupted extends Failure {
-  constructor() {
-    super('interrupted', 'run the command again', EXIT.interrupted, 'interrupted');
+  constructor(message = 'interrupted', fix = 'run the command again') {
+    super(message, fix, EXIT.interrupted, 'interrupted');
   }
+}
+
+/** Nothing went wrong and nothing is left to say: who reads on until Ctrl-C knows why it ended. */
+export class QuietEnd extends Error {
+  readonly exitCode = EXIT.interrupted;
 }
 
 const EXIT_OF: Partial<Record<ErrorCode, number>> = {
@@ -106,10 +111,9 @@ function withTitle(title: string, message: string): string {
   return message.charAt(0).toUpperCase() + message.slice(1);
 }
 
-/** The server advises whoever speaks HTTP; what a key is here, this side knows. */
 function fixOf(error: KilnError): string {
   if (isUnreached(error)) return 'start Kiln here with kiln up, or set KILN_URL to where it runs';
-  return error.code === 'unauthorized' ? NEXT.unauthorized : (error.fix ?? NEXT[error.code]);
+  return error.fix ?? NEXT[error.code];
 }
 
 /** Nothing answered: what the server would have advised is not known. */

@@ -7,6 +7,7 @@ export function homePaths(home: string) {
     credentials: join(home, 'credentials.json'),
     cluster: join(home, 'cluster.json'),
     masterKey: join(home, 'master.key'),
+    masterKeyPrevious: join(home, 'master.key.previous'),
     running: join(home, 'up.json'),
     logs: join(home, 'logs'),
     registries: join(home, 'registries.json'),

@@ -54,7 +54,8 @@ describe('help and usage', () => {
     [['invoke', 'hello', '-d', '@/no/such/file'], '/no/such/file'],
     [['invoke', 'hello', '/a b'], '%20'],
     [['logs', 'hello', '--since', 'yesterday'], '10m'],
-    [['rm', 'hello'], 'kiln rm hello --yes'],
+    [['logs', 'hello', '--since', '5'], 'neither a duration nor a time'],
+    [['logs', 'hello', '--request-id', '7b1c*'], 'whole x-request-id'],
     [['up', '--deploy', '/no/such/folder'], '/no/such/folder'],
   ])('refuses %j as wrong usage', async (args, message) => {
     const { code, stdout, stderr } = await connected(args);
@@ -84,7 +85,6 @@ describe('errors', () => {
   });
 
   it.each([
-    ['unauthorized', 4],
     ['forbidden', 4],
     ['function_not_found', 5],
     ['conflict', 6],
@@ -106,7 +106,7 @@ describe('errors', () => {
     expect((await connected(['lss'])).stderr).toContain('next: see how it is used: kiln --help\n');
     api.fail('GET /v1/functions', 'unauthorized', 'no valid API key was sent');
     expect((await connected(['ls'])).stderr).toMatch(
-      /^kiln: No valid API key was sent\n {2}next: set KILN_API_KEY .*\n {2}code: unauthorized\n$/,
+      /^kiln: No valid API key: http:\/\/127\.0\.0\.1:\d+ does not accept the key from KILN_API_KEY\n {2}next: .*KILN_URL.*\n {2}code: unauthorized\n$/,
     );
   });
 
@@ -251,7 +251,7 @@ describe('rm', () => {
     const no = await connected(['rm', 'hello'], { typed: 'n\n' });
     expect(no.code).toBe(1);
     expect(no.stderr).toContain('[y/N]');
-    expect(api.seen).toEqual([]);
+    expect(api.seen.map(({ method }) => method)).toEqual(['GET']);
     api.json('DELETE /v1/functions/hello', undefined, 204);
     expect((await connected(['rm', 'hello'], { typed: 'y\n' })).code).toBe(0);
   });
@@ -260,6 +260,15 @@ describe('rm', () => {
     api.json('DELETE /v1/functions/hello', undefined, 204);
     const { code, stdout } = await connected(['rm', 'hello', '--yes']);
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ name: 'hello', removed: true });
+    expect(JSON.parse(stdout)).toEqual({ function: 'hello', removed: true });
+  });
+
+  it('wants --yes where there is no terminal, and first of all something to remove', async () => {
+    expect(await connected(['rm', 'hello'])).toMatchObject({ code: 2, stderr: expect.stringContaining('kiln rm hello --yes') });
+    const gone = await connected(['rm', 'nosuch']);
+    expect([gone.code, gone.stderr]).toEqual([5, expect.stringContaining('kiln ls')]);
+    api.json('GET /v1/keys', { items: [], next: null });
+    expect((await connected(['keys', 'rm', 'nosuch'])).code).toBe(5);
+    expect(api.seen.every(({ method }) => method === 'GET')).toBe(true);
   });
 });

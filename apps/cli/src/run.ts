@@ -1,15 +1,20 @@
-import { readConfig } from './config.js';
+import { ownEnvironment, readConfig } from './config.js';
 import { EXIT, Interrupted } from './failure.js';
 import { asksForJson, report } from './output/report.js';
 import { createProgram } from './program.js';
 import { type Streams, Terminal } from './terminal.js';
 
 /** One run of the command line, from arguments to exit code. Every error ends here. */
-export async function run(argv: readonly string[], streams: Streams, environment?: Record<string, string | undefined>): Promise<number> {
-  const terminal = new Terminal(streams);
+export async function run(argv: readonly string[], streams: Streams, environment = ownEnvironment()): Promise<number> {
+  const terminal = new Terminal(streams, environment);
   try {
     const session = { config: readConfig(environment), terminal };
-    await Promise.race([createProgram(session).parseAsync(argv, { from: 'user' }), interruption(terminal), nobodyReads(terminal)]);
+    await Promise.race([
+      createProgram(session).parseAsync(argv, { from: 'user' }),
+      interruption(terminal),
+      insistence(terminal),
+      nobodyReads(terminal),
+    ]);
     return EXIT.ok;
   } catch (error) {
     return report(error, terminal, asksForJson(argv));
@@ -22,6 +27,16 @@ function interruption(terminal: Terminal): Promise<never> {
       if (!terminal.endsItself) reject(new Interrupted());
     };
     terminal.interrupted.addEventListener('abort', interrupt, { once: true });
+  });
+}
+
+/** Whoever presses Ctrl-C again does not wait for an orderly end; `kiln up` has its own. */
+function insistence(terminal: Terminal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const interrupt = () => {
+      if (!terminal.endsItself || terminal.mayBeLeft) reject(new Interrupted());
+    };
+    terminal.insisted.addEventListener('abort', interrupt, { once: true });
   });
 }
 

@@ -5,9 +5,10 @@ import { Terminal } from './terminal.js';
 
 function terminal(isTTY: boolean, columns?: number) {
   const stderr = Object.assign(new PassThrough(), { isTTY, ...(columns !== undefined && { columns }) });
-  const { signal } = new AbortController();
+  const interrupted = new AbortController();
+  const { signal } = interrupted;
   const made = new Terminal({ stdin: new PassThrough(), stdout: new PassThrough(), stderr, interrupted: signal, insisted: signal });
-  return { made, written: () => String(stderr.read() ?? '') };
+  return { made, written: () => String(stderr.read() ?? ''), interrupt: () => interrupted.abort('SIGINT') };
 }
 
 describe('the status line', () => {
@@ -26,6 +27,15 @@ describe('the status line', () => {
     const { made, written } = terminal(true, 10);
     made.status('0123456789abc');
     expect(written()).toBe('\r\u001b[K012345678');
+  });
+
+  it('is not drawn again after Ctrl-C', () => {
+    const { made, written, interrupt } = terminal(true);
+    made.status('building');
+    interrupt();
+    made.status('');
+    made.status('building');
+    expect(written()).toBe('\r\u001b[Kbuilding\r\u001b[K');
   });
 
   it('can steer nothing, and is not there where no person watches', () => {

@@ -1,7 +1,9 @@
 import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
 import { Interrupted } from './failure.js';
+import { asInvoked, invokedAs } from './hints.js';
 import { neutralise } from './output/neutralise.js';
+import { hasColours, render } from './output/style.js';
 
 type MaybeTerminal = { isTTY?: boolean; columns?: number };
 
@@ -19,15 +21,27 @@ export interface Streams {
 /** To the line's begin, and nothing right of it. */
 const ERASE_LINE = '\r\u001b[K';
 
+const USUAL_COLUMNS = 80;
+
 export class Terminal {
   #status = '';
+  private readonly colours: { stdout: boolean; stderr: boolean };
+  private readonly command: string;
   /** Set by a command that ends in its own way when interrupted; all others are simply left. */
   endsItself = false;
+  /** Set beside it where a second Ctrl-C leaves at once. */
+  mayBeLeft = false;
 
   /** What else prose must not hold where its reader takes some lines for commands. */
   disarm = (text: string): string => text;
 
-  constructor(readonly streams: Streams) {}
+  constructor(
+    readonly streams: Streams,
+    environment: Readonly<Record<string, string | undefined>> = {},
+  ) {
+    this.colours = { stdout: hasColours(streams.stdout, environment), stderr: hasColours(streams.stderr, environment) };
+    this.command = invokedAs(environment);
+  }
 
   get interrupted(): AbortSignal {
     return this.streams.interrupted;
@@ -46,20 +60,32 @@ export class Terminal {
     return this.streams.stdout.isTTY === true;
   }
 
-  /** Prose and progress, on stderr; whatever it quotes can't steer the terminal. */
-  say(line: string): void {
-    this.command(this.disarm(line));
+  /** How wide data may be; undefined where no person reads it. */
+  get columns(): number | undefined {
+    const { isTTY, columns = USUAL_COLUMNS } = this.streams.stdout;
+    return isTTY === true ? columns : undefined;
   }
 
-  /** A line that is meant to be taken for one. */
-  command(line: string): void {
-    this.streams.stderr.write(`${this.#status === '' ? '' : ERASE_LINE}${neutralise(line)}\n${this.#status}`);
+  /** Commands in a text of ours as they have to be typed here. */
+  hint(text: string): string {
+    return asInvoked(text, this.command);
+  }
+
+  /** Prose and progress, on stderr; whatever it quotes can't steer the terminal. */
+  say(line: string): void {
+    this.announce(this.disarm(line));
+  }
+
+  /** A line that is meant to be taken for a command by who reads the output of a workflow. */
+  announce(line: string): void {
+    const shown = render(neutralise(line), this.colours.stderr);
+    this.streams.stderr.write(`${this.#status === '' ? '' : ERASE_LINE}${shown}\n${this.#status}`);
   }
 
   /** One line below all others, written over by the next; '' takes it away. Only where a person watches. */
   status(text: string): void {
-    const { isTTY, columns = 80 } = this.streams.stderr;
-    if (isTTY !== true) return;
+    const { isTTY, columns = USUAL_COLUMNS } = this.streams.stderr;
+    if (isTTY !== true || (this.interrupted.aborted && text !== '')) return;
     // One that wraps could not be written over.
     const status = neutralise(text).slice(0, columns - 1);
     if (status === this.#status) return;
@@ -98,6 +124,6 @@ export class Terminal {
 
   /** Data, on stdout, complete lines. */
   data(text: string): void {
-    this.streams.stdout.write(`${text}\n`);
+    this.streams.stdout.write(`${render(text, this.colours.stdout)}\n`);
   }
 }

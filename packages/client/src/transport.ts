@@ -6,6 +6,8 @@ export interface ClientOptions {
   /** Base URL of the control API. */
   url: string;
   apiKey: string;
+  /** Where the key comes from, for who has to correct it. */
+  keyFrom?: string | undefined;
   fetch?: typeof fetch;
 }
 
@@ -61,7 +63,17 @@ export class Transport {
       clearTimeout(timer);
     }
     if (response.ok) return response;
-    throw readProblem(response.status, await response.text().catch(() => ''), response.headers.get('retry-after'));
+    throw this.refusal(readProblem(response.status, await response.text().catch(() => ''), response.headers.get('retry-after')));
+  }
+
+  /** The server does not know where a key comes from, and its answer may be about any of several clusters. */
+  private refusal(error: KilnError): KilnError {
+    const { keyFrom } = this.options;
+    if (error.code !== 'unauthorized' || keyFrom === undefined) return error;
+    return new KilnError('unauthorized', `${this.base} does not accept the key from ${keyFrom}`, {
+      fix: `give a key of that cluster as KILN_API_KEY, or another address as KILN_URL; what kiln up runs here has its key in KILN_HOME/credentials.json`,
+      cause: error,
+    });
   }
 
   /** The connection failed, or broke. */

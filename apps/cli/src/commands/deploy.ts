@@ -9,12 +9,14 @@ import { type Deploy, deployAll, failed, type Outcome, type Said, sendTo } from 
 import { addDeployOptions, type DeployOptions, soundOptions } from '../deploy/deploy-options.js';
 import { intended, intendedText } from '../deploy/dry-run.js';
 import { GithubLog, messageOfRun } from '../deploy/github.js';
+import { interruptedDeploy } from '../deploy/interrupted.js';
+import type { Known } from '../deploy/known.js';
 import { outcomesText } from '../deploy/outcomes.js';
 import { type Candidate, prepare } from '../deploy/prepare.js';
 import { findPruned, removeAll } from '../deploy/prune.js';
 import { chooseRegistry } from '../deploy/registry-options.js';
-import { EXIT, Failure, Interrupted } from '../failure.js';
-import { formatOf, type OutputOptions, printLine } from '../output/print.js';
+import { EXIT, Failure } from '../failure.js';
+import { formatOf, printLine } from '../output/print.js';
 
 export function deployCommand(session: Session): Command {
   const command = dataCommand('deploy', session)
@@ -58,16 +60,24 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   }
   const github = options.ci && session.config.GITHUB_ACTIONS === 'true' ? new GithubLog(session.config, terminal) : undefined;
   const how = await saidOf(session, dir, options);
+  const before = new Map<string, Known | undefined>();
+  const deployOne = await howToDeploy(session, client, options, how);
+  // Left in its middle, nobody would know what became of it.
+  terminal.endsItself = true;
+  terminal.mayBeLeft = true;
   const outcomes = await deployAll(candidates, {
     client,
-    deploy: await howToDeploy(session, client, options, how),
+    deploy: deployOne,
     how,
     force: options.force,
     signal: terminal.interrupted,
     log: github ?? terminal,
+    verbose: options.verbose || github !== undefined,
+    onBefore: (name, known) => before.set(name, known),
     status: (text) => terminal.status(text),
   });
-  if (terminal.interrupted.aborted) throw new Interrupted();
+  if (terminal.interrupted.aborted) throw await interruptedDeploy(client, before, outcomes);
+  terminal.endsItself = false;
   // Whatever took the place of a removed function has to be there first.
   if (!outcomes.some(failed)) outcomes.push(...(await removeAll(client, pruned)));
   github?.finish(outcomes);
@@ -83,8 +93,6 @@ async function saidOf({ config }: Session, dir: string, options: DeployOptions):
 async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployOptions, how: Said): Promise<Deploy> {
   if (!options.local && !options.ci) return sendTo(client, { ...how, signal: terminal.interrupted });
   const registry = await chooseRegistry(config, options);
-  // A build that is left behind would go on by itself.
-  terminal.endsItself = true;
   return buildHere({ client, dockerHost: config.DOCKER_HOST, registry, how, signal: terminal.interrupted });
 }
 
@@ -94,14 +102,14 @@ async function showIntended(session: Session, candidates: Candidate[], pruned: s
   all.push(...pruned.map((name) => ({ function: name, action: 'remove' as const })));
   const format = formatOf(options, terminal);
   if (format === 'json') for (const one of all) printLine(terminal, format, one, () => '');
-  else terminal.data(intendedText(all));
+  else terminal.data(intendedText(all, terminal.columns));
 }
 
-function show({ terminal }: Session, outcomes: readonly Outcome[], options: OutputOptions): void {
+function show({ terminal }: Session, outcomes: readonly Outcome[], options: DeployOptions): void {
   const done = outcomes.filter((outcome) => !failed(outcome));
   const format = formatOf(options, terminal);
   if (format === 'json') for (const one of done) printLine(terminal, format, one, () => '');
-  else if (done.length > 0) terminal.data(outcomesText(outcomes));
+  else if (done.length > 0) terminal.data(terminal.hint(outcomesText(outcomes, { columns: terminal.columns, traffic: options.traffic })));
 }
 
 function refuseFailures(outcomes: readonly Outcome[]): void {

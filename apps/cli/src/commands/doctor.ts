@@ -8,6 +8,8 @@ import { orderStore, type StoreOrders } from '../doctor/store-orders.js';
 import { Failure } from '../failure.js';
 import { neutralise } from '../output/neutralise.js';
 import { type OutputOptions, print } from '../output/print.js';
+import { paintState } from '../output/style.js';
+import { wrapWords } from '../output/words.js';
 
 export function doctorCommand(session: Session): Command {
   return dataCommand('doctor', session)
@@ -32,17 +34,21 @@ export function doctorCommand(session: Session): Command {
 async function doctor(session: Session, options: OutputOptions & StoreOrders): Promise<void> {
   if (await orderStore(session, options)) return;
   const { config, terminal } = session;
-  const checks = (await Promise.all([checkMachine(config), checkEngine(config.DOCKER_HOST), checkCluster(session)])).flat();
-  print(terminal, options, checks, (all) => all.map(checkText).join('\n'));
+  const found = (await Promise.all([checkMachine(config), checkEngine(config.DOCKER_HOST), checkCluster(session)])).flat();
+  const checks = found.map((check) => (check.fix === undefined ? check : { ...check, fix: terminal.hint(check.fix) }));
+  print(terminal, options, checks, (all, columns) => all.map((check) => checkText(check, columns)).join('\n'));
   const broken = checks.filter(({ state }) => state === 'failed');
   if (broken.length === 0) return;
   const [first] = broken;
   throw new Failure(`${broken.length} of ${checks.length} checks failed: ${broken.map(({ name }) => name).join(', ')}`, first?.fix ?? '');
 }
 
+const INDENT = 9;
 const MARK = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const;
 
-function checkText({ name, state, detail, fix }: Check): string {
-  const line = `${MARK[state]}  ${neutralise(name)}: ${neutralise(detail)}`;
-  return fix === undefined ? line : `${line}\n           next: ${neutralise(fix)}`;
+function checkText({ name, state, detail, fix }: Check, columns = Number.POSITIVE_INFINITY): string {
+  const indent = ' '.repeat(INDENT);
+  const lines = wrapWords(neutralise(`${name}: ${detail}`), columns - INDENT);
+  if (fix !== undefined) lines.push(...wrapWords(`next: ${neutralise(fix)}`, columns - INDENT));
+  return `${paintState(MARK[state])}  ${lines.join(`\n${indent}`)}`;
 }

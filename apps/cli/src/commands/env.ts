@@ -6,7 +6,7 @@ import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';
 import { EXIT, Failure, UsageFailure } from '../failure.js';
 import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { formatOf, type OutputOptions, print } from '../output/print.js';
 import { parseAssignments, parseVariables } from '../variables/parse-variables.js';
 import { readText } from '../variables/read-text.js';
 import { variablesTable } from '../variables/variables-table.js';
@@ -56,11 +56,18 @@ async function env(session: Session, name: string, { action, values }: Change, o
   if (change === undefined) {
     const { version, config } = serving;
     const shown = { function: name, version, env: config.env, secrets: config.secrets };
-    print(session.terminal, options, shown, () => variablesTable(serving));
+    const isEmpty = Object.keys(config.env).length + config.secrets.length === 0;
+    if (!isEmpty || formatOf(options, session.terminal) === 'json') {
+      print(session.terminal, options, shown, (_, columns) => variablesTable(serving, columns));
+    }
+    if (isEmpty) {
+      const next = `kiln env ${name} set NAME=value, or "env" in its kiln.json`;
+      session.terminal.say(session.terminal.hint(`${name} has no variables and no secrets; next: ${next}`));
+    }
     return;
   }
   const deployed = await client.functions.patch(name, { env: change(serving.config.env, name) }, { revision: view.revision });
-  print(session.terminal, options, deployed, changedText);
+  print(session.terminal, options, deployed, () => session.terminal.hint(changedText(deployed)));
 }
 
 /** From the variables that are there to those that shall be. */

@@ -11,6 +11,7 @@ import { shellWord } from '../output/shell-word.js';
 const HANDLER = `// Every export is a handler: (req, res) as in Express. Module state lives as long as the instance.
 export const hello = {
   func: async (req, res) => {
+    console.log('hello,', req.query.name ?? 'world');
     res.json({ hello: req.query.name ?? 'world' });
   },
   config: { timeout: 10_000 },
@@ -50,7 +51,7 @@ async function init({ terminal }: Session, dir: string, options: OutputOptions):
   }
   for (const [file, content] of files) await writeFile(join(folder, file), content, { flag: 'wx' });
   print(terminal, options, { name, folder, files: [...files.keys()] }, () => `wrote ${[...files.keys()].join(', ')} into ${folder}`);
-  terminal.say(`next: kiln deploy ${shellWord(dir)} && kiln invoke ${name}`);
+  terminal.say(terminal.hint(`next: kiln deploy ${shellWord(dir)} && kiln invoke ${name}`));
 }
 
 /** Of the folder, which is there then. @throws UsageFailure where it can't be */

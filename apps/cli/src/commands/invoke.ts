@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isErrorCode } from '@kiln/contract/errors';
+import { isErrorCode, KilnError } from '@kiln/contract/errors';
 import { ERROR } from '@kiln/contract/headers';
 import { readProblem } from '@kiln/contract/problem';
 import { type Command, Option } from 'commander';
@@ -87,6 +87,8 @@ function refuseFailure(name: string, answer: IncomingMessage, text: string): voi
   if (typeof code !== 'string' || !isErrorCode(code)) {
     throw new Failure(`${name} answered ${status}`, `see what it logged: kiln logs ${name}`);
   }
-  const { message, fix } = tell(readProblem(status, text));
+  const problem = readProblem(status, text);
+  // The function's door advises whoever speaks HTTP; what a key is here, this side knows.
+  const { message, fix } = tell(code === 'unauthorized' ? new KilnError(code, problem.message) : problem);
   throw new Failure(`${name} answered ${status} (${code}). ${message}`, fix.replaceAll('<function>', name), exitCodeOf(code), code);
 }

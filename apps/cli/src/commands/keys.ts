@@ -1,10 +1,11 @@
 import type { KeyView } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
 import { type Scope, scope } from '@kiln/contract/records';
 import { type Command, Option } from 'commander';
 import { dataCommand, examples, newCommand, type Session } from '../command.js';
 import { type ConfirmOptions, confirm } from '../confirm.js';
 import { connect } from '../connection.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { type OutputOptions, print, printList } from '../output/print.js';
 import { table } from '../output/table.js';
 import { age } from '../output/units.js';
 
@@ -23,7 +24,10 @@ function lsKeys(session: Session): Command {
     .summary('list the keys')
     .description('Lists the keys by id. The keys themselves are stored nowhere and are never shown again.')
     .addHelpText('after', examples([['kiln keys ls', 'all keys']]))
-    .action(async (options: OutputOptions) => print(session.terminal, options, await connect(session).keys.list(), keyTable));
+    .action(async (options: OutputOptions) => {
+      const empty = 'no keys but the one of kiln up; next: kiln keys create <name> --scope deploy';
+      printList(session.terminal, options, await connect(session).keys.list(), { text: keyTable, empty });
+    });
 }
 
 interface CreateOptions extends OutputOptions {
@@ -58,15 +62,21 @@ function removeKey(session: Session): Command {
     .option('-y, --yes', 'do not ask')
     .addHelpText('after', examples([['kiln keys rm 4fJx02kQpLmN', 'by the id that kiln keys ls shows']]))
     .action(async (id: string, options: OutputOptions & ConfirmOptions) => {
+      const { keys } = connect(session);
+      const there = await keys.list();
+      if (!there.some((key) => key.id === id)) {
+        throw new KilnError('not_found', `there is no key ${id}`, { fix: 'see which there are: kiln keys ls' });
+      }
       await confirm(session.terminal, options, { what: `the key ${id}`, command: `kiln keys rm ${id}` });
-      await connect(session).keys.remove(id);
+      await keys.remove(id);
       print(session.terminal, options, { id, removed: true }, () => `removed key ${id}`);
     });
 }
 
-function keyTable(keys: KeyView[]): string {
+function keyTable(keys: readonly KeyView[], columns?: number): string {
   return table(
     ['id', 'name', 'scopes', 'age'],
     keys.map(({ id, name, scopes, createdAt }) => [id, name, scopes.join(', '), age(createdAt)]),
+    columns,
   );
 }

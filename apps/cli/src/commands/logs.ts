@@ -1,12 +1,14 @@
+import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
 import { type LogRecord, logLevelName } from '@kiln/contract/records';
 import { type Command, Option } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';
-import { UsageFailure } from '../failure.js';
+import { QuietEnd, UsageFailure } from '../failure.js';
 import { requireFunctionName } from '../function-reference.js';
+import { parseSince } from '../logs/parse-since.js';
 import { neutralise } from '../output/neutralise.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
-import { parseDuration } from '../output/units.js';
+import { paintState } from '../output/style.js';
 
 interface LogsOptions extends OutputOptions {
   follow?: boolean;
@@ -22,14 +24,14 @@ export function logsCommand(session: Session): Command {
     .argument('<name>', 'the function')
     .option('-f, --follow', 'go on with new lines until Ctrl-C')
     .option('--since <time>', 'only lines from then on: 30s, 10m, 2h, 1d, or an ISO time')
-    .option('--request-id <id>', 'only lines of one request')
+    .option('--request-id <id>', 'only lines of one request, by its whole id: x-request-id in its answer')
     .addOption(new Option('--level <level>', 'only lines of this level or above').choices(logLevelName.options))
     .addHelpText(
       'after',
       examples([
         ['kiln logs hello --since 10m', 'the last ten minutes'],
         ['kiln logs hello -f --level error', 'errors as they come'],
-        ['kiln logs hello --request-id 7b1c', 'one request'],
+        ['kiln logs hello --request-id "$ID"', 'one request'],
       ]),
     )
     .action((name: string, options: LogsOptions) => logs(session, requireFunctionName(name), options));
@@ -40,23 +42,44 @@ async function logs(session: Session, name: string, options: LogsOptions): Promi
   const format = formatOf(options, terminal);
   const lines = connect(session).logs(name, {
     ...(options.follow && { follow: true }),
-    ...(options.since !== undefined && { since: sinceTime(options.since) }),
-    ...(options.requestId !== undefined && { requestId: options.requestId }),
+    ...(options.since !== undefined && { since: parseSince(options.since).toISOString() }),
+    ...(options.requestId !== undefined && { requestId: requireRequestId(options.requestId) }),
     ...(options.level !== undefined && { level: options.level }),
+    signal: terminal.interrupted,
   });
-  for await (const line of lines) printLine(terminal, format, line, logText);
+  if (options.follow) {
+    terminal.endsItself = true;
+    if (terminal.canAsk) terminal.say(`following ${name}; Ctrl-C ends it`);
+  }
+  let count = 0;
+  try {
+    for await (const line of lines) {
+      printLine(terminal, format, line, logText);
+      count += 1;
+    }
+  } catch (error) {
+    throw options.follow && terminal.interrupted.aborted ? new QuietEnd() : error;
+  }
+  if (options.follow && terminal.interrupted.aborted) throw new QuietEnd();
+  if (count === 0) terminal.say(terminal.hint(nothingFound(name, options)));
 }
 
 function logText({ time, level, requestId, version, message }: LogRecord): string {
   const about = requestId === undefined ? `v${version}` : `v${version} ${requestId}`;
-  return neutralise(`${time} ${level.padEnd(5)} ${about} ${message}`);
+  return `${time} ${paintState(level.padEnd(5))} ${neutralise(`${about} ${message}`)}`;
 }
 
-function sinceTime(text: string): string {
-  const ago = parseDuration(text);
-  const time = ago === undefined ? Date.parse(text) : Date.now() - ago;
-  if (Number.isNaN(time)) {
-    throw new UsageFailure(`--since ${text} is neither a duration nor a time`, 'write it as 30s, 10m, 2h, 1d, or 2030-01-31T12:00:00Z');
+function nothingFound(name: string, { since, requestId, level }: LogsOptions): string {
+  const all = `all that is kept: kiln logs ${name}`;
+  if (requestId !== undefined) return `no line of ${name} belongs to the request ${requestId}, which has to be the whole id; ${all}`;
+  if (since !== undefined || level !== undefined) {
+    const limits = [since && `since ${since}`, level && `of level ${level} or above`].filter(Boolean).join(', ');
+    return `${name} has logged nothing ${limits}; ${all}`;
   }
-  return new Date(time).toISOString();
+  return `${name} has logged nothing yet: what it prints (console.log, print) shows here a moment later; next: kiln invoke ${name}`;
+}
+
+function requireRequestId(id: string): string {
+  if (REQUEST_ID_PATTERN.test(id)) return id;
+  throw new UsageFailure(`"${id}" can't be a request's id`, 'give the whole x-request-id of its answer, which kiln invoke -i shows');
 }

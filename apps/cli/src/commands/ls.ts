@@ -3,7 +3,7 @@ import type { Traffic } from '@kiln/contract/traffic';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { type OutputOptions, printList } from '../output/print.js';
 import { table } from '../output/table.js';
 import { age } from '../output/units.js';
 
@@ -23,14 +23,15 @@ export function lsCommand(session: Session): Command {
 
 async function ls(session: Session, options: OutputOptions): Promise<void> {
   const functions = await connect(session).functions.list();
-  print(session.terminal, options, functions, functionTable);
-  if (functions.length === 0) session.terminal.say('no functions yet; next: kiln init hello && kiln deploy hello');
+  const empty = 'no functions yet; next: kiln init hello && kiln deploy hello';
+  printList(session.terminal, options, functions, { text: functionTable, empty });
 }
 
-function functionTable(functions: FunctionView[]): string {
+function functionTable(functions: readonly FunctionView[], columns?: number): string {
   return table(
     ['function', 'traffic', 'home', 'changed', 'url'],
     functions.map(({ name, traffic, home, updatedAt, url }) => [name, trafficText(traffic), home ?? undefined, age(updatedAt), url]),
+    columns,
   );
 }
 

@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import { dataCommand, examples, newCommand, type Session } from '../command.js';
 import { connect } from '../connection.js';
 import { UsageFailure } from '../failure.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { type OutputOptions, print, printList } from '../output/print.js';
+import { paintState } from '../output/style.js';
 import { table } from '../output/table.js';
 import { age, megabytes } from '../output/units.js';
 
@@ -30,7 +31,7 @@ function lsNodes(session: Session): Command {
     .addHelpText('after', examples([['kiln nodes ls', 'all nodes']]))
     .action(async (options: OutputOptions) => {
       const nodes = await connect(session).nodes.list();
-      print(session.terminal, options, nodes, nodeTable);
+      printList(session.terminal, options, nodes, { text: nodeTable, empty: 'no nodes: nothing can run; next: kiln up' });
       sayWarnings(session, nodes);
     });
 }
@@ -50,22 +51,23 @@ function drainNode(session: Session): Command {
       if (!nodeId.safeParse(id).success) throw new UsageFailure(`"${id}" can't be a node's id`, 'see which there are: kiln nodes ls');
       await connect(session).nodes.drain(id);
       print(session.terminal, options, { id, draining: true }, () => `${id} is draining`);
-      session.terminal.say('next: kiln nodes ls shows when nothing runs there any more');
+      session.terminal.say(session.terminal.hint('next: kiln nodes ls shows when nothing runs there any more'));
     });
 }
 
-export function nodeTable(nodes: NodeView[]): string {
+export function nodeTable(nodes: readonly NodeView[], columns?: number): string {
   return table(
     ['node', 'state', 'instances', 'load', 'memory', 'cores', 'up'],
     nodes.map((node) => [
       node.id,
-      nodeState(node),
+      paintState(nodeState(node)),
       node.instances,
       node.load.toFixed(1),
       `${megabytes(node.memoryPromised)} of ${megabytes(node.memory)}`,
       node.cores,
       node.live ? age(node.startedAt) : undefined,
     ]),
+    columns,
   );
 }
 

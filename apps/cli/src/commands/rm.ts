@@ -22,7 +22,10 @@ export function rmCommand(session: Session): Command {
 }
 
 async function rm(session: Session, name: string, options: OutputOptions & ConfirmOptions): Promise<void> {
+  const { functions } = connect(session);
+  // Nobody is asked about what is not there.
+  await functions.get(name);
   await confirm(session.terminal, options, { what: `the function "${name}" with all its versions`, command: `kiln rm ${name}` });
-  await connect(session).functions.remove(name);
-  print(session.terminal, options, { name, removed: true }, () => `removed ${name}`);
+  await functions.remove(name);
+  print(session.terminal, options, { function: name, removed: true }, () => `removed ${name}`);
 }

@@ -105,6 +105,8 @@ describe('secrets', () => {
   });
 
   it('rm asks, or wants --yes, and passes the functions that use it on', async () => {
+    api.json('GET /v1/secrets', { items: [TOKEN], next: null });
+    expect((await connected(['secrets', 'rm', 'NO_SUCH'])).code).toBe(5);
     expect((await connected(['secrets', 'rm', 'TOKEN'])).code).toBe(2);
     api.fail('DELETE /v1/secrets/TOKEN', 'conflict', 'the secret TOKEN is used by hello');
     const refused = await connected(['secrets', 'rm', 'TOKEN', '--yes']);

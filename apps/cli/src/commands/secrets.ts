@@ -1,10 +1,11 @@
+import { KilnError } from '@kiln/contract/errors';
 import type { RenewedFunction, SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/secrets';
 import type { Command } from 'commander';
 import { dataCommand, examples, newCommand, type Session } from '../command.js';
 import { type ConfirmOptions, confirm } from '../confirm.js';
 import { connect } from '../connection.js';
 import { Failure } from '../failure.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { type OutputOptions, print, printList } from '../output/print.js';
 import { table } from '../output/table.js';
 import { age } from '../output/units.js';
 import { parseVariables, requireVariableName } from '../variables/parse-variables.js';
@@ -37,7 +38,10 @@ function lsSecrets(session: Session): Command {
     .summary('list the secrets')
     .description('Lists the secrets by name. Their values are shown to nobody.')
     .addHelpText('after', examples([['kiln secrets ls', 'all secrets']]))
-    .action(async (options: OutputOptions) => print(session.terminal, options, await connect(session).secrets.list(), secretTable));
+    .action(async (options: OutputOptions) => {
+      const empty = 'no secrets yet; next: kiln secrets set <NAME>, and name it under "secrets" in a kiln.json';
+      printList(session.terminal, options, await connect(session).secrets.list(), { text: secretTable, empty });
+    });
 }
 
 function setSecret(session: Session): Command {
@@ -91,8 +95,12 @@ function removeSecret(session: Session): Command {
     .addHelpText('after', examples([['kiln secrets rm OLD_TOKEN', 'nobody can go back to it']]))
     .action(async (name: string, options: OutputOptions & ConfirmOptions) => {
       requireVariableName(name);
+      const { secrets } = connect(session);
+      if (!(await secrets.list()).some((secret) => secret.name === name)) {
+        throw new KilnError('not_found', `there is no secret ${name}`, { fix: 'see which there are: kiln secrets ls' });
+      }
       await confirm(session.terminal, options, { what: `the secret ${name}`, command: `kiln secrets rm ${name}` });
-      await connect(session).secrets.remove(name);
+      await secrets.remove(name);
       print(session.terminal, options, { name, removed: true }, () => `removed secret ${name}`);
     });
 }
@@ -137,10 +145,11 @@ function renewedRow(renewed: RenewedFunction): [string, string] {
   return [renewed.function, renewed.versions.map((version) => `v${version}`).join(', ')];
 }
 
-function secretTable(secrets: SecretRecord[]): string {
+function secretTable(secrets: readonly SecretRecord[], columns?: number): string {
   return table(
     ['secret', 'revision', 'age', 'changed'],
     secrets.map(({ name, revision, createdAt, updatedAt }) => [name, revision, age(createdAt), age(updatedAt)]),
+    columns,
   );
 }
 

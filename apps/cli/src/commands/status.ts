@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect, findCredentials } from '../connection.js';
 import { type OutputOptions, print } from '../output/print.js';
+import { paintState } from '../output/style.js';
 import { pairs } from '../output/table.js';
 import { nodeTable, sayWarnings } from './nodes.js';
 
@@ -95,14 +96,17 @@ function count(functions: FunctionView[]) {
   return { total: functions.length, serving: functions.filter(({ traffic }) => traffic.length > 0).length };
 }
 
-function statusText({ url, git, router, redis, nodes, functions }: Status): string {
+function statusText({ url, git, router, redis, nodes, functions }: Status, columns?: number): string {
   const live = nodes?.filter((node) => node.live).length;
-  const summary = pairs([
-    ['router', `${router} at ${url}`],
-    ['redis', redis === 'answers' || redis === 'unknown' ? redis : `${redis}: known functions go on, changes have to wait`],
-    ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
-    ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
-    ['git push', git],
-  ]);
-  return nodes && nodes.length > 0 ? `${summary}\n\n${nodeTable(nodes)}` : summary;
+  const summary = pairs(
+    [
+      ['router', `${paintState(router)} at ${url}`],
+      ['redis', paintState(redis === 'answers' || redis === 'unknown' ? redis : `${redis}: known functions go on, changes have to wait`)],
+      ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
+      ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
+      ['git push', git],
+    ],
+    columns,
+  );
+  return nodes && nodes.length > 0 ? `${summary}\n\n${nodeTable(nodes, columns)}` : summary;
 }

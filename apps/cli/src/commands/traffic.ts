@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';
 import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { type OutputOptions, print, printList } from '../output/print.js';
 import { table } from '../output/table.js';
 import { parseShares, resolveShares, type Share } from '../versions/parse-shares.js';
 import { trafficText } from './ls.js';
@@ -43,12 +43,13 @@ async function traffic(session: Session, name: string, texts: readonly string[],
   const shares = parseShares(name, texts);
   const client = connect(session);
   if (shares.length === 0 && sticky === undefined) {
-    print(session.terminal, options, await client.traffic.get(name), trafficTable);
+    const empty = `no version of ${name} has traffic; next: kiln versions ${name}`;
+    printList(session.terminal, options, await client.traffic.get(name), { text: trafficTable, empty });
     return;
   }
   const put = await client.traffic.put(name, await wanted(client, name, shares), { ...(sticky !== undefined && { sticky }) });
   print(session.terminal, options, put, trafficTable);
-  session.terminal.say(`${name} is at ${trafficText(put)}${stickyText(sticky)}; undo: kiln rollback ${name}`);
+  session.terminal.say(session.terminal.hint(`${name} is at ${trafficText(put)}${stickyText(sticky)}; undo: kiln rollback ${name}`));
 }
 
 /** Only who says "latest" needs to know which there are. */
@@ -63,9 +64,10 @@ function stickyText(sticky: boolean | undefined): string {
   return sticky ? ', and a client keeps its version' : ', drawn anew for each request';
 }
 
-function trafficTable(shares: Traffic): string {
+function trafficTable(shares: Traffic | readonly Traffic[number][], columns?: number): string {
   return table(
     ['version', 'weight'],
     shares.map(({ version, weight }) => [`v${version}`, `${weight} %`]),
+    columns,
   );
 }

@@ -4,6 +4,7 @@ import { failed, type Outcome, deployed as wasDeployed } from '../deploy/deploy-
 import { outcomesText } from '../deploy/outcomes.js';
 import { homePaths } from '../home.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
+import { paint } from '../output/style.js';
 import { pairs } from '../output/table.js';
 import { MAX_NODES } from '../up/cluster-file.js';
 import { deployFolders, foldersIn } from '../up/deploy-folders.js';
@@ -52,10 +53,10 @@ async function runUp(session: Session, options: UpOptions): Promise<void> {
 }
 
 function sayOutcomes({ terminal }: Session, outcomes: readonly Outcome[]): void {
-  terminal.say(`\n${outcomesText(outcomes)}`);
+  terminal.say(`\n${outcomesText(outcomes, { columns: terminal.columns })}`);
   for (const outcome of outcomes.filter(failed)) {
     terminal.say(
-      `\n${outcome.function} was not deployed: ${outcome.error.message}\n  next: ${outcome.error.fix.replaceAll('<function>', outcome.function)}`,
+      `\n${paint('red', `${outcome.function} was not deployed:`)} ${outcome.error.message}\n  next: ${terminal.hint(outcome.error.fix.replaceAll('<function>', outcome.function))}`,
     );
   }
 }
@@ -72,15 +73,15 @@ function announce({ config, terminal }: Session, options: OutputOptions, { nodes
   const controlUrl = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
   const deployed = outcomes.filter(wasDeployed);
   const shown = deployed.find((outcome) => outcome.function === 'hello') ?? deployed[0];
-  const attempt = shown ? `curl ${shown.url}` : 'kiln init hello && kiln deploy hello && kiln invoke hello';
+  const attempt = shown ? `curl ${shown.url}` : terminal.hint('kiln init hello && kiln deploy hello && kiln invoke hello');
   const block = pairs([
-    ['functions', `${dataUrl}/fn/<name>/`],
     ['control', controlUrl],
     ['key file', credentials],
+    ['stop', terminal.hint('Ctrl-C, or kiln down')],
     ['try', attempt],
-    ['stop', 'Ctrl-C, or kiln down'],
   ]);
-  terminal.say(`\nKiln is ready with ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}\n${block.replace(/^/gm, '  ')}`);
+  const count = `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`;
+  terminal.say(`\n${block}\n${paint('green', 'Kiln is ready')} with ${count} at ${dataUrl}/fn/<name>/`);
   if (formatOf(options, terminal) === 'json') {
     printLine(terminal, 'json', { ready: true, dataUrl, controlUrl, credentials, try: attempt, nodes, functions: outcomes }, () => '');
   }

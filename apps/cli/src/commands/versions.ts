@@ -3,7 +3,7 @@ import { dataCommand, examples, newCommand, type Session } from '../command.js';
 import { connect } from '../connection.js';
 import { UsageFailure } from '../failure.js';
 import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { type OutputOptions, print, printList } from '../output/print.js';
 import { rolloutText } from '../rollout/rollout-text.js';
 import { historyOf, historyText } from '../versions/history.js';
 
@@ -43,7 +43,8 @@ function lsVersions(session: Session): Command {
 async function list(session: Session, name: string, options: OutputOptions): Promise<void> {
   const client = connect(session);
   const [{ traffic, rollout }, records] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
-  print(session.terminal, options, historyOf(records, traffic), historyText);
+  const empty = `${name} has no version; next: kiln deploy`;
+  printList(session.terminal, options, historyOf(records, traffic), { text: historyText, empty });
   if (rollout !== undefined) session.terminal.say(`rollout of ${rolloutText(rollout)}`);
 }
 

@@ -5,8 +5,10 @@ import type { VersionRecord } from '@kiln/contract/records';
 import { type Told, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
 import { Progress } from '../output/progress-bar.js';
+import { paint } from '../output/style.js';
 import { atOnce } from './at-once.js';
-import { readKnown } from './known.js';
+import { EngineLines } from './engine-lines.js';
+import { type Known, readKnown } from './known.js';
 import { madeBefore, servingAlready } from './plan.js';
 import type { Candidate } from './prepare.js';
 import { requireSecrets } from './require-secrets.js';
@@ -41,6 +43,10 @@ export interface DeployOptions {
   /** After it, none is begun. */
   signal?: AbortSignal;
   log: DeployLog;
+  /** With all that the engine's steps write. */
+  verbose?: boolean | undefined;
+  /** Called with what was there before a function's deployment. */
+  onBefore?(name: string, known: Known | undefined): void;
   /** Where a person watches: how far it is. */
   status?(text: string): void;
 }
@@ -59,19 +65,21 @@ const AT_ONCE = 3;
 
 /** Deploys functions, a few at once; a failure of one does not stop the others. What serves already is neither sent nor built. */
 export async function deployAll(candidates: readonly Candidate[], options: DeployOptions): Promise<Outcome[]> {
-  const { limit = AT_ONCE, signal, log, status } = options;
+  const { limit = AT_ONCE, signal, log, status, verbose } = options;
   const width = Math.max(...candidates.map(({ name }) => name.length));
   const progress = new Progress();
   return await atOnce(candidates, { limit, signal }, async (candidate) => {
     const { name } = candidate;
     const started = performance.now();
+    const engine = new EngineLines();
+    const show = (line: string) => log.say(`${name.padEnd(width)} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`, name);
     const say = (line: string) => {
-      log.say(`${name.padEnd(width)} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`, name);
+      if (!engine.takes(line) || verbose) show(line);
       if (progress.see(name, line)) status?.(progress.text());
     };
     log.begin?.(name);
     const outcome = await attempt(name, () => deployChanged(candidate, options, say));
-    if (failed(outcome) && candidates.length > 1 && !signal?.aborted) say(`failed: ${outcome.error.message.split('\n')[0]}`);
+    if (failed(outcome) && candidates.length > 1 && !signal?.aborted) show(paint('red', `failed: ${outcome.error.message.split('\n')[0]}`));
     progress.end(name);
     status?.(progress.text());
     log.end?.(outcome);
@@ -83,8 +91,9 @@ async function deployChanged(candidate: Candidate, options: DeployOptions, say: 
   const { client, deploy, force } = options;
   const { name } = candidate;
   await requireSecrets(client, candidate);
-  const known = force ? undefined : await readKnown(client, name);
-  if (known === undefined) return deploy(candidate, say);
+  const known = await readKnown(client, name);
+  options.onBefore?.(name, known);
+  if (known === undefined || force) return deploy(candidate, say);
   const serving = servingAlready(candidate, known);
   if (serving !== undefined) {
     const { version, digest } = serving;

@@ -23,6 +23,7 @@ export interface DeployOptions extends OutputOptions, ConfirmOptions, RegistryOp
   force?: boolean;
   local?: boolean;
   ci?: boolean;
+  verbose?: boolean;
 }
 
 /** An empty value counts as none: scripts pass on what they were given. */
@@ -35,6 +36,7 @@ export function addDeployOptions(command: Command): Command {
     .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)
     .option(...BUILD_SECRET, addBuildSecret)
     .option('--dry-run', 'say what would be built, changed and removed, and do nothing')
+    .option('-v, --verbose', 'show all that the steps of the builds write')
     .option('--force', 'send and build what has not changed, too')
     .option('--project <name>', 'what the functions belong to, instead of "project" in kiln.json', project)
     .option('--prune', 'remove functions that the same project deployed earlier and does not declare any more')

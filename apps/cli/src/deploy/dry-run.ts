@@ -44,12 +44,12 @@ const WORDS: Record<Intended['action'], string> = {
   remove: 'would be removed',
 };
 
-export function intendedText(all: readonly Intended[]): string {
+export function intendedText(all: readonly Intended[], columns?: number): string {
   const rows = all.flatMap(({ function: name, action, version, changes = [] }) => [
     [name, version === undefined ? undefined : `v${version}`, WORDS[action]],
     ...changes.map(({ key, from, to }) => ['', '', `${key}: ${told(from)} -> ${to === undefined ? 'what the module says' : told(to)}`]),
   ]);
-  return table(['function', 'serves', 'this deployment'], rows);
+  return table(['function', 'serves', 'this deployment'], rows, columns);
 }
 
 function told(value: unknown): string {

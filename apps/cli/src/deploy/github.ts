@@ -30,7 +30,7 @@ export class GithubLog implements DeployLog {
   ) {
     terminal.disarm = harmless;
     for (const secret of [config.KILN_API_KEY, config.KILN_REGISTRY_PASSWORD]) {
-      if (secret) terminal.command(`::add-mask::${escapeData(secret)}`);
+      if (secret) terminal.announce(`::add-mask::${escapeData(secret)}`);
     }
   }
 
@@ -56,17 +56,17 @@ export class GithubLog implements DeployLog {
   }
 
   private open({ name, lines }: Group): void {
-    this.terminal.command(`::group::${escapeData(name)}`);
+    this.terminal.announce(`::group::${escapeData(name)}`);
     if (lines.length === MAX_HELD_LINES) this.terminal.say('(earlier lines are left out)');
     for (const line of lines.splice(0)) this.terminal.say(line);
   }
 
   private close(outcome: Outcome): void {
-    this.terminal.command('::endgroup::');
+    this.terminal.announce('::endgroup::');
     if (!failed(outcome)) return;
     const { message, fix } = outcome.error;
     const next = fix.replaceAll('<function>', outcome.function);
-    this.terminal.command(`::error title=${escapeProperty(`${outcome.function} was not deployed`)}::${escapeData(`${message}\n${next}`)}`);
+    this.terminal.announce(`::error title=${escapeProperty(`${outcome.function} was not deployed`)}::${escapeData(`${message}\n${next}`)}`);
   }
 
   /** The page of the run, and what later steps can read. */

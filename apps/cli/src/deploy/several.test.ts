@@ -24,13 +24,13 @@ describe('several functions', () => {
     }
   });
 
-  const deploy = (options: RunOptions = {}) => connected(['deploy', root], options);
+  const deploy = (options: RunOptions = {}, more: string[] = []) => connected(['deploy', root, ...more], options);
   const end = (name: string, last: object) => open.get(name)?.end(JSON.stringify(last));
   const done = (name: string) => ({ type: 'done', function: name, version: 1, digest: 'sha256:1', url: 'http://x/', changed: true });
   const building = (...expected: string[]) => vi.waitFor(() => expect([...open.keys()].sort()).toEqual(expected));
 
   it('are built three at once, each line with its name, and listed in their order', async () => {
-    const running = deploy();
+    const running = deploy({}, ['--verbose']);
     await building('a', 'b', 'c');
     end('c', done('c'));
     await building('a', 'b', 'dd');
@@ -50,12 +50,28 @@ describe('several functions', () => {
     expect(stderr).toContain('b was not deployed');
   });
 
+  it('show of the engine nothing but a bar, unless asked to', async () => {
+    const running = deploy({ typed: '' });
+    await building('a', 'b', 'c');
+    for (const name of ['a', 'b', 'c']) end(name, done(name));
+    await vi.waitFor(() => expect([...open.keys()]).toEqual(['dd']));
+    end('dd', done('dd'));
+    const { stdout, stderr } = await running;
+    expect(stderr).not.toMatch(/s {2}Step/);
+    expect(stderr).toMatch(/\[ +\] step 1 of 2|a 1\/2/);
+    expect(stdout).toMatch(/\n4 deployed\n$/);
+  });
+
   it('are all given up at an interruption, and none is begun after it', async () => {
     const interrupted = new AbortController();
     const running = deploy({ interrupted: interrupted.signal });
     await building('a', 'b', 'c');
     interrupted.abort();
-    expect((await running).code).toBe(130);
+    const { code, stderr } = await running;
+    expect([code, stderr]).toEqual([
+      130,
+      expect.stringContaining('interrupted; nothing changed; a is not deployed; b is not deployed; c is not deployed'),
+    ]);
     await building();
     expect(api.seen.map(({ path }) => path)).not.toContain('/v1/functions/dd');
   });

@@ -4,6 +4,8 @@ import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { prepare } from '../deploy/prepare.js';
 import { tell } from '../failure.js';
+import { foldersIn } from '../up/deploy-folders.js';
+import type { Project } from './project.js';
 import { readProjects } from './repository.js';
 
 let root: string;
@@ -54,6 +56,21 @@ describe('readProjects', () => {
       ['functions/api', ['a', 'b'], 'shop'],
       ['functions/web', ['web'], 'shop'],
     ]);
+  });
+
+  it('finds the functions of a repository below it, which is one for itself', async () => {
+    write({ 'a/kiln.json': '{}', 'shop/kiln.json': '{"project":"shop"}', 'shop/web/kiln.json': '{}', 'shop/web/index.js': '' });
+    expect(await found()).toEqual([
+      ['a', ['a'], undefined],
+      ['shop/web', ['web'], 'shop'],
+    ]);
+  });
+
+  it('finds in the examples what kiln up --deploy examples finds', async () => {
+    const examples = join(import.meta.dirname, '../../../../examples');
+    const names = (projects: Project[]) => projects.flatMap(({ functions }) => functions.map(({ name }) => name)).sort();
+    const each = await Promise.all((await foldersIn(examples)).map((folder) => readProjects(folder)));
+    expect(names(await readProjects(examples))).toEqual(names(each.flat()));
   });
 
   it('leaves out what the ignore files name, node_modules and hidden folders', async () => {

@@ -25,8 +25,15 @@ export async function readProjects(path: string, nameGiven?: string): Promise<Pr
   const folders = await foldersBelow(root);
   if (folders.length === 0 || (await isFunction(root))) return [await readProject(root)];
   const project = content && readProjectName(content);
-  const projects = await Promise.all(folders.map((folder) => readProject(folder)));
-  return projects.map((found) => ({ ...found, project: found.project ?? project }));
+  const projects = await Promise.all(folders.map(readBelow));
+  return projects.flat().map((found) => ({ ...found, project: found.project ?? project }));
+}
+
+/** A folder whose kiln.json only names a project is the root of another repository. */
+async function readBelow(folder: string): Promise<Project[]> {
+  const content = await readKilnJsonOf(folder);
+  const namesProjectAlone = Object.keys(content ?? {}).join() === 'project';
+  return namesProjectAlone ? await readProjects(folder) : [await readProject(folder)];
 }
 
 async function isFunction(root: string): Promise<boolean> {

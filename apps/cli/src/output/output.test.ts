@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { neutralise, neutralisedStream, neutraliseJson } from './neutralise.js';
 import { shellWord } from './shell-word.js';
+import { render, widthOf } from './style.js';
 import { pairs, table } from './table.js';
 import { age, duration, megabytes, parseDuration, shortDigest } from './units.js';
 
@@ -57,6 +58,30 @@ describe('table', () => {
       ],
     ).split('\n');
     expect(lines).toEqual(['NAME   N', 'hello  1', 'x      -']);
+  });
+
+  it('breaks texts between words where it is wider than the terminal', () => {
+    const rows = [
+      ['v1', 'faster search and a smaller index', 'ready'],
+      ['v2', 'short', 'ready'],
+    ];
+    expect(table(['version', 'message', 'state'], rows, 40).split('\n')).toEqual([
+      'VERSION  MESSAGE                   STATE',
+      'v1       faster search and a       ready',
+      '         smaller index',
+      'v2       short                     ready',
+    ]);
+  });
+
+  it('shows each row by itself where no breaking makes it fit, and breaks no word', () => {
+    const url = 'http://localhost:18480/fn/a-function-of-some-length/';
+    const text = table(['function', 'traffic', 'home', 'changed', 'url'], [['a-function-of-some-length', 'v1', undefined, '3m', url]], 60);
+    expect(render(text, false).split('\n')).toEqual(['a-function-of-some-length', '  traffic: v1', '  changed: 3m', `  url:     ${url}`]);
+  });
+
+  it.each([60, 80, 120])('is never wider than %i columns but for a word that is', (columns) => {
+    const rows = Array.from({ length: 20 }, (_, i) => [`f${i}`, 'word '.repeat(i), i, 'a-b-c '.repeat(i % 5)]);
+    for (const line of table(['name', 'text', 'n', 'more'], rows, columns).split('\n')) expect(widthOf(line)).toBeLessThanOrEqual(columns);
   });
 
   it('lets no cell steer the terminal', () => {

@@ -1,18 +1,28 @@
 import { ERRORS } from '@kiln/contract/errors';
 import { CommanderError } from 'commander';
-import { EXIT, tell } from '../failure.js';
+import { EXIT, QuietEnd, type Told, tell } from '../failure.js';
 import type { Terminal } from '../terminal.js';
 import { neutraliseJson } from './neutralise.js';
+import { paint } from './style.js';
 
 /** Tells of an error on stderr, in prose or as one line of JSON, and gives the exit code for it. */
 export function report(error: unknown, terminal: Terminal, asJson: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
   // Help in place of a missing command has been shown already.
   if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
+  terminal.status('');
+  if (error instanceof QuietEnd) return error.exitCode;
   const told = tell(error);
-  if (asJson) terminal.say(neutraliseJson(JSON.stringify({ error: told })));
-  else terminal.say(`kiln: ${told.message}\n  next: ${told.fix}${told.code in ERRORS ? `\n  code: ${told.code}` : ''}`);
+  const fix = terminal.hint(told.fix);
+  if (asJson) terminal.say(neutraliseJson(JSON.stringify({ error: { ...told, fix } })));
+  else terminal.say(errorText({ ...told, fix }));
   return told.exitCode;
+}
+
+function errorText({ message, fix, code }: Told): string {
+  const lines = [`${paint('red', 'kiln:')} ${message}`, `  ${paint('cyan', 'next:')} ${fix}`];
+  if (code in ERRORS) lines.push(`  ${paint('dim', `code: ${code}`)}`);
+  return lines.join('\n');
 }
 
 /** Whether JSON was asked for in so many words: known before, and even if, the arguments can't be parsed. */

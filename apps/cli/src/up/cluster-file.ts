@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Failure } from '../failure.js';
+import type { HomePaths } from '../home.js';
 import { writePrivate } from './private-file.js';
 
 const cluster = z.object({
@@ -32,8 +33,18 @@ export function loadCluster(file: string): Cluster {
  * The key that secrets are sealed with, made once: routers and agents read it from this file of their home. Not in the file of
  * the cluster's own secrets: it is what is kept apart from a copy of Redis, and what is moved when keys are changed.
  */
-export function makeMasterKey(file: string): void {
-  if (!existsSync(file)) writePrivate(file, `${randomBytes(32).toString('base64')}\n`);
+export function makeMasterKey({ masterKey, masterKeyPrevious, cluster: clusterFile }: HomePaths): void {
+  if (existsSync(masterKey)) return;
+  // A home that had one has lost it, unless the key is being changed: with a new one in its place, nobody would look for a copy.
+  if (existsSync(clusterFile) && !existsSync(masterKeyPrevious)) throw lost(masterKey);
+  writePrivate(masterKey, `${randomBytes(32).toString('base64')}\n`);
+}
+
+function lost(file: string): Failure {
+  return new Failure(
+    `${file} is gone: it holds the master key that this cluster's secrets are sealed with`,
+    `put back a copy of it, or give it as KILN_MASTER_KEY. Where none is left, or no secret was ever stored, make a new one: (umask 077; openssl rand -base64 32 > ${file}); see "A lost master key" in SECURITY.md`,
+  );
 }
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

@@ -36,7 +36,7 @@ async function deployFolder(folder: string, client: KilnClient, terminal: Termin
   const lines: string[] = [];
   try {
     const say = (line: string) => void lines.splice(0, Math.max(0, lines.push(line) - SHOWN_LINES));
-    const outcomes = await deployAll(await prepare(folder), { client, deploy: sendTo(client), limit: 1, log: { say } });
+    const outcomes = await deployAll(await prepare(folder), { client, deploy: sendTo(client), limit: 1, log: { say }, verbose: true });
     if (outcomes.some(failed)) for (const line of lines) terminal.say(`  | ${line}`);
     return outcomes;
   } catch (error) {

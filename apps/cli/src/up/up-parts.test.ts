@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tell } from '../failure.js';
+import { homePaths } from '../home.js';
 import { loadCluster, makeMasterKey, nodeIds } from './cluster-file.js';
 import { LogFile } from './log-file.js';
 import { Member } from './member.js';
@@ -68,13 +69,27 @@ describe('the cluster file', () => {
 
 describe('the master key', () => {
   it('is 32 random bytes in a private file, made once and then kept', () => {
-    const file = join(folder, 'master.key');
-    makeMasterKey(file);
+    const home = homePaths(folder);
+    const file = home.masterKey;
+    makeMasterKey(home);
     const made = readFileSync(file, 'utf8');
     expect(Buffer.from(made, 'base64')).toHaveLength(32);
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    makeMasterKey(file);
+    makeMasterKey(home);
     expect(readFileSync(file, 'utf8')).toBe(made);
+  });
+
+  it('that is lost is not replaced, unless it is being changed', () => {
+    const home = homePaths(folder);
+    makeMasterKey(home);
+    loadCluster(home.cluster);
+    renameSync(home.masterKey, home.masterKeyPrevious);
+    makeMasterKey(home);
+    expect(readFileSync(home.masterKey, 'utf8')).not.toBe(readFileSync(home.masterKeyPrevious, 'utf8'));
+    rmSync(home.masterKeyPrevious);
+    rmSync(home.masterKey);
+    expect(() => makeMasterKey(home)).toThrow(/master\.key is gone.*sealed with/);
+    expect(existsSync(home.masterKey)).toBe(false);
   });
 });
 

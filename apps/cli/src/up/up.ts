@@ -65,8 +65,9 @@ async function start({ session, nodes }: UpOptions, { paths, ids, supervisor }: 
   const taken = new Set([config.KILN_HTTP_PORT, config.KILN_CONTROL_PORT]);
   await requireFree(config.KILN_BIND, config.KILN_HTTP_PORT, 'KILN_HTTP_PORT');
   await requireFree(config.KILN_BIND, config.KILN_CONTROL_PORT, 'KILN_CONTROL_PORT');
+  // Before the cluster's own secrets: by those a home is told from a new one.
+  if (!config.KILN_MASTER_KEY) makeMasterKey(paths);
   const cluster = { ...loadCluster(paths.cluster), ...(config.KILN_CLUSTER_SECRET && { secret: config.KILN_CLUSTER_SECRET }) };
-  if (!config.KILN_MASTER_KEY) makeMasterKey(paths.masterKey);
   const url = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
   writePrivate(paths.credentials, `${JSON.stringify({ url, apiKey: cluster.adminKey })}\n`);
   const redis = config.KILN_REDIS_URL ?? (await startRedis({ session, paths, supervisor }, { password: cluster.redisPassword, taken }));

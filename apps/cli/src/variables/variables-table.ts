@@ -2,12 +2,13 @@ import type { VersionRecord } from '@kiln/contract/records';
 import { table } from '../output/table.js';
 
 /** A version's variables with their values, and its secrets by name. */
-export function variablesTable({ version, config: { env, secrets }, secretRevisions = {} }: VersionRecord): string {
+export function variablesTable({ version, config: { env, secrets }, secretRevisions = {} }: VersionRecord, columns?: number): string {
   return table(
     [`variable of v${version}`, 'value'],
     [
       ...Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1)),
       ...secrets.toSorted().map((name) => [name, `(secret, revision ${secretRevisions[name] ?? '?'})`] as const),
     ],
+    columns,
   );
 }

@@ -1,5 +1,6 @@
 import type { VersionRecord } from '@kiln/contract/records';
 import type { Traffic } from '@kiln/contract/traffic';
+import { paintState } from '../output/style.js';
 import { table } from '../output/table.js';
 import { age, shortDigest } from '../output/units.js';
 import { type ConfigChange, configChanges } from './config-changes.js';
@@ -24,12 +25,12 @@ export function historyOf(versions: readonly VersionRecord[], traffic: Traffic):
     .reverse();
 }
 
-export function historyText(entries: readonly HistoryEntry[]): string {
+export function historyText(entries: readonly HistoryEntry[], columns?: number): string {
   return table(
     ['version', 'state', 'traffic', 'age', 'by', 'digest', 'message', 'changed configuration'],
     entries.map((entry) => [
       `v${entry.version}`,
-      stateText(entry),
+      paintState(stateText(entry)),
       entry.weight > 0 ? `${entry.weight} %` : undefined,
       age(entry.createdAt),
       entry.createdBy,
@@ -37,6 +38,7 @@ export function historyText(entries: readonly HistoryEntry[]): string {
       entry.message,
       entry.changes.length > 0 ? entry.changes.map(changeText).join(', ') : undefined,
     ]),
+    columns,
   );
 }
 

@@ -1,0 +1,44 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { KilnClient } from '@kiln/client/client';
+import { Interrupted } from '../failure.js';
+import { deployed, type Outcome } from './deploy-function.js';
+import { type Known, readKnown } from './known.js';
+
+const ASK_MS = 3000;
+
+/** Functions whose deployment had begun, as the cluster had them before; undefined for one that was not there. */
+export type Before = ReadonlyMap<string, Known | undefined>;
+
+/** What Ctrl-C left of a deployment, which the cluster alone knows: a version may have got its traffic in the last moment. */
+export async function interruptedDeploy(client: KilnClient, before: Before, outcomes: readonly Outcome[]): Promise<Interrupted> {
+  const done = outcomes.filter(deployed).filter(({ changed }) => changed);
+  const open = [...before].filter(([name]) => !outcomes.some((outcome) => deployed(outcome) && outcome.function === name));
+  const said = await Promise.all(open.map(([name, known]) => stateOf(client, name, known)));
+  const changed = [...done.map(({ function: name, version }) => `${name} was deployed, and serves v${version}`)];
+  const lines = [...changed, ...said.map(({ text }) => text)];
+  const nothing = changed.length === 0 && said.every((each) => each.same);
+  return new Interrupted(
+    ['interrupted', nothing ? 'nothing changed' : '', ...lines].filter((line) => line !== '').join('; '),
+    'deploy again',
+  );
+}
+
+async function stateOf(client: KilnClient, name: string, before: Known | undefined): Promise<{ text: string; same: boolean }> {
+  const late = delay(ASK_MS, 'late' as const, { ref: false });
+  const now = await Promise.race([readKnown(client, name).catch(() => 'late' as const), late]);
+  if (now === 'late') return { text: `whether ${name} changed is not known: kiln versions ${name}`, same: false };
+  const serves = servedText(now);
+  if (isDeepStrictEqual(trafficOf(before), trafficOf(now)))
+    return { text: `${name} ${serves === '' ? 'is not deployed' : `${serves} as before`}`, same: true };
+  return { text: `${name} was deployed, and ${serves}`, same: false };
+}
+
+function trafficOf(known: Known | undefined) {
+  return (known?.function.traffic ?? []).filter(({ weight }) => weight > 0);
+}
+
+function servedText(known: Known | undefined): string {
+  const versions = trafficOf(known).map(({ version }) => `v${version}`);
+  return versions.length === 0 ? '' : `serves ${versions.join(' and ')}`;
+}
