@@ -56,7 +56,7 @@ async function status(session: Session, options: OutputOptions): Promise<void> {
     { url, git, router, redis, redisTrouble, nodes, functions: functions && count(functions) },
     statusText,
   );
-  if (redisTrouble !== null) session.terminal.say(`redis: ${redisTrouble.detail}\nnext: ${redisTrouble.fix}`);
+  if (redisTrouble !== null) session.terminal.say(`redis: ${redisTrouble.detail}\nnext: ${session.terminal.hint(redisTrouble.fix)}`);
   sayWarnings(session, nodes ?? []);
 }
 

@@ -50,6 +50,8 @@ const STATES: Readonly<Record<string, Style>> = {
   warning: 'yellow',
   warn: 'yellow',
   away: 'red',
+  refuses: 'red',
+  has: 'red',
   unknown: 'yellow',
   failed: 'red',
   error: 'red',
