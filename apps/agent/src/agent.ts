@@ -23,9 +23,11 @@ import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type DataListener } from './invoke/listen.js';
 import { LogShipper } from './logs/log-shipper.js';
 import { type NodeParts, openNode } from './node-parts.js';
+import { askNode } from './reconcile/ask-node.js';
 import { Heartbeat } from './reconcile/heartbeat.js';
 import { Homes } from './reconcile/homes.js';
 import { drain, type LeaveParts, leave } from './reconcile/leave.js';
+import { Neighbours } from './reconcile/neighbours.js';
 import { ProtectedAddresses } from './reconcile/protected-addresses.js';
 import { Reconciler } from './reconcile/reconcile.js';
 import { SecretValues } from './reconcile/secret-values.js';
@@ -65,6 +67,7 @@ export class Agent {
     readonly node: NodeParts,
     private readonly logs: LogShipper,
     slots: StoredSlots,
+    private readonly neighbours: Neighbours,
     secrets: SecretValues,
     private readonly announce: Announce,
     private readonly log: Logger,
@@ -102,8 +105,9 @@ export class Agent {
     const stored = new SecretStore(store);
     await store.whenReady(FIRST_READ_MS);
     await checkMasterKeysAtStart(stored, config.masterKeys, (message) => log.warn(message));
-    const secrets = new SecretValues(stored, config.masterKeys);
-    const slots = new StoredSlots(new SlotStore(store), config.nodeId);
+    const neighbours = new Neighbours(config.nodeId, (record) => askNode(record, config.clusterSecret));
+    const secrets = new SecretValues(stored, config.masterKeys, () => neighbours.none);
+    const slots = new StoredSlots(new SlotStore(store), config.nodeId, (nodes) => neighbours.anyTakes(nodes));
     const logs = new LogShipper(new LogStore(store), (dropped) => log.warn(`${dropped} log records were dropped: the store was away`));
     const registries = new Registries(config.registryAuth);
     await checkLogins(registries);
@@ -117,13 +121,14 @@ export class Agent {
       engineTimeout: config.engineTimeout,
       exitTimeout: config.exitTimeout,
       slots,
+      elsewhere: neighbours,
       secretsOf: secrets.of,
       onLogRecord: logs.add,
       registries,
       onTrouble: (message) => log.warn(message),
       onLine: (line) => log.info(line),
     });
-    return new Agent(config, store, node, logs, slots, secrets, announce, log);
+    return new Agent(config, store, node, logs, slots, neighbours, secrets, announce, log);
   }
 
   async start(): Promise<void> {
@@ -216,6 +221,7 @@ export class Agent {
 
   private async onNodes(nodes: readonly (NodeRecord & { alive: boolean })[], homes: Homes): Promise<void> {
     homes.update(nodes);
+    this.neighbours.update(nodes);
     this.alive = new Set(nodes.filter(({ alive }) => alive).map(({ id }) => id));
     const urls = [...nodes.flatMap(({ dataUrl, controlUrl }) => [dataUrl, controlUrl]), this.config.redisUrl];
     // Nothing waits for a name server, and what does not get through now is made up for with the next look.

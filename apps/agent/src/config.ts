@@ -37,7 +37,7 @@ const shape = {
     .int()
     .min(16, 'must be at least 16 (MB)')
     .default(Math.floor((totalmem() / MB) * MEMORY_SHARE)),
-  /** Cores that instances may be promised: more than there are, because most wait most of the time. */
+  /** Cores of instances that start or work at once: more than there are, because most wait most of the time. A soft limit. */
   KILN_NODE_CPUS: z.coerce
     .number('must be a number of cores')
     .positive('must be more than 0')

@@ -12,6 +12,7 @@ import { Capacity } from './pool/capacity.js';
 import { Gate } from './pool/gate.js';
 import type { Instance } from './pool/instance.js';
 import { Pools } from './pool/pools.js';
+import type { Elsewhere } from './pool/room-maker.js';
 import { socketRoot } from './pool/socket-root.js';
 import { type ClusterSlots, InstanceStarter, type SecretsOf } from './pool/start-instance.js';
 
@@ -29,6 +30,8 @@ export interface NodeOptions {
   engineTimeout: number;
   exitTimeout: number;
   slots: ClusterSlots;
+  /** The other nodes; undefined where there is none. */
+  elsewhere?: Elsewhere;
   secretsOf: SecretsOf;
   onLogRecord(record: LogRecord): void;
   registries: Registries;
@@ -65,7 +68,7 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
       return { id, entrypoint, command, workingDirectory, volumes };
     },
   });
-  const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }));
+  const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }), options.elsewhere);
   const gate = new Gate(STARTS_PER_CORE * availableParallelism());
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
   pools.startWith(

@@ -55,7 +55,7 @@ export class TestNode {
       firewallRequired: true,
       engineTimeout: 15_000,
       exitTimeout: 10_000,
-      slots: { reserve: async () => true, release: () => undefined },
+      slots: { reserve: async () => 'granted', release: () => undefined },
       registries: new Registries(),
       onLine: () => undefined,
       secretsOf: async () => ({}),

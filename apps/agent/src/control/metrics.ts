@@ -21,7 +21,7 @@ export class Metrics {
     this.gauge('kiln_node_leases', 'Requests that run in an instance', () => pools.activeLeases);
     this.gauge('kiln_node_memory_promised_megabytes', 'Memory promised to instances', () => capacity.memoryPromised);
     this.gauge('kiln_node_memory_megabytes', 'Memory that may be promised to instances', () => capacity.total.memory);
-    this.gauge('kiln_node_cpu_promised_cores', 'Cores promised to instances', () => capacity.cpuPromised);
+    this.gauge('kiln_node_cpu_promised_cores', 'Cores of instances that start or work', () => pools.cpuInUse());
     this.gauge('kiln_node_waiting', 'Requests that wait for a lease', () => [...pools.all()].reduce((sum, pool) => sum + pool.waiting, 0));
     this.byLabel('kiln_node_instances', 'Instances by state', 'state', () => census.now);
     this.byLabel('kiln_node_instances_entered_total', 'Instances that ever entered a state', 'state', () => census.ever);

@@ -5,7 +5,7 @@ import { type Candidate, chooseVictims } from './choose-victims.js';
 import { crashed } from './exit.js';
 import { Gate } from './gate.js';
 import { Census, InstanceLife } from './instance-state.js';
-import { type Demand, instancesToStart } from './need-instance.js';
+import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
 import { StartBackoff } from './start-backoff.js';
 
 describe('the states of an instance', () => {
@@ -40,6 +40,7 @@ describe('instances to start', () => {
     concurrency: 1,
     maxInstances: 100,
     minInstances: 0,
+    startsAtOnce: 100,
     failing: false,
   };
   it.each<[string, Partial<Demand>, number]>([
@@ -52,16 +53,33 @@ describe('instances to start', () => {
     ['no more than may exist', { waiting: 50, maxInstances: 5 }, 5],
     ['none where as many exist, the leaving ones counted', { waiting: 3, maxInstances: 5, existing: 5, serving: 1 }, 0],
     ['up to the minimum though nobody waits', { minInstances: 3, serving: 1, existing: 1 }, 2],
+    ['no more at once than the engine works at, while none has become ready', { waiting: 50, startsAtOnce: 4 }, 4],
+    ['none more while those are not ready', { waiting: 50, startsAtOnce: 4, coming: 4, existing: 4 }, 0],
+    ['one more at once for each that serves', { waiting: 50, startsAtOnce: 4, coming: 4, serving: 3, existing: 7 }, 3],
     ['one at a time after a failure', { waiting: 10, failing: true }, 1],
     ['none after a failure while one is tried', { waiting: 10, failing: true, coming: 1, existing: 1 }, 0],
   ])('%s', (_what, change, expected) => {
     expect(instancesToStart({ ...calm, ...change })).toBe(expected);
   });
+
+  it('are missing also where they are not started at once: as many may wait as they could serve', () => {
+    expect(instancesMissing({ ...calm, waiting: 50, startsAtOnce: 4, coming: 4, existing: 4 })).toBe(46);
+    expect(instancesMissing({ ...calm, waiting: 50, maxInstances: 5, startsAtOnce: 4, coming: 4, existing: 4 })).toBe(1);
+  });
+
+  it.each<[string, Partial<Demand>, number]>([
+    ['none where each has somebody who waits', { waiting: 5, coming: 5 }, 0],
+    ['those beyond who waits', { waiting: 2, coming: 5 }, 3],
+    ['none that the minimum needs', { coming: 5, serving: 1, minInstances: 6 }, 0],
+    ['all where nobody waits', { coming: 5, serving: 1 }, 5],
+  ])('are dropped before they began: %s', (_what, change, expected) => {
+    expect(startsToDrop({ ...calm, ...change })).toBe(expected);
+  });
 });
 
 describe('victims', () => {
-  const idle = (id: string, memory: number, idleSince: number, wanted = true): Candidate => ({ id, memory, cpu: 1, idleSince, wanted });
-  const names = (missing: number, candidates: Candidate[]) => chooseVictims({ memory: missing, cpu: 0 }, candidates).map(({ id }) => id);
+  const idle = (id: string, memory: number, idleSince: number, wanted = true): Candidate => ({ id, memory, idleSince, wanted });
+  const names = (missing: number, candidates: Candidate[]) => chooseVictims(missing, candidates).map(({ id }) => id);
 
   it('are those unused longest', () => {
     expect(names(200, [idle('new', 200, 30), idle('old', 200, 10), idle('middle', 200, 20)])).toEqual(['old']);
@@ -79,61 +97,75 @@ describe('victims', () => {
   it('spare one that turns out not to be needed', () => {
     expect(names(300, [idle('small', 50, 1), idle('large', 300, 2)])).toEqual(['large']);
   });
-
-  it('make room for cpu too', () => {
-    expect(chooseVictims({ memory: 0, cpu: 2 }, [idle('a', 1, 1), idle('b', 1, 2), idle('c', 1, 3)]).map(({ id }) => id)).toEqual([
-      'a',
-      'b',
-    ]);
-  });
 });
 
 describe('capacity', () => {
-  it('never promises more than there is, and takes a promise back once', () => {
+  it('never promises more memory than there is, and takes a promise back once', () => {
     const capacity = new Capacity({ memory: 100, cpu: 1 });
-    const held = capacity.reserve({ memory: 60, cpu: 0.1 });
-    expect(capacity.reserve({ memory: 60, cpu: 0.1 })).toBeUndefined();
+    const held = capacity.reserve(60);
+    expect(capacity.reserve(60)).toBeUndefined();
+    expect(capacity.missing(60)).toBe(20);
     held?.release();
     held?.release();
     expect(capacity.memoryPromised).toBe(0);
-    expect(capacity.missing({ memory: 130, cpu: 0.5 })).toEqual({ memory: 30, cpu: 0 });
-  });
-
-  it('counts fractions of cores exactly', () => {
-    const capacity = new Capacity({ memory: 100, cpu: 1 });
-    for (let i = 0; i < 10; i++) expect(capacity.reserve({ memory: 1, cpu: 0.1 })).toBeDefined();
-    expect(capacity.reserve({ memory: 1, cpu: 0.01 })).toBeUndefined();
-  });
-
-  it('wakes who waits for a release, and lets nobody wait for ever', async () => {
-    const capacity = new Capacity({ memory: 100, cpu: 1 });
-    const held = capacity.reserve({ memory: 100, cpu: 1 });
-    const woken = capacity.released(60_000);
-    held?.release();
-    await woken;
-    await capacity.released(1);
+    expect(capacity.missing(130)).toBe(30);
   });
 });
 
 describe('the gate', () => {
-  it('lets so many through, the others in order', async () => {
-    const gate = new Gate(2);
-    const order: number[] = [];
-    const enter = async (i: number) => {
-      const leave = await gate.enter();
-      order.push(i);
-      return leave;
+  /** Lets all of these in at once and keeps the order in which they got in; `leave` lets the first one of a function out. */
+  function atGate(width: number, arrivals: string) {
+    const gate = new Gate(width);
+    const order: string[] = [];
+    const inside: { of: string; leave(): void }[] = [];
+    const enter = async (of: string) => {
+      const leave = await gate.enter(of);
+      order.push(of);
+      inside.push({ of, leave });
     };
-    const [first, second, ...rest] = [0, 1, 2, 3].map(enter);
-    await Promise.all([first, second]);
-    expect(order).toEqual([0, 1]);
-    const leave = (await first) as () => void;
-    for (let i = 0; i < 2; i++) leave();
-    await rest[0];
-    expect(order).toEqual([0, 1, 2]);
-    (await second!)();
-    await rest[1];
-    expect(order).toEqual([0, 1, 2, 3]);
+    for (const of of arrivals) void enter(of);
+    const settled = () => new Promise<string>((resolve) => setImmediate(() => resolve(order.join(''))));
+    const leave = async (of: string) => {
+      await settled();
+      const [first] = inside.splice(
+        inside.findIndex((each) => each.of === of),
+        1,
+      );
+      first?.leave();
+      first?.leave();
+      return settled();
+    };
+    return { enter, leave, settled };
+  }
+
+  it('lets so many through, the others in order, and a way out opens it once', async () => {
+    const { leave, settled } = atGate(2, 'aaaaa');
+    expect(await settled()).toBe('aa');
+    expect(await leave('a')).toBe('aaa');
+    expect(await leave('a')).toBe('aaaa');
+  });
+
+  it('lets the single start of one function in before the burst of another that came first', async () => {
+    const { enter, leave, settled } = atGate(4, 'a'.repeat(50));
+    await settled();
+    void enter('b');
+    expect(await leave('a')).toBe('aaaab');
+  });
+
+  it('gives no function more than half of the places while others wait', async () => {
+    const { leave } = atGate(4, 'aaaaaaaaaabbbbb');
+    expect(await leave('a')).toBe('aaaab');
+    expect(await leave('a')).toBe('aaaabb');
+    // Two each: what b gives back is b's, what a gives back is a's.
+    expect(await leave('b')).toBe('aaaabbb');
+    expect(await leave('a')).toBe('aaaabbba');
+  });
+
+  it('lets functions in by turns', async () => {
+    const { leave } = atGate(1, 'aaabbc');
+    let order = '';
+    for (const of of 'abcab') order = await leave(of);
+    expect(order).toBe('abcaba');
   });
 });
 

@@ -43,27 +43,47 @@ describe('a pool', () => {
     for (const held of leases) held.release();
   });
 
-  it('lets simultaneous calls run in instances of their own, although the first ends just before those are there', async () => {
+  it('gives what becomes free to who waits longest, although its own instance is nearly there', async () => {
     test.driver.startMs = 300;
     const from = pool();
     const first = await lease(from);
-    const others = many(4, from);
+    const others = many(3, from);
     setTimeout(() => first.release(), 250);
     const leases = await others;
-    expect(new Set([first, ...leases].map(({ instance }) => instance.id)).size).toBe(5);
-    expect(leases.map(({ waited }) => waited.start)).toEqual(['cold', 'cold', 'cold', 'cold']);
+    expect(leases.map(({ waited }) => waited.start)).toEqual(['warm', 'cold', 'cold']);
+    expect(leases[0]?.instance).toBe(first.instance);
+    for (const each of leases) each.release();
+    // Its start had begun: it is warm for the next.
+    await vi.waitFor(() => expect(from.census.now.idle).toBe(4));
+  });
+
+  it('serves a burst of short first calls with the first instances that are ready, and makes none that nobody needs any more', async () => {
+    test.driver.startMs = 100;
+    const from = pool();
+    const leases = Array.from({ length: 50 }, async (_, i) => {
+      const given = await lease(from, `r${i}`);
+      given.release();
+      return given;
+    });
+    const used = new Set((await Promise.all(leases)).map(({ instance }) => instance));
+    expect(used.size).toBeLessThanOrEqual(4);
+    await vi.waitFor(() => expect(from.census.coming).toBe(0));
+    expect(test.driver.started).toBeLessThanOrEqual(8);
+  });
+
+  it('starts one for each of simultaneous calls that stay', async () => {
+    test.driver.startMs = 50;
+    const leases = await many(12, pool());
+    expect(new Set(leases.map(({ instance }) => instance)).size).toBe(12);
     for (const each of leases) each.release();
   });
 
-  it('gives what becomes free at once to who has waited a moment only', async () => {
-    test.driver.startMs = 300;
-    const from = pool();
-    const first = await lease(from);
-    const second = from.wait('r2').lease;
-    first.release();
-    const { waited, instance } = await second;
-    expect([waited.start, instance]).toEqual(['warm', first.instance]);
-    (await second).release();
+  it('lets as many wait as its queue holds and instances can be made for, though not all are started at once', async () => {
+    test.driver.startMs = 50;
+    const from = pool({ queue: 3, maxInstances: 20 });
+    const waiting = Array.from({ length: 23 }, (_, i) => from.wait(`r${i}`));
+    expect(() => from.wait('one more')).toThrowError(expect.objectContaining({ code: 'concurrency_limit' }));
+    for (const { lease: coming } of waiting) (await coming).release();
   });
 
   it('uses the instance used last first, so that others grow old', async () => {

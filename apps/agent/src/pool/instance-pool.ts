@@ -4,18 +4,16 @@ import { withLastLines } from './exit.js';
 import type { Instance } from './instance.js';
 import { Census } from './instance-state.js';
 import { Lease, NOT_WAITED, type Waited } from './lease.js';
-import { instancesToStart } from './need-instance.js';
+import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
 import type { PoolNode } from './pool-node.js';
 import { queueIsFull, waitedInVain } from './queue-errors.js';
 import { Refusal } from './refusal.js';
 import type { Standing } from './standing.js';
 import { StartBackoff } from './start-backoff.js';
-import { StartForecast } from './start-forecast.js';
-import { type Waiting, WaitQueue } from './wait-queue.js';
+import { StartDropped } from './start-dropped.js';
+import { WAIT_MARGIN_MS, type Waiting, WaitQueue } from './wait-queue.js';
 import { WarmUp } from './warm-up.js';
 
-/** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, room, the gate. */
-const WAIT_MARGIN_MS = 5000;
 /** Idle instances of a version that is retired. */
 const RETIRED_IDLE_MS = 500;
 /** An instance that ends by itself this soon, unused, counts as one that failed to start. */
@@ -30,7 +28,6 @@ export class InstancePool {
   readonly instances = new Set<Instance>();
   private readonly waiters = new WaitQueue();
   private readonly backoff = new StartBackoff(() => performance.now());
-  private readonly forecast = new StartForecast();
   private readonly warmUp = new WarmUp();
   /** Ready instances with room; the one used last is used next, so that the others can grow old. */
   private readonly free: Instance[] = [];
@@ -67,10 +64,9 @@ export class InstancePool {
     if (this.closed) throw this.closed;
     const { refusal } = this.backoff;
     if (refusal !== undefined && this.census.serving + this.census.coming === 0) throw refusal;
-    const room = this.version.config.queue + (this.census.coming + this.toStart(1)) * this.version.config.concurrency;
-    if (this.waiters.size >= room) throw queueIsFull(this.version);
+    if (this.waiters.size >= this.mayWait(1)) throw queueIsFull(this.version);
     const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () =>
-      waitedInVain(this.version, this.census.serving),
+      waitedInVain(this.version, this.census.serving, this.obstacle()),
     );
     this.pump();
     return waiting;
@@ -185,32 +181,20 @@ export class InstancePool {
       const instance = this.free.at(-1);
       if (instance === undefined) break;
       const ms = performance.now() - waiter.since;
-      const patience = this.patience(ms);
-      if (patience > 0) {
-        this.retryIn(patience);
-        break;
-      }
       const cold = instance.readyAt > waiter.since;
       const waited: Waited = cold ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
       waiter.resolve(this.grant(instance, waiter.requestId, waited));
     }
     const pause = this.backoff.remaining;
     if (pause > 0) this.retryIn(pause);
-    for (let missing = this.toStart(0); missing > 0; missing--) void this.start();
+    else for (let missing = instancesToStart(this.demand()); missing > 0; missing--) void this.start();
     this.warmUp.look(this.census);
   }
 
-  /** How much longer whoever has waited for `waitedMs` waits for an instance of its own, although one is free. */
-  private patience(waitedMs: number): number {
-    const allHaveOneComing = this.waiters.size <= this.census.coming * this.version.config.concurrency;
-    return allHaveOneComing ? this.forecast.worthWaiting(waitedMs) : 0;
-  }
-
-  private toStart(more: number): number {
+  private demand(more = 0): Demand {
     const { concurrency, maxInstances } = this.version.config;
     const { coming, existing, serving } = this.census;
-    if (this.backoff.remaining > 0) return 0;
-    return instancesToStart({
+    return {
       waiting: this.waiters.size + more,
       coming,
       existing,
@@ -218,29 +202,43 @@ export class InstancePool {
       concurrency,
       maxInstances,
       minInstances: Math.max(this.minimum, this.warmUp.minimum(serving)),
+      startsAtOnce: this.node.startsAtOnce,
       failing: this.backoff.failing,
-    });
+    };
+  }
+
+  /** Beyond its queue as many may wait as instances can still be made for. */
+  private mayWait(more = 0): number {
+    const { queue, concurrency } = this.version.config;
+    return queue + (this.census.coming + instancesMissing(this.demand(more))) * concurrency;
+  }
+
+  /** Why nothing is ready, where the start itself is not the reason. */
+  private obstacle(): KilnError | undefined {
+    if (this.census.now.starting > 0) return undefined;
+    for (const instance of this.instances) if (instance.obstacle !== undefined) return instance.obstacle();
+    return this.backoff.refused;
   }
 
   private async start(): Promise<void> {
-    const began = performance.now();
     const instance = this.node.create(this.version, this.census);
+    instance.needed = () => this.closed === undefined && startsToDrop(this.demand()) === 0;
     instance.ahead = this.warmUp.active && this.waiters.size === 0;
     this.instances.add(instance);
     try {
       await this.node.start(instance);
     } catch (error) {
+      const dropped = error instanceof StartDropped;
       // At once, also where nothing was begun: it must not count as coming to those who wait.
-      instance.life.transition('failed');
+      instance.life.transition(dropped ? 'stopping' : 'failed');
       this.gone(instance);
-      this.onStartFailed(error as KilnError);
+      if (!dropped) this.onStartFailed(error as KilnError);
       return;
     }
     this.backoff.succeeded();
     void instance.container?.ended.then(() => this.ended(instance));
     void instance.access?.misused?.then((reason) => this.misused(instance, reason));
     instance.readyAt = instance.idleSince = performance.now();
-    this.forecast.took(instance.readyAt - began);
     instance.life.transition('idle');
     if (this.closed || instance.condemned) {
       this.stop(instance);
@@ -252,14 +250,13 @@ export class InstancePool {
   }
 
   private onStartFailed(error: KilnError): void {
-    const refused = error instanceof Refusal;
-    if (refused) this.backoff.refused();
+    if (error instanceof Refusal) this.backoff.refuse(error);
     else this.backoff.failed(error);
     if (this.closed) return;
-    if (this.census.serving + this.census.coming === 0) this.waiters.trim(0, () => error);
-    // Others of this version are up or coming: they will serve those who wait, as many as may wait.
-    else
-      this.waiters.trim(this.version.config.queue + this.census.coming * this.version.config.concurrency, () => queueIsFull(this.version));
+    const comes = this.census.serving + this.census.coming > 0 || (error instanceof Refusal && error.passing);
+    // What is up, coming, or will be had serves those who wait, as many as may wait.
+    if (comes) this.waiters.trim(this.mayWait(), () => queueIsFull(this.version));
+    else this.waiters.trim(0, () => error);
     this.pump();
   }
 

@@ -2,11 +2,11 @@
 export type InstanceState = 'created' | 'starting' | 'idle' | 'busy' | 'draining' | 'stopping' | 'failed' | 'removed';
 
 /**
- * Every move there is. `created`: promised, no container yet. `draining`: takes no new lease and ends with its last one.
+ * Every move there is. `created`: promised, no container yet; it stops where nobody needs it any more. `draining`: takes no new lease and ends with its last one.
  * `failed`: never became ready.
  */
 const MOVES: Record<InstanceState, readonly InstanceState[]> = {
-  created: ['starting', 'failed'],
+  created: ['starting', 'stopping', 'failed'],
   starting: ['idle', 'failed'],
   idle: ['busy', 'stopping'],
   busy: ['idle', 'draining', 'stopping'],

@@ -1,6 +1,8 @@
+import type { KilnError } from '@kiln/contract/errors';
 import type { InstanceRecord } from '@kiln/contract/records';
 import type { InstanceLog } from '../logs/instance-log.js';
 import type { Access } from './access.js';
+import type { Reservation } from './capacity.js';
 import type { FunctionVersion, RunningContainer } from './container-driver.js';
 import { type Census, InstanceLife, type InstanceState } from './instance-state.js';
 import type { Lease } from './lease.js';
@@ -24,6 +26,12 @@ export class Instance {
   idleSince = 0;
   /** Requests that it was given. */
   served = 0;
+  /** Whether anybody has a use for it: asked before each step of its start, until the engine's work begins. */
+  needed: () => boolean = always;
+  /** What its start waits for, told to those who wait for it in vain. */
+  obstacle: (() => KilnError) | undefined;
+  /** Its memory. */
+  reservation: Reservation | undefined;
   /** Gives back what was taken for it, once it is gone. */
   readonly held: (() => void)[] = [];
   /** Started ahead of any request: not at the cost of an instance that may be wanted. */
@@ -100,4 +108,8 @@ export class Instance {
       startedAt: this.startedAt.toISOString(),
     };
   }
+}
+
+function always(): boolean {
+  return true;
 }

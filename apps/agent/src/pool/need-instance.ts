@@ -12,18 +12,35 @@ export interface Demand {
   maxInstances: number;
   /** Kept even when nobody asks. */
   minInstances: number;
+  /** So many starts at once while none has become ready. */
+  startsAtOnce: number;
   /** The last start failed: one at a time until one succeeds. */
   failing: boolean;
 }
 
 /**
- * How many instances to start now. Never more than those who wait can use, counting what is on its way; never more than
+ * How many instances more than those on their way could be used. Never more than those who wait can use; never more than
  * `maxInstances` may exist, the leaving ones included.
  */
+export function instancesMissing(demand: Demand): number {
+  return Math.max(0, Math.min(useful(demand) - demand.coming, demand.maxInstances - demand.existing));
+}
+
+/**
+ * How many of them to start now. Each one that serves allows one more start at a time: a version that never becomes ready holds
+ * few places, and short calls are served by the first instances while starts that nobody needs any more have not begun.
+ */
 export function instancesToStart(demand: Demand): number {
-  const { waiting, coming, existing, serving, concurrency, maxInstances, minInstances, failing } = demand;
-  const forWaiting = Math.ceil(waiting / concurrency) - coming;
-  const forMinimum = minInstances - serving - coming;
-  const wanted = Math.min(Math.max(forWaiting, forMinimum), maxInstances - existing);
-  return Math.max(0, failing ? Math.min(wanted, 1 - coming) : wanted);
+  const atOnce = demand.failing ? 1 : demand.startsAtOnce + demand.serving;
+  return Math.max(0, Math.min(instancesMissing(demand), atOnce - demand.coming));
+}
+
+/** How many of those on their way nobody would use. */
+export function startsToDrop(demand: Demand): number {
+  return Math.max(0, demand.coming - useful(demand));
+}
+
+/** Of those that do not serve yet. */
+function useful({ waiting, concurrency, minInstances, serving }: Demand): number {
+  return Math.max(Math.ceil(waiting / concurrency), minInstances - serving);
 }

@@ -6,7 +6,9 @@ import type { Census } from './instance-state.js';
 export interface PoolNode {
   /** Makes an instance, not yet started. */
   create(version: FunctionVersion, census: Census): Instance;
-  /** Brings it up until it is ready. On failure nothing is left of it. @throws KilnError */
+  /** So many starts the engine works at side by side. */
+  readonly startsAtOnce: number;
+  /** Brings it up until it is ready. On failure nothing is left of it. @throws KilnError, StartDropped where it is not needed any more */
   start(instance: Instance): Promise<void>;
   /** Ends it, without grace where it is condemned. Resolves when it is confirmed gone. Never rejects. */
   stop(instance: Instance): Promise<void>;

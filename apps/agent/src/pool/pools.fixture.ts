@@ -11,17 +11,22 @@ import { Gate } from './gate.js';
 import type { InstancePool } from './instance-pool.js';
 import type { Lease } from './lease.js';
 import { Pools } from './pools.js';
-import { InstanceStarter } from './start-instance.js';
+import { InstanceStarter, type SlotAnswer } from './start-instance.js';
 
-/** The pools of a node of 1000 MB, on a driver that needs no engine. */
+/** The pools of a node of 1000 MB whose engine takes four starts at once, on a driver that needs no engine. */
 export class TestPools {
   readonly driver = new FakeDriver();
-  readonly pools = new Pools('test', new Capacity({ memory: 1000, cpu: 100 }));
+  readonly pools: Pools;
   /** That the cluster still has to give. */
   slotsLeft = 1000;
+  /** What is said where it has none. */
+  noSlot: SlotAnswer = 'elsewhere';
+  /** Another node has room. */
+  roomElsewhere = false;
   private readonly home = mkdtempSync(join(tmpdir(), 'kiln-'));
 
-  constructor() {
+  constructor(cpu = 100) {
+    this.pools = new Pools('test', new Capacity({ memory: 1000, cpu }), { hasRoom: async () => this.roomElsewhere });
     const origin = { function: 'f', version: 1, node: 'test', instance: 'i', requestOfOutput: () => undefined };
     this.pools.startWith(
       new InstanceStarter({
@@ -29,7 +34,11 @@ export class TestPools {
         images: { ensure: async () => undefined },
         secretsOf: async () => ({}),
         slots: {
-          reserve: async () => this.slotsLeft-- > 0,
+          reserve: async (): Promise<SlotAnswer> => {
+            if (this.slotsLeft <= 0) return this.noSlot;
+            this.slotsLeft--;
+            return 'granted';
+          },
           release: () => {
             this.slotsLeft++;
           },

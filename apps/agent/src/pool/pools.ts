@@ -2,14 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
 import type { InstanceRecord } from '@kiln/contract/records';
 import type { Capacity } from './capacity.js';
-import type { Room } from './choose-victims.js';
 import type { FunctionVersion } from './container-driver.js';
 import { Instance } from './instance.js';
 import { InstancePool } from './instance-pool.js';
 import { Census } from './instance-state.js';
 import type { PoolNode } from './pool-node.js';
-import { type Residents, RoomMaker, type Spareable } from './room-maker.js';
+import { type Elsewhere, type Residents, RoomMaker, type Spareable } from './room-maker.js';
 import type { InstanceStarter } from './start-instance.js';
+
+/** A node without others. */
+const NOWHERE: Elsewhere = { hasRoom: async () => false };
 
 /** All pools of this node, and what they share. */
 export class Pools implements PoolNode, Residents {
@@ -25,8 +27,9 @@ export class Pools implements PoolNode, Residents {
   constructor(
     readonly nodeId: string,
     readonly capacity: Capacity,
+    elsewhere: Elsewhere = NOWHERE,
   ) {
-    this.room = new RoomMaker(capacity, this);
+    this.room = new RoomMaker(capacity, this, elsewhere);
   }
 
   /** Once, before the first lease. */
@@ -107,6 +110,10 @@ export class Pools implements PoolNode, Residents {
     return instance;
   }
 
+  get startsAtOnce(): number {
+    return this.starter?.atOnce ?? 1;
+  }
+
   start(instance: Instance): Promise<void> {
     if (this.starter === undefined) throw new Error('there is nothing to start instances with');
     return this.starter.start(instance);
@@ -121,13 +128,14 @@ export class Pools implements PoolNode, Residents {
     this.leases += change;
     // Sums of fractions drift: nothing running is exactly nothing.
     this.busy = this.leases === 0 ? 0 : this.busy + change / version.config.concurrency;
+    if (change < 0 && this.room.waiting > 0) this.room.wake();
   }
 
   spareable(): Spareable[] {
     return [...this.all()].flatMap((pool) => {
-      const { memory, cpu } = pool.version.config;
+      const { memory } = pool.version.config;
       const wanted = pool.standing === 'wanted';
-      return pool.spareable().map((instance) => ({ instance, id: instance.id, idleSince: instance.idleSince, memory, cpu, wanted }));
+      return pool.spareable().map((instance) => ({ instance, id: instance.id, idleSince: instance.idleSince, memory, wanted }));
     });
   }
 
@@ -135,13 +143,24 @@ export class Pools implements PoolNode, Residents {
     this.find(instance.version.function, instance.version.version)?.evict(instance);
   }
 
-  leaving(): Room {
-    const room: Room = { memory: 0, cpu: 0 };
-    for (const { state, held, version } of this.living) {
-      if ((state !== 'stopping' && state !== 'failed') || held.length === 0) continue;
-      room.memory += version.config.memory;
-      room.cpu += version.config.cpu;
+  leaving(): number {
+    let memory = 0;
+    for (const { state, reservation, version } of this.living) {
+      if ((state === 'stopping' || state === 'failed') && reservation !== undefined) memory += version.config.memory;
     }
-    return room;
+    return memory;
+  }
+
+  cpuInUse(): number {
+    let cpu = 0;
+    for (const { state, reservation, version } of this.living) {
+      if (reservation !== undefined && state !== 'idle' && state !== 'stopping' && state !== 'failed') cpu += version.config.cpu;
+    }
+    return cpu;
+  }
+
+  hasSibling({ version }: Instance): boolean {
+    for (const other of this.find(version.function, version.version)?.instances ?? []) if (other.reservation !== undefined) return true;
+    return false;
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { lease, leased, TestPools } from './pools.fixture.js';
+import { lease, leased, many, TestPools } from './pools.fixture.js';
 
 let test: TestPools;
 const pool: TestPools['pool'] = (...args) => test.pool(...args);
@@ -22,7 +22,18 @@ describe('where there is no place', () => {
     (await waiting).release();
   });
 
-  it('in memory, it refuses rather than end a busy instance, and never promises more than there is', async () => {
+  it('in the cluster while no node that holds one takes calls, who waits gets the slot of the dead one, and no 429', async () => {
+    test.slotsLeft = 0;
+    test.noSlot = 'passing';
+    const from = pool({ maxInstances: 1 });
+    const waiting = from.wait('r').lease;
+    await vi.waitFor(() => expect(from.census.ever.failed).toBeGreaterThan(0));
+    test.slotsLeft = 1;
+    (await waiting).release();
+  });
+
+  it('in memory, it refuses at once where another node has room, and never promises more than there is', async () => {
+    test.roomElsewhere = true;
     const big = pool({ memory: 600 }, 'serves', 'big');
     const held = await lease(big);
     await expect(pool({ memory: 600 }, 'serves', 'other').wait('r').lease).rejects.toMatchObject({ code: 'no_capacity' });
@@ -32,6 +43,50 @@ describe('where there is no place', () => {
     expect(test.pools.capacity.memoryPromised).toBe(600);
     freed.release();
   });
+
+  it('in memory, and nowhere else, a call waits for an instance to become idle rather than be refused', async () => {
+    const held = await lease(pool({ memory: 600 }, 'serves', 'big'));
+    const waiting = pool({ memory: 600 }, 'serves', 'other').wait('r').lease;
+    await vi.waitFor(() => expect(test.pools.room.waiting).toBe(1));
+    expect(test.pools.capacity.memoryPromised).toBe(600);
+    held.release();
+    (await waiting).release();
+    expect(test.pools.capacity.memoryPromised).toBe(600);
+  });
+
+  it('in memory, a start that waits does not hold back those behind it that fit', async () => {
+    const held = await lease(pool({ memory: 600 }, 'serves', 'big'));
+    const waiting = pool({ memory: 600 }, 'serves', 'other').wait('r');
+    await vi.waitFor(() => expect(test.pools.room.waiting).toBe(1));
+    (await lease(pool({ memory: 300 }, 'serves', 'small'))).release();
+    expect(test.pools.room.waiting).toBe(1);
+    waiting.cancel();
+    await vi.waitFor(() => expect(test.pools.room.waiting).toBe(0));
+    held.release();
+  });
+
+  it('on the whole node, a version is refused at once', async () => {
+    for (const config of [{ memory: 1001 }, { cpu: 101 }])
+      await expect(pool(config, 'serves', `f-${Object.keys(config)[0]}`).wait('r').lease).rejects.toMatchObject({ code: 'no_capacity' });
+  });
+
+  it('until its time is over, a call is told what it waited for', async () => {
+    const held = await lease(pool({ memory: 600 }, 'serves', 'big'));
+    test.noSlot = 'passing';
+    const noRoom = pool({ memory: 600, startTimeout: 50 }, 'serves', 'no-room').wait('r').lease;
+    const silent = pool({ startTimeout: 50 }, 'silent', 'silent').wait('r').lease;
+    await vi.waitFor(() => expect(test.driver.started).toBe(2));
+    test.slotsLeft = -100;
+    const noSlot = pool({ startTimeout: 50, maxInstances: 1 }, 'serves', 'no-slot').wait('r').lease;
+    const found = await Promise.allSettled([noRoom, noSlot, silent]);
+    expect(found.map((each) => (each.status === 'rejected' ? each.reason.code : 'served'))).toEqual([
+      'no_capacity',
+      'concurrency_limit',
+      'start_timeout',
+    ]);
+    held.release();
+    await vi.waitFor(() => expect(test.pools.room.waiting).toBe(0));
+  }, 15_000);
 
   it('in memory, what had the traffic before makes room first, however lately it was used', async () => {
     const serving = pool({ memory: 400 }, 'serves', 'serving');
@@ -52,5 +107,62 @@ describe('where there is no place', () => {
     expect(from.census.ever.created).toBeLessThan(6);
     held.release();
     (await waiting).release();
+  });
+});
+
+describe('cores', () => {
+  it('are shared by time: each version’s first instance is started however many are in use, further ones wait', async () => {
+    const small = new TestPools(2);
+    try {
+      const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+      const held = await Promise.all(names.map((name) => lease(small.pool({}, 'serves', name))));
+      const second = small.pool({}, 'serves', 'a').wait('second');
+      await vi.waitFor(() => expect(small.pools.room.waiting).toBe(1));
+      expect(small.driver.started).toBe(6);
+      for (const each of held.slice(1)) each.release();
+      // Idle ones use none.
+      const got = await second.lease;
+      expect([got.waited.start, small.driver.started]).toEqual(['cold', 7]);
+      got.release();
+      held[0]?.release();
+      expect(small.pools.census.existing).toBe(7);
+    } finally {
+      await small.stop();
+    }
+  });
+
+  it('that are in use make a further call wait for an instance of its function', async () => {
+    const small = new TestPools(1);
+    try {
+      const from = small.pool();
+      const held = await lease(from);
+      const second = from.wait('second').lease;
+      await vi.waitFor(() => expect(small.pools.room.waiting).toBe(1));
+      held.release();
+      const got = await second;
+      expect(got.instance).toBe(held.instance);
+      await vi.waitFor(() => expect(from.census.existing).toBe(1));
+      got.release();
+    } finally {
+      await small.stop();
+    }
+  });
+});
+
+describe('functions that never listen', () => {
+  it('keep no place at the gate: another’s first call is served meanwhile', async () => {
+    const silent = Array.from({ length: 6 }, (_, i) => pool({ startTimeout: 60_000 }, 'silent', `silent-${i}`).wait('r'));
+    await vi.waitFor(() => expect(test.driver.started).toBe(6));
+    (await lease(pool())).release();
+    for (const each of silent) each.cancel();
+  });
+
+  it('take few places on the node, however many call them', async () => {
+    const silent = pool({ startTimeout: 60_000 }, 'silent', 'silent');
+    const waiting = Array.from({ length: 50 }, (_, i) => silent.wait(`r${i}`));
+    await vi.waitFor(() => expect(test.driver.started).toBe(4));
+    for (const each of await many(8, pool())) each.release();
+    expect(silent.census.existing).toBe(4);
+    for (const each of waiting) each.cancel();
   });
 });

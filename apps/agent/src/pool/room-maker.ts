@@ -1,10 +1,14 @@
-import type { Capacity, Reservation } from './capacity.js';
-import { type Candidate, chooseVictims, type Room } from './choose-victims.js';
+import type { Capacity } from './capacity.js';
+import { type Candidate, chooseVictims } from './choose-victims.js';
 import type { Instance } from './instance.js';
 import { Refusal } from './refusal.js';
+import { StartDropped } from './start-dropped.js';
 
-/** How long instances on their way out are waited for. */
-const LEAVING_MS = 5000;
+const LOOK_MS = 250;
+/** Other nodes are asked whether they have room this often. */
+const ASK_MS = 1000;
+/** Many more than a node has instances. */
+const MAX_WAITING = 2000;
 
 export interface Spareable extends Candidate {
   instance: Instance;
@@ -15,58 +19,171 @@ export interface Residents {
   /** Idle instances that nobody would miss. */
   spareable(): Spareable[];
   evict(instance: Instance): void;
-  /** Instances on their way out: what they hold will be free soon. */
-  leaving(): Room;
+  /** MB of instances on their way out, free soon. */
+  leaving(): number;
+  /** Cores of instances that start or work. Idle ones use none. */
+  cpuInUse(): number;
+  /** Another instance of the same version has its memory already. */
+  hasSibling(instance: Instance): boolean;
 }
 
-/** Finds memory and cpu for a new instance, at the cost of idle ones unused longest. */
+/** What is known of the other nodes. */
+export interface Elsewhere {
+  /** Whether one of them would take an instance of so many MB now. */
+  hasRoom(memory: number): Promise<boolean>;
+}
+
+interface Waiting {
+  instance: Instance;
+  deadline: number;
+  askedAt: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Finds room for a new instance. Memory is a hard limit: where it is missing, idle instances go, those unused longest first, and a
+ * start waits for what becomes free. Cores are a soft one: a version's first instance is started however many are in use, further
+ * ones wait, for their calls have another instance to wait for. First come, first served, but who waits holds back nobody that fits.
+ */
 export class RoomMaker {
-  // One after the other: two starts must not count on the same victim.
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly queue = new Set<Waiting>();
+  private timer: NodeJS.Timeout | undefined;
+  private looking: NodeJS.Immediate | undefined;
 
   constructor(
     private readonly capacity: Capacity,
     private readonly residents: Residents,
-  ) {}
-
-  /**
-   * `ahead`: only at the cost of versions without traffic.
-   * @throws Refusal `no_capacity` where the node is full of instances that are needed
-   */
-  reserve(need: Room, ahead = false): Promise<Reservation> {
-    const result = this.turn.then(() => this.makeRoom(need, ahead));
-    this.turn = result.catch(() => undefined);
-    return result;
+    private readonly elsewhere: Elsewhere,
+  ) {
+    capacity.onRelease = () => this.wake();
   }
 
-  private async makeRoom(need: Room, ahead: boolean): Promise<Reservation> {
-    const deadline = performance.now() + LEAVING_MS;
-    for (;;) {
-      const reservation = this.capacity.reserve(need);
-      if (reservation !== undefined) return reservation;
-      const left = deadline - performance.now();
-      if (left <= 0 || !this.clear(need, ahead)) throw this.full(need);
-      await this.capacity.released(left);
+  get waiting(): number {
+    return this.queue.size;
+  }
+
+  /**
+   * Resolves when the instance holds its reservation. One that is started ahead of any request gets room at the cost of versions
+   * without traffic only, and does not wait for more.
+   * @throws Refusal `no_capacity` where it can't be had here, where another node has room, and after `limitMs`; StartDropped
+   */
+  reserve(instance: Instance, limitMs: number): Promise<void> {
+    const { memory, cpu } = instance.version.config;
+    const { total } = this.capacity;
+    if (memory > total.memory || cpu > total.cpu) return Promise.reject(this.tooBig(instance));
+    if (this.queue.size >= MAX_WAITING) return Promise.reject(this.full(instance, false));
+    return new Promise((resolve, reject) => {
+      this.queue.add({ instance, deadline: performance.now() + limitMs, askedAt: Number.NEGATIVE_INFINITY, resolve, reject });
+      instance.obstacle = () => this.full(instance, true);
+      this.look();
+    });
+  }
+
+  /** Something became free. Those who wait in the pool it belongs to come first. */
+  wake(): void {
+    if (this.queue.size > 0) this.looking ??= setImmediate(() => this.look());
+  }
+
+  private look(): void {
+    clearImmediate(this.looking);
+    this.looking = undefined;
+    const now = performance.now();
+    let cpu = this.residents.cpuInUse();
+    let leaving = this.residents.leaving();
+    for (const waiting of this.queue) {
+      const { instance } = waiting;
+      if (!instance.needed()) this.settle(waiting, new StartDropped());
+      else if (now >= waiting.deadline) this.settle(waiting, this.full(instance, true));
+      else if (!this.fitsCpu(instance, cpu)) this.onFull(waiting, now);
+      else if (this.grant(waiting)) cpu += instance.version.config.cpu;
+      else {
+        const gained = this.clear(instance, leaving);
+        if (gained === undefined) this.onFull(waiting, now);
+        else leaving += gained;
+      }
+    }
+    this.keepLooking();
+  }
+
+  private fitsCpu(instance: Instance, inUse: number): boolean {
+    // Cores are fractions, and sums of them drift.
+    return (
+      inUse + instance.version.config.cpu <= this.capacity.total.cpu + 1e-6 || !(instance.ahead || this.residents.hasSibling(instance))
+    );
+  }
+
+  private grant(waiting: Waiting): boolean {
+    const { instance } = waiting;
+    const reservation = this.capacity.reserve(instance.version.config.memory);
+    if (reservation === undefined) return false;
+    instance.reservation = reservation;
+    instance.held.push(() => reservation.release());
+    this.settle(waiting);
+    return true;
+  }
+
+  /** What is on its way out after this beyond what the instance needs of it; undefined where not enough would come. */
+  private clear(instance: Instance, leaving: number): number | undefined {
+    const missing = this.capacity.missing(instance.version.config.memory);
+    if (missing <= leaving) return -missing;
+    const idle = this.residents.spareable();
+    const victims = chooseVictims(missing - leaving, instance.ahead ? idle.filter(({ wanted }) => !wanted) : idle);
+    if (victims.length === 0) return undefined;
+    let gained = 0;
+    for (const victim of victims) {
+      this.residents.evict(victim.instance);
+      gained += victim.memory;
+    }
+    return gained - missing;
+  }
+
+  private onFull(waiting: Waiting, now: number): void {
+    if (waiting.instance.ahead) this.settle(waiting, this.full(waiting.instance, false));
+    else if (now - waiting.askedAt >= ASK_MS) {
+      waiting.askedAt = now;
+      void this.askElsewhere(waiting);
     }
   }
 
-  /** True where room will come: enough is leaving, or was just told to. */
-  private clear(need: Room, ahead: boolean): boolean {
-    const missing = this.capacity.missing(need);
-    const leaving = this.residents.leaving();
-    const still = { memory: missing.memory - leaving.memory, cpu: missing.cpu - leaving.cpu };
-    if (still.memory <= 0 && still.cpu <= 1e-6) return true;
-    const idle = this.residents.spareable();
-    const victims = chooseVictims(still, ahead ? idle.filter(({ wanted }) => !wanted) : idle);
-    for (const { instance } of victims) this.residents.evict(instance);
-    return victims.length > 0;
+  private async askElsewhere(waiting: Waiting): Promise<void> {
+    const { instance } = waiting;
+    // Its calls have an instance here that they can wait for.
+    if (this.residents.hasSibling(instance)) return;
+    const found = await this.elsewhere.hasRoom(instance.version.config.memory);
+    if (found && this.queue.has(waiting)) this.settle(waiting, this.full(instance, false));
   }
 
-  private full(need: Room): Refusal {
-    const { total, memoryPromised, cpuPromised } = this.capacity;
+  private settle(waiting: Waiting, error?: Error): void {
+    this.queue.delete(waiting);
+    waiting.instance.obstacle = undefined;
+    if (error === undefined) waiting.resolve();
+    else waiting.reject(error);
+  }
+
+  // What nobody says shows here: that a start is not needed any more, that another version's minimum changed.
+  private keepLooking(): void {
+    if (this.queue.size === 0) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+    } else this.timer ??= setInterval(() => this.look(), LOOK_MS);
+  }
+
+  private tooBig({ version: { function: name, config } }: Instance): Refusal {
+    const { memory, cpu } = this.capacity.total;
     return new Refusal(
       'no_capacity',
-      `no room for ${need.memory} MB and ${need.cpu} cores: ${memoryPromised} of ${total.memory} MB and ${cpuPromised} of ${total.cpu} cores are promised`,
+      `an instance of "${name}" takes ${config.memory} MB and ${config.cpu} cores; this node has ${memory} MB and ${cpu} cores for instances`,
+    );
+  }
+
+  private full({ version: { config } }: Instance, passing: boolean): Refusal {
+    const { total, memoryPromised } = this.capacity;
+    const cpu = Math.round(this.residents.cpuInUse() * 100) / 100;
+    return new Refusal(
+      'no_capacity',
+      `no room for ${config.memory} MB and ${config.cpu} cores: ${memoryPromised} of ${total.memory} MB are promised, ${cpu} of ${total.cpu} cores are in use`,
+      { passing },
     );
   }
 }

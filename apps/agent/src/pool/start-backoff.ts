@@ -1,4 +1,5 @@
 import type { KilnError } from '@kiln/contract/errors';
+import type { Refusal } from './refusal.js';
 
 const FIRST_MS = 1000;
 const LONGEST_MS = 60_000;
@@ -12,6 +13,7 @@ export class StartBackoff {
   /** No start before then, whatever happens meanwhile. */
   private refusedUntil = 0;
   private last: KilnError | undefined;
+  private lastRefusal: Refusal | undefined;
 
   constructor(private readonly now: () => number) {}
 
@@ -20,9 +22,15 @@ export class StartBackoff {
     return this.failures > 0;
   }
 
-  /** The error of the last failure while another try is too early. */
+  /** What another try would end with, while it is too early for one. */
   get refusal(): KilnError | undefined {
-    return this.now() < this.until ? this.last : undefined;
+    if (this.now() < this.until) return this.last;
+    return this.now() < this.refusedUntil && this.lastRefusal?.passing === false ? this.lastRefusal : undefined;
+  }
+
+  /** Why there was no place, where that was so the last time. */
+  get refused(): KilnError | undefined {
+    return this.lastRefusal;
   }
 
   /** ms until the next try is allowed. */
@@ -32,21 +40,24 @@ export class StartBackoff {
 
   failed(error: KilnError): void {
     // Starts that ran side by side fail side by side: that is one failure.
-    if (this.refusal === undefined) {
+    if (this.now() >= this.until) {
       this.until = this.now() + Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(this.failures, 10));
       this.failures++;
     }
     this.last = error;
+    this.lastRefusal = undefined;
   }
 
   /** There was no place for it: that says nothing of the version. */
-  refused(): void {
+  refuse(refusal: Refusal): void {
     this.refusedUntil = this.now() + REFUSED_MS;
+    this.lastRefusal = refusal;
   }
 
   succeeded(): void {
     this.failures = 0;
     this.until = 0;
     this.last = undefined;
+    this.lastRefusal = undefined;
   }
 }

@@ -8,17 +8,26 @@ import { describeExit, withLastLines } from './exit.js';
 import type { Gate } from './gate.js';
 import { HttpAccess } from './http-access.js';
 import type { Instance } from './instance.js';
+import { gateIsBusy, imageOnItsWay } from './queue-errors.js';
 import { Refusal } from './refusal.js';
 import type { RoomMaker } from './room-maker.js';
+import { StartDropped } from './start-dropped.js';
+import { WAIT_MARGIN_MS } from './wait-queue.js';
 
 /** Time for an idle instance to end by itself. */
 const GRACE_MS = 1000;
 const NO_SECRETS = {};
 
+/**
+ * Where `maxInstances` exist already: `elsewhere`, a node that runs one takes calls; `passing`, none does, so that a slot will be free
+ * when it is gone.
+ */
+export type SlotAnswer = 'granted' | 'elsewhere' | 'passing';
+
 /** The cluster-wide count of a version's instances. */
 export interface ClusterSlots {
-  /** False where `maxInstances` exist already. Ends within a bound, also while the store is away. */
-  reserve(version: FunctionVersion): Promise<boolean>;
+  /** Ends within a bound, also while the store is away. */
+  reserve(version: FunctionVersion): Promise<SlotAnswer>;
   release(version: FunctionVersion): void;
 }
 
@@ -46,12 +55,19 @@ export interface StarterParts {
 export class InstanceStarter {
   constructor(private readonly parts: StarterParts) {}
 
-  /** Resolves when it is ready. What was taken on the way is given back by `stop`, which must follow a failure too. @throws KilnError */
+  get atOnce(): number {
+    return this.parts.gate.width;
+  }
+
+  /**
+   * Resolves when it is ready. What was taken on the way is given back by `stop`, which must follow a failure too.
+   * @throws KilnError, StartDropped
+   */
   async start(instance: Instance): Promise<void> {
     try {
       await this.makeReady(instance);
     } catch (error) {
-      if (error instanceof KilnError) throw error;
+      if (error instanceof KilnError || error instanceof StartDropped) throw error;
       const message = error instanceof Error ? error.message : String(error);
       throw new KilnError('start_failed', `the node could not start it: ${message}`, { cause: error });
     }
@@ -70,47 +86,65 @@ export class InstanceStarter {
 
   private async makeReady(instance: Instance): Promise<void> {
     this.parts.driver.admit();
-    await this.parts.images.ensure(instance.version.image);
+    const { images, secretsOf } = this.parts;
+    const { version } = instance;
+    instance.obstacle = () => imageOnItsWay(version);
+    await images.ensure(version.image);
+    instance.obstacle = undefined;
+    // Whoever may have to wait for the store does so before it holds anything that is scarce.
+    const secrets = version.secretRevisions === undefined ? NO_SECRETS : await secretsOf(version);
     await this.reserve(instance);
-    const leave = await this.parts.gate.enter();
-    try {
-      instance.life.transition('starting');
-      await this.bringUp(instance);
-    } finally {
-      leave();
-    }
+    const readyBy = await this.bringUp(instance, secrets);
+    await becomeReady(instance, readyBy - performance.now());
   }
 
   private async reserve(instance: Instance): Promise<void> {
     const { slots, room } = this.parts;
     const { version } = instance;
-    if (!(await slots.reserve(version))) {
-      throw new Refusal('concurrency_limit', `"${version.function}" has its ${version.config.maxInstances} instances, all busy`);
+    throwUnlessNeeded(instance);
+    const answer = await slots.reserve(version);
+    if (answer !== 'granted') {
+      const detail = `"${version.function}" has its ${version.config.maxInstances} instances, all busy`;
+      throw new Refusal('concurrency_limit', detail, { passing: answer === 'passing' });
     }
     instance.held.push(() => slots.release(version));
-    const reservation = await room.reserve({ memory: version.config.memory, cpu: version.config.cpu }, instance.ahead);
-    instance.held.push(() => reservation.release());
+    throwUnlessNeeded(instance);
+    await room.reserve(instance, version.config.startTimeout + WAIT_MARGIN_MS);
   }
 
-  private async bringUp(instance: Instance): Promise<void> {
-    const { driver, newLog, secretsOf, socketRoot } = this.parts;
+  /** The engine's part of the start, at the gate. Resolves with the time by which it must be ready. */
+  private async bringUp(instance: Instance, secrets: Readonly<Record<string, string>>): Promise<number> {
+    const { driver, gate, newLog, socketRoot } = this.parts;
     const { id, version } = instance;
     const { config, kind } = version;
-    const began = performance.now();
-    const log = newLog(instance);
-    instance.log = log;
-    const dialIn = dialsIn(kind) ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
-    instance.access = dialIn;
-    instance.container = await driver.start({
-      instance: id,
-      version,
-      secrets: version.secretRevisions === undefined ? NO_SECRETS : await secretsOf(version),
-      ...(dialIn !== undefined && { socketFolder: dialIn.folder }),
-      onOutput: (source, chunk) => log.write(source, chunk),
-    });
-    instance.access ??= new HttpAccess(instance.container.address ?? '', config.port);
-    await becomeReady(instance, config.startTimeout - (performance.now() - began));
+    instance.obstacle = () => gateIsBusy(version);
+    const leave = await gate.enter(version.function);
+    try {
+      throwUnlessNeeded(instance);
+      instance.obstacle = undefined;
+      instance.life.transition('starting');
+      const readyBy = performance.now() + config.startTimeout;
+      const log = newLog(instance);
+      instance.log = log;
+      const dialIn = dialsIn(kind) ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
+      instance.access = dialIn;
+      instance.container = await driver.start({
+        instance: id,
+        version,
+        secrets,
+        ...(dialIn !== undefined && { socketFolder: dialIn.folder }),
+        onOutput: (source, chunk) => log.write(source, chunk),
+      });
+      instance.access ??= new HttpAccess(instance.container.address ?? '', config.port);
+      return readyBy;
+    } finally {
+      leave();
+    }
   }
+}
+
+function throwUnlessNeeded(instance: Instance): void {
+  if (!instance.needed()) throw new StartDropped();
 }
 
 async function becomeReady(instance: Instance, timeoutMs: number): Promise<void> {

@@ -1,6 +1,9 @@
 import type { KilnError } from '@kiln/contract/errors';
 import type { Lease } from './lease.js';
 
+/** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, a slot, room, the gate. */
+export const WAIT_MARGIN_MS = 5000;
+
 /** One request that waits for a lease. */
 export interface Waiter {
   readonly requestId: string;

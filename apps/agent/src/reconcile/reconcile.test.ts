@@ -142,6 +142,7 @@ describe('slots', () => {
     const fake = {
       away: false,
       others: 0,
+      taking: ['other'],
       written: [] as number[],
       reserve: async (_name: string, _version: number, _node: string, max: number) => {
         if (fake.away) throw new Away();
@@ -156,15 +157,18 @@ describe('slots', () => {
         if (fake.away) throw new Away();
         fake.written = counts.map(({ count }) => count);
       },
-      counts: async () => [{ me: fake.held, other: fake.others, dead: 7 }],
+      counts: async () => {
+        if (fake.away) throw new Away();
+        return [{ me: fake.held, other: fake.others, dead: 7 }];
+      },
     };
-    return { fake, slots: new StoredSlots(fake, 'me') };
+    return { fake, slots: new StoredSlots(fake, 'me', async (nodes) => nodes.some((node) => fake.taking.includes(node))) };
   }
 
   it('are the store’s to give', async () => {
     const { fake, slots: made } = slots();
     fake.others = 2;
-    expect([await made.reserve(version(1)), await made.reserve(version(1))]).toEqual([true, false]);
+    expect([await made.reserve(version(1)), await made.reserve(version(1))]).toEqual(['granted', 'elsewhere']);
     await made.sync(new Set(['me', 'other']));
     expect(fake.written).toEqual([1]);
     made.release(version(1));
@@ -172,16 +176,26 @@ describe('slots', () => {
     expect(fake.written).toEqual([]);
   });
 
+  it('that no node holds that takes calls are waited for: they are free as soon as the dead one’s stop counting', async () => {
+    const { fake, slots: made } = slots();
+    fake.others = 2;
+    fake.taking = [];
+    await made.reserve(version(1));
+    expect(await made.reserve(version(1))).toBe('passing');
+    fake.others = 1;
+    expect(await made.reserve(version(1))).toBe('granted');
+  });
+
   it('go by the last known counts of the living while the store is away', async () => {
     const { fake, slots: made } = slots();
     const giveBack = (): void => made.release(version(1));
     fake.others = 1;
-    expect(await made.reserve(version(1))).toBe(true);
+    expect(await made.reserve(version(1))).toBe('granted');
     await made.sync(new Set(['me', 'other']));
     fake.away = true;
-    expect([await made.reserve(version(1)), await made.reserve(version(1))]).toEqual([true, false]);
+    expect([await made.reserve(version(1)), await made.reserve(version(1))]).toEqual(['granted', 'elsewhere']);
     giveBack();
-    expect(await made.reserve(version(1))).toBe(true);
+    expect(await made.reserve(version(1))).toBe('granted');
   });
 });
 

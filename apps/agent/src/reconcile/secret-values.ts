@@ -20,6 +20,8 @@ export class SecretValues {
   constructor(
     private readonly store: Pick<SecretStore, 'values'>,
     private readonly keys: MasterKeys | undefined,
+    /** No other node could know them. */
+    private readonly alone: () => boolean = () => false,
   ) {}
 
   /** Reads what is missing and forgets what no version that serves needs. @throws KilnError `unavailable` */
@@ -52,7 +54,8 @@ export class SecretValues {
       return await this.store.values(revisions);
     } catch (error) {
       if (!(error instanceof KilnError) || error.code !== 'unavailable') throw error;
-      throw new Refusal('no_capacity', 'the store is away, and this node has not read the secrets of this version', { cause: error });
+      const detail = 'the store is away, and this node has not read the secrets of this version';
+      throw new Refusal('no_capacity', detail, { cause: error, passing: this.alone() });
     }
   }
 

@@ -1,6 +1,6 @@
 import type { SlotCount, SlotStore } from '@kiln/state/slot-store';
 import type { FunctionVersion } from '../pool/container-driver.js';
-import type { ClusterSlots } from '../pool/start-instance.js';
+import type { ClusterSlots, SlotAnswer } from '../pool/start-instance.js';
 
 interface Held extends SlotCount {
   /** Of other nodes, when the store was last asked. */
@@ -17,9 +17,11 @@ export class StoredSlots implements ClusterSlots {
   constructor(
     private readonly store: Pick<SlotStore, 'reserve' | 'release' | 'rewrite' | 'counts'>,
     private readonly node: string,
+    /** Whether one of these nodes takes calls now. */
+    private readonly anyTakes: (nodes: readonly string[]) => Promise<boolean>,
   ) {}
 
-  async reserve(version: FunctionVersion): Promise<boolean> {
+  async reserve(version: FunctionVersion): Promise<SlotAnswer> {
     const { maxInstances } = version.config;
     const held = this.entry(version);
     // Counted before the answer: a rewrite that is on its way meanwhile must include it.
@@ -30,8 +32,21 @@ export class StoredSlots implements ClusterSlots {
     } catch {
       granted = held.count + held.others <= maxInstances;
     }
-    if (!granted) held.count--;
-    return granted;
+    if (granted) return 'granted';
+    held.count--;
+    return this.where(version, held);
+  }
+
+  /** Who could take the call for which there is no slot. */
+  private async where(version: FunctionVersion, { others }: Held): Promise<SlotAnswer> {
+    try {
+      const [counts = {}] = await this.store.counts([version]);
+      const holders = Object.keys(counts).filter((node) => node !== this.node && counts[node]! > 0);
+      return (await this.anyTakes(holders)) ? 'elsewhere' : 'passing';
+    } catch {
+      // The store is away: nobody says that a slot becomes free.
+      return others > 0 ? 'elsewhere' : 'passing';
+    }
   }
 
   release(version: FunctionVersion): void {

@@ -1,0 +1,49 @@
+import { type Cluster, startCluster } from '@kiln/testing/cluster';
+import { until } from '@kiln/testing/until';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { example, instanceOf, refusals, times } from './inside.js';
+
+/** With KILN_E2E_FULL=1 as many functions as the promise names, on a node with its default of cores. */
+const FULL = process.env['KILN_E2E_FULL'] === '1';
+const FUNCTIONS = FULL ? 50 : 12;
+const NODE_CPUS: Record<string, number> = FULL ? {} : { KILN_NODE_CPUS: 6 };
+const CALLS = 50;
+const IDLE_MS = 4000;
+
+let cluster: Cluster;
+let image: string;
+
+beforeAll(async () => {
+  cluster = await startCluster({ env: NODE_CPUS });
+  ({ image } = await cluster.deploy(example('hello'), { name: 'one', config: { concurrency: 1, idleTimeout: IDLE_MS } }));
+});
+afterAll(() => cluster?.stop());
+
+async function scaledToZero(): Promise<void> {
+  await until('no instance is left', async () => (await cluster.containers()).length === 0, 60_000);
+}
+
+describe('a burst of first calls on one node', () => {
+  it('of many functions, more than the node has cores to promise, is refused none', async () => {
+    const names = Array.from({ length: FUNCTIONS }, (_, i) => `many-${i}`);
+    for (const name of names) await cluster.addVersion(name, image, { concurrency: 1, idleTimeout: IDLE_MS });
+    await scaledToZero();
+    const began = performance.now();
+    const answers = await times(FUNCTIONS, (i) => cluster.call(`/fn/${names[i]}/`));
+    console.info(`bursts: ${FUNCTIONS} first calls of ${FUNCTIONS} functions took ${Math.round(performance.now() - began)} ms`);
+    expect(refusals(answers)).toEqual([]);
+    expect(new Set(answers.map(instanceOf)).size).toBe(FUNCTIONS);
+  });
+
+  it('of one function with concurrency 1 is served by the first instances that are free, not by one for each call', async () => {
+    await scaledToZero();
+    const began = performance.now();
+    const answers = await times(CALLS, () => cluster.call('/fn/one/'));
+    const instances = new Set(answers.map(instanceOf)).size;
+    console.info(
+      `bursts: ${CALLS} first calls of one function took ${Math.round(performance.now() - began)} ms in ${instances} instances, ${(await cluster.containers('one')).length} containers`,
+    );
+    expect(refusals(answers)).toEqual([]);
+    expect(instances).toBeLessThan(CALLS / 2);
+  });
+});
