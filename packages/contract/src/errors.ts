@@ -16,6 +16,7 @@ export const ERRORS = {
   rate_limited: { status: 429, title: 'Too many requests' },
   function_error: { status: 500, title: 'The function threw' },
   internal: { status: 500, title: 'Kiln itself failed' },
+  bad_response: { status: 502, title: 'The answer of the function breaks HTTP' },
   function_crashed: { status: 502, title: 'The instance died under the request' },
   start_failed: { status: 502, title: 'The version cannot start' },
   no_capacity: { status: 503, title: 'No node can take the request' },

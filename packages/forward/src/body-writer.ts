@@ -20,6 +20,11 @@ export class BodyWriter {
     if (body.destroyed) process.nextTick(this.onClose, body.errored);
   }
 
+  /** True as long as not even the head was written. */
+  get untouched(): boolean {
+    return this.head !== undefined;
+  }
+
   /** Nobody reads on: the rest of the body is not wanted. */
   stop(): void {
     this.leave();
@@ -27,24 +32,27 @@ export class BodyWriter {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    const { socket } = this;
+    const { socket, head } = this;
     socket.cork();
     this.writeHead();
     if (this.chunked) socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
     socket.write(chunk);
     if (this.chunked) socket.write('\r\n', 'latin1');
     socket.uncork();
+    this.notice(head);
     if (socket.writableNeedDrain) this.body.pause();
   };
 
   private readonly onEnd = (): void => {
-    const { socket } = this;
+    const { socket, head } = this;
     socket.cork();
     this.writeHead();
     if (this.chunked) socket.write('0\r\n\r\n', 'latin1');
     socket.uncork();
+    this.notice(head);
     this.leave();
-    this.onDone();
+    // Where nothing has left, the connection says so when it fails, which it is about to.
+    if (!this.untouched) this.onDone();
   };
 
   private readonly onClose = (error?: Error | null): void => {
@@ -60,6 +68,11 @@ export class BodyWriter {
     if (this.head === undefined) return;
     this.socket.write(this.head, 'latin1');
     this.head = undefined;
+  }
+
+  /** Where the operating system refused the very first write as it was made, nothing has left. */
+  private notice(head: string | undefined): void {
+    if (head !== undefined && this.socket.errored !== null) this.head = head;
   }
 
   private leave(): void {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 /** One request, ready to be written: no hop-by-hop headers in it. */
@@ -9,6 +10,8 @@ export interface Sending {
   body: Buffer | Readable | null;
   /** The head must be seen before the first byte of a streaming body. */
   headFirst: boolean;
+  /** It asks to switch protocols, and the answer may do so. */
+  switches?: boolean;
 }
 
 /** Steers the other side's answer. */
@@ -21,15 +24,20 @@ export interface Control {
 
 /** Who gets the answer: `onStart`, `onAnswer`, any `onInformation`, `onHead`, `onData`, and one of `onEnd` and `onError`. */
 export interface Receiver {
-  /** The request is about to be written: up to here no byte of it has left. */
+  /** The request is about to be written: up to here no byte of it has left. Again where it starts anew on another connection. */
   onStart(control: Control): void;
   /** The first byte of an answer came. */
   onAnswer(): void;
   onInformation(status: number, headers: string[]): void;
   onHead(status: number, headers: string[]): void;
   onData(chunk: Buffer): void;
+  /** All that came in one read has been told, and was sound. */
+  onSound(): void;
   onEnd(trailers: string[]): void;
-  onError(error: Error): void;
+  /** In place of an answer. `rest` came behind the head; the socket is the receiver's from here on, nobody else listens to it. */
+  onSwitch?(headers: string[], rest: Buffer, socket: Socket): void;
+  /** @param sent false: provably no byte of the request reached the other side */
+  onError(error: Error, sent: boolean): void;
 }
 
 /** The other side of exchanges. Whatever speaks HTTP/1.1 underneath can be replaced behind this. */

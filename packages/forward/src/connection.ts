@@ -6,6 +6,7 @@ import { type ParsedAnswer, ResponseParser } from './response-parser.js';
 
 // One string is one write; a string and a buffer become a vector, which costs twice as much.
 const ONE_WRITE_BYTES = 16 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 /** A request as it goes out. */
 export class Outgoing {
@@ -29,7 +30,8 @@ export class Outgoing {
  */
 export class HttpConnection {
   readonly parser: ResponseParser;
-  /** By `performance.now()`; after that an idle one is not used again. For whoever keeps it. */
+  /** By `performance.now()`, for whoever keeps it: when its last exchange ended, and when an idle one is not used any more. */
+  idleSince = 0;
   idleUntil = Number.POSITIVE_INFINITY;
   private turn: Turn | undefined;
 
@@ -42,9 +44,12 @@ export class HttpConnection {
     const answers: ParsedAnswer = {
       onInformation: (status, headers) => this.turn?.receiver.onInformation(status, headers),
       onHead: (status, headers) => this.turn?.receiver.onHead(status, headers),
-      onBody: (chunk) => this.turn?.receiver.onData(chunk),
+      onBody: (chunk) => this.turn?.take(chunk),
       onComplete: (trailers) => {
         if (this.turn !== undefined) this.turn.trailers = trailers;
+      },
+      onSwitch: (headers) => {
+        if (this.turn !== undefined) this.turn.switched = headers;
       },
     };
     this.parser = new ResponseParser(answers, maxHeaderBytes);
@@ -57,25 +62,38 @@ export class HttpConnection {
     return this.turn === undefined && !socket.destroyed && !socket.readableEnded && socket.readableLength === 0;
   }
 
-  /** Only on a usable one. */
-  send(outgoing: Outgoing, receiver: Receiver): void {
+  /**
+   * Only on a usable one.
+   * @returns false where the other side was gone before any byte could leave: then the request may go over another connection, and
+   * the receiver has heard of no end
+   */
+  send(outgoing: Outgoing, receiver: Receiver): boolean {
     const { sending, head, chunked } = outgoing;
     const turn = new Turn(this, receiver);
     this.turn = turn;
-    this.parser.expect(sending.method);
+    this.parser.expect(sending.method, sending.switches);
     receiver.onStart(turn);
-    if (this.turn !== turn) return;
+    if (this.turn !== turn) return true;
     const { socket } = this;
     const { body } = sending;
     if (body === null) socket.write(head, 'latin1');
     else if (Buffer.isBuffer(body)) this.writeWhole(head, body);
-    else {
-      if (sending.headFirst) socket.write(head, 'latin1');
-      turn.writer = new BodyWriter(socket, body, sending.headFirst ? undefined : head, chunked, (error) => {
-        turn.writer = undefined;
-        if (error !== undefined) this.fail(error);
-      });
-    }
+    else if (sending.headFirst) socket.write(head, 'latin1');
+    // The operating system refused the very first write as it was made.
+    if (socket.errored !== null) return this.unsent();
+    if (body === null || Buffer.isBuffer(body)) return true;
+    turn.writer = new BodyWriter(socket, body, sending.headFirst ? undefined : head, chunked, (error) => {
+      turn.writer = undefined;
+      if (error !== undefined) this.fail(error);
+    });
+    return true;
+  }
+
+  private unsent(): false {
+    this.turn = undefined;
+    this.parser.stop();
+    this.socket.destroy();
+    return false;
   }
 
   destroy(): void {
@@ -137,7 +155,19 @@ export class HttpConnection {
       this.fail(error as Error);
       return;
     }
-    if (this.turn === turn && turn.trailers !== undefined) this.finish(turn, turn.trailers);
+    if (this.turn !== turn) return;
+    if (turn.trailers !== undefined) this.finish(turn, turn.trailers);
+    else if (turn.switched !== undefined) this.handOver(turn, turn.switched);
+    else turn.receiver.onSound();
+  }
+
+  /** The socket carries another protocol from here on. */
+  private handOver(turn: Turn, headers: string[]): void {
+    const { socket } = this;
+    this.turn = undefined;
+    this.parser.stop();
+    socket.off('data', this.onData).off('end', this.onSocketEnd).off('error', this.onSocketError).off('close', this.onSocketClose);
+    turn.receiver.onSwitch!(headers, turn.rest, socket);
   }
 
   private finish(turn: Turn, trailers: string[]): void {
@@ -161,8 +191,9 @@ export class HttpConnection {
     this.parser.stop();
     this.socket.destroy();
     if (turn === undefined) return;
+    const sent = turn.writer?.untouched !== true;
     turn.writer?.stop();
-    turn.receiver.onError(error);
+    turn.receiver.onError(error, sent);
   }
 }
 
@@ -171,6 +202,10 @@ class Turn implements Control {
   answered = false;
   /** Set at the end of the answer. */
   trailers: string[] | undefined;
+  /** Set where the answer switched protocols. */
+  switched: string[] | undefined;
+  /** What came behind its head in the same read. */
+  rest: Buffer = NOTHING;
   /** A body that is still being sent. */
   writer: BodyWriter | undefined;
 
@@ -178,6 +213,12 @@ class Turn implements Control {
     private readonly connection: HttpConnection,
     readonly receiver: Receiver,
   ) {}
+
+  /** @internal */
+  take(chunk: Buffer): void {
+    if (this.switched === undefined) this.receiver.onData(chunk);
+    else this.rest = chunk;
+  }
 
   pause(): void {
     this.connection.flow(this, false);

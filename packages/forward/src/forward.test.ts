@@ -1,6 +1,7 @@
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { AnswerError } from './answer-fields.js';
 import { type Exchange, forward, type Outcome } from './forward.js';
 import { isHopByHop } from './headers.js';
 import { RequestBody } from './request-body.js';
@@ -98,8 +99,71 @@ describe('forward', () => {
   });
 });
 
+describe('an answer that breaks HTTP', () => {
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const answering = async (pieces: string[]) => {
+    const server = net.createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', async () => {
+        for (const piece of pieces) {
+          socket.write(piece);
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      });
+    });
+    const { port } = await listening(server);
+    return proxying(connectTo({ host: '127.0.0.1', port }));
+  };
+
+  it.each([
+    ['in its first chunk', [`${head}zz\r\n`], /hexadecimal/],
+    ['behind a whole chunk', [`${head}5\r\nhello\r\nzz\r\n`], /hexadecimal/],
+    ['in its trailers', [`${head}5\r\nhello\r\n0\r\nX\r\n\r\n`], /header line 1/],
+    ['in a head that comes in pieces', [head.slice(0, 30), `${head.slice(30)}zz\r\n`], /hexadecimal/],
+    ['by its status', ['HTTP/1.1 700 X\r\nContent-Length: 0\r\n\r\n'], /status 700/],
+  ])('%s is no answer while all of it came in the segment of its head', async (_where, pieces, rule) => {
+    const { port, outcomes } = await answering(pieces);
+    expect(await (await call(port)).text()).toBe('broken');
+    expect(outcomes).toMatchObject([{ kind: 'broken', answered: true, responseStarted: false }]);
+    const [outcome] = outcomes;
+    if (outcome?.kind !== 'broken') throw new Error('unreachable');
+    expect(outcome.error).toBeInstanceOf(AnswerError);
+    expect(outcome.error.message).toMatch(rule);
+  });
+
+  it('is cut where a part of it is under way', async () => {
+    const { port, outcomes } = await answering([`${head}5\r\nhello\r\n`, 'zz\r\n']);
+    const answer = await call(port);
+    await expect(answer.text()).rejects.toThrow();
+    expect([answer.status, outcomes]).toMatchObject([200, [{ kind: 'broken', answered: true, responseStarted: true }]]);
+  });
+});
+
+describe('trailers', () => {
+  it('that would change what the answer means do not pass', async () => {
+    const { port } = await listening(
+      http.createServer((_request, response) => {
+        response.writeHead(200, { 'transfer-encoding': 'chunked' });
+        response.addTrailers({
+          'Set-Cookie': 'a=1',
+          'Content-Type': 'text/html',
+          Location: '/',
+          'x-kiln-node': 'n',
+          'X-Sum': '42',
+          ETag: '"1"',
+        });
+        response.end('hello');
+      }),
+    );
+    const { port: door } = await proxying(connectTo({ host: '127.0.0.1', port }));
+    const response = await new Promise<http.IncomingMessage>((resolve) => http.get({ port: door, agent: false }, resolve));
+    await response.toArray();
+    expect(response.rawTrailers).toEqual(['X-Sum', '42', 'ETag', '"1"']);
+  });
+});
+
 describe('an upstream that we dial', () => {
-  it('reuses connections for small bodies, and gives each large one a connection of its own', async () => {
+  it('reuses its connection for small bodies, and for streamed ones that ended whole', async () => {
     let connections = 0;
     const { server, port } = await listening(http.createServer((request, response) => void request.pipe(response)));
     server.on('connection', () => connections++);
@@ -107,10 +171,21 @@ describe('an upstream that we dial', () => {
     for (let i = 0; i < 5; i++) expect(await (await call(door, { method: 'POST', body: 'small' })).text()).toBe('small');
     expect(connections).toBe(1);
     const large = 'x'.repeat(300_000);
-    expect(await (await call(door, { method: 'POST', body: large })).text()).toBe(large);
-    expect(connections).toBe(2);
+    for (let i = 0; i < 30; i++) expect(await (await call(door, { method: 'POST', body: large })).text()).toBe(large);
     expect(await (await call(door)).text()).toBe('');
-    expect(connections).toBe(2);
+    expect(connections).toBe(1);
+  });
+
+  it('closes the connection of an upload that was answered before its end, at once', async () => {
+    const { server, port } = await listening(http.createServer((_request, response) => void response.end('enough')));
+    const { port: door } = await proxying(connectTo({ host: '127.0.0.1', port }));
+    const body = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+    });
+    const answer = await call(door, { method: 'POST', body, duplex: 'half' } as RequestInit);
+    expect(answer.status).toBe(200);
+    const open = () => new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)));
+    await expect.poll(open, { timeout: 1000 }).toBe(0);
   });
 });
 

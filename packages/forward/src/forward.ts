@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Control, Receiver, Upstream } from './carrier.js';
+import { GrowingBuffer } from './growing-buffer.js';
 import { is } from './headers.js';
 import { countPassing } from './passing-bytes.js';
 import { KEPT_BYTES, type RequestBody } from './request-body.js';
+import { hintHeaders, trailerPairs } from './side-fields.js';
 
 /** What goes to the other side: a flat header list ready to send, no hop-by-hop headers in it. */
 export interface ForwardRequest {
@@ -16,7 +18,7 @@ export type Outcome =
   | { kind: 'relayed'; status: number }
   /** `onHead` kept the answer back: nothing went to the client. At most 64 KiB of body are kept. */
   | { kind: 'withheld'; status: number; headers: string[]; body: Buffer }
-  /** There was no connection: provably no byte was sent. */
+  /** Provably no byte of the request was sent. */
   | { kind: 'not_sent'; error: Error }
   /**
    * `answered`: a byte of an answer had come. Where the response had started the client's socket was destroyed, never ended
@@ -39,6 +41,8 @@ export interface ForwardOptions {
   onHead(status: number, headers: string[]): string[] | undefined;
   /** An interim answer came. 103 goes on to the client by itself. */
   onInformation?(status: number): void;
+  /** The request is about to be written; up to here none of it has left. Again where it starts anew on another connection. */
+  onStart?(): void;
 }
 
 /** The reason of an abort because the client stopped sending its body. */
@@ -47,6 +51,7 @@ export const SLOW_BODY = 'the request body stopped arriving';
 // Node joins a head and a short string into one write; a head and a buffer become a vector, which costs twice as much.
 const ONE_WRITE_BYTES = 16 * 1024;
 const WITHHELD_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 /** Streams one request to the other side and its answer to the client, with back-pressure both ways. */
 export function forward(request: ForwardRequest, response: ServerResponse, upstream: Upstream, options: ForwardOptions): Exchange {
@@ -59,7 +64,8 @@ export function forward(request: ForwardRequest, response: ServerResponse, upstr
   return exchange;
 }
 
-class HttpExchange implements Exchange, Receiver {
+/** The answer's way to the client. Its head is written once all that came in one read with it was found sound. */
+export class HttpExchange implements Exchange, Receiver {
   readonly outcome: Promise<Outcome>;
   private resolve!: (outcome: Outcome) => void;
   private control: Control | undefined;
@@ -68,8 +74,10 @@ class HttpExchange implements Exchange, Receiver {
   private settled = false;
   /** Headers of an answer that is kept back; undefined where it is relayed. */
   private withheld: string[] | undefined;
-  private withheldBody: Buffer[] = [];
-  private withheldBytes = 0;
+  private withheldBody: GrowingBuffer | undefined;
+  /** The head to write, and what came behind it in the same read. */
+  private head: string[] | undefined;
+  private behindHead: Buffer[] | undefined;
   /** Body bytes that the head announced; -1 where it did not. */
   private expected = -1;
   private received = 0;
@@ -99,6 +107,7 @@ class HttpExchange implements Exchange, Receiver {
   onStart(control: Control): void {
     this.control = control;
     if (this.settled) control.abort(new Error('no longer wanted'));
+    else this.options.onStart?.();
   }
 
   onAnswer(): void {
@@ -122,14 +131,7 @@ class HttpExchange implements Exchange, Receiver {
     for (let i = 0; i < relayed.length; i += 2) {
       if (relayed[i]!.length === 14 && is(relayed[i]!, 'content-length')) this.expected = Number(relayed[i + 1]);
     }
-    try {
-      this.response.writeHead(status, relayed);
-    } catch (error) {
-      this.break(error as Error);
-      return;
-    }
-    // Data that came in the same read follows at once; only where none did must the head go out alone.
-    process.nextTick(flushHead, this);
+    this.head = relayed;
   }
 
   onData(chunk: Buffer): void {
@@ -141,22 +143,29 @@ class HttpExchange implements Exchange, Receiver {
     this.received += chunk.length;
     if (this.received === this.expected) {
       this.last = chunk;
-      return;
+    } else if (this.head === undefined) {
+      this.relay(chunk);
+    } else if (this.behindHead === undefined) {
+      this.behindHead = [chunk];
+    } else {
+      this.behindHead.push(chunk);
     }
-    countPassing(chunk.length);
-    if (this.response.write(chunk)) return;
-    this.control?.pause();
-    if (this.drainWatched) return;
-    this.drainWatched = true;
-    this.response.on('drain', () => this.control?.resume());
+  }
+
+  onSound(): void {
+    if (this.head === undefined || this.settled) return;
+    const alone = this.behindHead === undefined;
+    if (this.begin() && alone) this.response.flushHeaders();
   }
 
   onEnd(trailers: string[]): void {
     if (this.settled) return;
     if (this.withheld !== undefined) {
-      this.settle({ kind: 'withheld', status: this.status, headers: this.withheld, body: Buffer.concat(this.withheldBody) });
+      const body = this.withheldBody?.bytes ?? NOTHING;
+      this.settle({ kind: 'withheld', status: this.status, headers: this.withheld, body });
       return;
     }
+    if (this.head !== undefined && !this.begin()) return;
     if (trailers.length > 0) addTrailers(this.response, trailers);
     this.settle({ kind: 'relayed', status: this.status });
     if (this.last === undefined) this.response.end();
@@ -165,27 +174,46 @@ class HttpExchange implements Exchange, Receiver {
     this.options.body.discard();
   }
 
-  onError(error: Error): void {
+  onError(error: Error, sent: boolean): void {
     if (this.settled) return;
     const { fault } = this.options.body;
     const responseStarted = this.response.headersSent;
     if (fault === 'too_large') this.settle({ kind: 'body_too_large', responseStarted });
     else if (fault === 'gone') this.settle({ kind: 'client_gone' });
     else if (fault === 'slow') this.settle({ kind: 'aborted', reason: SLOW_BODY, responseStarted });
-    else if (this.control === undefined) this.settle({ kind: 'not_sent', error });
+    else if (!sent) this.settle({ kind: 'not_sent', error });
     else this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
     if (responseStarted) cut(this.response, this.expected >= 0);
   }
 
-  /** Sends the head where no data followed it. */
-  flush(): void {
-    if (!this.settled && this.received === 0) this.response.flushHeaders();
+  /** @returns false where the answer can't be relayed as it is */
+  private begin(): boolean {
+    const { head, behindHead } = this;
+    this.head = this.behindHead = undefined;
+    try {
+      this.response.writeHead(this.status, head);
+    } catch (error) {
+      this.break(error as Error);
+      return false;
+    }
+    if (behindHead !== undefined) for (const chunk of behindHead) this.relay(chunk);
+    return true;
+  }
+
+  private relay(chunk: Buffer): void {
+    countPassing(chunk.length);
+    if (this.response.write(chunk)) return;
+    this.control?.pause();
+    if (this.drainWatched) return;
+    this.drainWatched = true;
+    this.response.on('drain', () => this.control?.resume());
   }
 
   private withhold(chunk: Buffer): void {
-    this.withheldBody.push(chunk.subarray(0, WITHHELD_BYTES - this.withheldBytes));
-    this.withheldBytes += chunk.length;
-    if (this.withheldBytes <= WITHHELD_BYTES) return;
+    this.withheldBody ??= new GrowingBuffer();
+    const room = WITHHELD_BYTES - this.withheldBody.length;
+    this.withheldBody.append(chunk, Math.min(room, chunk.length));
+    if (chunk.length <= room) return;
     const { control } = this;
     this.onEnd([]);
     control?.abort(new Error('the rest of a withheld answer is not wanted'));
@@ -212,10 +240,6 @@ class HttpExchange implements Exchange, Receiver {
   }
 }
 
-function flushHead(exchange: HttpExchange): void {
-  exchange.flush();
-}
-
 /**
  * Ends a response that can't be completed so that the client notices. A length or chunks show the cut by themselves; an answer
  * that ends with its connection would look whole, so that connection is reset.
@@ -228,7 +252,7 @@ function cut(response: ServerResponse, framed: boolean): void {
 function relayEarlyHints(response: ServerResponse, headers: string[]): void {
   if (response.headersSent || response.req.httpVersionMinor === 0) return;
   try {
-    response.writeInformation(103, headers);
+    response.writeInformation(103, hintHeaders(headers));
   } catch {
     // A hint that can't be written is left out: it is never worth a failed request.
     return;
@@ -236,8 +260,5 @@ function relayEarlyHints(response: ServerResponse, headers: string[]): void {
 }
 
 function addTrailers(response: ServerResponse, trailers: string[]): void {
-  if (!response.chunkedEncoding) return;
-  const pairs: [string, string][] = [];
-  for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i]!, trailers[i + 1]!]);
-  response.addTrailers(pairs);
+  if (response.chunkedEncoding) response.addTrailers(trailerPairs(trailers));
 }

@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
-import { AnswerError, ResponseParser } from './response-parser.js';
+import { describe, expect, it, vi } from 'vitest';
+import { AnswerError } from './answer-fields.js';
+import { ResponseParser } from './response-parser.js';
 
 /** What a parser said, in order. */
 class Heard {
@@ -13,6 +14,9 @@ class Heard {
   onHead(status: number, headers: string[]): void {
     this.said.push(`head ${status} ${headers.join('|')}`);
   }
+  onSwitch(headers: string[]): void {
+    this.said.push(`switch ${headers.join('|')}`);
+  }
   onBody(chunk: Buffer): void {
     this.body += chunk.toString('latin1');
   }
@@ -22,10 +26,10 @@ class Heard {
   }
 }
 
-function parse(text: string, { method = 'GET', step = text.length, end = false, max = 1000 } = {}) {
+function parse(text: string, { method = 'GET', step = text.length, end = false, max = 1000, maySwitch = false } = {}) {
   const heard = new Heard();
   const parser = new ResponseParser(heard, max);
-  parser.expect(method);
+  parser.expect(method, maySwitch);
   for (let at = 0; at < text.length; at += step) parser.push(Buffer.from(text.slice(at, at + step), 'latin1'));
   if (end) parser.end();
   return { heard, parser };
@@ -45,14 +49,35 @@ describe('an answer', () => {
     ],
     ['without a body', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', ''],
     ['204, whatever it says of a length', 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n', ''],
+    ['in chunks beside a length, and the chunks count', `HTTP/1.1 200 OK\r\nContent-Length: 3\r\n${CHUNKED.slice(17)}`, 'Wikipedia'],
+    ['with the same length twice', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-length: 2\r\n\r\nhi', 'hi'],
     ['304', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n', ''],
   ])('%s is read, whatever pieces it comes in', (_name, text, body) => {
     const whole = parse(text);
     for (let step = 1; step <= text.length; step++) {
       const { heard, parser } = parse(text, { step });
       expect(heard).toEqual(whole.heard);
-      expect([heard.body, heard.complete, parser.reusable]).toEqual([body, true, true]);
+      expect([heard.body, heard.complete]).toEqual([body, true]);
+      expect(parser.reusable).toBe(whole.parser.reusable);
     }
+    expect(whole.parser.reusable).toBe(!/length:.*(?:transfer-encoding|content-length):/is.test(text));
+  });
+
+  it('goes on with one way of framing, whatever it came with', () => {
+    const both = parse(`HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 3\r\ncontent-length: 4\r\n${CHUNKED.slice(17)}`);
+    expect(both.heard.said).toEqual(['head 200 X|y|Transfer-Encoding|chunked']);
+    const twice = parse('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\nContent-Length: 2\r\n\r\nhi');
+    expect(twice.heard.said).toEqual(['head 200 Content-Length|2|X|y']);
+  });
+
+  it('that switches protocols as it was asked is followed by bytes that are no HTTP', () => {
+    const text = 'HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nHTTP/1.1 is none\r\n\r\n';
+    for (let step = 1; step <= text.length; step++) {
+      const { heard, parser } = parse(text, { step, maySwitch: true });
+      expect(heard.said).toEqual(['information 103', 'switch Upgrade|x']);
+      expect([heard.body, parser.reusable]).toEqual(['HTTP/1.1 is none\r\n\r\n', false]);
+    }
+    expect(() => parse('HTTP/1.1 101 Switching Protocols\r\n\r\n', { maySwitch: true })).toThrow('without an Upgrade header');
   });
 
   it('keeps the order, case and repetition of its header lines, and bytes beyond ASCII', () => {
@@ -105,13 +130,19 @@ describe('an answer', () => {
     ['another protocol', 'SSH-2.0-OpenSSH_9.2\r\n\r\n'],
     ['HTTP/2', 'HTTP/2 200 OK\r\n\r\n'],
     ['a status that is none', 'HTTP/1.1 99 Low\r\n\r\n'],
+    ['a status below 100', 'HTTP/1.1 099 Low\r\n\r\n'],
+    ['a status above 599', 'HTTP/1.1 600 High\r\nContent-Length: 0\r\n\r\n'],
+    ['the status 999', 'HTTP/1.1 999 High\r\nContent-Length: 0\r\n\r\n'],
     ['a status with a letter', 'HTTP/1.1 2x0 OK\r\n\r\n'],
     ['a switch of protocols', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'],
-    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello'],
+    ['two lengths that differ', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'],
+    [
+      'three lengths of which the second differs',
+      `HTTP/1.1 200 OK\r\n${[5, 6, 5].map((n) => `Content-Length: ${n}\r\n`).join('')}\r\nhello`,
+    ],
     ['a list of lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello'],
     ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello'],
     ['a length in hex', 'HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\nhello'],
-    ['both framings', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['an encoding on top', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n'],
     ['two encodings', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['a space before the colon', 'HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello'],
@@ -135,7 +166,51 @@ describe('an answer', () => {
     for (const text of [`HTTP/1.1 200 OK\r\nX: ${endless}`, `${chunked}5;${endless}`, `${chunked}0\r\nX: ${endless}`]) {
       expect(() => parse(text, { step: 100 })).toThrow(AnswerError);
     }
-    expect(() => parse(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ${'a'.repeat(1000)}\r\n\r\n`)).toThrow('too large');
+    expect(() => parse(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ${'a'.repeat(1000)}\r\n\r\n`)).toThrow('larger than 1000 bytes');
+  });
+
+  it('with interim answers without end is refused', () => {
+    expect(() => parse('HTTP/1.1 100 Continue\r\n\r\n'.repeat(100))).toThrow('interim answers');
+  });
+
+  it.each([
+    ['is no HTTP', 'hello\r\n\r\n', 'does not begin with an HTTP/1 status line'],
+    ['has a status out of range', 'HTTP/1.1 700 X\r\n\r\n', 'status 700 is out of the range 100 to 599'],
+    ['has a bad header line', 'HTTP/1.1 200 OK\r\nX: y\r\nno colon\r\n\r\n', 'header line 2 is not'],
+    ['has a bad chunk size', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 'chunk size is not hexadecimal'],
+  ])('that %s is refused by the name of the rule', (_what, text, rule) => {
+    expect(() => parse(text)).toThrow(rule);
+  });
+
+  const LIMIT = 64 * 1024;
+  const filled = (start: string, end: string, bytes: number) => start + 'a'.repeat(bytes - start.length) + end;
+  it.each([
+    ['head', filled('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ', '\r\n\r\n', LIMIT)],
+    ['chunk line', filled('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;', '\r\na\r\n0\r\n\r\n', 4000)],
+    ['trailers', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${filled('X: ', '\r\n\r\n', LIMIT)}`],
+  ])('whose %s comes byte by byte costs no more than a few looks at each byte', (_what, text) => {
+    let copied = 0;
+    let searched = 0;
+    const { copy, indexOf } = Buffer.prototype;
+    vi.spyOn(Buffer, 'concat').mockImplementation((list) => {
+      throw new Error(`${list.length} pieces were joined`);
+    });
+    vi.spyOn(Buffer.prototype, 'copy').mockImplementation(function (this: Buffer, ...args: Parameters<typeof copy>) {
+      const bytes = Reflect.apply(copy, this, args) as number;
+      copied += bytes;
+      return bytes;
+    });
+    vi.spyOn(Buffer.prototype, 'indexOf').mockImplementation(function (this: Buffer, ...args: unknown[]) {
+      searched += this.length - Number(args[1] ?? 0);
+      return Reflect.apply(indexOf, this, args) as number;
+    } as typeof indexOf);
+    try {
+      expect(parse(text, { step: 1, max: LIMIT }).heard.complete).toBe(true);
+    } finally {
+      vi.restoreAllMocks();
+    }
+    expect(copied).toBeLessThan(4 * text.length);
+    expect(searched).toBeLessThan(8 * text.length);
   });
 
   it('that nobody wants any more is read no further', () => {

@@ -19,7 +19,8 @@ export class SecondChance implements Receiver, Control {
 
   constructor(
     private readonly receiver: Receiver,
-    private readonly again: (error: Error) => void,
+    /** @param error undefined: no byte of the first try left */
+    private readonly again: (error: Error | undefined) => void,
   ) {}
 
   onStart(control: Control): void {
@@ -44,13 +45,17 @@ export class SecondChance implements Receiver, Control {
     this.receiver.onData(chunk);
   }
 
+  onSound(): void {
+    this.receiver.onSound();
+  }
+
   onEnd(trailers: string[]): void {
     this.receiver.onEnd(trailers);
   }
 
-  onError(error: Error): void {
-    if (this.answered || this.givenUp) this.receiver.onError(error);
-    else this.again(error);
+  onError(error: Error, sent: boolean): void {
+    if (this.answered || this.givenUp) this.receiver.onError(error, sent);
+    else this.again(sent ? error : undefined);
   }
 
   pause(): void {

@@ -1,14 +1,20 @@
-import http, { type IncomingMessage } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Exchange, ForwardRequest, Outcome } from './forward.js';
+import type { Control, Receiver } from './carrier.js';
+import { HttpConnection, Outgoing } from './connection.js';
+import { type Exchange, type ForwardRequest, HttpExchange, type Outcome } from './forward.js';
+import { GrowingBuffer } from './growing-buffer.js';
+import { INSTANCE_HEAD_BYTES } from './head-limits.js';
+import { get } from './headers.js';
+import { RequestBody } from './request-body.js';
 
 /** A client that asked to switch protocols, as node:http's `upgrade` event hands it over. */
 export interface UpgradingClient {
   request: IncomingMessage;
   /** A TCP or Unix socket, which node:http types as a mere Duplex. */
   socket: Duplex;
-  /** What came behind the request's head; grows while the answer is awaited. */
+  /** What came behind the request's head, and while the answer was awaited. */
   head: Buffer;
 }
 
@@ -19,17 +25,18 @@ export interface UpgradeHooks {
   onSwitched?(): void;
   /** ms without a byte either way after the switch. */
   idleTimeout?: number;
+  /** The largest head of an answer; default what a node takes from an instance. */
+  maxHeaderBytes?: number;
 }
 
 const IDLE_MS = 5 * 60_000;
 /** A connection of which one side has ended may stay silent for so long. */
 const HALF_OPEN_MS = 1000;
 const EARLY_BYTES = 64 * 1024;
-const DECLINED_BYTES = 64 * 1024;
 
 /**
  * Takes an upgrade (WebSocket) to the other side: the request's head, then, after its 101, the raw bytes both ways. An answer
- * that declines is relayed and ends the client's connection. A `withheld` outcome leaves the client's socket untouched.
+ * that declines is relayed as any answer, framed as it came, and ends the client's connection. A `withheld` outcome leaves the client's socket untouched.
  */
 export function spliceUpgrade(
   client: UpgradingClient,
@@ -42,13 +49,17 @@ export function spliceUpgrade(
   return exchange;
 }
 
-class UpgradeExchange implements Exchange {
+class UpgradeExchange implements Exchange, Receiver {
   readonly outcome: Promise<Outcome>;
   private resolve!: (outcome: Outcome) => void;
   private settled = false;
-  private responseStarted = false;
-  private sent = false;
+  private answered = false;
+  private switched = false;
   private upstream: Socket | undefined;
+  private control: Control | undefined;
+  /** An answer that declines, on its way to the client. */
+  private declining: HttpExchange | undefined;
+  private readonly early = new GrowingBuffer();
 
   constructor(
     private readonly client: UpgradingClient,
@@ -71,57 +82,103 @@ class UpgradeExchange implements Exchange {
     void Promise.resolve()
       .then(connect)
       .then(
-        (socket) => this.send(request, socket),
-        (error: Error) => this.fail(error),
+        (socket) => this.connected(socket, request),
+        (error: Error) => this.onError(error, false),
       );
   }
 
   abort(reason: string): void {
-    if (this.settled) return;
-    this.end({ kind: 'aborted', reason, responseStarted: this.responseStarted });
+    if (this.declining !== undefined) this.declining.abort(reason);
+    else this.end({ kind: 'aborted', reason, responseStarted: this.switched });
   }
 
-  private send(forwarded: ForwardRequest, socket: Socket): void {
+  private connected(socket: Socket, request: ForwardRequest): void {
     this.upstream = socket;
     if (this.settled) {
       socket.destroy();
+    } else if (socket.connecting) {
+      const onError = (error: Error) => this.onError(error, false);
+      socket.once('error', onError).once('connect', () => {
+        socket.off('error', onError);
+        this.ask(socket, request);
+      });
+    } else {
+      this.ask(socket, request);
+    }
+  }
+
+  private ask(socket: Socket, { method, path, headers }: ForwardRequest): void {
+    const asked = [...headers, 'Connection', 'Upgrade', 'Upgrade', this.client.request.headers.upgrade ?? ''];
+    let outgoing: Outgoing;
+    try {
+      outgoing = new Outgoing({ method, path, headers: asked, body: null, headFirst: true, switches: true }, 'instance');
+    } catch (error) {
+      this.onError(error as Error, false);
       return;
     }
-    const request = http.request({
-      method: forwarded.method,
-      path: forwarded.path,
-      headers: [...forwarded.headers, 'Connection', 'Upgrade', 'Upgrade', this.client.request.headers.upgrade ?? ''],
-      setHost: false,
-      createConnection: () => socket,
+    // Nobody keeps a connection on which a handshake was declined.
+    const connection = new HttpConnection(socket, this.hooks.maxHeaderBytes ?? INSTANCE_HEAD_BYTES, (free) => free.destroy());
+    if (!connection.send(outgoing, this)) this.onError(new Error('the other side closed the connection'), false);
+  }
+
+  onStart(control: Control): void {
+    this.control = control;
+    if (this.settled) control.abort(new Error('no longer wanted'));
+  }
+
+  onAnswer(): void {
+    this.answered = true;
+  }
+
+  onInformation(): void {
+    // Whoever awaits another protocol gets no early hints.
+  }
+
+  onHead(status: number, headers: string[]): void {
+    if (this.settled) return;
+    const response = responseOn(this.client);
+    const body = RequestBody.of(this.client.request, 0);
+    this.declining = new HttpExchange(response, { body, onHead: (code, lines) => this.hooks.onHead(code, lines) });
+    void this.declining.outcome.then((outcome) => {
+      // A client that has seen nothing yet may get another answer.
+      if (!response.headersSent) response.detachSocket(this.client.socket as Socket);
+      this.settle(outcome);
     });
-    if (socket.connecting) socket.once('connect', () => this.onSent());
-    else this.onSent();
-    request.on('error', (error) => this.fail(error));
-    request.on('upgrade', (response, _socket, head) => this.onSwitch(response, socket, head));
-    request.on('response', (response) => this.onDeclined(response));
-    request.end();
+    this.declining.onStart(this.control!);
+    this.declining.onAnswer();
+    this.declining.onHead(status, headers);
   }
 
-  private onSent(): void {
-    this.sent = true;
+  onData(chunk: Buffer): void {
+    this.declining?.onData(chunk);
   }
 
-  private onSwitch(response: IncomingMessage, upstream: Socket, head: Buffer): void {
+  onSound(): void {
+    this.declining?.onSound();
+  }
+
+  onEnd(trailers: string[]): void {
+    this.declining?.onEnd(trailers);
+  }
+
+  onSwitch(answered: string[], rest: Buffer, upstream: Socket): void {
     const { socket } = this.client;
-    const headers = this.hooks.onHead(101, response.rawHeaders);
-    if (this.settled || headers === undefined) {
-      this.fail(new Error('the switch of protocols is not wanted'));
+    // From here on nobody else listens to it.
+    upstream.on('error', (error) => this.onError(error, true));
+    const headers = this.settled ? undefined : this.hooks.onHead(101, answered);
+    if (headers === undefined) {
+      this.onError(new Error('the switch of protocols is not wanted'), true);
+      upstream.destroy();
       return;
     }
-    this.responseStarted = true;
+    this.switched = true;
     this.stopWatchingClient();
-    upstream.on('error', (error) => this.fail(error));
     upstream.on('close', () => this.finish(socket as Socket));
     socket.on('error', () => this.end({ kind: 'client_gone' }));
     socket.on('close', () => this.finish(upstream));
-    const switched = [...headers, 'Connection', 'Upgrade', 'Upgrade', response.headers.upgrade ?? ''];
-    socket.write(headMessage(101, 'Switching Protocols', switched), 'latin1');
-    if (head.length > 0) socket.write(head);
+    const lines = [...headers, 'Connection', 'Upgrade', 'Upgrade', get(answered, 'upgrade') ?? ''];
+    socket.write(headMessage(101, 'Switching Protocols', lines), 'latin1');
+    if (rest.length > 0) socket.write(rest);
     if (this.client.head.length > 0) upstream.write(this.client.head);
     this.hooks.onSwitched?.();
     this.watchIdle(upstream);
@@ -129,33 +186,10 @@ class UpgradeExchange implements Exchange {
     upstream.pipe(socket);
   }
 
-  private onDeclined(response: IncomingMessage): void {
-    const status = response.statusCode!;
-    const headers = this.hooks.onHead(status, response.rawHeaders);
-    const kept: Buffer[] = [];
-    let size = 0;
-    response.on('error', (error) => this.fail(error));
-    if (headers === undefined) {
-      response.on('data', (chunk: Buffer) => {
-        if (size < DECLINED_BYTES) kept.push(chunk.subarray(0, DECLINED_BYTES - size));
-        size += chunk.length;
-      });
-      response.on('end', () => this.settleWithheld(status, response.rawHeaders, Buffer.concat(kept)));
-      return;
-    }
-    this.responseStarted = true;
-    const { socket } = this.client;
-    socket.write(headMessage(status, response.statusMessage ?? '', [...withoutLength(headers), 'Connection', 'close']), 'latin1');
-    response.on('end', () => {
-      this.settle({ kind: 'relayed', status });
-      this.upstream?.destroy();
-    });
-    response.pipe(socket);
-  }
-
-  private settleWithheld(status: number, headers: string[], body: Buffer): void {
-    this.settle({ kind: 'withheld', status, headers, body });
-    this.upstream?.destroy();
+  onError(error: Error, sent: boolean): void {
+    if (this.declining !== undefined) this.declining.onError(error, sent);
+    else if (!sent) this.end({ kind: 'not_sent', error });
+    else this.end({ kind: 'broken', error, answered: this.answered, responseStarted: this.switched });
   }
 
   private watchIdle(upstream: Socket): void {
@@ -168,13 +202,6 @@ class UpgradeExchange implements Exchange {
     this.client.socket.on('end', onEnd);
   }
 
-  private fail(error: Error): void {
-    if (this.settled) return;
-    if (!this.sent) this.settle({ kind: 'not_sent', error });
-    else this.end({ kind: 'broken', error, answered: this.responseStarted, responseStarted: this.responseStarted });
-    this.upstream?.destroy();
-  }
-
   /** One side is gone in good order; the other gets what is still on its way, within a bound. */
   private finish(other: Socket): void {
     this.settle({ kind: 'relayed', status: 101 });
@@ -183,16 +210,18 @@ class UpgradeExchange implements Exchange {
   }
 
   private readonly onEarlyData = (chunk: Buffer): void => {
-    const { client } = this;
-    client.head = Buffer.concat([client.head, chunk]);
-    if (client.head.length > EARLY_BYTES) client.socket.pause();
+    const { client, early } = this;
+    early.append(chunk);
+    if (client.head.length + early.length > EARLY_BYTES) client.socket.pause();
   };
 
   // The listener for errors stays: without one an error of the socket would end the process.
   private stopWatchingClient(): void {
-    const { socket } = this.client;
-    socket.off('close', this.onClientClose).off('end', this.onClientClose).off('data', this.onEarlyData);
-    if (!this.responseStarted) socket.pause();
+    const { client, early } = this;
+    client.socket.off('close', this.onClientClose).off('end', this.onClientClose).off('data', this.onEarlyData);
+    if (early.length > 0) client.head = Buffer.concat([client.head, early.bytes]);
+    early.clear();
+    if (!this.switched) client.socket.pause();
   }
 
   private readonly onClientClose = (): void => {
@@ -204,7 +233,7 @@ class UpgradeExchange implements Exchange {
     if (this.settled) return;
     this.settle(outcome);
     this.upstream?.destroy();
-    if (this.responseStarted) this.client.socket.destroy();
+    if (this.switched) this.client.socket.destroy();
   }
 
   private settle(outcome: Outcome): void {
@@ -221,11 +250,15 @@ function headMessage(status: number, reason: string, headers: readonly string[])
   return `${head}\r\n`;
 }
 
-// The body of a declining answer is relayed decoded and ends with the connection.
-function withoutLength(headers: string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]!.toLowerCase() !== 'content-length') kept.push(headers[i]!, headers[i + 1]!);
-  }
-  return kept;
+/** A response on a connection that its server has handed over. It ends the connection. */
+function responseOn({ request, socket }: UpgradingClient): ServerResponse {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as Socket);
+  socket.on('drain', () => response.emit('drain'));
+  response.once('finish', () => {
+    response.detachSocket(socket as Socket);
+    (socket as Socket).destroySoon();
+  });
+  return response;
 }

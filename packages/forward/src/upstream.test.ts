@@ -1,9 +1,11 @@
 import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Control, Receiver, Sending } from './carrier.js';
 import { UnsendableError } from './request-head.js';
-import { connectTo, type Upstream } from './upstream.js';
+import { connectTo, overSocket, type Upstream } from './upstream.js';
 
 /** A server of raw bytes, and what it has seen. */
 async function rawServer(onData: (socket: net.Socket, text: string) => void) {
@@ -44,10 +46,13 @@ class Kept implements Receiver {
   onData(chunk: Buffer): void {
     this.body += chunk;
   }
+  onSound(): void {}
   onEnd(): void {
     this.done.resolve('end');
   }
-  onError(error: Error): void {
+  sent: boolean | undefined;
+  onError(error: Error, sent: boolean): void {
+    this.sent = sent;
     this.done.resolve(error);
   }
 }
@@ -177,6 +182,35 @@ describe('a pool of connections', () => {
     const nowhere = send(to(1));
     expect(await nowhere.done.promise).toMatchObject({ code: 'ECONNREFUSED' });
     expect([kept.control, nowhere.control]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('a request over a connection whose other side is gone at that very moment', () => {
+  const bodies = { none: null, small: Buffer.from('ab'), large: Buffer.alloc(100_000) };
+  it.each([
+    ...Object.entries(bodies).map(([what, body]) => [what, () => ({ body })] as const),
+    ['streamed, head first', () => ({ body: reading([Buffer.alloc(10)]), headFirst: true })] as const,
+    ['streamed', () => ({ body: reading([Buffer.alloc(10)]) })] as const,
+  ])('was provably not sent (body: %s)', async (_what, sending) => {
+    const taken = Promise.withResolvers<net.Socket>();
+    const server = net.createServer((socket) => taken.resolve(socket));
+    const path = join(tmpdir(), `kiln-${process.pid}-${Math.random()}.sock`);
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    onTestFinished(() => void server.close());
+    const near = net.connect(path);
+    const upstream = overSocket(await taken.promise);
+    near.destroy();
+    expect(upstream.connected).toBe(true);
+    const kept = send(upstream, { method: 'POST', ...sending() });
+    expect(await kept.done.promise).toBeInstanceOf(Error);
+    expect([kept.sent, upstream.connected]).toEqual([false, false]);
+  });
+
+  it('counts as sent once a byte of it has left', async () => {
+    const { port } = await rawServer((socket) => void socket.destroy());
+    const kept = send(to(port), { method: 'POST' });
+    expect(await kept.done.promise).toBeInstanceOf(Error);
+    expect(kept.sent).toBe(true);
   });
 });
 

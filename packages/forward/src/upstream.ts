@@ -2,15 +2,20 @@ import net from 'node:net';
 import { Readable } from 'node:stream';
 import type { Receiver, Sending, Upstream } from './carrier.js';
 import { HttpConnection, Outgoing } from './connection.js';
+import { INSTANCE_HEAD_BYTES } from './head-limits.js';
 import { mayResend, SecondChance } from './second-chance.js';
 
 export type { Upstream } from './carrier.js';
 
-const MAX_HEADER_BYTES = 64 * 1024;
 const CONNECT_TIMEOUT_MS = 2000;
 // Below the 75 s that our own servers keep an idle connection: the client side must be the one that closes.
 const IDLE_MS = 30_000;
 const SWEEP_MS = 500;
+/**
+ * What can't be sent twice goes over no connection that has been idle for longer: the other side may be closing it at this very moment.
+ * One that has just served is safe, and uploads that follow one another leave no connection behind.
+ */
+const FRESH_MS = 1000;
 /** Before the moment at which the other side says that it will close. */
 const HINT_MARGIN_MS = 1000;
 const KEEP_ALIVE_TIMEOUT = /(?:^|,)[\t ]*timeout=(\d{1,6})/i;
@@ -20,7 +25,7 @@ export interface Address {
   port: number;
   /** ms an idle connection is kept; must be less than the other side keeps it. */
   idleTimeout?: number;
-  /** The largest head of an answer; default 64 KiB. */
+  /** The largest head of an answer; default what a node takes from an instance. */
   maxHeaderBytes?: number;
 }
 
@@ -51,15 +56,14 @@ class DialledUpstream implements Upstream {
     try {
       outgoing = new Outgoing(sending, this.host);
     } catch (error) {
-      receiver.onError(error as Error);
+      receiver.onError(error as Error, false);
       return;
     }
-    // A body that can't be sent twice must not go over a connection which the other side may be closing at this moment.
-    const once = sending.headFirst && sending.body instanceof Readable;
-    const connection = once || this.closed ? undefined : this.takeIdle();
+    const connection = this.closed ? undefined : this.takeIdle(isUpload(sending) ? FRESH_MS : Number.POSITIVE_INFINITY);
     if (connection === undefined) this.dial(outgoing, receiver);
-    else if (!mayResend(sending)) connection.send(outgoing, receiver);
-    else connection.send(outgoing, new SecondChance(receiver, (error) => this.dial(outgoing, receiver, error)));
+    else if (mayResend(sending))
+      this.sendOver(connection, outgoing, new SecondChance(receiver, (error) => this.dial(outgoing, receiver, error)));
+    else this.sendOver(connection, outgoing, receiver);
   }
 
   close(): void {
@@ -74,27 +78,37 @@ class DialledUpstream implements Upstream {
     for (const socket of this.sockets) socket.destroy(new Error('the upstream was destroyed'));
   }
 
-  /** @param before why the first try broke; told where there is no second */
+  private sendOver(connection: HttpConnection, outgoing: Outgoing, receiver: Receiver): void {
+    if (!connection.send(outgoing, receiver)) this.dial(outgoing, receiver);
+  }
+
+  /** @param before why the first try broke, a byte of it sent; told where there is no second */
   private dial(outgoing: Outgoing, receiver: Receiver, before?: Error): void {
     if (this.closed) {
-      receiver.onError(before ?? new Error('the upstream is closed'));
+      receiver.onError(before ?? new Error('the upstream is closed'), before !== undefined);
       return;
     }
     const socket = dial(this.address.host, this.address.port);
     this.sockets.add(socket);
-    const onError = (error: Error) => receiver.onError(before ?? error);
+    const onError = (error: Error) => receiver.onError(before ?? error, before !== undefined);
     socket.once('close', () => this.sockets.delete(socket));
     socket.once('error', onError);
     socket.once('connect', () => {
       socket.off('error', onError);
-      new HttpConnection(socket, this.address.maxHeaderBytes ?? MAX_HEADER_BYTES, this.keep).send(outgoing, receiver);
+      const connection = new HttpConnection(socket, this.address.maxHeaderBytes ?? INSTANCE_HEAD_BYTES, this.keep);
+      if (!connection.send(outgoing, receiver)) onError(new Error('the other side closed the connection at once'));
     });
   }
 
-  private takeIdle(): HttpConnection | undefined {
+  /** @param mostIdle ms that it may have been idle at most */
+  private takeIdle(mostIdle: number): HttpConnection | undefined {
     const now = performance.now();
     for (let connection = this.idle.pop(); connection !== undefined; connection = this.idle.pop()) {
-      if (connection.usable && now < connection.idleUntil) return connection;
+      if (connection.usable && now < connection.idleUntil) {
+        if (now - connection.idleSince <= mostIdle) return connection;
+        this.idle.push(connection);
+        return undefined;
+      }
       connection.destroy();
     }
     return undefined;
@@ -105,7 +119,8 @@ class DialledUpstream implements Upstream {
       connection.destroy();
       return;
     }
-    connection.idleUntil = performance.now() + this.idleTime(connection.parser.keepAliveHint);
+    connection.idleSince = performance.now();
+    connection.idleUntil = connection.idleSince + this.idleTime(connection.parser.keepAliveHint);
     this.idle.push(connection);
     this.sweep ??= setInterval(this.endIdle, SWEEP_MS).unref();
   };
@@ -134,6 +149,11 @@ class DialledUpstream implements Upstream {
   }
 }
 
+/** A body that streams can't be sent twice. */
+function isUpload({ headFirst, body }: Sending): boolean {
+  return headFirst && body instanceof Readable;
+}
+
 /** A new connection, given up when it does not stand in time. */
 export function dial(host: string, port: number): net.Socket {
   const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: IDLE_MS });
@@ -158,7 +178,7 @@ class SocketUpstream implements Upstream {
   private closed = false;
 
   constructor(socket: net.Socket) {
-    this.connection = new HttpConnection(socket, MAX_HEADER_BYTES, (connection) => {
+    this.connection = new HttpConnection(socket, INSTANCE_HEAD_BYTES, (connection) => {
       if (this.closed) connection.destroy();
     });
   }
@@ -173,10 +193,10 @@ class SocketUpstream implements Upstream {
       if (this.closed || !this.connection.usable) throw new Error('the connection is closed');
       outgoing = new Outgoing(sending, 'instance');
     } catch (error) {
-      receiver.onError(error as Error);
+      receiver.onError(error as Error, false);
       return;
     }
-    this.connection.send(outgoing, receiver);
+    if (!this.connection.send(outgoing, receiver)) receiver.onError(new Error('the other side closed the connection'), false);
   }
 
   close(): void {

@@ -1,9 +1,16 @@
 import { KilnError } from '@kiln/contract/errors';
+import { AnswerError } from '@kiln/forward/answer-fields';
+import { UnsendableError } from '@kiln/forward/request-head';
+import type { FunctionVersion } from '../pool/container-driver.js';
 import { crashed } from '../pool/exit.js';
 import type { Instance } from '../pool/instance.js';
 
-/** Why the connection to an instance broke under a request: its process ended, or it cut the connection. */
+/** Instances that may turn out gone under one request before a byte of it was sent. */
+export const MAX_LEASES = 3;
+
+/** Why there is no whole answer to a request: the answer breaks HTTP, the process ended, or it cut the connection. */
 export async function whyBroken(instance: Instance, broken: Error): Promise<KilnError> {
+  if (broken instanceof AnswerError) return badResponse(broken);
   const { container, log, version } = instance;
   const exit = await container?.exitNews();
   const { memory } = version.config;
@@ -28,4 +35,17 @@ export function timedOut(instance: Instance): KilnError {
   return new KilnError('function_timeout', `"${name}" did not answer within its timeout of ${config.timeout} ms`, {
     fix: 'raise "timeout" in kiln.json if it needs longer',
   });
+}
+
+function badResponse(broken: AnswerError): KilnError {
+  return new KilnError('bad_response', `the function’s answer breaks HTTP: ${broken.message}`, {
+    fix: 'let an HTTP library write the answer, or correct what the function writes to the connection itself',
+    cause: broken,
+  });
+}
+
+/** No byte of a request reached an instance: whoever sent it may send it elsewhere. */
+export function notReached({ function: name }: FunctionVersion, fault: Error): KilnError {
+  if (fault instanceof UnsendableError) return new KilnError('bad_request', `the request cannot be sent on: ${fault.message}`);
+  return new KilnError('no_capacity', `no instance of "${name}" on this node takes the request (${fault.message})`, { cause: fault });
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError } from '@kiln/contract/errors';
 import { dialsIn } from '@kiln/contract/function-config';
 import { type Exchange, forward, type Outcome } from '@kiln/forward/forward';
+import { isLocalFault } from '@kiln/forward/local-fault';
 import { writeProblem } from '@kiln/forward/problem';
 import { RequestBody } from '@kiln/forward/request-body';
 import type { Connection } from '../pool/access.js';
@@ -10,7 +11,7 @@ import type { Lease } from '../pool/lease.js';
 import type { Pools } from '../pool/pools.js';
 import type { Admit } from './admit.js';
 import { functionHeaders, leaseHeaders, refusalHeaders } from './answer-head.js';
-import { timedOut, whyBroken } from './broken-instance.js';
+import { MAX_LEASES, notReached, timedOut, whyBroken } from './broken-instance.js';
 import { type Incoming, readIncoming } from './incoming.js';
 import { waitForLease } from './wait-for-lease.js';
 
@@ -44,30 +45,33 @@ export class InvokeHandler {
   private async run(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const incoming = readIncoming(request.rawHeaders);
     response.sendDate = false;
-    let pool: InstancePool;
-    let lease: Lease | undefined;
+    let body: RequestBody | undefined;
     try {
       this.parts.admit.caller(incoming);
       const found = this.parts.admit.pool(incoming);
-      pool = found instanceof Promise ? await found : found;
-      lease = pool.tryLease(incoming.requestId) ?? (await waitForLease(pool, incoming.requestId, response));
+      const pool = found instanceof Promise ? await found : found;
+      body = RequestBody.of(request, pool.version.config.maxBody);
+      for (let leases = 1; ; leases++) {
+        const lease = pool.tryLease(incoming.requestId) ?? (await waitForLease(pool, incoming.requestId, response));
+        if (lease === undefined) return;
+        let fault: Error | undefined;
+        try {
+          fault = await this.withLease({ incoming, request, response, body, lease }, pool);
+        } finally {
+          lease.release();
+        }
+        if (fault === undefined) return;
+        // Nothing of it reached that instance: another may have it.
+        if (leases === MAX_LEASES || !body.replayable || isLocalFault(fault)) throw notReached(pool.version, fault);
+      }
     } catch (error) {
-      this.refuse(request, response, incoming, error as KilnError);
-      return;
-    }
-    if (lease === undefined) return;
-    try {
-      const body = RequestBody.of(request, pool.version.config.maxBody);
-      await this.withLease({ incoming, request, response, body, lease }, pool);
-    } finally {
-      lease.release();
+      this.refuse(request, response, incoming, body, error as KilnError);
     }
   }
 
-  /** `timeout` counts from here. */
-  private async withLease(running: Running, pool: InstancePool): Promise<void> {
-    const { incoming, response, body, lease } = running;
-    if (incoming.notifyLease) response.writeProcessing();
+  /** `timeout` counts from here. @returns why nothing of the request reached the instance; undefined where it has ended */
+  private async withLease(running: Running, pool: InstancePool): Promise<Error | undefined> {
+    const { body, lease } = running;
     let exchange: Exchange | undefined;
     let late = false;
     const timer = setTimeout(() => {
@@ -75,15 +79,14 @@ export class InvokeHandler {
       exchange?.abort(TIMEOUT);
     }, pool.version.config.timeout);
     try {
-      body.accepted();
       for (let unsent = 0; ; unsent++) {
         const connection = await takeConnection(lease, () => late);
-        if (connection === undefined) return this.unreachable(running, pool, late);
+        if (connection instanceof Error) return this.unreached(running, pool, connection, late);
         exchange = this.send(running, connection);
         const outcome = await exchange.outcome;
         connection.giveBack();
-        if (outcome.kind === 'not_sent' && body.replayable && unsent < MAX_UNSENT && !late) continue;
-        return await this.finish(running, pool, outcome);
+        if (outcome.kind !== 'not_sent') return void (await this.finish(running, pool, outcome));
+        if (unsent === MAX_UNSENT || !body.replayable || late) return this.unreached(running, pool, outcome.error, late);
       }
     } finally {
       clearTimeout(timer);
@@ -95,6 +98,11 @@ export class InvokeHandler {
     const isRunner = dialsIn(lease.instance.version.kind);
     return forward({ method: request.method!, path: request.url!, headers: incoming.kept }, response, connection.upstream, {
       body,
+      // From here on it may have run: until now a router that still has all of it may take it elsewhere.
+      onStart: () => {
+        if (incoming.notifyLease) response.writeProcessing();
+        body.accepted();
+      },
       onHead: (status, headers) => {
         const kept = functionHeaders(headers, isRunner && status === 500);
         kept.push(...leaseHeaders(nodeId, this.parts.pools.load, lease, performance.now()));
@@ -103,7 +111,7 @@ export class InvokeHandler {
     });
   }
 
-  private async finish(running: Running, pool: InstancePool, outcome: Outcome): Promise<void> {
+  private async finish(running: Running, pool: InstancePool, outcome: Exclude<Outcome, { kind: 'not_sent' }>): Promise<void> {
     const { body, lease } = running;
     const { instance } = lease;
     switch (outcome.kind) {
@@ -120,9 +128,6 @@ export class InvokeHandler {
         if (!outcome.responseStarted)
           this.fail(running, outcome.reason === TIMEOUT ? timedOut(instance) : new KilnError('bad_request', outcome.reason));
         return;
-      case 'not_sent':
-        this.unreachable(running, pool, false);
-        return;
       case 'broken':
         body.discard();
         if (outcome.responseStarted) return;
@@ -130,11 +135,13 @@ export class InvokeHandler {
     }
   }
 
-  /** It holds a lease and the instance takes no request: the instance is not used again. */
-  private unreachable(running: Running, pool: InstancePool, late: boolean): void {
+  /** It holds a lease and the instance takes no request: the instance is not used again, unless the fault is this machine's. */
+  private unreached(running: Running, pool: InstancePool, fault: Error, late: boolean): Error | undefined {
     const { instance } = running.lease;
-    pool.condemn(instance);
-    this.fail(running, late ? timedOut(instance) : new KilnError('function_crashed', 'the instance accepts no connection any more'));
+    if (!isLocalFault(fault)) pool.condemn(instance);
+    if (!late) return fault;
+    this.fail(running, timedOut(instance));
+    return undefined;
   }
 
   private fail({ request, response, incoming, lease, body }: Running, error: KilnError): void {
@@ -145,7 +152,14 @@ export class InvokeHandler {
     if (!request.complete) body.discard();
   }
 
-  private refuse(request: IncomingMessage, response: ServerResponse, incoming: Incoming, error: KilnError): void {
+  /** Nothing was executed. */
+  private refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    incoming: Incoming,
+    body: RequestBody | undefined,
+    error: KilnError,
+  ): void {
     if (!(error instanceof KilnError)) {
       this.parts.onFault(error);
       response.destroy();
@@ -157,18 +171,20 @@ export class InvokeHandler {
     // Whoever is not of the cluster learns nothing, and its connection ends.
     if (!known) response.shouldKeepAlive = false;
     writeProblem(response, error, incoming.requestId, known ? refusalHeaders(pools.nodeId, pools.load) : []);
-    if (!request.complete) RequestBody.of(request, Number.MAX_SAFE_INTEGER).discard();
+    if (!request.complete) (body ?? RequestBody.of(request, 0)).discard();
   }
 }
 
-async function takeConnection(lease: Lease, late: () => boolean): Promise<Connection | undefined> {
+async function takeConnection(lease: Lease, late: () => boolean): Promise<Connection | Error> {
+  const { access } = lease.instance;
+  if (access === undefined) return new Error('the instance is gone');
   try {
-    const connection = await lease.instance.access?.take();
+    const connection = await access.take();
     if (!late()) return connection;
-    connection?.giveBack();
-    return undefined;
-  } catch {
-    // No connection came in time, or the instance ended: `unreachable` tells the caller.
-    return undefined;
+    connection.giveBack();
+    return new Error('its time is over');
+  } catch (error) {
+    // No connection came in time, or the instance ended.
+    return error as Error;
   }
 }

@@ -2,12 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import type { Exchange, Outcome } from '@kiln/forward/forward';
+import { isLocalFault } from '@kiln/forward/local-fault';
 import { problemMessage } from '@kiln/forward/problem';
 import { spliceUpgrade, type UpgradingClient } from '@kiln/forward/upgrade';
 import type { InstancePool } from '../pool/instance-pool.js';
 import type { Lease } from '../pool/lease.js';
 import { functionHeaders, leaseHeaders, refusalHeaders } from './answer-head.js';
-import { timedOut, whyBroken } from './broken-instance.js';
+import { MAX_LEASES, notReached, timedOut, whyBroken } from './broken-instance.js';
 import type { HandlerParts } from './handler.js';
 import { type Incoming, readIncoming } from './incoming.js';
 import { waitForLease } from './wait-for-lease.js';
@@ -38,27 +39,30 @@ export class UpgradeHandler {
     const { request, socket } = client;
     const incoming = readIncoming(request.rawHeaders);
     const { admit, pools } = this.parts;
-    let pool: InstancePool;
-    let lease: Lease | undefined;
     try {
       admit.caller(incoming);
-      pool = await admit.pool(incoming);
-      lease = pool.tryLease(incoming.requestId) ?? (await waitForLease(pool, incoming.requestId, socket));
+      const pool = await admit.pool(incoming);
+      for (let leases = 1; ; leases++) {
+        const lease = pool.tryLease(incoming.requestId) ?? (await waitForLease(pool, incoming.requestId, socket));
+        if (lease === undefined) return;
+        let fault: Error | undefined;
+        try {
+          fault = await this.withLease(client, incoming, pool, lease);
+        } finally {
+          lease.release();
+        }
+        if (fault === undefined) return;
+        if (leases === MAX_LEASES || isLocalFault(fault)) throw notReached(pool.version, fault);
+      }
     } catch (error) {
       if (!(error instanceof KilnError)) throw error;
       const extra = error.code === 'unauthorized' ? [] : refusalHeaders(pools.nodeId, pools.load);
-      socket.end(problemMessage(error, incoming.requestId, extra));
-      return;
-    }
-    if (lease === undefined) return;
-    try {
-      await this.withLease(client, incoming, pool, lease);
-    } finally {
-      lease.release();
+      if (!socket.destroyed) socket.end(problemMessage(error, incoming.requestId, extra));
     }
   }
 
-  private async withLease(client: UpgradingClient, incoming: Incoming, pool: InstancePool, lease: Lease): Promise<void> {
+  /** @returns why nothing of the request reached the instance; undefined where it has ended */
+  private async withLease(client: UpgradingClient, incoming: Incoming, pool: InstancePool, lease: Lease): Promise<Error | undefined> {
     const { request } = client;
     const { instance } = lease;
     const forwarded = { method: request.method!, path: request.url!, headers: incoming.kept };
@@ -71,9 +75,14 @@ export class UpgradeHandler {
     const outcome = await exchange.outcome;
     this.open.delete(exchange);
     clearTimeout(timer);
+    if (outcome.kind === 'not_sent') {
+      if (!isLocalFault(outcome.error)) pool.condemn(instance);
+      return outcome.error;
+    }
     if (outcome.kind === 'aborted' && outcome.reason === TIMEOUT) pool.condemn(instance);
     const error = await failure(outcome, lease);
     if (error !== undefined && !client.socket.destroyed) client.socket.end(problemMessage(error, incoming.requestId, this.said(lease)));
+    return undefined;
   }
 
   private said(lease: Lease): string[] {
@@ -90,8 +99,8 @@ async function takeSocket(lease: Lease) {
 
 /** What the client is told; undefined where it has its answer, or none can be given any more. */
 async function failure(outcome: Outcome, { instance }: Lease): Promise<KilnError | undefined> {
-  if (outcome.kind === 'not_sent') return new KilnError('function_crashed', 'the instance accepts no connection any more');
-  if (outcome.kind === 'aborted' && !outcome.responseStarted) return timedOut(instance);
+  if (outcome.kind === 'aborted' && !outcome.responseStarted)
+    return outcome.reason === TIMEOUT ? timedOut(instance) : new KilnError('unavailable', outcome.reason);
   if (outcome.kind === 'broken' && !outcome.responseStarted) return whyBroken(instance, outcome.error);
   return undefined;
 }

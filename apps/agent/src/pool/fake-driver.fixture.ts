@@ -13,6 +13,9 @@ export class FakeDriver implements ContainerDriver {
   readonly running = new Set<FakeContainer>();
   started = 0;
   startMs = 1;
+  /** What instances answer, and how many connections one opens; default: as many as it may have leases. */
+  answer: http.RequestListener = (_request, response) => response.end('fake');
+  dials: number | undefined;
 
   admit(): void {}
 
@@ -21,13 +24,13 @@ export class FakeDriver implements ContainerDriver {
     const image = request.version.image as FakeImage;
     await new Promise((resolve) => setTimeout(resolve, this.startMs));
     if (image === 'missing') throw new KilnError('start_failed', 'the engine cannot start the container: no such image');
-    const container = new FakeContainer(request, () => this.running.delete(container));
+    const container = new FakeContainer(request, this.answer, () => this.running.delete(container));
     this.running.add(container);
     if (image === 'exits') {
       request.onOutput('stdout', Buffer.from('bye\n'));
       container.die(3);
     } else if (image === 'serves') {
-      await container.serve();
+      await container.serve(this.dials ?? request.version.config.concurrency);
     }
     return container;
   }
@@ -41,24 +44,26 @@ export class FakeContainer implements RunningContainer {
   readonly lackedMemory = false;
   private readonly exit = Promise.withResolvers<Exit>();
   private readonly sockets = new Set<net.Socket>();
-  private readonly server = http.createServer((_request, response) => response.end('fake'));
+  private readonly server: http.Server;
 
   constructor(
     private readonly request: ContainerRequest,
+    answer: http.RequestListener,
     private readonly onGone: () => void,
   ) {
+    this.server = http.createServer(answer);
     this.id = `fake-${request.instance}`;
     this.address = request.version.kind === 'http' ? '127.0.0.1' : undefined;
     this.exited = this.exit.promise;
     this.ended = this.exited.then(() => undefined);
   }
 
-  async serve(): Promise<void> {
+  async serve(dials: number): Promise<void> {
     if (this.request.socketFolder === undefined) {
       await new Promise<void>((resolve) => this.server.listen(this.request.version.config.port, '127.0.0.1', resolve));
       return;
     }
-    for (let i = 0; i < this.request.version.config.concurrency; i++) this.dial(join(this.request.socketFolder, SOCKET_NAME));
+    for (let i = 0; i < dials; i++) this.dial(join(this.request.socketFolder, SOCKET_NAME));
   }
 
   exitNews(): Promise<Exit | undefined> {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID } from '@kiln/contract/headers';
+import { AnswerError } from '@kiln/forward/answer-fields';
 import { type Exchange, forward, type Outcome } from '@kiln/forward/forward';
 import { problemMessage, writeProblem } from '@kiln/forward/problem';
 import { RequestBody } from '@kiln/forward/request-body';
@@ -151,6 +152,8 @@ async function failure(outcome: Outcome, instance: Instance): Promise<KilnError 
     return new KilnError('function_timeout', `"${spec.name}" did not answer within its timeout of ${config.timeout} ms`);
   }
   if (outcome.kind !== 'broken') return undefined;
+  if (outcome.error instanceof AnswerError)
+    return new KilnError('bad_response', `the function’s answer breaks HTTP: ${outcome.error.message}`);
   const exit = await Promise.race([instance.exited, delay(EXIT_NEWS_MS, undefined, { ref: false })]);
   return new KilnError('function_crashed', exit ?? `the function closed the connection without a whole answer (${outcome.error.message})`);
 }

@@ -1,8 +1,6 @@
+import { NODE_HEAD_BYTES } from '@kiln/forward/head-limits';
 import { connectTo, type Upstream } from '@kiln/forward/upstream';
 import type { LiveNode, NodeTable } from '../placement/node-table.js';
-
-// More than a node takes from an instance: what a function answers can never look like a fault of its node.
-const MAX_HEADER_BYTES = 96 * 1024;
 
 /** How a node is reached. */
 export interface Agent {
@@ -30,7 +28,7 @@ export class Agents {
     const { hostname, port } = new URL(record.dataUrl);
     const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
     const agent = {
-      upstream: connectTo({ host, port: Number(port), maxHeaderBytes: MAX_HEADER_BYTES }),
+      upstream: connectTo({ host, port: Number(port), maxHeaderBytes: NODE_HEAD_BYTES }),
       host,
       port: Number(port),
       url: record.dataUrl,

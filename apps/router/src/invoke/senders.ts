@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { type Exchange, type ForwardOptions, forward } from '@kiln/forward/forward';
+import { NODE_HEAD_BYTES } from '@kiln/forward/head-limits';
 import type { RequestBody } from '@kiln/forward/request-body';
 import { spliceUpgrade, type UpgradeHooks, type UpgradingClient } from '@kiln/forward/upgrade';
 import { dial } from '@kiln/forward/upstream';
@@ -48,6 +49,8 @@ export class RequestSender implements Sender, ForwardOptions {
 
 /** Sends a request to switch protocols; `running` holds its exchange as long as it lasts. */
 export class UpgradeSender implements Sender, UpgradeHooks {
+  readonly maxHeaderBytes = NODE_HEAD_BYTES;
+
   constructor(
     private readonly call: Call,
     private readonly client: UpgradingClient,

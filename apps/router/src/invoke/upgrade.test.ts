@@ -64,13 +64,82 @@ describe('an upgrade', () => {
     expect(left.received()).toMatch(/goodbye$/);
   });
 
-  it('that the function declines is answered with its answer', async () => {
+  it('that the function declines is answered with its answer, framed as it came', async () => {
+    let headers: Record<string, string> = { 'x-why': 'no', 'x-kiln-instance': 'i1' };
+    const door = await openDoor({ answer: (_request, response) => response.writeHead(403, headers).end('not you') });
+    expect(await exchangeRaw(door.port, ASK)).toMatch(
+      /^HTTP\/1\.1 403 Forbidden\r\nx-why: no\r\n[\s\S]*Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nnot you\r\n0\r\n\r\n$/,
+    );
+    headers = { 'Content-Length': '7' };
+    const whole = await exchangeRaw(door.port, ASK);
+    expect(whole).toMatch(/^HTTP\/1\.1 403 Forbidden\r\nContent-Length: 7\r\n[\s\S]*Connection: close\r\n\r\nnot you$/);
+    expect(whole).not.toMatch(/transfer-encoding/i);
+    expect(door.records).toMatchObject([
+      { status: 403, end: 'answered' },
+      { status: 403, end: 'answered' },
+    ]);
+  });
+
+  it('that is declined with half an answer is cut so that its client sees it', async () => {
     const door = await openDoor({
-      answer: (_request, response) => response.writeHead(403, { 'x-why': 'no', 'x-kiln-instance': 'i1' }).end('not you'),
+      answer: (_request, response) => {
+        response.writeHead(403, { 'Content-Length': '700' }).write('not you');
+        setTimeout(() => response.socket?.destroy(), 50);
+      },
     });
-    const answer = await exchangeRaw(door.port, ASK);
-    expect(answer).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n[\s\S]*x-why: no\r\n[\s\S]*Connection: close\r\n\r\nnot you$/);
-    expect(door.records).toMatchObject([{ status: 403, end: 'answered' }]);
+    const client = await connected(door.port);
+    client.write(ASK);
+    await expect.poll(() => client.closed).toBe(true);
+    expect(client.received()).toMatch(/Content-Length: 700\r\n[\s\S]*\r\n\r\nnot you$/);
+    expect(door.records).toMatchObject([{ status: 403, end: 'cut' }]);
+  });
+
+  const heads = [15_700, 16_300, 16_700, 60_000];
+  it.each(heads)('with a head of %i bytes is relayed, and no node is suspected for it', async (bytes) => {
+    const door = await openDoor();
+    door.agents[0]!.server.on('upgrade', (_request, socket) => {
+      socket.on('error', () => socket.destroy());
+      const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: ';
+      socket.write(`${head}${'a'.repeat(bytes - head.length)}\r\n\r\nhello`);
+    });
+    const client = await connected(door.port);
+    client.write(ASK);
+    await expect.poll(() => client.received()).toMatch(/^HTTP\/1\.1 101 [\s\S]*a\r\n[\s\S]*hello$/);
+    expect(door.nodes.live()).toHaveLength(1);
+  });
+
+  it('whose head is over every limit is refused, and no node is suspected for it', async () => {
+    const door = await openDoor({ agents: 3 });
+    for (const { server } of door.agents) {
+      server.on('upgrade', (_request, socket) => {
+        socket.on('error', () => socket.destroy());
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: ${'a'.repeat(100_000)}\r\n\r\n`);
+      });
+    }
+    expect(await exchangeRaw(door.port, ASK, 2000)).toMatch(/^HTTP\/1\.1 502 /);
+    expect(door.nodes.live()).toHaveLength(3);
+  });
+
+  it('early bytes of a client, however small their pieces, are all passed on', async () => {
+    const door = await openDoor();
+    let answer: () => void = () => undefined;
+    let seen = '';
+    door.agents[0]!.server.on('upgrade', (_request, socket, head) => {
+      socket.on('error', () => socket.destroy());
+      seen += String(head);
+      socket.on('data', (chunk) => {
+        seen += String(chunk);
+      });
+      answer = () => void socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    });
+    const client = await connected(door.port);
+    client.setNoDelay(true);
+    client.write(`${ASK}start`);
+    await expect.poll(() => door.nodes.live()[0]!.load).toBe(1);
+    for (let i = 0; i < 500; i++) await new Promise((resolve) => client.write(String(i % 10), resolve));
+    answer();
+    await expect.poll(() => client.received()).toContain('101');
+    await expect.poll(() => seen).toBe(`start${'0123456789'.repeat(50)}`);
   });
 
   it('goes on to the next node where one refuses or is gone', async () => {
