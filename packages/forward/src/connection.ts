@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { BodyWriter } from './body-writer.js';
 import type { Control, Receiver, Sending } from './carrier.js';
-import { needsChunks, requestHead } from './request-head.js';
+import { missingFraming, requestHead } from './request-head.js';
 import { type ParsedAnswer, ResponseParser } from './response-parser.js';
 
 // One string is one write; a string and a buffer become a vector, which costs twice as much.
@@ -19,8 +19,9 @@ export class Outgoing {
     host: string,
   ) {
     const { method, path, headers, body } = sending;
-    this.chunked = body !== null && !Buffer.isBuffer(body) && needsChunks(headers);
-    this.head = requestHead(method, path, headers, host, this.chunked);
+    const framing = missingFraming(headers, body);
+    this.chunked = framing === 'chunked';
+    this.head = requestHead(method, path, headers, host, framing);
   }
 }
 

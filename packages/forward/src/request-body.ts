@@ -1,13 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { get } from './headers.js';
+import { isLingering } from './linger.js';
 import { countPassing } from './passing-bytes.js';
 
 /** What is kept of a body, so that it can be sent a second time. */
 export const KEPT_BYTES = 64 * 1024;
 /** A caller that sends nothing for so long, while somebody waits for its body, is given up. */
 const SILENCE_MS = 30_000;
-const DISCARD_MS = 5_000;
+/** What nobody wants is read and dropped for so long, and for so long without a byte. */
+const DISCARD_MS = 30_000;
+const DISCARD_SILENCE_MS = 5_000;
 const DISCARD_BYTES = 256 * 1024 * 1024;
 
 /** Why a body did not come whole. */
@@ -72,6 +75,16 @@ export class RequestBody {
     return this.fault;
   }
 
+  /**
+   * Begins to listen, and waits until the server has read what came in one segment with the head: a body that is broken there never
+   * gets on its way.
+   */
+  async firstSegment(): Promise<BodyFault | undefined> {
+    this.start();
+    await undefined;
+    return this.fault;
+  }
+
   /** Whoever runs the request has it for good: stream on, whatever the size. */
   accepted(): void {
     if (this.isAccepted) return;
@@ -103,13 +116,15 @@ export class RequestBody {
     this.held = undefined;
     if (this.ended || message.complete || message.destroyed) return;
     let dropped = 0;
-    const timer = setTimeout(() => message.socket.destroy(), DISCARD_MS).unref();
+    const until = performance.now() + DISCARD_MS;
+    const silence = setTimeout(() => isLingering(message.socket) || message.socket.destroy(), DISCARD_SILENCE_MS).unref();
     message.removeAllListeners('data');
     message.on('data', (chunk: Buffer) => {
       dropped += chunk.length;
-      if (dropped > DISCARD_BYTES) message.socket.destroy();
+      if (dropped > DISCARD_BYTES || performance.now() > until) message.socket.destroy();
+      else silence.refresh();
     });
-    message.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
+    message.once('close', () => clearTimeout(silence)).once('end', () => clearTimeout(silence));
     message.resume();
   }
 

@@ -230,6 +230,16 @@ describe('a streamed body', () => {
     expect(await kept.done.promise).toBe('end');
   });
 
+  it('that came whole before it is sent goes with its length, although nobody had said that', async () => {
+    let seen = '';
+    const { port } = await rawServer((socket, text) => {
+      seen += text;
+      socket.write(ok('done'));
+    });
+    await send(to(port), { method: 'POST', body: Buffer.from('hello') }).done.promise;
+    expect(seen).toMatch(/\r\nContent-Length: 5\r\n\r\nhello$/);
+  });
+
   it('goes no faster than the other side reads it', async () => {
     let made = 0;
     const body = reading(

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { limitConnections } from '@kiln/forward/connections';
 import { connectionBudget } from '@kiln/forward/descriptors';
+import { lingerAtClose } from '@kiln/forward/linger';
 import { type HandlerParts, InvokeHandler } from './handler.js';
 import { UpgradeHandler } from './upgrade-handler.js';
 
@@ -45,6 +46,7 @@ export function createDataListener(options: ListenOptions): DataListener {
     noDelay: true,
   });
   limitConnections(server, connectionBudget().data);
+  lingerAtClose(server);
   server.on('request', handler.handle);
   server.on('upgrade', upgrades.handle);
   server.on('clientError', (_error, socket) => socket.destroy());

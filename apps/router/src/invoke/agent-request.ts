@@ -31,7 +31,7 @@ export function agentHeaders(scanned: ScannedHeaders, peer: Peer, told: Told): s
 // What an untrusted peer says about those before it is replaced by what we see; a trusted proxy's word is kept and added to.
 function addForwarded(headers: string[], scanned: ScannedHeaders, { address, trusted }: Peer): void {
   const before = trusted ? scanned : undefined;
-  const proto = before?.forwardedProto === 'https' ? 'https' : 'http';
+  const proto = isSecure(before?.forwardedProto) ? 'https' : 'http';
   const host = before?.forwardedHost ?? scanned.host;
   headers.push('X-Forwarded-For', before?.forwardedFor === undefined ? address : `${before.forwardedFor}, ${address}`);
   headers.push('X-Forwarded-Proto', proto);
@@ -39,4 +39,9 @@ function addForwarded(headers: string[], scanned: ScannedHeaders, { address, tru
   const from = address.includes(':') ? `"[${address}]"` : address;
   const element = `for=${from};proto=${proto}${scanned.host === undefined ? '' : `;host="${scanned.host}"`}`;
   headers.push('Forwarded', before?.forwarded === undefined ? element : `${before.forwarded}, ${element}`);
+}
+
+/** Some proxies name the protocol of a WebSocket. */
+function isSecure(proto: string | undefined): boolean {
+  return proto !== undefined && /^(?:https|wss)$/i.test(proto);
 }

@@ -89,7 +89,7 @@ export class InvokeHandler {
       admit(version.config, parts.keys, { ...asking(scanned, peer), bodyLength: scanned.bodyLength });
       body = new RequestBody(request, scanned.bodyLength, version.config.maxBody);
       const notifyLease = expectsContinue || body.length === undefined || body.length > KEPT_BYTES;
-      if (!notifyLease && body.length !== 0) await readWhole(body);
+      if (body.length !== 0) await readAhead(body, notifyLease);
       const call = this.call(record, picked, address, scanned, peer, arrivedAt, notifyLease);
       const outcome = await attemptNodes(call, parts.nodes, parts.agents, new RequestSender(call, response, body, expectsContinue));
       record.end = conclude(outcome, version.config);
@@ -223,10 +223,11 @@ function asking({ authorization, forwardedFor }: ScannedHeaders, { address, trus
   return { authorization, address: (trusted ? lastOf(forwardedFor) : undefined) ?? address };
 }
 
-async function readWhole(body: RequestBody): Promise<void> {
-  const fault = await body.readWhole(SMALL_BODY_MS);
+/** A small body is read whole before a node is chosen; of another as much as came with the head. */
+async function readAhead(body: RequestBody, streams: boolean): Promise<void> {
+  const fault = await (streams ? body.firstSegment() : body.readWhole(SMALL_BODY_MS));
   if (fault === 'slow') throw new RefusedAtDoor(408, SLOW_BODY);
-  if (fault !== undefined) throw new KilnError('bad_request', 'the request body ended early');
+  if (fault !== undefined) throw new KilnError('bad_request', 'the request body is broken or ended early');
 }
 
 function redirect(response: ServerResponse, location: string, record: InvocationRecord): void {

@@ -2,6 +2,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { limitConnections } from '@kiln/forward/connections';
 import { connectionBudget } from '@kiln/forward/descriptors';
+import { lingerAtClose } from '@kiln/forward/linger';
 import { MAX_HEADER_BYTES } from '@kiln/forward/strict';
 import { Agents } from './agents.js';
 import { type HandlerParts, InvokeHandler } from './handler.js';
@@ -53,7 +54,7 @@ class Listener implements DataListener {
   private readonly agents: Agents;
   private readonly handler: InvokeHandler;
   private readonly server: http.Server;
-  /** The response under way on a connection: what a parser failure in its request's body must know of. */
+  /** The answer to the last request on a connection: nothing else may be written as long as that is under way. */
   private readonly responses = new WeakMap<object, ServerResponse>();
   private draining = false;
 
@@ -127,14 +128,30 @@ class Listener implements DataListener {
     server.timeout = 0;
     // Node would silently cut off the lines beyond its limit; ours are counted and refused.
     server.maxHeadersCount = 0;
+    lingerAtClose(server);
     limitConnections(server, connectionBudget().data);
     server.on('request', (request, response) => this.onRequest(request, response, false));
     server.on('checkContinue', (request, response) => this.onRequest(request, response, true));
-    server.on('checkExpectation', (_request, response) => refuseExpectation(response));
-    server.on('upgrade', (request, socket, head) => void this.handler.upgrade(request, socket as Socket, head));
-    server.on('connect', (_request, socket) => refuseConnect(socket));
+    server.on('checkExpectation', (request, response) => {
+      this.responses.set(request.socket, response);
+      refuseExpectation(response);
+    });
+    server.on('upgrade', (request, socket, head) => {
+      if (this.isAnswering(socket)) socket.destroy();
+      else void this.handler.upgrade(request, socket as Socket, head);
+    });
+    server.on('connect', (_request, socket) => {
+      if (this.isAnswering(socket)) socket.destroy();
+      else refuseConnect(socket);
+    });
     server.on('clientError', (error, socket) => refuseUnparsed(error, socket, this.responses.get(socket)));
     return server;
+  }
+
+  /** Node hands a connection over although an earlier request on it is not answered yet: nothing may be written into that answer. */
+  private isAnswering(socket: object): boolean {
+    const last = this.responses.get(socket);
+    return last !== undefined && !last.writableFinished;
   }
 
   private onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
+import { dropIncoming } from '@kiln/forward/linger';
 import { problemMessage, writeProblem } from '@kiln/forward/problem';
 import { parserRefusal, RefusedAtDoor } from './refuse-at-door.js';
 
@@ -17,11 +18,34 @@ export function refuseExpectation(response: ServerResponse): void {
   writeProblem(response, new KilnError('bad_request', 'Expect can only be 100-continue'), randomUUID(), [], 417);
 }
 
-/** Answers bytes that are no request, unless an answer is already on its way: then the connection can only be cut. */
-export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex, response: ServerResponse | undefined): void {
-  const answering = response !== undefined && !response.writableFinished && response.headersSent;
-  if (error.code === 'ECONNRESET' || !socket.writable || answering) socket.destroy();
-  else endWith(socket, parserRefusal(error));
+/**
+ * Answers bytes that are no request. No answer is ever written into another: a request before them is answered first.
+ * @param last the answer to the last request that came over this connection
+ */
+export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex, last: ServerResponse | undefined): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  dropIncoming(socket);
+  if (last === undefined || last.writableFinished) endWith(socket, parserRefusal(error));
+  else if (last.req.complete) last.once('close', () => socket.writable && endWith(socket, parserRefusal(error)));
+  else if (last.headersSent) socket.destroy();
+  else refuseBody(error, last);
+}
+
+/** The bytes are the body of a request that waits for its answer: its own answer tells, in its turn. */
+function refuseBody(error: NodeJS.ErrnoException, response: ServerResponse): void {
+  const { req } = response;
+  response.shouldKeepAlive = false;
+  // Ends what runs for it; whoever reads the body at the door may answer by itself.
+  if (req.listenerCount('error') > 0) req.emit('error', error);
+  setImmediate(() => {
+    if (response.headersSent || response.destroyed) return;
+    const known = parserRefusal(error);
+    writeProblem(response, known, randomUUID(), [], known instanceof RefusedAtDoor ? known.status : undefined);
+    response.end();
+  });
 }
 
 function endWith(socket: Duplex, error: KilnError): void {

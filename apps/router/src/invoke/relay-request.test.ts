@@ -70,6 +70,25 @@ describe('what the function sees', () => {
     expect(valuesOf(seen, 'x-real-ip')).toEqual(['1.1.1.1']);
   });
 
+  it.each([
+    ['https,http', 'https'],
+    ['https, http', 'https'],
+    ['HTTPS', 'https'],
+    ['wss', 'https'],
+    ['http, https', 'http'],
+    ['ftp', 'http'],
+    ['', 'http'],
+  ])('takes from a list of a trusted proxy what the caller used: %j is %s', async (list, proto) => {
+    const door = await openDoor({ config: { trustedProxies: ['127.0.0.0/8'] } });
+    const seen = await echoed(
+      door,
+      `GET /fn/hello/ HTTP/1.1\r\nHost: inner\r\nX-Forwarded-Proto: ${list}\r\nX-Forwarded-Host: outer.example, inner`,
+    );
+    expect(valuesOf(seen, 'x-forwarded-proto')).toEqual([proto]);
+    expect(valuesOf(seen, 'x-forwarded-host')).toEqual(['outer.example']);
+    expect(valuesOf(seen, 'forwarded')).toEqual([`for=127.0.0.1;proto=${proto};host="inner"`]);
+  });
+
   it('a well-formed request id of the caller, else one of ours; the caller gets the same', async () => {
     const door = await openDoor();
     for (const [given, kept] of [

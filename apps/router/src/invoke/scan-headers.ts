@@ -83,10 +83,10 @@ function takeExtension(scanned: ScannedHeaders, name: string, value: string, tru
       scanned.forwardedFor = joined(scanned.forwardedFor, value);
       return true;
     case 'proto':
-      scanned.forwardedProto ??= value;
+      scanned.forwardedProto ??= first(value);
       return true;
     case 'host':
-      scanned.forwardedHost ??= value;
+      scanned.forwardedHost ??= first(value);
       return true;
     case 'prefix':
       return true;
@@ -97,4 +97,10 @@ function takeExtension(scanned: ScannedHeaders, name: string, value: string, tru
 
 function joined(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before}, ${value}`;
+}
+
+/** Proxies one behind another make a list; its first element is what the caller itself used. */
+function first(list: string): string {
+  const end = list.indexOf(',');
+  return (end === -1 ? list : list.slice(0, end)).trim();
 }
