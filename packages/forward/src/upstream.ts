@@ -18,6 +18,7 @@ const SWEEP_MS = 500;
 const FRESH_MS = 1000;
 /** Before the moment at which the other side says that it will close. */
 const HINT_MARGIN_MS = 1000;
+const LOCAL_FAULTS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN']);
 const KEEP_ALIVE_TIMEOUT = /(?:^|,)[\t ]*timeout=(\d{1,6})/i;
 
 export interface Address {
@@ -152,6 +153,11 @@ class DialledUpstream implements Upstream {
 /** A body that streams can't be sent twice. */
 function isUpload({ headFirst, body }: Sending): boolean {
   return headFirst && body instanceof Readable;
+}
+
+/** What this process or this machine has run out of says nothing about the other side. */
+export function isLocalFault({ code }: NodeJS.ErrnoException): boolean {
+  return code !== undefined && LOCAL_FAULTS.has(code);
 }
 
 /** A new connection, given up when it does not stand in time. */
