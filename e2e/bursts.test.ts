@@ -1,7 +1,7 @@
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { example, instanceOf, refusals, times } from './inside.js';
+import { example, instanceOf, refusals, startOf, times } from './inside.js';
 
 /** With KILN_E2E_FULL=1 as many functions as the promise names, on a node with its default of cores. */
 const FULL = process.env['KILN_E2E_FULL'] === '1';
@@ -9,13 +9,22 @@ const FUNCTIONS = FULL ? 50 : 12;
 const NODE_CPUS: Record<string, number> = FULL ? {} : { KILN_NODE_CPUS: 6 };
 const CALLS = 50;
 const IDLE_MS = 4000;
+/** Says hello; where its configuration says so it never gets that far, and uses no CPU over it. */
+const MODULE = `if (process.env.MODE === 'silent') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+module.exports = (req, res) => res.json('hello');`;
+/** More than the start gate is wide on 2 cores. */
+const SILENT = 6;
 
 let cluster: Cluster;
 let image: string;
 
 beforeAll(async () => {
   cluster = await startCluster({ env: NODE_CPUS });
-  ({ image } = await cluster.deploy(example('hello'), { name: 'one', config: { concurrency: 1, idleTimeout: IDLE_MS } }));
+  ({ image } = await cluster.deploy(example('hello'), {
+    name: 'one',
+    files: { 'index.js': MODULE },
+    config: { concurrency: 1, idleTimeout: IDLE_MS },
+  }));
 });
 afterAll(() => cluster?.stop());
 
@@ -45,5 +54,26 @@ describe('a burst of first calls on one node', () => {
     );
     expect(refusals(answers)).toEqual([]);
     expect(instances).toBeLessThan(CALLS / 2);
+  });
+});
+
+describe('functions that never listen', () => {
+  it('keep no other function from starting', async () => {
+    await scaledToZero();
+    const names = Array.from({ length: SILENT }, (_, i) => `silent-${i}`);
+    const config = { env: { MODE: 'silent' }, startTimeout: 120_000, memory: 64 };
+    const deployments = names.map((name) => cluster.addVersion(name, image, config).catch((error: Error) => error));
+    await until('all of them are being started', async () =>
+      (await Promise.all(names.map((name) => cluster.containers(name)))).every(({ length }) => length === 1),
+    );
+    const answer = await cluster.call('/fn/one/');
+    expect([answer.status, startOf(answer)], answer.text).toEqual([200, 'cold']);
+    for (const name of names) expect(await cluster.containers(name), name).toHaveLength(1);
+
+    for (const name of names) expect((await cluster.api('DELETE', `/v1/functions/${name}`)).status).toBeLessThan(300);
+    await until('nothing of them is left', async () =>
+      (await Promise.all(names.map((name) => cluster.containers(name)))).every(({ length }) => length === 0),
+    );
+    await Promise.all(deployments);
   });
 });

@@ -4,7 +4,7 @@ import { type Cluster, type Member, startCluster } from '@kiln/testing/cluster';
 import { containersOf, engine } from '@kiln/testing/engine';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { errorOf, fixture, nodeOf, times } from './inside.js';
+import { errorOf, fixture, instanceOf, nodeOf, refusals, times } from './inside.js';
 
 const FUNCTIONS = 6;
 const names = Array.from({ length: FUNCTIONS }, (_, i) => `f${i + 1}`);
@@ -79,6 +79,23 @@ describe('kill -9 of an agent under load', () => {
     const orphans = new Set(before.map(({ id }) => id));
     await until('no orphan is left', async () => (await containersOf([victim.id])).every(({ id }) => !orphans.has(id)), 20_000);
     for (const name of names) expect((await cluster.call(`/fn/${name}/?code=return%201`)).status).toBe(200);
+  });
+});
+
+describe('kill -9 of the node under a function with maxInstances 1', () => {
+  it('lets its calls wait for the slot of the dead node: none is refused with 429', async () => {
+    await cluster.addVersion('single', image, { memory: 128, maxInstances: 1 });
+    const path = '/fn/single/?code=return%201';
+    const victim = cluster.agent(String(nodeOf(await cluster.call(path))));
+    await cluster.kill(victim);
+    const killed = performance.now();
+    const answers = await times(5, () => cluster.call(path));
+    console.info(`maxInstances 1: served again ${Math.round(performance.now() - killed)} ms after the kill of its node`);
+    expect(refusals(answers)).toEqual([]);
+    expect(new Set(answers.map(instanceOf)).size).toBe(1);
+    expect(answers.map(nodeOf)).not.toContain(victim.id);
+    cluster.restart(victim);
+    await cluster.ready();
   });
 });
 

@@ -97,7 +97,7 @@ export class InstancePool {
     for (const instance of this.instances) if (instance.state === 'idle') this.watchIdle(instance);
   }
 
-  /** No more leases; idle instances end, busy ones with their last lease. Who waits gets the error. */
+  /** No more leases; starts are given up, idle instances end, busy ones with their last lease. Who waits gets the error. */
   close(error: KilnError): void {
     this.closed = error;
     this.minimum = 0;
@@ -106,6 +106,7 @@ export class InstancePool {
     this.waiters.trim(0, () => error);
     for (const instance of this.instances) {
       if (instance.state === 'idle') this.stop(instance);
+      else if (instance.state === 'starting') instance.abandon();
     }
   }
 

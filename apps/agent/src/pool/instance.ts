@@ -71,6 +71,12 @@ export class Instance {
     if (this.leases.size === 0 && this.life.state === 'busy') this.life.transition('idle');
   }
 
+  /** Nothing more is waited for, its readiness included. */
+  abandon(): void {
+    this.condemned = true;
+    this.access?.destroy();
+  }
+
   /** The request that a line of raw output belongs to, where there is no doubt. */
   requestOfOutput(now: number): string | undefined {
     if (this.leases.size > 1) return undefined;

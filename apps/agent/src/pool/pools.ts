@@ -87,10 +87,7 @@ export class Pools implements PoolNode, Residents {
 
   /** Cuts every connection to an instance: what still runs there ends now. */
   cut(): void {
-    for (const instance of this.living) {
-      instance.condemned = true;
-      instance.access?.destroy();
-    }
+    for (const instance of this.living) instance.abandon();
   }
 
   instances(name?: string): InstanceRecord[] {

@@ -1,4 +1,6 @@
+import { KilnError } from '@kiln/contract/errors';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { InstancePool } from './instance-pool.js';
 import { lease, leased, many, TestPools } from './pools.fixture.js';
 
 let test: TestPools;
@@ -73,17 +75,17 @@ describe('where there is no place', () => {
   it('until its time is over, a call is told what it waited for', async () => {
     const held = await lease(pool({ memory: 600 }, 'serves', 'big'));
     test.noSlot = 'passing';
-    const noRoom = pool({ memory: 600, startTimeout: 50 }, 'serves', 'no-room').wait('r').lease;
-    const silent = pool({ startTimeout: 50 }, 'silent', 'silent').wait('r').lease;
+    const waitIn = (from: InstancePool) =>
+      from.wait('r').lease.then(
+        () => 'served',
+        ({ code }: KilnError) => code,
+      );
+    const noRoom = waitIn(pool({ memory: 600, startTimeout: 50 }, 'serves', 'no-room'));
+    const silent = waitIn(pool({ startTimeout: 50 }, 'silent', 'silent'));
     await vi.waitFor(() => expect(test.driver.started).toBe(2));
     test.slotsLeft = -100;
-    const noSlot = pool({ startTimeout: 50, maxInstances: 1 }, 'serves', 'no-slot').wait('r').lease;
-    const found = await Promise.allSettled([noRoom, noSlot, silent]);
-    expect(found.map((each) => (each.status === 'rejected' ? each.reason.code : 'served'))).toEqual([
-      'no_capacity',
-      'concurrency_limit',
-      'start_timeout',
-    ]);
+    const noSlot = waitIn(pool({ startTimeout: 50, maxInstances: 1 }, 'serves', 'no-slot'));
+    expect(await Promise.all([noRoom, noSlot, silent])).toEqual(['no_capacity', 'concurrency_limit', 'start_timeout']);
     held.release();
     await vi.waitFor(() => expect(test.pools.room.waiting).toBe(0));
   }, 15_000);
@@ -155,6 +157,16 @@ describe('functions that never listen', () => {
     await vi.waitFor(() => expect(test.driver.started).toBe(6));
     (await lease(pool())).release();
     for (const each of silent) each.cancel();
+  });
+
+  it('leave the node with their version, however long they could still try', async () => {
+    const silent = pool({ startTimeout: 600_000 }, 'silent', 'silent');
+    const waiting = silent.wait('r').lease;
+    await vi.waitFor(() => expect(test.driver.running.size).toBe(1));
+    test.pools.remove(silent, new KilnError('version_not_found', 'removed'));
+    await expect(waiting).rejects.toMatchObject({ code: 'version_not_found' });
+    await vi.waitFor(() => expect([test.pools.living.size, test.driver.running.size]).toEqual([0, 0]));
+    expect(test.pools.capacity.memoryPromised).toBe(0);
   });
 
   it('take few places on the node, however many call them', async () => {

@@ -136,6 +136,8 @@ export class InstanceStarter {
         onOutput: (source, chunk) => log.write(source, chunk),
       });
       instance.access ??= new HttpAccess(instance.container.address ?? '', config.port);
+      // Given up before there was anything to cut.
+      if (instance.condemned) throw new KilnError('unavailable', `"${version.function}" is not wanted here any more`);
       return readyBy;
     } finally {
       leave();
