@@ -84,7 +84,7 @@ export class FunctionsController {
 
   @Get(':name/versions')
   async versions(@Param('name') of: string, @Query() query: unknown): Promise<Page<VersionRecord>> {
-    return pageOf((await this.catalog.get(name(of))).versions, ({ version }) => String(version), query);
+    return pageOf((await this.catalog.get(name(of))).versions, ({ version }) => version, query);
   }
 
   @Post(':name/versions')

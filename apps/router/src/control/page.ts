@@ -1,4 +1,5 @@
 import type { Page } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
 import { parse } from '@kiln/contract/field-errors';
 import { z } from 'zod';
 
@@ -7,13 +8,23 @@ const paging = z.strictObject({
   after: z.string().max(256).optional(),
 });
 
-/** One page of a list that is in order of its keys. @throws KilnError `bad_request` for a query that is not one */
-export function pageOf<T>(items: readonly T[], keyOf: (item: T) => string, query: unknown): Page<T> {
+/**
+ * One page of a list that is in order of its keys: of numbers as numbers, of text as text.
+ * @throws KilnError `bad_request` for a query that is not one
+ */
+export function pageOf<T>(items: readonly T[], keyOf: (item: T) => string | number, query: unknown): Page<T> {
   const { limit, after } = parse(paging, query, 'query');
-  const start = after === undefined ? 0 : items.findIndex((item) => keyOf(item) === after) + 1;
+  const start = after === undefined ? 0 : items.findIndex((item) => String(keyOf(item)) === after) + 1;
   // An entry that is gone says no more where it stood: its place is found by order, and the list goes on from there.
-  const from = after !== undefined && start === 0 ? items.findIndex((item) => keyOf(item) > after) : start;
+  const from = after !== undefined && start === 0 ? items.findIndex((item) => isBehind(keyOf(item), after)) : start;
   const page = from === -1 ? [] : items.slice(from, from + limit);
   const last = page.at(-1);
-  return { items: page, next: last !== undefined && from + limit < items.length ? keyOf(last) : null };
+  return { items: page, next: last !== undefined && from + limit < items.length ? String(keyOf(last)) : null };
+}
+
+function isBehind(key: string | number, after: string): boolean {
+  if (typeof key === 'string') return key > after;
+  const place = Number(after);
+  if (Number.isNaN(place)) throw new KilnError('bad_request', 'query.after must be `next` of a page of this list');
+  return key > place;
 }
