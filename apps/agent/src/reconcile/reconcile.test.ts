@@ -64,6 +64,10 @@ describe('the plan', () => {
     expect(run([desired([version(1, { state: 'failed' })])], [1])).toEqual([{ kind: 'remove', function: 'f', version: 1 }]);
   });
 
+  it('keeps what is there and can not be read', () => {
+    expect(run([{ ...desired([version(1)]), unread: [2] }], [2])).toEqual([]);
+  });
+
   it('keeps what had the traffic just before for a rollback, and retires what had it earlier', () => {
     const deployed = desired([version(1), version(2), version(3)], [3], [2]);
     expect(run([deployed], [1, 2, 3])).toMatchObject([

@@ -93,7 +93,7 @@ export function trafficAt(from: Traffic, version: number, weight: number): Traff
 
 /** The same with other versions in the place of some: the stage under way begins again with them. */
 export function withReplaced({ traffic, previousTraffic, rollout }: RolloutStep, made: ReadonlyMap<number, number>): RolloutStep {
-  const replaced = (shares: Traffic) => shares.map(({ version, weight }) => ({ version: made.get(version) ?? version, weight }));
+  const replaced = (shares: Traffic) => shares.map((share) => ({ ...share, version: made.get(share.version) ?? share.version }));
   if (rollout?.state !== 'running') return { traffic: replaced(traffic), previousTraffic, rollout };
   const version = made.get(rollout.version) ?? rollout.version;
   const goesOn = { ...rollout, version, from: replaced(rollout.from), stageStartedAt: new Date().toISOString() };
