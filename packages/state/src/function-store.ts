@@ -3,7 +3,18 @@ import { KilnError } from '@kiln/contract/errors';
 import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records';
 import type { Traffic } from '@kiln/contract/traffic';
 import { FunctionList, type FunctionWithVersions, type StoredFunctions, type VersionNeeds } from './function-list.js';
-import { checkedVersion, FUNCTIONS, logsKey, NUMBERS, SECRET_VALUES, valueField, versionsKey } from './keys.js';
+import {
+  checkedVersion,
+  FUNCTIONS,
+  LOG_SIZES,
+  LOG_TIMES,
+  LOG_TOTAL,
+  logsKey,
+  NUMBERS,
+  SECRET_VALUES,
+  valueField,
+  versionsKey,
+} from './keys.js';
 import { readRecord, readRecords } from './read-record.js';
 import { versionsToRemove } from './retention.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from './scripts.js';
@@ -174,7 +185,11 @@ export class FunctionStore {
 
   /** @throws KilnError `function_not_found` */
   async remove(name: string): Promise<void> {
-    const removed = await this.store.desired.change(REMOVE_FUNCTION, [FUNCTIONS, versionsKey(name), logsKey(name)], [name]);
+    const removed = await this.store.desired.change(
+      REMOVE_FUNCTION,
+      [FUNCTIONS, versionsKey(name), logsKey(name), LOG_SIZES, LOG_TOTAL, LOG_TIMES],
+      [name],
+    );
     if (removed !== 1) throw notFound(name);
   }
 

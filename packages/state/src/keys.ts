@@ -37,8 +37,17 @@ export const NODE_ALIVE_PREFIX = `${PREFIX}node-alive:`;
 /** Hash: version number to VersionRecord. */
 export const versionsKey = (name: string): string => `${PREFIX}versions:${checkedFunction(name)}`;
 
+/** Start of the keys of logs; scripts append names of functions that were checked when they were stored. */
+export const LOGS_PREFIX = `${PREFIX}logs:`;
+/** Sorted set: functions by the bytes of their logs. */
+export const LOG_SIZES = `${PREFIX}log-sizes`;
+/** String: the bytes of all logs. */
+export const LOG_TOTAL = `${PREFIX}log-total`;
+/** Sorted set: functions by the time of the last line of their logs, in seconds. */
+export const LOG_TIMES = `${PREFIX}log-times`;
+
 /** Stream of LogRecords. */
-export const logsKey = (name: string): string => `${PREFIX}logs:${checkedFunction(name)}`;
+export const logsKey = (name: string): string => `${LOGS_PREFIX}${checkedFunction(name)}`;
 
 /** String: the router that moves a function's rollout on, as long as it keeps saying so. */
 export const rolloutLeaseKey = (name: string): string => `${PREFIX}rollout-lease:${checkedFunction(name)}`;

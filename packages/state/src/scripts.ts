@@ -47,11 +47,15 @@ return 1`;
 
 /**
  * Removes a function with its versions and logs; 1, or 0 when there was none.
- * KEYS: functions, its versions, its logs. ARGV: name.
+ * KEYS: functions, its versions, its log, sizes of logs, size of all, last additions. ARGV: name.
  */
 export const REMOVE_FUNCTION = `
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('DEL', KEYS[2], KEYS[3])
+local size = redis.call('ZSCORE', KEYS[4], ARGV[1])
+if size then redis.call('DECRBY', KEYS[5], size) end
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[6], ARGV[1])
 redis.call('INCR', changes)
 return 1`;
 
@@ -68,11 +72,13 @@ redis.call('INCR', changes)
 return 1`;
 
 /**
- * Stores a node's record and says that it lives; nodes that were silent for long are forgotten.
+ * Stores a node's record and says that it lives; nodes that were silent for long are forgotten. A store that is full takes it: what
+ * follows a removal in a script is not refused for want of memory, and one record in the place of another needs none.
  * KEYS: nodes, nodes seen, alive key of this one. ARGV: id, record, alive for ms, forget after s.
  */
 export const HEARTBEAT = `
 local now = tonumber(redis.call('TIME')[1])
+redis.call('DEL', KEYS[3])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], now, ARGV[1])
 redis.call('SET', KEYS[3], '1', 'PX', ARGV[3])
