@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { BuiltImage } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
+import { Registries } from '@kiln/registry/registries';
 import { engine } from '@kiln/testing/engine';
 import { folderTar } from '@kiln/testing/folder-tar';
 import { pack } from 'tar-stream';
@@ -226,6 +227,19 @@ describe('build', () => {
     mkdirSync(join(temporary, `kiln-build-${pid}-abc`, 'sub'), { recursive: true });
     await refusal(buildFiles({ 'readme.txt': 'x' }));
     expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  it('leaves no image behind where the registry does not take it, nor where the module has no such handler', async () => {
+    const imagesNow = async () =>
+      (await engine.listImages({ filters: { reference: [`kiln/${name}`] } })).flatMap(({ RepoTags }) => RepoTags ?? []).sort();
+    const before = await imagesNow();
+    const registry = { prefix: '127.0.0.1:1/team', registries: new Registries() };
+    const unpushed = await refusal(buildFiles({ 'index.html': '<h1>not pushed</h1>' }, { registry }));
+    expect([unpushed.code, unpushed.message]).toEqual(['unavailable', expect.stringMatching(/^push to 127\.0\.0\.1:1: /)]);
+    // Which exports there are only the module tells, once it is in its image.
+    await refusal(buildFiles({ 'index.js': "exports['a' + 'b'] = () => 1;", 'kiln.json': '{"handler":"none"}' }));
+    expect(await imagesNow()).toEqual(before);
+    expect((await engine.listImages({ filters: { reference: [`127.0.0.1:1/team/${name}`] } })).length).toBe(0);
   });
 
   it('is cancelled while the archive still comes in', async () => {

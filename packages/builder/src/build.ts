@@ -20,7 +20,7 @@ import { imagesOf } from './dockerfile-images.js';
 import { guardedBuild } from './guarded-build.js';
 import { type BuildLimits, DEFAULT_LIMITS } from './limits.js';
 import { ensurePrepared } from './prepared-image.js';
-import { push, type Registry } from './registry.js';
+import { push, type Registry, removeName } from './registry.js';
 import { runnerImage } from './runner-image.js';
 import { mountSecrets } from './secrets/install-mounts.js';
 import type { SourceFolder } from './source-folder.js';
@@ -83,16 +83,26 @@ async function buildIn(root: string, run: Build): Promise<BuiltImage> {
   const plan = await detect(folder, declared);
   for (const note of plan.notes) run.onLine(note);
   await checkDeclared(folder, { plan, config: declared, functionName: run.functionName });
-  const { id, tag } = await makeImage(folder, plan, run);
-  const config =
-    plan.kind === 'runner' && plan.entry !== undefined ? await completeConfig(id, plan.entry, declared, run) : configOf(plan, declared);
-  const { image, digest } = await publish(id, tag, run);
-  return { image, digest, kind: plan.kind, config };
+  const made = await makeImage(folder, plan, run);
+  try {
+    const config =
+      plan.kind === 'runner' && plan.entry !== undefined
+        ? await completeConfig(made.id, plan.entry, declared, run)
+        : configOf(plan, declared);
+    return { ...(await publish(made, run)), kind: plan.kind, config };
+  } catch (error) {
+    // Nobody would use it, and nobody else knows of it.
+    if (made.isNew) await removeName(run.docker, made.reference);
+    throw error;
+  }
 }
 
 interface Made {
   id: string;
   tag: string;
+  reference: string;
+  /** Made by this build, not by one before. */
+  isNew: boolean;
 }
 
 async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<Made> {
@@ -105,14 +115,14 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   const there = await imageId(docker, reference);
   if (there !== undefined) {
     onLine(`nothing changed: ${reference} is there already`);
-    return { id: there, tag };
+    return { id: there, tag, reference, isNew: false };
   }
   const sources = await sourcesOf(folder, own);
   const node = run.nodeId ?? `local-${process.pid}`;
   await guardedBuild({ docker, sources, secrets, tag: reference, labels: kindLabels(plan), args, node, limits, network, onLine, signal });
   const id = await imageId(docker, reference);
   if (id === undefined) throw new KilnError('unavailable', `the engine lost ${reference} after its build`);
-  return { id, tag };
+  return { id, tag, reference, isNew: true };
 }
 
 /** Those of a Dockerfile that nobody here wrote are looked at, too. */
@@ -189,8 +199,7 @@ async function completeConfig(image: string, entry: string, declared: FunctionCo
 }
 
 async function publish(
-  id: string,
-  tag: string,
+  { id, tag }: Made,
   { docker, registry, functionName, onLine, signal }: Build,
 ): Promise<{ image: string; digest: string }> {
   if (registry === undefined) return { image: id, digest: id };

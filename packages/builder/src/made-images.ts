@@ -54,17 +54,14 @@ export class MadeImages {
     }
   }
 
+  /** By its history, whose newest entry is its own: sizes of whole images mean other things where an engine keeps them in containerd. */
   async #ownBytes(id: string): Promise<number> {
-    const info = await this.#ours(id);
-    if (info === undefined) return 0;
-    const below =
-      info.Parent === ''
-        ? undefined
-        : await this.docker
-            .getImage(info.Parent)
-            .inspect()
-            .catch(() => undefined);
-    return Math.max(0, info.Size - (below?.Size ?? 0));
+    if ((await this.#ours(id)) === undefined) return 0;
+    const [newest] = (await this.docker
+      .getImage(id)
+      .history()
+      .catch(() => [])) as { Size?: number }[];
+    return newest?.Size ?? 0;
   }
 
   async #ours(id: string): Promise<Dockerode.ImageInspectInfo | undefined> {

@@ -63,4 +63,18 @@ describe.each([{ password: false }, { password: true }])('a registry, password: 
       fix: expect.stringContaining('KILN_REGISTRY_AUTH'),
     });
   });
+
+  it.runIf(password)('that refuses a push leaves no name of the image behind, but one that was there', async () => {
+    const exists = (tag: string) =>
+      engine
+        .getImage(`${server.host}/team/${name}:${tag}`)
+        .inspect()
+        .then(
+          () => true,
+          () => false,
+        );
+    await pushed(registries, 't3');
+    for (const tag of ['t3', 't4']) await expect(pushed(new Registries(), tag)).rejects.toMatchObject({ code: 'unavailable' });
+    expect([await exists('t3'), await exists('t4')]).toEqual([true, false]);
+  });
 });

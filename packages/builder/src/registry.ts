@@ -2,11 +2,13 @@ import { KilnError } from '@kiln/contract/errors';
 import { splitPrefix } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
+import { imageId } from './base-image.js';
 import { engineError } from './engine-error.js';
 import { progressOf } from './progress-lines.js';
 
 /** How often a push says how far it is. */
 const SAY_EVERY_MS = 5000;
+const REMOVE_MS = 15_000;
 
 export interface Registry {
   /** `host[:port]`, with the path that goes before every repository: `registry:5000/kiln`. */
@@ -41,9 +43,11 @@ export async function push(
   const { registry, path } = splitPrefix(prefix);
   const name = path === '' ? local.name : `${path}/${local.name}`;
   const repository = `${registry}/${name}`;
-  onLine(`pushing ${repository}:${local.tag}`);
+  const reference = `${repository}:${local.tag}`;
+  onLine(`pushing ${reference}`);
   await registries.prepare(registry, name);
   const pushOnce = () => pushWith(docker, { repository, tag: local.tag, registry }, registries, onLine, signal);
+  const wasThere = (await imageId(docker, reference)) === local.image;
   try {
     await docker.getImage(local.image).tag({ repo: repository, tag: local.tag });
     // Once more with a new login: tokens have been seen to end early.
@@ -54,9 +58,18 @@ export async function push(
     onLine(`pushed ${repository}@${digest}`);
     return { image: `${repository}@${digest}`, digest };
   } catch (error) {
+    if (!wasThere) await removeName(docker, reference);
     if (signal.aborted) throw error;
     throw engineError(`push to ${registry}`, error);
   }
+}
+
+/** The name alone, where the image has another; with its last name the image goes. Never rejects. */
+export async function removeName(docker: Dockerode, reference: string): Promise<void> {
+  await docker
+    .getImage(reference)
+    .remove({ abortSignal: AbortSignal.timeout(REMOVE_MS) })
+    .catch(() => undefined);
 }
 
 async function pushWith(
@@ -68,7 +81,8 @@ async function pushWith(
 ): Promise<string> {
   // The engine wants a header with credentials even where there are none.
   const authconfig = (await registries.login(registry)) ?? { username: '', password: '' };
-  const answer = await docker.getImage(`${repository}:${tag}`).push({ authconfig, abortSignal: signal });
+  const image = docker.getImage(`${repository}:${tag}`);
+  const answer = await image.push({ authconfig, abortSignal: signal });
   const layers = new Map<string, boolean>();
   let said = performance.now();
   let digest: string | undefined;
@@ -81,7 +95,9 @@ async function pushWith(
     said = performance.now();
     onLine(`${[...layers.values()].filter(Boolean).length} of ${layers.size} layers are there`);
   }
-  if (digest === undefined) throw new KilnError('unavailable', `push to ${registry}: the registry named no digest`);
+  // An engine that keeps its images in containerd does not say the digest of what it pushed: the registry does.
+  digest ??= (await image.distribution({ authconfig, abortSignal: signal })).Descriptor.digest;
+  if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new KilnError('unavailable', `push to ${registry}: the registry named no digest`);
   return digest;
 }
 

@@ -73,6 +73,15 @@ describe('images of a registry that asks for a password', () => {
     expect((await fresh().facts(tagged)).image).toBe(after);
   });
 
+  it('that were never in it are told by their id, though their name is that of a registry', async () => {
+    const [tagged, own] = [`${server.host}/${name}:local`, `${name}-local:1`];
+    for (const reference of [tagged, own]) {
+      const id = await importImage(reference.slice(0, reference.lastIndexOf(':')), reference.slice(reference.lastIndexOf(':') + 1));
+      used.add(reference);
+      expect(await fresh().facts(reference)).toMatchObject({ image: id, digest: id });
+    }
+  });
+
   it('are refused without the password, in words that do not hold it', async () => {
     const pinned = await published('locked');
     await expect(fresh(new Registries()).ensure(pinned)).rejects.toMatchObject({ code: 'start_failed' });

@@ -81,7 +81,7 @@ function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
   return {
     id: info.Id,
     kind,
-    pinned: pinnedReference(image, info.RepoDigests ?? []),
+    ...pinning(image, info),
     entrypoint: list(config.Entrypoint),
     command: list(config.Cmd),
     workingDirectory: config.WorkingDir ?? '',
@@ -90,12 +90,14 @@ function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
   };
 }
 
-/** The digest under which the repository named in the reference knows it; images that were built here have none. */
-function pinnedReference(image: string, digests: readonly string[]): string | undefined {
-  if (image.includes('@')) return image;
+function pinning(image: string, { Id, RepoDigests }: Dockerode.ImageInspectInfo): Pick<LocalImage, 'pinned' | 'maybePinned'> {
+  if (image.includes('@')) return { pinned: image, maybePinned: false };
   const repository = image.replace(/:[^:/]+$/, '');
-  const known = digests.find((digest) => digest.startsWith(`${familiar(repository)}@`));
-  return known === undefined ? undefined : `${repository}${known.slice(known.indexOf('@'))}`;
+  const known = (RepoDigests ?? []).find((digest) => digest.startsWith(`${familiar(repository)}@`));
+  // Images that were built here have none, unless the engine keeps its images in containerd: then it is the image's own id.
+  if (known === undefined || isOurs([image])) return { pinned: undefined, maybePinned: false };
+  if (known.endsWith(`@${Id}`)) return { pinned: undefined, maybePinned: true };
+  return { pinned: `${repository}${known.slice(known.indexOf('@'))}`, maybePinned: false };
 }
 
 /** As the engine lists it. */

@@ -19,7 +19,11 @@ export class DockerStock implements ImageStock {
   async held(): Promise<StockedImage[]> {
     const all = await within('list images', LIST_MS, (abortSignal) => this.docker.listImages({ abortSignal }));
     return all
-      .map(({ Id, RepoTags, RepoDigests }) => ({ id: Id, tags: named(RepoTags), digests: named(RepoDigests) }))
+      .map(({ Id, RepoTags, RepoDigests }) => ({
+        id: Id,
+        tags: named(RepoTags),
+        digests: digestsOf(Id, named(RepoTags), named(RepoDigests)),
+      }))
       .filter(({ tags }) => tags.some((tag) => tag.startsWith(`${holdName(this.node)}:`)));
   }
 
@@ -48,6 +52,12 @@ export class DockerStock implements ImageStock {
       return false;
     }
   }
+}
+
+/** An engine that keeps images in containerd lists one digest of several; there each is the image's own id, whatever the repository. */
+function digestsOf(id: string, tags: readonly string[], listed: readonly string[]): string[] {
+  if (!listed.some((digest) => digest.endsWith(`@${id}`))) return [...listed];
+  return [...new Set([...listed, ...tags.map((tag) => `${tag.replace(/:[^:/]+$/, '')}@${id}`)])];
 }
 
 function named(references: readonly string[] | null | undefined): string[] {

@@ -8,6 +8,8 @@ export interface LocalImage {
   kind: ImageKind;
   /** Reference by digest as a registry gave it; undefined for images that were never in one. */
   pinned: string | undefined;
+  /** The engine does not say whether a registry has it: one that keeps images in containerd gives a digest to every image. */
+  maybePinned: boolean;
   entrypoint: readonly string[];
   command: readonly string[];
   workingDirectory: string;

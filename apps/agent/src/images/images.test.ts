@@ -10,7 +10,7 @@ const ECR = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const ID = `sha256:${'a'.repeat(64)}`;
 
 function local(pinned?: string): LocalImage {
-  return { id: ID, kind: 'http', pinned, entrypoint: [], command: [], workingDirectory: '', volumes: [], ours: false };
+  return { id: ID, kind: 'http', pinned, maybePinned: false, entrypoint: [], command: [], workingDirectory: '', volumes: [], ours: false };
 }
 
 /** An engine that gets images by pulling, and counts. */

@@ -90,9 +90,20 @@ export class Images {
     const registry = registryOf(image);
     this.forget(image);
     const here = await this.parts.engine.find(image);
+    if (here?.maybePinned) return (await this.pinnedIfThere(image, here.id).catch(() => undefined)) ?? image;
     // A tag without a registry's name, or of an image that was in none, means what it means here.
     if (here !== undefined && (registry === undefined || here.pinned === undefined)) return image;
-    return this.parts.engine.resolve(image, await this.parts.registries.login(registry).catch(throwAsStartFailure));
+    return await this.resolve(image);
+  }
+
+  /** A tag without a registry's name still means what it means here. */
+  private async pinnedIfThere(image: string, id: string): Promise<string | undefined> {
+    const reference = await this.resolve(image);
+    return registryOf(image) !== undefined || reference.endsWith(`@${id}`) ? reference : undefined;
+  }
+
+  private async resolve(image: string): Promise<string> {
+    return this.parts.engine.resolve(image, await this.parts.registries.login(registryOf(image)).catch(throwAsStartFailure));
   }
 
   private once(image: string, get: () => Promise<LocalImage>): Promise<LocalImage> {
