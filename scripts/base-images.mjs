@@ -3,15 +3,16 @@
 // one, the first pull succeeds and nothing of this runs. Each recipe gives an image that serves the same Dockerfile.
 //
 //   node scripts/base-images.mjs [NAME ...]     make those that are missing (default: the ones that functions need)
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { installPackages } from './packages.mjs';
-import { NODE_VERSION, nodePackage } from './tools.mjs';
+import { debootstrap, ROOTS } from './debootstrap.mjs';
+import { buildImage, engineHost, hasImage, importImage, pullImage, tarOf } from './engine-api.mjs';
+import { asRoot, rootCommand } from './packages.mjs';
+import { NODE_VERSION, nodePackage, TOOLS } from './tools.mjs';
 
-const PULL_TIMEOUT_MS = 120_000;
+const WORK = join(TOOLS, 'work');
 const NPM_VERSION = '11.21.2';
 const DEBIAN = 'debian:trixie-slim';
 const MOTO_PACKAGES = [
@@ -65,64 +66,55 @@ const RECIPES = {
 export const FUNCTION_IMAGES = ['node:24-trixie-slim', 'python:3.13-slim-trixie'];
 
 /** Makes sure that the engine has each image: there already, pulled, or made here. Safe to call again. */
-export function ensureBaseImages(names, announce) {
+export async function ensureBaseImages(names, announce, host = engineHost()) {
   for (const name of names) {
-    if (hasImage(name)) continue;
+    if (await hasImage(name, host)) continue;
     announce(`base image ${name}: pulling`);
-    if (pull(name)) continue;
-    announce(`base image ${name}: no registry answers, making it from Debian packages`);
-    makeImage(name, announce);
+    const why = await pullImage(name, host).then(
+      () => undefined,
+      (error) => error.message,
+    );
+    if (why === undefined) continue;
+    announce(`base image ${name}: the engine can't pull it (${why}); making it from Debian packages`);
+    await makeImage(name, announce, host);
   }
 }
 
-function hasImage(name) {
-  return spawnSync('docker', ['image', 'inspect', name], { stdio: 'ignore' }).status === 0;
-}
-
-function pull(name) {
-  return spawnSync('docker', ['pull', '--quiet', name], { stdio: 'ignore', timeout: PULL_TIMEOUT_MS }).status === 0;
-}
-
-function makeImage(name, announce) {
-  if (name === DEBIAN) return makeDebian(announce);
+async function makeImage(name, announce, host) {
+  if (name === DEBIAN) return makeDebian(announce, host);
   const recipe = RECIPES[name];
   if (!recipe) throw new Error(`there is no recipe for the image ${name}: pull it on a machine with a registry and load it here`);
-  ensureBaseImages([recipe.from], announce);
-  const dir = mkdtempSync(join(tmpdir(), 'kiln-image-'));
-  try {
-    recipe.write(dir);
-    execFileSync('docker', ['build', '--quiet', '--network', 'host', '--tag', name, dir], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, DOCKER_BUILDKIT: '0' },
+  await ensureBaseImages([recipe.from], announce, host);
+  await inFolder(async (folder) => {
+    recipe.write(folder);
+    await buildImage(name, folder, host).catch((error) => {
+      throw new Error(`base image ${name} can't be made: ${error.message}`);
     });
+  });
+}
+
+/** As root throughout: the files of the root file system are root's. */
+async function makeDebian(announce, host) {
+  const root = join(ROOTS, `unfinished-${process.pid}`);
+  try {
+    debootstrap('trixie', root, [], announce);
+    const needless = ['var/cache/apt/archives', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/man', 'usr/share/locale'];
+    asRoot(['rm', '-rf', ...needless.map((folder) => join(root, folder))]);
+    asRoot(['mkdir', '-p', join(root, 'var/cache/apt/archives/partial'), join(root, 'var/lib/apt/lists/partial')]);
+    await importImage(DEBIAN, rootCommand(tarOf(root)), 'CMD ["bash"]', host);
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    asRoot(['rm', '-rf', root]);
   }
 }
 
-function makeDebian(announce) {
-  installPackages(['debootstrap'], ['/usr/sbin/debootstrap'], announce);
-  const root = mkdtempSync(join(tmpdir(), 'kiln-debian-'));
+/** Below the checkout: where /tmp is a small file system in memory, a copy of Node is too much for it. */
+async function inFolder(work) {
+  mkdirSync(WORK, { recursive: true });
+  const folder = mkdtempSync(join(WORK, 'image-'));
   try {
-    execFileSync('debootstrap', ['--variant=minbase', 'trixie', root], { stdio: ['ignore', 'ignore', 'inherit'] });
-    for (const folder of ['var/cache/apt/archives', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/man', 'usr/share/locale']) {
-      rmSync(join(root, folder), { recursive: true, force: true });
-    }
-    mkdirSync(join(root, 'var/cache/apt/archives/partial'), { recursive: true });
-    mkdirSync(join(root, 'var/lib/apt/lists/partial'), { recursive: true });
-    importFolder(root, DEBIAN);
+    await work(folder);
   } finally {
-    rmSync(root, { recursive: true, force: true });
-  }
-}
-
-function importFolder(root, name) {
-  const tar = join(root, '..', `${name.replaceAll(/[^a-z0-9]/g, '-')}-${process.pid}.tar`);
-  try {
-    execFileSync('tar', ['--numeric-owner', '-C', root, '-cf', tar, '.']);
-    execFileSync('docker', ['import', '--change', 'CMD ["bash"]', tar, name], { stdio: ['ignore', 'ignore', 'inherit'] });
-  } finally {
-    rmSync(tar, { force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -178,5 +170,9 @@ ${rest}`,
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const names = process.argv.slice(2);
-  ensureBaseImages(names.length > 0 ? names : FUNCTION_IMAGES, (line) => process.stderr.write(`kiln: ${line}\n`));
+  const announce = (line) => process.stderr.write(`kiln: ${line}\n`);
+  await ensureBaseImages(names.length > 0 ? names : FUNCTION_IMAGES, announce).catch((error) => {
+    announce(error.message);
+    process.exitCode = 1;
+  });
 }

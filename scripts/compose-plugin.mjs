@@ -18,12 +18,12 @@ cd /tmp
 dpkg-deb --fsys-tarfile docker-compose_*.deb | tar -xO ./usr/libexec/docker/cli-plugins/docker-compose`;
 
 /** Makes `docker compose` work. @throws Error that says what to install where it can't be done here. */
-export function ensureCompose(announce) {
+export async function ensureCompose(announce) {
   if (composeAnswers()) return;
   if (process.platform !== 'linux') throw new Error(`docker compose is missing: ${HOW}`);
   const folder = join(process.env.DOCKER_CONFIG ?? join(homedir(), '.docker'), 'cli-plugins');
   announce(`installing docker compose into ${folder}`);
-  ensureBaseImages([DEBIAN], announce);
+  await ensureBaseImages([DEBIAN], announce);
   const { status, stdout } = spawnSync('docker', ['run', '--rm', DEBIAN, 'sh', '-c', UNPACK], {
     stdio: ['ignore', 'pipe', 'inherit'],
     maxBuffer: MAX_PLUGIN_BYTES,
@@ -50,5 +50,5 @@ function composeAnswers() {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  ensureCompose((line) => process.stderr.write(`kiln: ${line}\n`));
+  await ensureCompose((line) => process.stderr.write(`kiln: ${line}\n`));
 }

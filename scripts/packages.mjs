@@ -16,14 +16,17 @@ export function installPackages(packages, files, announce) {
   asRoot(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages]);
 }
 
-/** Runs a program as root. @throws Error that gives the command for the user to run where neither root nor sudo is at hand. */
+/** Runs a program as root. @throws Error as `rootCommand` does, or when it fails */
 export function asRoot(command) {
-  const root = process.getuid?.() === 0;
-  if (!root && spawnSync('sudo', ['--version'], { stdio: 'ignore' }).status !== 0) {
-    throw new Error(`this needs root and there is no sudo; as root run: ${command.join(' ')}`);
-  }
-  const [program, ...args] = root ? command : ['sudo', ...command];
+  const [program, ...args] = rootCommand(command);
   execFileSync(program, args, { stdio: ['inherit', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+}
+
+/** A command as it is run as root. @throws Error that gives the command for the user to run where neither root nor sudo is at hand. */
+export function rootCommand(command) {
+  if (process.getuid?.() === 0) return command;
+  if (spawnSync('sudo', ['--version'], { stdio: 'ignore' }).status === 0) return ['sudo', ...command];
+  throw new Error(`this needs root and there is no sudo; as root run: ${command.join(' ')}`);
 }
 
 function isDebianLike() {

@@ -16,7 +16,7 @@ export async function setUp() {
   ensureRedis();
   ensureGit();
   await ensureEngine(announce);
-  ensureBaseImages(FUNCTION_IMAGES, announce);
+  await ensureBaseImages(FUNCTION_IMAGES, announce);
 }
 
 /** Runs a program of the workspace's with the right Node; its output is the user's. */

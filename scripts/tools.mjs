@@ -8,7 +8,8 @@ export const NODE_VERSION = '24.21.0';
 const PNPM_VERSION = '12.21.0';
 
 export const ROOT = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
-const TOOLS = join(ROOT, '.tools');
+/** What this checkout brings for itself, and works in. */
+export const TOOLS = join(ROOT, '.tools');
 const MODULES = join(TOOLS, 'node_modules');
 
 /** The registry's package that holds Node's own binary for this machine (it has no install script). */
