@@ -29,6 +29,8 @@ export function newCommand(name: string, { terminal }: Session): Command {
       // Wrapped by the terminal's width alone: where a line ends in the source means nothing.
       .configureHelp({ commandDescription: (of) => of.description().replaceAll('\n', ' ') })
       .showSuggestionAfterError()
+      // One for all commands: it says what is wrong with what it is asked for.
+      .helpCommand(false)
       .allowExcessArguments(false)
       .helpOption('-h, --help', 'show this help')
   );

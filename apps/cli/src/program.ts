@@ -8,6 +8,7 @@ import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
 import { downCommand } from './commands/down.js';
 import { envCommand } from './commands/env.js';
+import { helpCommand } from './commands/help.js';
 import { initCommand } from './commands/init.js';
 import { inspectCommand } from './commands/inspect.js';
 import { invokeCommand } from './commands/invoke.js';
@@ -48,7 +49,7 @@ export function createProgram(session: Session): Command {
   for (const [group, commands] of GROUPS) {
     for (const create of commands) program.addCommand(create(session).helpGroup(group));
   }
-  return program.helpCommand('help [command]', 'show the help of a command');
+  return program.addCommand(helpCommand(session, program));
 }
 
 function version(): string {

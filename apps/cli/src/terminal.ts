@@ -66,6 +66,12 @@ export class Terminal {
     return isTTY === true ? columns : undefined;
   }
 
+  /** The same for what is said. */
+  get proseColumns(): number | undefined {
+    const { isTTY, columns = USUAL_COLUMNS } = this.streams.stderr;
+    return isTTY === true ? columns : undefined;
+  }
+
   /** Commands in a text of ours as they have to be typed here. */
   hint(text: string): string {
     return asInvoked(text, this.command);

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { readOptions, UsageError } from './options.js';
 
 describe('readOptions', () => {
-  it('serves the working folder on 8080 unless told otherwise', () => {
-    expect(readOptions([], {})).toEqual({ mode: 'local', entry: '.', port: 8080 });
-    expect(readOptions(['./index.js'], { PORT: '3000' })).toEqual({ mode: 'local', entry: './index.js', port: 3000 });
-    expect(readOptions(['--port', '4000', 'app.js'], { PORT: '3000' })).toEqual({ mode: 'local', entry: 'app.js', port: 4000 });
+  it('serves the working folder on 3000, which is no port of the router, unless told otherwise', () => {
+    expect(readOptions([], {})).toEqual({ mode: 'local', entry: '.', port: 3000 });
+    expect(readOptions(['./index.js'], { PORT: '3001' })).toEqual({ mode: 'local', entry: './index.js', port: 3001 });
+    expect(readOptions(['--port', '4000', 'app.js'], { PORT: '3001' })).toEqual({ mode: 'local', entry: 'app.js', port: 4000 });
   });
 
   it('serves the agent where there is one', () => {

@@ -48,7 +48,7 @@ export const USAGE = `Usage: kiln-runner [--port PORT] [ENTRY]
 Serves every exported function of a module at /<export>, without Docker.
 ENTRY is a module or a folder (default: the working folder).
 
-  --port PORT  port to listen on (default: the variable PORT, else 8080)
+  --port PORT  port to listen on (default: the variable PORT, else 3000; with serve 8080)
   --help       this text
 
 serve serves one of them at /, as a deployed function is: a Dockerfile of one's own ends with it.
@@ -73,10 +73,11 @@ export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.
   if (rest.length > 0) throw new UsageError(`one module at a time, not also ${rest.join(' ')}`);
   const entry = argument ?? (env['KILN_ENTRY'] || '.');
   if (command === 'describe') return { mode: 'describe', entry };
-  const listensOn = () => wholeNumber('port', port ?? (env['PORT'] || '8080'), 0, 65_535);
-  if (command === 'serve') return { mode: 'serve', entry, handler: given.handler, functionName: given.function, port: listensOn() };
+  // On the machine where it is written, 8080 is the router's.
+  const listensOn = (usual: string) => wholeNumber('port', port ?? (env['PORT'] || usual), 0, 65_535);
+  if (command === 'serve') return { mode: 'serve', entry, handler: given.handler, functionName: given.function, port: listensOn('8080') };
   const socketPath = env['KILN_SOCKET'];
-  if (!socketPath) return { mode: 'local', entry, port: listensOn() };
+  if (!socketPath) return { mode: 'local', entry, port: listensOn('3000') };
   return {
     mode: 'instance',
     entry,

@@ -167,7 +167,7 @@ describe('invoke', () => {
 
   it('lets no answer steer the terminal', async () => {
     api.routes.set('GET /fn/hello/', (_request, response) => void response.end('\u001b]0;x\u0007'));
-    expect((await connected(['invoke', 'hello'], { typed: '' })).stdout).toBe('\\x1b]0;x\\x07');
+    expect((await connected(['invoke', 'hello'], { typed: '' })).stdout).toBe('\\x1b]0;x\\x07\n');
   });
 });
 

@@ -14,7 +14,9 @@ type Deployed = Extract<Outcome, { version: number }>;
 /** One function in two lines, several as a table and a sum; where it serves stands last. */
 export function outcomesText(outcomes: readonly Outcome[], { columns, traffic = true }: OutcomesOptions = {}): string {
   const [first] = outcomes;
-  if (outcomes.length === 1 && first && deployed(first)) return [...timesText(first), servesText(first, traffic)].join('\n');
+  if (outcomes.length === 1 && first && deployed(first)) {
+    return [...(first.changed ? timesText(first) : []), servesText(first, traffic)].join('\n');
+  }
   return `${table(['function', 'version', 'built in', 'ready in', 'url'], outcomes.map(row), columns)}\n${sumText(outcomes)}`;
 }
 
@@ -31,7 +33,7 @@ function timesText({ digest, buildMs, readyMs, rollback }: Deployed): string[] {
 function servesText({ function: name, version, changed, url }: Deployed, traffic: boolean): string {
   const which = paint('bold', `${name} v${version}`);
   if (!traffic && changed) return `${which} is ready and has no traffic yet; next: kiln rollout ${name} ${version}`;
-  return `${which} serves at ${url}${changed ? '' : ' (unchanged)'}`;
+  return `${which} serves${changed ? '' : ' unchanged'} at ${url}`;
 }
 
 function sumText(outcomes: readonly Outcome[]): string {

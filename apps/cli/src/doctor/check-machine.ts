@@ -46,13 +46,20 @@ async function checkRedis({ KILN_REDIS_URL }: Config): Promise<Check> {
   }
 }
 
-async function checkPort({ KILN_HOME, KILN_BIND }: Config, port: number, variable: string): Promise<Check> {
+export async function checkPort({ KILN_HOME, KILN_BIND }: Config, port: number, variable: string): Promise<Check> {
   const name = `port ${port}`;
   const running = readRunning(homePaths(KILN_HOME).running);
-  if (running && isAlive(running.supervisor)) return ok(name, `used by kiln up (process ${running.supervisor.pid})`);
+  const { ports = [] } = running ?? {};
+  // One that began before its ports were noted is believed to have them.
+  const isOurs = running !== undefined && isAlive(running.supervisor) && (ports.length === 0 || ports.includes(port));
+  if (isOurs) return ok(name, `used by the kiln up of ${KILN_HOME} (process ${running.supervisor.pid})`);
   try {
     if (await isFree(KILN_BIND, port)) return ok(name, 'free');
-    return failedCheck(name, `taken by another program on ${KILN_BIND}`, `stop that program, or set ${variable} to another port`);
+    return failedCheck(
+      name,
+      `taken on ${KILN_BIND} by another program, or by the Kiln of another KILN_HOME`,
+      `stop that, or set ${variable} to another port`,
+    );
   } catch (error) {
     return failedCheck(name, (error as Error).message, `set ${variable} or KILN_BIND to what this user may listen on`);
   }

@@ -31,8 +31,17 @@ export async function relayBody(answer: IncomingMessage, terminal: Terminal): Pr
       else stdout.once('drain', done);
     },
   });
+  let last = '\n';
+  const remember = async function* (chunks: AsyncIterable<string | Buffer>) {
+    for await (const chunk of chunks) {
+      if (chunk.length > 0) last = String(chunk).slice(-1);
+      yield chunk;
+    }
+    // The prompt begins a line of its own.
+    if (last !== '\n') yield '\n';
+  };
   try {
-    if (terminal.dataIsShown) await pipeline(answer, neutralisedStream(), sink);
+    if (terminal.dataIsShown) await pipeline(answer, neutralisedStream(), remember, sink);
     else await pipeline(answer, sink);
   } catch (error) {
     throw new Failure(`the answer broke off: ${(error as Error).message}`, 'see what happened: kiln logs <function>, kiln status');

@@ -4,6 +4,10 @@ import { EXIT, QuietEnd, type Told, tell } from '../failure.js';
 import type { Terminal } from '../terminal.js';
 import { neutraliseJson } from './neutralise.js';
 import { paint } from './style.js';
+import { wrapWords } from './words.js';
+
+/** Lines of somebody's code, of a build or of a log keep their form. */
+const IS_SOURCE = /^(\s|>)/;
 
 /** Tells of an error on stderr, in prose or as one line of JSON, and gives the exit code for it. */
 export function report(error: unknown, terminal: Terminal, asJson: boolean): number {
@@ -15,12 +19,14 @@ export function report(error: unknown, terminal: Terminal, asJson: boolean): num
   const told = tell(error);
   const fix = terminal.hint(told.fix);
   if (asJson) terminal.say(neutraliseJson(JSON.stringify({ error: { ...told, fix } })));
-  else terminal.say(errorText({ ...told, fix }));
+  else terminal.say(errorText({ ...told, fix }, terminal.proseColumns));
   return told.exitCode;
 }
 
-function errorText({ message, fix, code }: Told): string {
-  const lines = [`${paint('red', 'kiln:')} ${message}`, `  ${paint('cyan', 'next:')} ${fix}`];
+/** The next step is not broken: whoever copies a command from there wants all of it. */
+function errorText({ message, fix, code }: Told, columns = Number.POSITIVE_INFINITY): string {
+  const shown = message.split('\n').map((line) => (IS_SOURCE.test(line) ? line : wrapWords(line, columns).join('\n')));
+  const lines = [`${paint('red', 'kiln:')} ${shown.join('\n')}`, `  ${paint('cyan', 'next:')} ${fix}`];
   if (code in ERRORS) lines.push(`  ${paint('dim', `code: ${code}`)}`);
   return lines.join('\n');
 }

@@ -5,7 +5,12 @@ import { writePrivate } from './private-file.js';
 import { identify, isAlive, type KnownProcess } from './processes.js';
 
 const knownProcess = z.object({ pid: z.int().min(1), started: z.string() });
-const runningFile = z.object({ supervisor: knownProcess, children: z.record(z.string(), knownProcess) });
+const runningFile = z.object({
+  supervisor: knownProcess,
+  children: z.record(z.string(), knownProcess),
+  /** Of its router: functions, and control. */
+  ports: z.array(z.int()).default([]),
+});
 export type Running = z.infer<typeof runningFile>;
 
 /**
@@ -20,15 +25,16 @@ export class RunningFile {
     private readonly supervisor: KnownProcess,
     /** What the last one left, where it did not end by itself. */
     readonly left: Running | undefined,
+    private readonly ports: readonly number[],
   ) {}
 
   /** @throws KilnError `conflict` when another `kiln up` runs. */
-  static take(file: string): RunningFile {
+  static take(file: string, ports: readonly number[] = []): RunningFile {
     const left = readRunning(file);
     if (left && isAlive(left.supervisor)) throw alreadyRunning(left.supervisor.pid);
     const supervisor = identify(process.pid);
     if (!supervisor) throw new Error('this process can not be found among the processes of this machine');
-    const taken = new RunningFile(file, supervisor, left);
+    const taken = new RunningFile(file, supervisor, left, ports);
     taken.children = left?.children ?? {};
     taken.write();
     // Two may have found the same stale file: who wrote last has it.
@@ -54,7 +60,10 @@ export class RunningFile {
   }
 
   private write(): void {
-    writePrivate(this.file, JSON.stringify({ supervisor: this.supervisor, children: this.children } satisfies Running));
+    writePrivate(
+      this.file,
+      JSON.stringify({ supervisor: this.supervisor, children: this.children, ports: [...this.ports] } satisfies Running),
+    );
   }
 }
 

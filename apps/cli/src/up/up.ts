@@ -28,7 +28,7 @@ export async function up(options: UpOptions): Promise<void> {
   const { config, terminal } = options.session;
   const paths = homePaths(config.KILN_HOME);
   for (const folder of [paths.home, paths.logs, paths.redis]) makePrivateFolder(folder);
-  const running = RunningFile.take(paths.running);
+  const running = RunningFile.take(paths.running, [config.KILN_HTTP_PORT, config.KILN_CONTROL_PORT]);
   try {
     await endLeftovers(options.session, running);
     await requireEngine(config.DOCKER_HOST);

@@ -19,6 +19,9 @@ import { warmUp } from './warm-up.js';
 /** Nodes have so long, beyond the version's own `startTimeout`, to notice the version, to fetch its image and to find room. */
 const PROOF_MARGIN_MS = 60_000;
 
+/** Enough of a digest to tell it from others. */
+const SHOWN_DIGEST = 12;
+
 export interface DeployParts {
   functions: FunctionStore;
   nodes: NodeTable;
@@ -89,7 +92,10 @@ export class Deployments {
     if (built === undefined) throw new KilnError('unavailable', `node "${home.id}" broke off the build`, { fix: 'deploy again' });
     const config = await this.checked(built.config, built.kind);
     const buildMs = Math.round(performance.now() - started);
-    yield { type: 'log', line: `built ${built.digest} in ${buildMs} ms; starting it on ${home.id}` };
+    yield {
+      type: 'log',
+      line: `built ${built.digest.replace(/^sha256:/, '').slice(0, SHOWN_DIGEST)} in ${buildMs} ms; starting it on ${home.id}`,
+    };
     const proven = await this.release(name, { ...built, ...note, config }, home, signal);
     return { serve: async () => ({ ...(await proven.serve()), buildMs }) };
   }
