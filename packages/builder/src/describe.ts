@@ -1,9 +1,14 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExportDescription } from '@kiln/runner/exports';
 import type Dockerode from 'dockerode';
+import { boundedHost } from './bounded-container.js';
 import { engineError } from './engine-error.js';
 
-const MAX_CACHED = 1000;
+const MAX_CACHED = 200;
+/** A longer one is read anew each time, up to what the engine keeps of it. */
+const MAX_CACHED_CHARS = 64 * 1024;
+const PROCESSES = 128;
 /** Room for a stack with the message above it. */
 const LAST_LINES = 20;
 const REMOVE_TIME_MS = 15_000;
@@ -14,8 +19,9 @@ export interface DescribeRequest {
   image: string;
   entry: string;
   env: Record<string, string>;
-  /** MB */
+  /** MB, cores */
   memory: number;
+  cpus: number;
   /** ms */
   time: number;
   labels: Record<string, string>;
@@ -31,11 +37,13 @@ const known = new Map<string, Description>();
  * that can't be loaded so (it may need a secret, or the network) is no error: its own start will tell.
  */
 export async function describeExports(request: DescribeRequest): Promise<Description> {
-  const key = JSON.stringify([request.image, request.entry, request.env]);
+  const key = createHash('sha256')
+    .update(JSON.stringify([request.image, request.entry, request.env]))
+    .digest('hex');
   const cached = known.get(key);
   if (cached !== undefined) return cached;
   const description = await inContainer(request);
-  if (!('exports' in description)) return description;
+  if (!('exports' in description) || JSON.stringify(description).length > MAX_CACHED_CHARS) return description;
   if (known.size >= MAX_CACHED) known.delete(known.keys().next().value!);
   known.set(key, description);
   return description;
@@ -71,8 +79,7 @@ async function exitOf(container: Dockerode.Container, time: number, signal: Abor
   }
 }
 
-function containerOptions({ image, entry, env, memory, labels }: DescribeRequest): Dockerode.ContainerCreateOptions {
-  const bytes = memory * 1024 * 1024;
+function containerOptions({ image, entry, env, memory, cpus, labels }: DescribeRequest): Dockerode.ContainerCreateOptions {
   return {
     Image: image,
     Entrypoint: ['node', '/opt/kiln/runner.mjs', 'describe'],
@@ -83,16 +90,13 @@ function containerOptions({ image, entry, env, memory, labels }: DescribeRequest
     Labels: labels,
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
+      ...boundedHost({ memory, cpus, processes: PROCESSES }),
       NetworkMode: 'none',
       ReadonlyRootfs: true,
       Tmpfs: { '/tmp': 'rw,nosuid,nodev,noexec,size=64m,mode=1777' },
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges:true'],
-      PidsLimit: 128,
-      Memory: bytes,
-      MemorySwap: bytes,
       IpcMode: 'private',
-      Init: true,
       AutoRemove: false,
       RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '1' } },

@@ -1,11 +1,12 @@
-import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
+import { type Systemd, systemd } from './systemd.js';
 
-const CGROUPS = '/sys/fs/cgroup';
 const REMOVE_MS = 10_000;
 const PAUSE_MS = 50;
+const LOOK_MS = 100;
 
 /** The control group in which the engine runs the steps of one build: what bounds them together, and what they are known by. */
 export interface StepGroup {
@@ -15,6 +16,14 @@ export interface StepGroup {
   close(): Promise<void>;
 }
 
+/** The machine that the groups are on. */
+export interface GroupHost {
+  cgroups: string;
+  systemd: Systemd;
+}
+
+const THIS_MACHINE: GroupHost = { cgroups: '/sys/fs/cgroup', systemd };
+
 /** Names in use by this process; the engine leaves groups behind that it made itself, so they are used again. */
 const inUse = new Set<string>();
 
@@ -22,49 +31,79 @@ const inUse = new Set<string>();
  * The engine's builder knows no limit of processes, and `ulimit` spares root; so the group around the steps has it. Where this
  * process can't write control groups (an agent in a container, an engine elsewhere) there is only the watch on the steps.
  */
-export async function openStepGroup(docker: Dockerode, node: string, processes: number): Promise<StepGroup> {
+export async function openStepGroup(docker: Dockerode, node: string, processes: number, host = THIS_MACHINE): Promise<StepGroup> {
   const name = freeName(node);
   inUse.add(name);
-  const { CgroupDriver } = (await docker.info()) as { CgroupDriver?: string };
-  const close = async () => {
-    await removeGroup(name);
+  try {
+    const { CgroupDriver } = (await docker.info()) as { CgroupDriver?: string };
+    const group = CgroupDriver === 'systemd' ? await openSlice(host, name, processes) : await openFolder(host, name, processes);
+    return { parent: group.parent, close: () => group.close().finally(() => inUse.delete(name)) };
+  } catch (error) {
     inUse.delete(name);
-  };
-  if (CgroupDriver === 'systemd') return { parent: `${name.replaceAll('-', '_')}.slice`, close };
-  await limitProcesses(name, processes);
-  return { parent: `/${name}`, close };
+    throw error;
+  }
 }
 
 function freeName(node: string): string {
   for (let i = 1; ; i += 1) if (!inUse.has(`kiln-build-${node}-${i}`)) return `kiln-build-${node}-${i}`;
 }
 
-async function limitProcesses(name: string, processes: number): Promise<void> {
-  for (const hierarchy of [join(CGROUPS, 'pids'), CGROUPS]) {
+/** With the engine's own way of making groups: one that is there already is used as it is. */
+async function openFolder({ cgroups }: GroupHost, name: string, processes: number): Promise<StepGroup> {
+  for (const hierarchy of [join(cgroups, 'pids'), cgroups]) {
     const group = join(hierarchy, name);
-    try {
-      // Not recursive: a hierarchy that is not there is not to be made.
-      await mkdir(group).catch(ignoreExisting);
-      await writeFile(join(group, 'pids.max'), String(processes));
-      return;
-    } catch {
-      // Another version of control groups, or not ours to write.
-      await rmdir(group).catch(() => undefined);
+    // Not recursive: a hierarchy that is not there is not to be made.
+    if (!(await succeeds(mkdir(group).catch(ignoreExisting)))) continue;
+    if (await limit(group, processes)) break;
+    // The second version of control groups hands a limit down only where it is told to.
+    const isHanded = await succeeds(writeFile(join(hierarchy, 'cgroup.subtree_control'), '+pids', { flag: 'r+' }));
+    if (isHanded && (await limit(group, processes))) break;
+    await rmdir(group).catch(() => undefined);
+  }
+  return { parent: `/${name}`, close: () => removeGroup(cgroups, name) };
+}
+
+/**
+ * With systemd: a dash in a slice's name would make it the child of another. The engine has systemd make the slice with the first step,
+ * and systemd writes the limits of its own units, so it is told; where it does not listen, the limit is written when the slice is there.
+ */
+async function openSlice({ cgroups, systemd: { limitTasks, end } }: GroupHost, name: string, processes: number): Promise<StepGroup> {
+  const slice = `${name.replaceAll('-', '_')}.slice`;
+  await limitTasks(slice, processes);
+  const ended = new AbortController();
+  const kept = keepLimit([join(cgroups, 'pids', slice), join(cgroups, slice)], processes, ended.signal);
+  const close = async () => {
+    ended.abort();
+    await kept;
+    await end(slice);
+    await removeGroup(cgroups, slice);
+  };
+  return { parent: slice, close };
+}
+
+async function keepLimit(groups: readonly string[], processes: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    for (const group of groups) {
+      const now = await readFile(join(group, 'pids.max'), 'utf8').catch(() => undefined);
+      if (now !== undefined && now.trim() !== String(processes)) await limit(group, processes);
     }
+    await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
+/** False where it is another version of control groups, or not ours to write. */
+function limit(group: string, processes: number): Promise<boolean> {
+  return succeeds(writeFile(join(group, 'pids.max'), String(processes)));
+}
+
 /** A step that was just killed may take a moment to leave. */
-async function removeGroup(name: string): Promise<void> {
-  const paths = [join(CGROUPS, name), ...(await hierarchies()).map((hierarchy) => join(CGROUPS, hierarchy, name))];
+async function removeGroup(cgroups: string, name: string): Promise<void> {
+  const hierarchies = await readdir(cgroups).catch(() => []);
+  const paths = [join(cgroups, name), ...hierarchies.map((hierarchy) => join(cgroups, hierarchy, name))];
   for (const until = performance.now() + REMOVE_MS; performance.now() < until; await delay(PAUSE_MS)) {
     const left = await Promise.all(paths.map(isLeft));
     if (!left.includes(true)) return;
   }
-}
-
-async function hierarchies(): Promise<string[]> {
-  return await readdir(CGROUPS).catch(() => []);
 }
 
 async function isLeft(path: string): Promise<boolean> {
@@ -74,6 +113,13 @@ async function isLeft(path: string): Promise<boolean> {
     return (error as NodeJS.ErrnoException).code === 'EBUSY';
   }
   return false;
+}
+
+async function succeeds(action: Promise<unknown>): Promise<boolean> {
+  return action.then(
+    () => true,
+    () => false,
+  );
 }
 
 function ignoreExisting(error: NodeJS.ErrnoException): void {

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engine } from '@kiln/testing/engine';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { boundedHost } from './bounded-container.js';
 import { MadeImages } from './made-images.js';
 import { openStepGroup } from './step-group.js';
 import { folderBytes } from './step-watch.js';
@@ -23,6 +24,78 @@ describe('openStepGroup', () => {
     expect([three.parent, limit(three.parent)]).toEqual([one.parent, '79']);
     await Promise.all([two.close(), three.close()]);
     expect(groups()).toEqual([]);
+  });
+});
+
+describe('openStepGroup with systemd', () => {
+  const docker = { info: async () => ({ CgroupDriver: 'systemd' }) } as never;
+  const NAME = `kiln_build_t_one_1.slice`;
+  let cgroups: string;
+  const asked: string[] = [];
+  /** One that makes slices when it is asked to, and sets what it was told; or one that does not listen. */
+  const systemd = (listens: boolean) => ({
+    limitTasks: async (slice: string, tasks: number) => {
+      asked.push(`limit ${slice} ${tasks}`);
+      if (listens) makeSlice(slice, String(tasks));
+    },
+    end: async (slice: string) => {
+      asked.push(`end ${slice}`);
+      rmSync(join(cgroups, slice, 'pids.max'), { force: true });
+    },
+  });
+  const makeSlice = (slice: string, tasks: string) => {
+    mkdirSync(join(cgroups, slice));
+    writeFileSync(join(cgroups, slice, 'pids.max'), tasks);
+  };
+  const limitOf = (slice: string) => readFileSync(join(cgroups, slice, 'pids.max'), 'utf8');
+
+  beforeEach(() => {
+    asked.length = 0;
+    cgroups = mkdtempSync(join(tmpdir(), 'kiln-cgroups-'));
+  });
+  afterEach(() => rmSync(cgroups, { recursive: true, force: true }));
+
+  it('has systemd bound the slice, by a name that is no child of another, and leaves no empty one', async () => {
+    const group = await openStepGroup(docker, 't-one', 77, { cgroups, systemd: systemd(true) });
+    expect([group.parent, limitOf(NAME)]).toEqual([NAME, '77']);
+    await group.close();
+    expect(asked).toEqual([`limit ${NAME} 77`, `end ${NAME}`]);
+    expect(readdirSync(cgroups)).toEqual([]);
+  });
+
+  it('writes the limit itself once the slice is there, and again where it is lifted', async () => {
+    const group = await openStepGroup(docker, 't-one', 78, { cgroups, systemd: systemd(false) });
+    makeSlice(NAME, 'max');
+    await vi.waitFor(() => expect(limitOf(NAME)).toBe('78'));
+    writeFileSync(join(cgroups, NAME, 'pids.max'), 'max\n');
+    await vi.waitFor(() => expect(limitOf(NAME)).toBe('78'));
+    await group.close();
+    expect(readdirSync(cgroups)).toEqual([]);
+  });
+
+  it('gives a name back where the engine does not answer', async () => {
+    const silent = { info: () => Promise.reject(new Error('no engine')) } as never;
+    const host = { cgroups, systemd: systemd(false) };
+    await expect(openStepGroup(silent, 't-one', 77, host)).rejects.toThrow('no engine');
+    const group = await openStepGroup(docker, 't-one', 77, host);
+    expect(group.parent).toBe(NAME);
+    await group.close();
+  });
+});
+
+describe('a container of the builder’s own', () => {
+  it('is bounded in memory, swap, processor time, processes and core files', () => {
+    expect(boundedHost({ memory: 64, cpus: 0.5, processes: 128 })).toEqual({
+      Init: true,
+      Memory: 64 * 1024 * 1024,
+      MemorySwap: 64 * 1024 * 1024,
+      CpuPeriod: 100_000,
+      CpuQuota: 50_000,
+      CpuShares: 512,
+      PidsLimit: 128,
+      OomScoreAdj: 500,
+      Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
+    });
   });
 });
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
-import { CPU_PERIOD_US, CPU_SHARES } from '../engine-build.js';
+import { boundedHost } from '../bounded-container.js';
 import type { BuildLimits } from '../limits.js';
 import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
 
@@ -124,7 +124,6 @@ export class StepContainer {
 }
 
 function containerOptions({ image, labels, limits, cgroupParent, network }: StepContainerOptions): Dockerode.ContainerCreateOptions {
-  const bytes = limits.memory * 1024 * 1024;
   return {
     Image: image,
     Entrypoint: ['/bin/sh', '-c', 'exec cat > /dev/null'],
@@ -134,14 +133,8 @@ function containerOptions({ image, labels, limits, cgroupParent, network }: Step
     Labels: labels,
     HostConfig: {
       AutoRemove: true,
-      Init: true,
+      ...boundedHost(limits),
       CgroupParent: cgroupParent,
-      Memory: bytes,
-      MemorySwap: bytes,
-      CpuPeriod: CPU_PERIOD_US,
-      CpuQuota: Math.round(limits.cpus * CPU_PERIOD_US),
-      CpuShares: CPU_SHARES,
-      PidsLimit: limits.processes,
       Tmpfs: { [SECRETS_FOLDER]: `rw,nosuid,nodev,noexec,mode=0755,size=${MAX_SECRETS_BYTES}` },
       LogConfig: { Type: 'none', Config: {} },
       ...(network !== undefined && { NetworkMode: network }),

@@ -1,0 +1,25 @@
+import type Dockerode from 'dockerode';
+import { CPU_PERIOD_US, CPU_SHARES } from './engine-build.js';
+
+export interface ContainerBounds {
+  /** MB */
+  memory: number;
+  cpus: number;
+  processes: number;
+}
+
+/** What bounds every container that this package makes itself; what it may reach is said where it is made. */
+export function boundedHost({ memory, cpus, processes }: ContainerBounds): Dockerode.HostConfig {
+  const bytes = memory * 1024 * 1024;
+  return {
+    Init: true,
+    Memory: bytes,
+    MemorySwap: bytes,
+    CpuPeriod: CPU_PERIOD_US,
+    CpuQuota: Math.round(cpus * CPU_PERIOD_US),
+    CpuShares: CPU_SHARES,
+    PidsLimit: processes,
+    OomScoreAdj: 500,
+    Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
+  };
+}
