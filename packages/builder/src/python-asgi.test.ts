@@ -57,6 +57,23 @@ async def app(scope, receive, send):
     expect((await instance.call()).status).toBe(200);
   });
 
+  it('serves the next request after one whose task that waited for the caller to leave was given up', async () => {
+    const instance = await app(`
+import asyncio
+async def app(scope, receive, send):
+    if scope["type"] != "http": raise ValueError("no lifespan")
+    await receive()
+    watching = asyncio.ensure_future(receive())
+    await asyncio.sleep(0.05)
+    watching.cancel()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+`);
+    for (let i = 0; i < 3; i++) expect((await instance.call()).text).toBe('ok');
+    expect(instance.opened).toBe(1);
+    expect(await instance.logs()).toBe('');
+  });
+
   it('may be an object, as frameworks have it', async () => {
     const instance = await app(`
 class Framework:

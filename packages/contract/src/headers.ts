@@ -21,6 +21,9 @@ export const FUNCTION = 'x-kiln-function';
  */
 export const NOTIFY_LEASE = 'x-kiln-notify-lease';
 
+/** Agent to runner, with the first request on a connection: the number by which the runner names it when work on it has ended. */
+export const CONNECTION = 'x-kiln-connection';
+
 /** Agent to router: nothing of this request reached an instance, so it may be sent elsewhere, whatever its method. */
 export const NOT_EXECUTED = 'x-kiln-not-executed';
 

@@ -25,7 +25,8 @@ export type Outcome =
    * cleanly.
    */
   | { kind: 'broken'; error: Error; answered: boolean; responseStarted: boolean }
-  | { kind: 'client_gone' }
+  /** `over`: the other side has no work of it, for it had not begun or its answer has ended. */
+  | { kind: 'client_gone'; over: boolean }
   | { kind: 'aborted'; reason: string; responseStarted: boolean }
   | { kind: 'body_too_large'; responseStarted: boolean };
 
@@ -43,6 +44,8 @@ export interface ForwardOptions {
   onInformation?(status: number): void;
   /** The request is about to be written; up to here none of it has left. Again where it starts anew on another connection. */
   onStart?(): void;
+  /** Where the client leaves, the answer is read on to its end and dropped: that end is the end of the work. */
+  readOn?: boolean;
 }
 
 /** The reason of an abort because the client stopped sending its body. */
@@ -84,6 +87,8 @@ export class HttpExchange implements Exchange, Receiver {
   /** The chunk that completes the announced length waits for the end, so that both leave in one write. */
   private last: Buffer | undefined;
   private drainWatched = false;
+  /** The client is gone and the answer is read on. */
+  private left = false;
 
   constructor(
     private readonly response: ServerResponse,
@@ -115,13 +120,13 @@ export class HttpExchange implements Exchange, Receiver {
   }
 
   onInformation(status: number, headers: string[]): void {
-    if (this.settled) return;
+    if (this.settled || this.left) return;
     this.options.onInformation?.(status);
     if (status === 103) relayEarlyHints(this.response, headers);
   }
 
   onHead(status: number, headers: string[]): void {
-    if (this.settled) return;
+    if (this.settled || this.left) return;
     this.status = status;
     const relayed = this.options.onHead(status, headers);
     if (relayed === undefined) {
@@ -135,7 +140,7 @@ export class HttpExchange implements Exchange, Receiver {
   }
 
   onData(chunk: Buffer): void {
-    if (this.settled) return;
+    if (this.settled || this.left) return;
     if (this.withheld !== undefined) {
       this.withhold(chunk);
       return;
@@ -160,6 +165,10 @@ export class HttpExchange implements Exchange, Receiver {
 
   onEnd(trailers: string[]): void {
     if (this.settled) return;
+    if (this.left) {
+      this.settle({ kind: 'client_gone', over: true });
+      return;
+    }
     if (this.withheld !== undefined) {
       const body = this.withheldBody?.bytes ?? NOTHING;
       this.settle({ kind: 'withheld', status: this.status, headers: this.withheld, body });
@@ -179,7 +188,7 @@ export class HttpExchange implements Exchange, Receiver {
     const { fault } = this.options.body;
     const responseStarted = this.response.headersSent;
     if (fault === 'too_large') this.settle({ kind: 'body_too_large', responseStarted });
-    else if (fault === 'gone') this.settle({ kind: 'client_gone' });
+    else if (fault === 'gone' || this.left) this.settle({ kind: 'client_gone', over: !sent });
     else if (fault === 'slow') this.settle({ kind: 'aborted', reason: SLOW_BODY, responseStarted });
     else if (!sent) this.settle({ kind: 'not_sent', error });
     else this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
@@ -229,8 +238,14 @@ export class HttpExchange implements Exchange, Receiver {
 
   private readonly onClientClose = (): void => {
     if (this.settled) return;
-    this.settle({ kind: 'client_gone' });
-    this.control?.abort(new Error('the client is gone'));
+    const { control } = this;
+    if (control !== undefined && this.options.readOn === true) {
+      this.left = true;
+      control.resume();
+      return;
+    }
+    this.settle({ kind: 'client_gone', over: control === undefined });
+    control?.abort(new Error('the client is gone'));
   };
 
   private settle(outcome: Outcome): void {

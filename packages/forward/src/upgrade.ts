@@ -174,7 +174,7 @@ class UpgradeExchange implements Exchange, Receiver {
     this.switched = true;
     this.stopWatchingClient();
     upstream.on('close', () => this.finish(socket as Socket));
-    socket.on('error', () => this.end({ kind: 'client_gone' }));
+    socket.on('error', () => this.end({ kind: 'client_gone', over: this.upstream === undefined }));
     socket.on('close', () => this.finish(upstream));
     const lines = [...headers, 'Connection', 'Upgrade', 'Upgrade', get(answered, 'upgrade') ?? ''];
     socket.write(headMessage(101, 'Switching Protocols', lines), 'latin1');
@@ -225,7 +225,7 @@ class UpgradeExchange implements Exchange, Receiver {
   }
 
   private readonly onClientClose = (): void => {
-    this.end({ kind: 'client_gone' });
+    this.end({ kind: 'client_gone', over: this.upstream === undefined });
   };
 
   /** Settles and takes both sockets down, except a client's that has seen nothing yet: its caller may still answer it. */

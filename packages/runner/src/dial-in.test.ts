@@ -13,12 +13,14 @@ let agent: net.Server;
 let sockets: net.Socket[];
 let server: http.Server;
 let answers: http.ServerResponse[];
+let said: string[];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'kiln-dial-in-'));
   socketPath = join(folder, 'agent.sock');
   sockets = [];
   answers = [];
+  said = [];
   agent = net.createServer((socket) => sockets.push(socket.on('error', () => undefined))).listen(socketPath);
   await once(agent, 'listening');
   server = http.createServer((_request, response) => answers.push(response));
@@ -31,7 +33,7 @@ afterEach(() => {
 });
 
 function dialIn(concurrency: number, onUnreachable: () => void = () => undefined): void {
-  new DialIn(server, { socketPath, concurrency, onUnreachable }).start();
+  new DialIn(server, { socketPath, concurrency, onUnreachable, workEnd: { say: (number) => said.push(number) } }).start();
 }
 
 const open = () => sockets.filter((socket) => !socket.destroyed);

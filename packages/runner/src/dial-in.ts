@@ -1,13 +1,23 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import net from 'node:net';
+import { CONNECTION } from '@kiln/contract/headers';
+import type { WorkEnd } from './work-end.js';
 
 const RETRY_MS = 50;
 const GIVE_UP_MS = 5000;
+
+/** By which the agent knows a connection; it says so with the first request. */
+const NUMBER = Symbol('number');
+/** Who has the state of the last handler on it. */
+const CARRIER = Symbol('carrier');
+
+type AgentSocket = net.Socket & { [NUMBER]?: string; [CARRIER]?: ServerResponse | net.Socket };
 
 export interface DialInOptions {
   socketPath: string;
   /** Never more connections than this. */
   concurrency: number;
+  workEnd: Pick<WorkEnd, 'say'>;
   /** The agent's socket could not be reached for 5 s. */
   onUnreachable(): void;
 }
@@ -27,18 +37,24 @@ export class DialIn {
     private readonly server: Server,
     private readonly options: DialInOptions,
   ) {
-    server.on('request', ({ socket }, response) => {
-      this.#busy.add(socket);
+    // Before the function sees it.
+    server.prependListener('request', (request, response) => {
+      const { socket } = request;
+      this.#begin(request, response);
       response.once('close', () => this.#busy.delete(socket));
-      this.#fill();
     });
-    server.on('upgrade', ({ socket }) => {
-      this.#busy.add(socket);
-      this.#fill();
-    });
+    server.prependListener('upgrade', (request) => this.#begin(request, request.socket));
   }
 
   start(): void {
+    this.#fill();
+  }
+
+  #begin(request: IncomingMessage, carrier: ServerResponse | net.Socket): void {
+    const socket = request.socket as AgentSocket;
+    if (socket[NUMBER] === undefined) introduce(request, socket);
+    socket[CARRIER] = carrier;
+    this.#busy.add(socket);
     this.#fill();
   }
 
@@ -64,7 +80,8 @@ export class DialIn {
   }
 
   /** One that lived is replaced at once; one that did not waits, lest an agent that is going away be asked without pause. */
-  #lost(socket: net.Socket, connectedAt: number | undefined): void {
+  #lost(socket: AgentSocket, connectedAt: number | undefined): void {
+    if (socket[NUMBER] !== undefined) this.options.workEnd.say(socket[NUMBER], socket[CARRIER]);
     this.#connections.delete(socket);
     this.#busy.delete(socket);
     const now = performance.now();
@@ -79,4 +96,14 @@ export class DialIn {
       this.#fill();
     }, RETRY_MS);
   }
+}
+
+/** Takes the connection's number out of its first request: a function sees nothing of it. */
+function introduce(request: IncomingMessage, socket: AgentSocket): void {
+  const number = request.headers[CONNECTION];
+  if (typeof number !== 'string') return;
+  socket[NUMBER] = number;
+  delete request.headers[CONNECTION];
+  const at = request.rawHeaders.findIndex((name, i) => i % 2 === 0 && name === CONNECTION);
+  request.rawHeaders.splice(at, 2);
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
 import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
 import type { FunctionExport } from './exports.js';
+import { handlerRuns, handlerSettled, type Settled } from './handler-state.js';
 import type { Ending } from './unanswered.js';
 
 /** Called when a handler ended without an answer. */
@@ -18,15 +19,20 @@ export async function invoke(
   response.once('pipe', () => {
     piped = true;
   });
+  let settled: Settled = 'settled';
+  handlerRuns(response);
   try {
     const { handler } = target;
     const returned = handler(request, response, (error) => passedOn(request, response, error));
     const isPromise = isThenable(returned);
     if (isPromise) await returned;
+    else if (!response.writableEnded) settled = 'left open';
     if (target.kind === 'app' || piped || response.headersSent || response.writableEnded) return;
     onUnanswered(response, isPromise ? 'resolved' : 'returned');
   } catch (error) {
     fail(request, response, error);
+  } finally {
+    handlerSettled(response, settled);
   }
 }
 

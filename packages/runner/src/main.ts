@@ -7,6 +7,7 @@ import { consoleToAgent } from './log.js';
 import { type InstanceOptions, readOptions, USAGE, UsageError } from './options.js';
 import { createListener, createServer } from './server.js';
 import { Unanswered } from './unanswered.js';
+import { WorkEnd } from './work-end.js';
 
 run().catch((error: unknown) => {
   process.stderr.write(`${failureText(error)}\n`);
@@ -38,7 +39,9 @@ async function serveInstance({ entry, handler, functionName, socketPath, concurr
   const unanswered = new Unanswered(concurrency);
   const listener = await createListener(target, (response, ending) => unanswered.wait(response, ending));
   const server = createServer(() => ({ target, listener }));
-  new DialIn(server, { socketPath, concurrency, onUnreachable: () => process.exit(0) }).start();
+  // First of all: the agent must know that it will be told before it gives the first request.
+  const workEnd = new WorkEnd(socketPath, concurrency, unanswered);
+  new DialIn(server, { socketPath, concurrency, workEnd, onUnreachable: () => process.exit(0) }).start();
 }
 
 /** As Node would, but as one line of the log. A function that listens for itself decides for itself. */

@@ -2,6 +2,7 @@ import http from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ParsedRequest, parseBody, readBody } from './body.js';
 import type { FunctionExport } from './exports.js';
+import { handlerRuns, handlerSettled } from './handler-state.js';
 import { invoke, type OnUnanswered, refuseBody, requestIdOf } from './invoke.js';
 import { withRequestId } from './log.js';
 
@@ -70,6 +71,8 @@ async function serve(target: FunctionExport, request: ParsedRequest, response: h
     // An app may have parsers of its own that take what these don't.
     if (target.kind !== 'app') return refuseBody(request, response, error);
   }
+  // The client left meanwhile: the agent has no place for work of which it knows no more.
+  if (response.destroyed) return;
   enter(request, response);
 }
 
@@ -102,10 +105,13 @@ function upgrade(target: FunctionExport | undefined, request: http.IncomingMessa
     return;
   }
   const accept = async () => handler(request, socket, head);
+  handlerRuns(socket);
   withRequestId(requestIdOf(request), () => {
-    accept().catch((error: unknown) => {
-      console.error(error);
-      socket.destroy();
-    });
+    accept()
+      .catch((error: unknown) => {
+        console.error(error);
+        socket.destroy();
+      })
+      .finally(() => handlerSettled(socket, 'settled'));
   });
 }

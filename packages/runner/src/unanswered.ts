@@ -15,6 +15,7 @@ export type Ending = 'returned' | 'resolved';
  */
 export class Unanswered {
   readonly #waiting = new Set<ServerResponse>();
+  readonly #callbacks = new Set<() => void>();
   readonly #hold = setInterval(() => {}, 2 ** 30);
 
   /** @param concurrency with more than one request at a time, another may answer what a handler that returned left open */
@@ -22,7 +23,19 @@ export class Unanswered {
     process.on('beforeExit', () => {
       this.#hold.ref();
       for (const response of this.#waiting) answerEmpty(response);
+      for (const callback of this.#callbacks) callback();
+      this.#callbacks.clear();
     });
+  }
+
+  /** Calls back once, when nothing is left that could still do anything; not after the returned function was called. */
+  whenNothingIsLeft(callback: () => void): () => void {
+    this.#callbacks.add(callback);
+    this.#hold.unref();
+    return () => {
+      this.#callbacks.delete(callback);
+      this.#holdOn();
+    };
   }
 
   wait(response: ServerResponse, ending: Ending): void {
@@ -33,8 +46,12 @@ export class Unanswered {
     response.once('close', () => {
       clearTimeout(grace);
       this.#waiting.delete(response);
-      if (this.#waiting.size === 0) this.#hold.ref();
+      this.#holdOn();
     });
+  }
+
+  #holdOn(): void {
+    if (this.#waiting.size === 0 && this.#callbacks.size === 0) this.#hold.ref();
   }
 }
 

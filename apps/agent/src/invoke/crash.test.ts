@@ -44,7 +44,8 @@ describe('an instance that dies under a request', () => {
     const before = await node.call('rude');
     const answer = await node.call('rude', { body: 'request.socket.destroy(); await new Promise(() => {})' });
     expect([answer.status, codeOf(answer)]).toEqual([502, 'function_crashed']);
-    expect(instanceOf(await node.call('rude'))).toBe(instanceOf(before));
+    // Its handler may be at work still, and nobody says when it ends.
+    expect(instanceOf(await node.call('rude'))).not.toBe(instanceOf(before));
   });
 });
 

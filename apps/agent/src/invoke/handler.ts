@@ -13,9 +13,10 @@ import type { Admit } from './admit.js';
 import { functionHeaders, leaseHeaders, refusalHeaders } from './answer-head.js';
 import { MAX_LEASES, notReached, timedOut, whyBroken } from './broken-instance.js';
 import { type Incoming, readIncoming } from './incoming.js';
+import { LEFT, TIMEOUT, TimeLimit } from './time-limit.js';
 import { waitForLease } from './wait-for-lease.js';
+import { mayWorkOn, untilWorkEnds, WORK_GRACE_MS } from './work-end.js';
 
-const TIMEOUT = 'timeout';
 /** Connections that may turn out closed before a byte was sent, under one request. */
 const MAX_UNSENT = 3;
 
@@ -71,40 +72,46 @@ export class InvokeHandler {
 
   /** `timeout` counts from here. @returns why nothing of the request reached the instance; undefined where it has ended */
   private async withLease(running: Running, pool: InstancePool): Promise<Error | undefined> {
-    const { body, lease } = running;
-    let exchange: Exchange | undefined;
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      exchange?.abort(TIMEOUT);
-    }, pool.version.config.timeout);
+    const { response, body, lease } = running;
+    const limit = new TimeLimit(response, lease.since, pool.version.config.timeout);
     try {
       for (let unsent = 0; ; unsent++) {
-        const connection = await takeConnection(lease, () => late);
-        if (connection instanceof Error) return this.unreached(running, pool, connection, late);
-        exchange = this.send(running, connection);
-        const outcome = await exchange.outcome;
+        const connection = await takeConnection(lease, limit);
+        if (connection instanceof Error) return this.unreached(running, pool, connection, limit.late);
+        limit.exchange = this.send(running, connection, limit);
+        const outcome = await limit.exchange.outcome;
         connection.giveBack();
-        if (outcome.kind !== 'not_sent') return void (await this.finish(running, pool, outcome));
-        if (unsent === MAX_UNSENT || !body.replayable || late) return this.unreached(running, pool, outcome.error, late);
+        if (outcome.kind !== 'not_sent') {
+          await this.finish(running, pool, outcome);
+          if (mayWorkOn(outcome)) await untilWorkEnds(lease, pool, connection, limit.left);
+          return undefined;
+        }
+        if (unsent === MAX_UNSENT || !body.replayable || limit.late) return this.unreached(running, pool, outcome.error, limit.late);
       }
     } finally {
-      clearTimeout(timer);
+      limit.clear();
     }
   }
 
-  private send({ incoming, request, response, body, lease }: Running, connection: Connection): Exchange {
+  private send({ incoming, request, response, body, lease }: Running, connection: Connection, limit: TimeLimit): Exchange {
     const { nodeId } = this.parts.pools;
-    const isRunner = dialsIn(lease.instance.version.kind);
-    return forward({ method: request.method!, path: request.url!, headers: incoming.kept }, response, connection.upstream, {
+    const { version, access } = lease.instance;
+    const isRunner = dialsIn(version.kind);
+    const introduction = connection.introduce();
+    const headers = introduction === undefined ? incoming.kept : [...incoming.kept, ...introduction];
+    // Two requests must not meet in an instance that runs one at a time. Where it cannot say when its work ends, its answer does.
+    const readOn = version.config.concurrency === 1 && access?.saysWorkEnds === false;
+    if (readOn) limit.graceAfterLeaving(WORK_GRACE_MS);
+    return forward({ method: request.method!, path: request.url!, headers }, response, connection.upstream, {
       body,
+      readOn,
       // From here on it may have run: until now a router that still has all of it may take it elsewhere.
       onStart: () => {
         if (incoming.notifyLease) response.writeProcessing();
         body.accepted();
       },
-      onHead: (status, headers) => {
-        const kept = functionHeaders(headers, isRunner && status === 500);
+      onHead: (status, answered) => {
+        const kept = functionHeaders(answered, isRunner && status === 500);
         kept.push(...leaseHeaders(nodeId, this.parts.pools.load, lease, performance.now()));
         return kept;
       },
@@ -124,7 +131,7 @@ export class InvokeHandler {
           this.fail(running, new KilnError('payload_too_large', 'the request body is larger than the function’s maxBody'));
         return;
       case 'aborted':
-        if (outcome.reason === TIMEOUT) pool.condemn(instance);
+        if (outcome.reason === TIMEOUT || outcome.reason === LEFT) pool.condemn(instance);
         if (!outcome.responseStarted)
           this.fail(running, outcome.reason === TIMEOUT ? timedOut(instance) : new KilnError('bad_request', outcome.reason));
         return;
@@ -175,12 +182,12 @@ export class InvokeHandler {
   }
 }
 
-async function takeConnection(lease: Lease, late: () => boolean): Promise<Connection | Error> {
+async function takeConnection(lease: Lease, limit: TimeLimit): Promise<Connection | Error> {
   const { access } = lease.instance;
   if (access === undefined) return new Error('the instance is gone');
   try {
     const connection = await access.take();
-    if (!late()) return connection;
+    if (!limit.late) return connection;
     connection.giveBack();
     return new Error('its time is over');
   } catch (error) {

@@ -82,8 +82,8 @@ describe('concurrency', () => {
 });
 
 describe('a client that leaves', () => {
-  it('frees the lease and ends the function’s work', async () => {
-    node.add('left', image, { maxInstances: 1 });
+  it('frees the lease at once and ends the function’s work, where an instance runs several at a time', async () => {
+    node.add('left', image, { maxInstances: 1, concurrency: 2 });
     await node.call('left');
     const request = node.request('left', { method: 'POST', headers: { 'content-length': sleepCode(60_000).length } });
     request.on('error', () => undefined);

@@ -5,6 +5,7 @@ import type { Exchange, Outcome } from '@kiln/forward/forward';
 import { problemMessage } from '@kiln/forward/problem';
 import { spliceUpgrade, type UpgradingClient } from '@kiln/forward/upgrade';
 import { isLocalFault } from '@kiln/forward/upstream';
+import type { RawConnection } from '../pool/access.js';
 import type { InstancePool } from '../pool/instance-pool.js';
 import type { Lease } from '../pool/lease.js';
 import { functionHeaders, leaseHeaders, refusalHeaders } from './answer-head.js';
@@ -12,6 +13,7 @@ import { MAX_LEASES, notReached, timedOut, whyBroken } from './broken-instance.j
 import type { HandlerParts } from './handler.js';
 import { type Incoming, readIncoming } from './incoming.js';
 import { waitForLease } from './wait-for-lease.js';
+import { mayWorkOn, untilWorkEnds } from './work-end.js';
 
 const TIMEOUT = 'timeout';
 
@@ -65,8 +67,14 @@ export class UpgradeHandler {
   private async withLease(client: UpgradingClient, incoming: Incoming, pool: InstancePool, lease: Lease): Promise<Error | undefined> {
     const { request } = client;
     const { instance } = lease;
-    const forwarded = { method: request.method!, path: request.url!, headers: incoming.kept };
-    const exchange = spliceUpgrade(client, forwarded, () => takeSocket(lease), {
+    const forwarded = { method: request.method!, path: request.url!, headers: [...incoming.kept] };
+    let carrier: RawConnection | undefined;
+    const connect = async () => {
+      carrier = await takeSocket(lease);
+      forwarded.headers.push(...(carrier.introduce() ?? []));
+      return carrier.socket;
+    };
+    const exchange = spliceUpgrade(client, forwarded, connect, {
       onHead: (_status, headers) => [...functionHeaders(headers, false), ...this.said(lease)],
       onSwitched: () => clearTimeout(timer),
     });
@@ -82,6 +90,7 @@ export class UpgradeHandler {
     if (outcome.kind === 'aborted' && outcome.reason === TIMEOUT) pool.condemn(instance);
     const error = await failure(outcome, lease);
     if (error !== undefined && !client.socket.destroyed) client.socket.end(problemMessage(error, incoming.requestId, this.said(lease)));
+    if (carrier !== undefined) await untilHandlerEnds(outcome, carrier, lease, pool);
     return undefined;
   }
 
@@ -95,6 +104,15 @@ async function takeSocket(lease: Lease) {
   const { access } = lease.instance;
   if (access === undefined) throw new Error('the instance is gone');
   return access.takeSocket();
+}
+
+/** With a connection of the new protocol its handler may have some last work to do: it has the function's time for that. */
+async function untilHandlerEnds(outcome: Outcome, carrier: RawConnection, lease: Lease, pool: InstancePool): Promise<void> {
+  const { timeout } = pool.version.config;
+  const switched = outcome.kind === 'relayed' && outcome.status === 101;
+  if (!switched && mayWorkOn(outcome)) await untilWorkEnds(lease, pool, carrier, timeout);
+  // Where nobody can say, the end of the connection is the end of the work.
+  if (switched && lease.instance.access?.saysWorkEnds === true) await untilWorkEnds(lease, pool, carrier, timeout);
 }
 
 /** What the client is told; undefined where it has its answer, or none can be given any more. */

@@ -2,9 +2,10 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { dirname, join } from 'node:path';
 import { TokenBucket } from '../logs/token-bucket.js';
-import type { Access, Connection } from './access.js';
+import type { Access, Connection, RawConnection } from './access.js';
 import { Dialled } from './dialled.js';
-import { SOCKET_NAME, SOCKET_ROOT_MODE } from './socket-root.js';
+import { SOCKET_NAME, SOCKET_ROOT_MODE, WORK_SOCKET_NAME } from './socket-root.js';
+import { WorkNotices } from './work-notices.js';
 
 /** A ready instance that offers no connection for so long is broken. */
 const CONNECTION_WAIT_MS = 2000;
@@ -39,6 +40,8 @@ export class DialIn implements Access {
   private readonly waiters: Waiter[] = [];
   private readonly firstConnection = Promise.withResolvers<void>();
   private readonly useless: TokenBucket;
+  private notices!: WorkNotices;
+  private accepted = 0;
   private closed = false;
   private destroyed = false;
 
@@ -58,15 +61,16 @@ export class DialIn implements Access {
     await mkdir(dirname(folder), { recursive: true, mode: SOCKET_ROOT_MODE });
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await chmod(folder, 0o755);
-    const path = join(folder, SOCKET_NAME);
-    await rm(path, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      dialIn.server.once('error', reject);
-      dialIn.server.listen(path, resolve);
-    });
-    // The instance's user is not ours. On this machine the folder above keeps all others out; the container sees only this one.
-    await chmod(path, 0o666);
+    const [notices] = await Promise.all([
+      WorkNotices.open(join(folder, WORK_SOCKET_NAME), () => dialIn.countUseless()),
+      dialIn.listen(join(folder, SOCKET_NAME)),
+    ]);
+    dialIn.notices = notices;
     return dialIn;
+  }
+
+  get saysWorkEnds(): boolean {
+    return this.notices.connected;
   }
 
   /** Connections held, and those of them that are idle. */
@@ -82,7 +86,7 @@ export class DialIn implements Access {
     return this.takeIdle() ?? this.next();
   }
 
-  async takeSocket(): Promise<net.Socket> {
+  async takeSocket(): Promise<RawConnection> {
     for (;;) {
       const dialled = this.takeIdle() ?? (await this.next());
       if (!dialled.used) return dialled.take();
@@ -96,6 +100,7 @@ export class DialIn implements Access {
     this.destroyed = true;
     this.stopListening();
     for (const dialled of this.open) dialled.drop();
+    this.notices.destroy();
     const error = new Error('the instance is gone');
     this.firstConnection.reject(error);
     for (const waiter of this.waiters.splice(0)) waiter.reject(error);
@@ -106,6 +111,17 @@ export class DialIn implements Access {
     if (this.closed) return;
     this.closed = true;
     this.server.close();
+    this.notices.stopListening();
+  }
+
+  private async listen(path: string): Promise<void> {
+    await rm(path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(path, resolve);
+    });
+    // The instance's user is not ours. On this machine the folder above keeps all others out; the container sees only this one.
+    await chmod(path, 0o666);
   }
 
   private takeIdle(): Dialled | undefined {
@@ -123,7 +139,7 @@ export class DialIn implements Access {
       this.countUseless();
       return;
     }
-    const dialled = new Dialled(socket, this.onGivenBack, this.onClose);
+    const dialled = new Dialled(socket, ++this.accepted, this.notices, this.onGivenBack, this.onClose);
     this.open.add(dialled);
     this.firstConnection.resolve();
     this.offer(dialled);

@@ -1,18 +1,25 @@
 import type net from 'node:net';
+import { CONNECTION } from '@kiln/contract/headers';
 import { overSocket, type Upstream } from '@kiln/forward/upstream';
-import type { Connection } from './access.js';
+import type { Connection, RawConnection } from './access.js';
+import type { WorkNotices } from './work-notices.js';
 
 /** One connection that an instance opened. Until its first request nothing may be said on it: nobody has asked for anything. */
-export class Dialled implements Connection {
+export class Dialled implements Connection, RawConnection {
   private over: Upstream | undefined;
   private taken = false;
+  private introduced = false;
+  private sent = false;
 
   /**
+   * @param number by which the runner names it in its notices
    * @param back a request on it has ended
    * @param onClose once; `used` is false where it never carried a request
    */
   constructor(
     readonly socket: net.Socket,
+    private readonly number: number,
+    private readonly notices: WorkNotices,
     private readonly back: (dialled: Dialled) => void,
     onClose: (dialled: Dialled) => void,
   ) {
@@ -24,6 +31,13 @@ export class Dialled implements Connection {
 
   get used(): boolean {
     return this.taken;
+  }
+
+  /** On its first request only: the runner remembers it. */
+  introduce(): readonly string[] | undefined {
+    if (this.introduced) return undefined;
+    this.introduced = true;
+    return [CONNECTION, String(this.number)];
   }
 
   /** Open, and nothing was said on it that nobody asked for. */
@@ -41,13 +55,32 @@ export class Dialled implements Connection {
   }
 
   /** The bare socket, for whoever speaks for itself on it; only of an unused one. */
-  take(): net.Socket {
+  take(): RawConnection {
     this.taken = true;
     this.socket.off('readable', this.onUnasked);
-    return this.socket;
+    return this;
+  }
+
+  workEnded(limitMs: number): Promise<boolean> | undefined {
+    const { notices, number, socket } = this;
+    // Nothing was sent on it ever, so the runner knows of nothing.
+    if (socket.bytesWritten === 0) return Promise.resolve(true);
+    if (!notices.connected) return undefined;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        notices.forget(number);
+        resolve(false);
+      }, limitMs);
+      void notices.ended(number).then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
   }
 
   giveBack(): void {
+    // What could not be written has introduced nothing.
+    if (!this.sent) this.introduced = this.sent = this.socket.bytesWritten > 0;
     this.back(this);
   }
 

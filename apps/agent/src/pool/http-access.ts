@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectTo, dial, type Upstream } from '@kiln/forward/upstream';
-import type { Access, Connection } from './access.js';
+import type { Access, Carrier, Connection, RawConnection } from './access.js';
 
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 50;
@@ -9,8 +9,11 @@ const PROBE_MS = 1000;
 /** Below the 5 s after which many servers close an idle connection: the client side must be the one that closes. */
 const IDLE_MS = 4000;
 
+const UNKNOWN_WORK: Carrier = { introduce: () => undefined, workEnded: () => undefined };
+
 /** Instances of any HTTP image: reached by container address. Ready when they first accept a connection. */
 export class HttpAccess implements Access {
+  readonly saysWorkEnds = false;
   private readonly upstream: Upstream;
   private readonly raw = new Set<net.Socket>();
   private readonly connection: Connection;
@@ -21,7 +24,7 @@ export class HttpAccess implements Access {
     private readonly port: number,
   ) {
     this.upstream = connectTo({ host, port, idleTimeout: IDLE_MS });
-    this.connection = { upstream: this.upstream, giveBack: ignore };
+    this.connection = { upstream: this.upstream, giveBack: ignore, ...UNKNOWN_WORK };
   }
 
   async ready(): Promise<void> {
@@ -35,11 +38,11 @@ export class HttpAccess implements Access {
     return this.connection;
   }
 
-  async takeSocket(): Promise<net.Socket> {
+  async takeSocket(): Promise<RawConnection> {
     const socket = dial(this.host, this.port);
     this.raw.add(socket);
     socket.once('close', () => this.raw.delete(socket));
-    return socket;
+    return { socket, ...UNKNOWN_WORK };
   }
 
   destroy(): void {

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 /** A Unix socket's path ends at 107 bytes. */
 const MAX_PATH = 100;
 const INSTANCE_ID_LENGTH = 12;
+/** In the folder of each instance; runners know these names. */
 export const SOCKET_NAME = 'agent.sock';
+export const WORK_SOCKET_NAME = 'work.sock';
 /**
  * Whoever reaches an instance's socket is given the next request, keys and all. A container sees the folder of its own instance
  * by a mount, which does not pass through here.

@@ -10,6 +10,7 @@ import urllib.parse
 from . import log
 from .threads import GIVE_UP_S, RETRY_S
 from .wire import MAX_HEAD, BrokenRequest, Framing, Head, function_error, head_bytes
+from .work_end import Number, WorkEnd
 
 VERSIONS = {"version": "3.0", "spec_version": "2.3"}
 CHUNK = 64 * 1024
@@ -24,6 +25,8 @@ class Server:
 
     def __init__(self, application, socket_path, concurrency):
         self._application, self._socket_path, self._concurrency = application, socket_path, concurrency
+        # First of all: the agent must know that it will be told before it gives the first request.
+        self._work_end = WorkEnd(socket_path)
         self._tasks = set()
         self._busy = 0
         self.state = {}
@@ -56,22 +59,25 @@ class Server:
                 await asyncio.sleep(RETRY_S)
                 continue
             since, opened = None, time.monotonic()
+            number = Number()
             try:
                 stream = Stream(reader, writer)
-                while await self._serve_one(stream):
+                while await self._serve_one(stream, number):
                     pass
             except (OSError, BrokenRequest, ValueError):
                 pass
             finally:
                 writer.close()
+                self._work_end.say(number.value)
             if time.monotonic() - opened < RETRY_S:
                 await asyncio.sleep(RETRY_S)
 
-    async def _serve_one(self, stream):
+    async def _serve_one(self, stream, number):
         block = await stream.head()
         if block is None:
             return False
         head = Head(block)
+        number.of(head)
         self._busy += 1
         if self._busy >= len(self._tasks) and len(self._tasks) < self._concurrency:
             self._open()
@@ -205,6 +211,7 @@ class Stream:
     def __init__(self, reader, writer):
         self._reader, self._writer = reader, writer
         self._buffer = bytearray()
+        self._reading = None
         self.gone = False
         self.failed = False
 
@@ -247,17 +254,15 @@ class Stream:
     async def closed_or(self, event):
         """Until the caller leaves, or the event."""
         waiting = asyncio.ensure_future(event.wait())
-        filling = None
         try:
             while not waiting.done() and not self.gone and len(self._buffer) < CHUNK:
-                filling = asyncio.ensure_future(self._fill())
-                await asyncio.wait((waiting, filling), return_when=asyncio.FIRST_COMPLETED)
+                # Whoever waits here may be given up at any moment; the reading goes on for whoever reads next.
+                self._reading = self._reading or asyncio.ensure_future(self._read_ahead())
+                await asyncio.wait((waiting, self._reading), return_when=asyncio.FIRST_COMPLETED)
             if not self.gone and not waiting.done():
                 await waiting
         finally:
             waiting.cancel()
-            if filling is not None:
-                filling.cancel()
 
     async def _until(self, end):
         while True:
@@ -272,10 +277,23 @@ class Stream:
                 return None
 
     async def _fill(self):
-        data = await self._reader.read(CHUNK)
+        if self._reading is not None:
+            await asyncio.shield(self._reading)
+        else:
+            self._take(await self._reader.read(CHUNK))
+        return not self.gone
+
+    async def _read_ahead(self):
+        try:
+            self._take(await self._reader.read(CHUNK))
+        except OSError:
+            self.gone = True
+        finally:
+            self._reading = None
+
+    def _take(self, data):
         self._buffer += data
         self.gone = data == b""
-        return not self.gone
 
 
 class Lifespan:

@@ -7,6 +7,7 @@ import time
 
 from . import log
 from .wire import MAX_HEAD, BrokenRequest, Head
+from .work_end import Number, WorkEnd
 
 RETRY_S = 0.05
 GIVE_UP_S = 5
@@ -25,6 +26,8 @@ class Connections:
 
     def __init__(self, answer, socket_path, concurrency):
         self._answer, self._socket_path, self._concurrency = answer, socket_path, concurrency
+        # First of all: the agent must know that it will be told before it gives the first request.
+        self._work_end = WorkEnd(socket_path)
         self._lock = threading.Lock()
         self._threads = 1
         self._busy = 0
@@ -50,8 +53,9 @@ class Connections:
 
     def _serve(self, connection):
         reader = connection.makefile("rb", CHUNK)
+        number = Number()
         try:
-            while self._serve_one(reader, connection):
+            while self._serve_one(reader, connection, number):
                 pass
         except (OSError, BrokenRequest, ValueError):
             # The caller left, or the agent did: there is nobody to answer.
@@ -59,12 +63,14 @@ class Connections:
         finally:
             reader.close()
             connection.close()
+            self._work_end.say(number.value)
 
-    def _serve_one(self, reader, connection):
+    def _serve_one(self, reader, connection, number):
         block = read_head(reader)
         if block is None:
             return False
         head = Head(block)
+        number.of(head)
         body = Body(reader, head)
         self._enter()
         token = log.request_id.set(head.request_id)

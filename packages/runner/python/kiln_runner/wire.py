@@ -7,6 +7,7 @@ import urllib.parse
 # Above the router's own bound, so that it is the router who refuses.
 MAX_HEAD = 64 * 1024
 REASONS = {status.value: status.phrase for status in http.HTTPStatus}
+CONNECTION = "x-kiln-connection"
 HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
 
 
@@ -17,7 +18,7 @@ class BrokenRequest(Exception):
 class Head:
     """Of one request. Header names are in lower case; those with an underscore are left out, since CGI can't tell them from a dash."""
 
-    __slots__ = ("method", "target", "path", "query", "headers", "first", "length", "chunked")
+    __slots__ = ("method", "target", "path", "query", "headers", "first", "length", "chunked", "connection")
 
     def __init__(self, block):
         lines = block.decode("latin-1").split("\r\n")
@@ -28,6 +29,8 @@ class Head:
         self.path, _, self.query = self.target.partition("?")
         self.headers = []
         self.first = {}
+        # By which the agent knows this connection; it says so with the first request, and nobody else's code sees it.
+        self.connection = None
         for line in lines[1:]:
             name, colon, value = line.partition(":")
             if not colon:
@@ -35,6 +38,9 @@ class Head:
             if "_" in name:
                 continue
             name, value = name.lower(), value.strip(" \t")
+            if name == CONNECTION:
+                self.connection = value
+                continue
             self.headers.append((name, value))
             self.first.setdefault(name, value)
         self.chunked = self.first.get("transfer-encoding", "").lower() == "chunked"

@@ -1,0 +1,57 @@
+import type { Outcome } from '@kiln/forward/forward';
+import type { Carrier } from '../pool/access.js';
+import type { InstancePool } from '../pool/instance-pool.js';
+import type { Lease } from '../pool/lease.js';
+
+/**
+ * After a caller has left, for work of which nobody says when it ends, in an instance that runs one request at a time; and for work
+ * that is to stop since its time is over.
+ */
+export const WORK_GRACE_MS = 5000;
+
+/** An exchange has ended, and the function may still be at work on it. */
+export function mayWorkOn(outcome: Outcome): boolean {
+  switch (outcome.kind) {
+    case 'client_gone':
+      return !outcome.over;
+    case 'relayed':
+    case 'withheld':
+    case 'not_sent':
+      return false;
+    case 'broken':
+    case 'aborted':
+    case 'body_too_large':
+      return true;
+  }
+}
+
+/**
+ * The lease of an exchange that has ended lasts until the work does: two requests must not meet in an instance that runs one at a
+ * time. The instance that does not end its work in time is replaced; so is, after a grace, the one that runs one request at a time
+ * and cannot say. Where it cannot say and runs several, the closed connection is the end.
+ * @param limitMs that the work may still take
+ */
+export async function untilWorkEnds(lease: Lease, pool: InstancePool, carrier: Carrier, limitMs: number): Promise<void> {
+  const { instance } = lease;
+  if (instance.condemned) return;
+  const ended = carrier.workEnded(Math.max(limitMs, WORK_GRACE_MS));
+  if (ended !== undefined) {
+    if (!(await ended)) pool.condemn(instance);
+    return;
+  }
+  if (pool.version.config.concurrency === 1) {
+    await graceOf(lease);
+    pool.condemn(instance);
+  }
+}
+
+/** Ends early with the instance. */
+function graceOf({ instance }: Lease): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, WORK_GRACE_MS);
+    void instance.container?.exited.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
