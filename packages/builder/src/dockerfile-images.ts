@@ -2,6 +2,8 @@ import type { BuildArgs } from '@kiln/contract/build-args';
 import { KilnError } from '@kiln/contract/errors';
 import { instructionsOf, readsOneWay } from './dockerfile-text.js';
 
+const MAX_VALUE_CHARS = 8192;
+
 /**
  * Images that a Dockerfile builds on or copies from, by their names as build arguments make them; not its own stages.
  * @throws KilnError `bad_request` for a name that could be read in two ways
@@ -60,11 +62,17 @@ function expanded(word: string, variables: ReadonlyMap<string, string>): string 
 }
 
 function expand(word: string, variables: ReadonlyMap<string, string>): string {
-  return word.replace(/\$(?:(\w+)|\{(\w+)(?::([-+])([^${}]*))?\})/g, (_all, plain?: string, braced?: string, how?: string, other = '') => {
-    const value = variables.get(plain ?? braced ?? '') ?? '';
-    if (how === '-') return value === '' ? other : value;
-    return how === '+' ? (value === '' ? '' : other) : value;
-  });
+  const expanded = word.replace(
+    /\$(?:(\w+)|\{(\w+)(?::([-+])([^${}]*))?\})/g,
+    (_all, plain?: string, braced?: string, how?: string, other = '') => {
+      const value = variables.get(plain ?? braced ?? '') ?? '';
+      if (how === '-') return value === '' ? other : value;
+      return how === '+' ? (value === '' ? '' : other) : value;
+    },
+  );
+  // Variables made of variables can double at each step.
+  if (expanded.length <= MAX_VALUE_CHARS) return expanded;
+  throw refusal(`a value is longer than ${MAX_VALUE_CHARS} characters when its variables are put in`, 'write the name of the image out');
 }
 
 function refusal(why: string, fix: string): KilnError {

@@ -1,3 +1,5 @@
+import { KilnError } from '@kiln/contract/errors';
+
 /** One instruction, on one line, and the lines of the file that it stands on. */
 export interface Instruction {
   /** In capitals. */
@@ -9,7 +11,9 @@ export interface Instruction {
   end: number;
 }
 
-const DIRECTIVE = /^#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*$/;
+const DIRECTIVE = /^#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(\S.*)$/;
+/** One instruction with all its lines. Engines take longer ones; nobody writes them. */
+const MAX_INSTRUCTION_CHARS = 64 * 1024;
 
 /** As the engine's builder reads a Dockerfile: continued lines are one, comments and empty lines nothing. */
 export function instructionsOf(dockerfile: string, doubledEnds = false): Instruction[] {
@@ -23,6 +27,7 @@ export function instructionsOf(dockerfile: string, doubledEnds = false): Instruc
     if (/^\s*(#|$)/.test(line)) continue;
     first ??= at;
     text += line.replace(continues, '');
+    if (text.length > MAX_INSTRUCTION_CHARS) throw tooLong(first);
     if (continues.test(line)) continue;
     found.push(instruction(text, first, at + 1));
     text = '';
@@ -52,10 +57,20 @@ function instruction(text: string, first: number, end: number): Instruction {
   return { keyword: keyword.toUpperCase(), rest: rest.trimEnd(), first, end };
 }
 
+function tooLong(line: number): KilnError {
+  return new KilnError(
+    'bad_request',
+    `Dockerfile: the instruction in line ${line + 1} is longer than ${MAX_INSTRUCTION_CHARS} characters`,
+    {
+      fix: 'COPY a script and RUN that',
+    },
+  );
+}
+
 /** Directives stand above all else. */
 function escapeOf(lines: readonly string[]): string | undefined {
   for (const line of lines) {
-    const [, key, value] = DIRECTIVE.exec(line) ?? [];
+    const [, key, value] = DIRECTIVE.exec(line.trimEnd()) ?? [];
     if (key === undefined) return undefined;
     if (key.toLowerCase() === 'escape') return value;
   }

@@ -35,5 +35,11 @@ function splitAt(text: string, at: number): [string, string] {
 }
 
 function bytesOf(secrets: Record<string, string>): number {
-  return Object.values(secrets).reduce((sum, content) => sum + Math.floor((content.replace(/=+$/, '').length * 3) / 4), 0);
+  return Object.values(secrets).reduce((sum, content) => sum + Math.floor((lengthWithoutPadding(content) * 3) / 4), 0);
+}
+
+function lengthWithoutPadding(base64: string): number {
+  let end = base64.length;
+  while (end > 0 && base64.charCodeAt(end - 1) === 61) end--;
+  return end;
 }

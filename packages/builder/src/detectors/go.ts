@@ -6,7 +6,8 @@ import { RUN_PROGRAM, whichProgram } from './program.js';
 
 const BASE_IMAGE = 'golang:1.24-trixie';
 const GO_MOD = 'go.mod';
-const PACKAGE_PATH = /^(?:\.\/)?(?:[A-Za-z0-9_][\w.-]*\/?)*$/;
+const PACKAGE_PATH = /^(?:\.\/)?(?:[A-Za-z0-9_][\w.-]*(?:\/|$))*$/;
+const COMMAND = /^cmd\/[A-Za-z0-9_][\w.-]*$/;
 const MAIN = /^package[ \t]+main\b/m;
 /** The same for every build, or what was compiled before is compiled again. */
 const FLAGS = '-trimpath -buildvcs=false -tags timetzdata';
@@ -39,30 +40,52 @@ export const goDetector: Detector = {
 };
 
 async function mainPackage(folder: SourceFolder, entry: string | undefined): Promise<string | undefined> {
+  const files = goFiles(folder);
   if (entry !== undefined) {
-    const path = entry
-      .replace(/^\.\//, '')
-      .replace(/\/?[^/]*\.go$/, '')
-      .replace(/\/$/, '');
-    return PACKAGE_PATH.test(entry) && (await isMain(folder, path)) ? shown(path) : undefined;
+    const path = directoryOf(entry);
+    return PACKAGE_PATH.test(entry) && (await isMain(folder, files.get(path))) ? shown(path) : undefined;
   }
-  if (await isMain(folder, '')) return '.';
-  const commands = new Set(folder.files.flatMap(({ path }) => /^cmd\/[A-Za-z0-9_][\w.-]*(?=\/[^/]+\.go$)/.exec(path) ?? []));
+  if (await isMain(folder, files.get(''))) return '.';
   const mains: string[] = [];
-  for (const command of commands) if (await isMain(folder, command)) mains.push(command);
+  for (const [directory, paths] of files) if (COMMAND.test(directory) && (await isMain(folder, paths))) mains.push(directory);
   if (mains.length > 1) {
     throw whichProgram(mains);
   }
   return mains[0] === undefined ? undefined : shown(mains[0]);
 }
 
-async function isMain(folder: SourceFolder, directory: string): Promise<boolean> {
-  const prefix = directory === '' ? '' : `${directory}/`;
-  for (const { path } of folder.files) {
-    const inDirectory = path.startsWith(prefix) && !path.slice(prefix.length).includes('/');
-    if (inDirectory && path.endsWith('.go') && !path.endsWith('_test.go') && MAIN.test(await folder.readText(path))) return true;
-  }
+/** The paths of Go sources by their directory, tests left out. */
+function goFiles(folder: SourceFolder): Map<string, string[]> {
+  const sources = folder.files.map(({ path }) => path).filter((path) => path.endsWith('.go') && !path.endsWith('_test.go'));
+  return Map.groupBy(sources, directoryOf);
+}
+
+/** `cmd/x` of `./cmd/x/`, `cmd/x` and `cmd/x/main.go`. */
+function directoryOf(path: string): string {
+  const relative = path.startsWith('./') ? path.slice(2) : path;
+  if (relative.endsWith('.go')) return relative.slice(0, Math.max(0, relative.lastIndexOf('/')));
+  return relative.endsWith('/') ? relative.slice(0, -1) : relative;
+}
+
+async function isMain(folder: SourceFolder, paths: readonly string[] = []): Promise<boolean> {
+  for (const path of paths) if (MAIN.test(await folder.readText(path))) return true;
   return false;
+}
+
+/** Whether there is anything to fetch. */
+function requires(goMod: string): boolean {
+  return goMod.split('\n').some((line) => {
+    const [word = ''] = line.trimStart().split(/\s/, 1);
+    // A module's path begins with a host, which has a dot in it.
+    return (
+      word === 'require' ||
+      word.startsWith('require(') ||
+      word
+        .slice(0, Math.max(0, word.indexOf('/')))
+        .slice(1)
+        .includes('.')
+    );
+  });
 }
 
 function shown(directory: string): string {
@@ -72,7 +95,7 @@ function shown(directory: string): string {
 function dockerfile(preparedImage: string, folder: SourceFolder, goMod: string, path: string): string {
   const vendored = folder.has('vendor/modules.txt');
   // A module that is replaced by a folder beside it can't be fetched from the list alone.
-  const fetchFirst = !vendored && /^\s*(?:require\b|[^\s/]+\.[^\s/]+\/)/m.test(goMod) && !/=>\s*\.{0,2}\//.test(goMod);
+  const fetchFirst = !vendored && requires(goMod) && !/=>\s*\.{0,2}\//.test(goMod);
   const lists = [GO_MOD, 'go.sum'].filter((name) => folder.has(name)).map((name) => `${SOURCES}/${name}`);
   const lines = [
     `FROM ${preparedImage} AS build`,

@@ -64,11 +64,29 @@ async function namedModule(folder: SourceFolder, entry: string, handler: string 
 
 /** The first of these names that the module's own lines define or import; what it does at run time is not looked at. */
 export function definedIn(source: string, names: readonly string[]): string | undefined {
-  return names.find((name) =>
-    new RegExp(
-      String.raw`^(?:async[ \t]+def|def|class)[ \t]+${name}\b|^${name}[ \t]*(?::[^=\n]+)?=(?!=)|^from[ \t].+[ \t]import[ \t](?:.*[ \t,(])?${name}[ \t]*(?:$|[,)#])`,
-      'm',
-    ).test(source),
+  const given = new Set(source.split('\n').flatMap(namesOf));
+  return names.find((name) => given.has(name));
+}
+
+const DEFINED = /^(?:async[ \t]+def|def|class)[ \t]+(\w+)/;
+const ASSIGNED = /^(\w+)[ \t]*(?::[^=]+)?=(?!=)/;
+const IMPORTED = /^from[ \t].*?[ \t]import[ \t]/;
+
+/** What one line of a module gives a name to. It is a stranger's, of any length: each expression reads it once. */
+function namesOf(line: string): string[] {
+  const defined = DEFINED.exec(line) ?? ASSIGNED.exec(line);
+  if (defined !== null) return [defined[1] as string];
+  const imported = IMPORTED.exec(line);
+  if (imported === null) return [];
+  const [list = ''] = line.slice(imported[0].length).split('#', 1);
+  // Of `name as other` the other.
+  return list.split(',').map(
+    (part) =>
+      part
+        .replace(/[()]/g, ' ')
+        .trim()
+        .split(/[ \t]+/)
+        .at(-1) as string,
   );
 }
 
@@ -133,5 +151,6 @@ function dockerfile(requirements: string | undefined, command: string | undefine
 
 /** The install reads more of the folder than the list itself. */
 function needsSources(requirements: string): boolean {
-  return /^\s*(-r|-c|-e|-f|--requirement|--constraint|--editable|--find-links|\.{0,2}\/)|\bfile:|\.(whl|tar\.gz|zip)\b/m.test(requirements);
+  const reads = /^(-r|-c|-e|-f|--requirement|--constraint|--editable|--find-links|\.{0,2}\/)|\bfile:|\.(whl|tar\.gz|zip)\b/;
+  return requirements.split('\n').some((line) => reads.test(line.trimStart()));
 }

@@ -7,12 +7,12 @@ export interface ExportedNames {
   mayHave(name: string): boolean;
 }
 
-const MAX_CHARS = 512 * 1024;
+const MAX_CHARS = 256 * 1024;
 const EXPORT = /^[ \t]*export[ \t]/m;
 /** What gives names that do not stand in the text, or another kind of module. */
 const UNSURE = /^[ \t]*export[ \t]*\*|\bmodule\.exports\b|\bexports\b|\.\.\.|\[[^\]\n]{0,200}\][ \t]*:/m;
 const DEFAULT = /\bexport[ \t]+default\b|\bas[ \t]+default\b/;
-const FUNCTION = /^[ \t]*export[ \t]+(?:async[ \t]+)?function[ \t]*\*?[ \t]*([\w$]+)/gm;
+const FUNCTION = /^[ \t]*export[ \t]+(?:async[ \t]+)?function[ \t]*(?:\*[ \t]*)?([\w$]+)/gm;
 const ARROW = /^[ \t]*export[ \t]+const[ \t]+([\w$]+)[ \t]*=[ \t]*(?:async[ \t]*)?(?:\(|function\b|[\w$]+[ \t]*=>)/gm;
 /** A definition: an object whose first key is its function. */
 const DEFINITION = /^[ \t]*export[ \t]+const[ \t]+([\w$]+)[ \t]*=[ \t]*\{\s{0,200}(?:func|definition)\b/gm;

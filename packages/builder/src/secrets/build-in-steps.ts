@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { BuildSecrets } from '@kiln/contract/build-secrets';
+import { declaresArg } from '../build-arguments.js';
 import { type EngineBuild, engineBuild } from '../engine-build.js';
 import type { BuildLimits } from '../limits.js';
 import { runSecretStep, type StepRun } from './run-step.js';
@@ -52,5 +53,5 @@ export async function buildInSteps({ sources, secrets, stepLabels, limits, onIma
 
 /** The engine warns of others, which later parts may declare. */
 function declaredIn(dockerfile: string, args: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(args).filter(([name]) => new RegExp(`^\\s*ARG\\s.*\\b${name}\\b`, 'im').test(dockerfile)));
+  return Object.fromEntries(Object.entries(args).filter(([name]) => declaresArg(dockerfile, name)));
 }

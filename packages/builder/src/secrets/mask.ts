@@ -11,6 +11,10 @@ export function maskOf(contents: Iterable<Buffer>): (text: string) => string {
 }
 
 function settings(line: string): string[] {
-  const [, value = ''] = /^[^=]*=\s*["']?(.*?)["']?$/.exec(line) ?? [];
+  if (!line.includes('=')) return [];
+  const value = line
+    .slice(line.indexOf('=') + 1)
+    .trim()
+    .replace(/^["']|["']$/g, '');
   return /^https?:/.test(value) ? [] : [value];
 }
