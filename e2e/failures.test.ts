@@ -145,9 +145,9 @@ describe('where there is no room', () => {
     }
   });
 
-  it('in the memory of any node, the call gets 503 with Retry-After, and room is used again once there is', async () => {
+  it('in the memory of any node, the call waits for it, and gets 503 with Retry-After where it waits in vain', async () => {
     await cluster.addVersion('large', evaluate, { memory: 600, timeout: 60_000 });
-    await cluster.addVersion('larger', evaluate, { memory: 900 });
+    await cluster.addVersion('larger', evaluate, { memory: 900, startTimeout: 2000 });
     const leave = new AbortController();
     const busy = inside(cluster, 'large', sleep(50_000), { signal: leave.signal }).catch((error: Error) => error);
     await until('it runs', async () =>
@@ -158,8 +158,11 @@ describe('where there is no room', () => {
     const refused = await inside(cluster, 'larger', 'return 1');
     expect([refused.status, errorOf(refused)]).toEqual([503, 'no_capacity']);
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+    expect(refused.ms).toBeGreaterThan(2000);
+    const waiting = inside(cluster, 'larger', 'return 1');
     leave.abort();
     expect(await busy).toBeInstanceOf(Error);
-    await until('the idle instance makes room', async () => (await inside(cluster, 'larger', 'return 1')).status === 200, 10_000);
+    const served = await waiting;
+    expect(served.status, served.text).toBe(200);
   });
 });
