@@ -3,7 +3,7 @@ import type { FunctionVersion } from './container-driver.js';
 import { withLastLines } from './exit.js';
 import type { Instance } from './instance.js';
 import { Census } from './instance-state.js';
-import { Lease, NOT_WAITED, type Waited } from './lease.js';
+import { Lease, NOT_WAITED, type Waited, waitedFor } from './lease.js';
 import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
 import type { PoolNode } from './pool-node.js';
 import { queueIsFull, waitedInVain } from './queue-errors.js';
@@ -32,6 +32,7 @@ export class InstancePool {
   /** Ready instances with room; the one used last is used next, so that the others can grow old. */
   private readonly free: Instance[] = [];
   private minimum = 0;
+  private yielding = false;
   private current: Standing = 'wanted';
   private closed: KilnError | undefined;
   private retry: NodeJS.Timeout | undefined;
@@ -66,7 +67,7 @@ export class InstancePool {
     if (refusal !== undefined && this.census.serving + this.census.coming === 0) throw refusal;
     if (this.waiters.size >= this.mayWait(1)) throw queueIsFull(this.version);
     const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () =>
-      waitedInVain(this.version, this.census.serving, this.obstacle()),
+      waitedInVain(this.version, this.census, this.instances, this.backoff.refused),
     );
     this.pump();
     return waiting;
@@ -148,6 +149,16 @@ export class InstancePool {
     return idle.slice(0, Math.max(0, this.census.serving - this.minimum));
   }
 
+  /** Whether another serves on where one goes for a version that has none. */
+  get canYield(): boolean {
+    return this.census.serving > Math.max(1, this.minimum);
+  }
+
+  /** The next instance whose request ends goes, although others wait for it. */
+  yieldOne(): void {
+    this.yielding = true;
+  }
+
   /** Ends an idle instance. */
   evict(instance: Instance): void {
     if (instance.state === 'idle') this.stop(instance);
@@ -171,9 +182,17 @@ export class InstancePool {
       return;
     }
     if (!hadRoom) this.free.push(instance);
+    if (this.yielding) this.giveUp(instance);
     if (this.waiters.size > 0) this.pump();
     if (instance.state === 'idle') this.watchIdle(instance);
   };
+
+  private giveUp(instance: Instance): void {
+    this.yielding = false;
+    if (!this.canYield) return;
+    if (instance.state === 'idle') this.stop(instance);
+    else this.condemn(instance);
+  }
 
   /** Gives what is free to those who wait, and starts what they still need. */
   private pump(): void {
@@ -181,10 +200,7 @@ export class InstancePool {
     for (let waiter = this.waiters.first(); waiter !== undefined; waiter = this.waiters.first()) {
       const instance = this.free.at(-1);
       if (instance === undefined) break;
-      const ms = performance.now() - waiter.since;
-      const cold = instance.readyAt > waiter.since;
-      const waited: Waited = cold ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
-      waiter.resolve(this.grant(instance, waiter.requestId, waited));
+      waiter.resolve(this.grant(instance, waiter.requestId, waitedFor(instance, waiter.since)));
     }
     const pause = this.backoff.remaining;
     if (pause > 0) this.retryIn(pause);
@@ -212,13 +228,6 @@ export class InstancePool {
   private mayWait(more = 0): number {
     const { queue, concurrency } = this.version.config;
     return queue + (this.census.coming + instancesMissing(this.demand(more))) * concurrency;
-  }
-
-  /** Why nothing is ready, where the start itself is not the reason. */
-  private obstacle(): KilnError | undefined {
-    if (this.census.now.starting > 0) return undefined;
-    for (const instance of this.instances) if (instance.obstacle !== undefined) return instance.obstacle();
-    return this.backoff.refused;
   }
 
   private async start(): Promise<void> {

@@ -10,6 +10,12 @@ export interface Waited {
 
 export const NOT_WAITED: Waited = { start: 'warm', queueMs: 0, startMs: 0 };
 
+/** `since`: when the wait began, on the monotonic clock. */
+export function waitedFor(instance: Instance, since: number): Waited {
+  const ms = performance.now() - since;
+  return instance.readyAt > since ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
+}
+
 /** The right to run one request in an instance. */
 export class Lease {
   readonly since = performance.now();

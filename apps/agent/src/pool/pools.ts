@@ -140,6 +140,15 @@ export class Pools implements PoolNode, Residents {
     this.find(instance.version.function, instance.version.version)?.evict(instance);
   }
 
+  yieldTo({ version }: Instance): void {
+    let largest: InstancePool | undefined;
+    const size = (pool: InstancePool) => pool.census.serving * pool.version.config.memory;
+    for (const pool of this.all()) {
+      if (pool.version !== version && pool.canYield && (largest === undefined || size(pool) > size(largest))) largest = pool;
+    }
+    largest?.yieldOne();
+  }
+
   leaving(): number {
     let memory = 0;
     for (const { state, reservation, version } of this.living) {

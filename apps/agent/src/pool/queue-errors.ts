@@ -1,15 +1,25 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionVersion } from './container-driver.js';
+import type { Instance } from './instance.js';
+import type { Census } from './instance-state.js';
 import { Refusal } from './refusal.js';
 
 export function queueIsFull({ function: name, config }: FunctionVersion): KilnError {
   return new KilnError('concurrency_limit', `all instances of "${name}" are busy and its queue of ${config.queue} is full`);
 }
 
-/** `serving`: how many instances take leases; `obstacle`: what kept others from starting. */
-export function waitedInVain({ function: name, config }: FunctionVersion, serving: number, obstacle?: KilnError): KilnError {
-  if (serving > 0) return new KilnError('concurrency_limit', `no instance of "${name}" became free in time`);
+/** `refused`: why there was no place for another instance, where that was so the last time. */
+export function waitedInVain(version: FunctionVersion, census: Census, instances: Iterable<Instance>, refused?: KilnError): KilnError {
+  const { function: name, config } = version;
+  if (census.serving > 0) return new KilnError('concurrency_limit', `no instance of "${name}" became free in time`);
+  const obstacle = census.now.starting > 0 ? undefined : (obstacleOf(instances) ?? refused);
   return obstacle ?? new KilnError('start_timeout', `no instance of "${name}" was ready within ${config.startTimeout} ms`);
+}
+
+/** What keeps the engine from beginning with them. */
+function obstacleOf(instances: Iterable<Instance>): KilnError | undefined {
+  for (const { obstacle } of instances) if (obstacle !== undefined) return obstacle();
+  return undefined;
 }
 
 export function imageOnItsWay({ function: name }: FunctionVersion): KilnError {

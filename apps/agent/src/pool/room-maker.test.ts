@@ -67,6 +67,24 @@ describe('where there is no place', () => {
     held.release();
   });
 
+  it('in memory because the burst of one function keeps it, another’s first call gets the next of its instances', async () => {
+    const hog = pool({ memory: 480, queue: 200 }, 'serves', 'hog');
+    let open = 0;
+    const calls = Array.from({ length: 200 }, async () => {
+      open++;
+      const given = await lease(hog);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      given.release();
+      open--;
+    });
+    await vi.waitFor(() => expect(hog.census.serving).toBe(2));
+    const other = await lease(pool({ memory: 480 }, 'serves', 'other'));
+    expect(open).toBeGreaterThan(100);
+    expect(hog.census.serving).toBe(1);
+    other.release();
+    await Promise.all(calls);
+  });
+
   it('on the whole node, a version is refused at once', async () => {
     for (const config of [{ memory: 1001 }, { cpu: 101 }])
       await expect(pool(config, 'serves', `f-${Object.keys(config)[0]}`).wait('r').lease).rejects.toMatchObject({ code: 'no_capacity' });

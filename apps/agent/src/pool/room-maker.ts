@@ -19,6 +19,8 @@ export interface Residents {
   /** Idle instances that nobody would miss. */
   spareable(): Spareable[];
   evict(instance: Instance): void;
+  /** A version that has several instances gives one up as soon as a request in it ends, although more of its calls wait. */
+  yieldTo(instance: Instance): void;
   /** MB of instances on their way out, free soon. */
   leaving(): number;
   /** Cores of instances that start or work. Idle ones use none. */
@@ -43,7 +45,7 @@ interface Waiting {
 
 /**
  * Finds room for a new instance. Memory is a hard limit: where it is missing, idle instances go, those unused longest first, and a
- * start waits for what becomes free. Cores are a soft one: a version's first instance is started however many are in use, further
+ * start waits for what becomes free; a version that has no instance gets the next one of a version that has several. Cores are a soft one: a version's first instance is started however many are in use, further
  * ones wait, for their calls have another instance to wait for. First come, first served, but who waits holds back nobody that fits.
  */
 export class RoomMaker {
@@ -99,8 +101,10 @@ export class RoomMaker {
       else if (this.grant(waiting)) cpu += instance.version.config.cpu;
       else {
         const gained = this.clear(instance, leaving);
-        if (gained === undefined) this.onFull(waiting, now);
-        else leaving += gained;
+        if (gained === undefined) {
+          this.onFull(waiting, now);
+          if (!instance.ahead && !this.residents.hasSibling(instance)) this.residents.yieldTo(instance);
+        } else leaving += gained;
       }
     }
     this.keepLooking();
