@@ -6,10 +6,12 @@ import { dataCommand, examples, type Session } from '../command.js';
 import { addBuildArg } from '../deploy/build-args.js';
 import { addBuildSecret, BUILD_SECRET } from '../deploy/build-secrets.js';
 import { eject } from '../deploy/eject.js';
+import { EngineLines } from '../deploy/engine-lines.js';
 import { type Candidate, prepare } from '../deploy/prepare.js';
 import { Interrupted } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
+import { Progress } from '../output/progress-bar.js';
 import { pairs } from '../output/table.js';
 
 interface BuildOptions extends OutputOptions {
@@ -18,6 +20,7 @@ interface BuildOptions extends OutputOptions {
   buildArg?: BuildArgs;
   buildSecret?: BuildSecrets;
   eject?: boolean;
+  verbose?: boolean;
 }
 
 export function buildCommand(session: Session): Command {
@@ -33,6 +36,7 @@ export function buildCommand(session: Session): Command {
     .option('--only <names>', 'these functions and no others, with commas between them', (text: string) => text.split(','))
     .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)
     .option(...BUILD_SECRET, addBuildSecret)
+    .option('-v, --verbose', 'show all that the steps of the build write')
     .option('--eject', 'write the Dockerfile into the folder instead')
     .addHelpText(
       'after',
@@ -73,6 +77,8 @@ async function buildOne(
 ): Promise<void> {
   const { buildLocally } = await import('@kiln/builder/local-build');
   const started = performance.now();
+  const engine = new EngineLines();
+  const progress = new Progress();
   // Left in its middle, a build would leave its folder and its images behind.
   terminal.endsItself = true;
   const built = await buildLocally({
@@ -81,11 +87,17 @@ async function buildOne(
     functionName: name,
     buildArgs,
     secrets: buildSecrets,
-    onLine: (line) => terminal.say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`),
+    onLine: (line) => {
+      if (!engine.takes(line) || options.verbose) {
+        terminal.say(`${name} +${((performance.now() - started) / 1000).toFixed(1)}s  ${line}`);
+      }
+      if (progress.see(name, line)) terminal.status(progress.text());
+    },
     signal: terminal.interrupted,
   }).catch((error: unknown) => {
     throw terminal.interrupted.aborted ? new Interrupted() : error;
   });
+  terminal.status('');
   printLine(terminal, formatOf(options, terminal), { function: name, ...built }, () => textOf(name, built));
 }
 
