@@ -66,6 +66,7 @@ const NEXT: Record<ErrorCode, string> = {
   internal: 'see the platform state: kiln status',
   bad_response: 'correct what the function writes, or let an HTTP library write it: see docs/errors.md',
   function_crashed: 'see its last lines: kiln logs <function>',
+  node_lost: 'the call may have run; see which nodes are there: kiln nodes ls',
   start_failed: 'correct the code and deploy again; all it wrote: kiln logs <function>',
   no_capacity: 'try again shortly, or add a node; see what there is: kiln nodes ls',
   unavailable: 'try again shortly; see the platform state: kiln status',

@@ -18,6 +18,7 @@ export const ERRORS = {
   internal: { status: 500, title: 'Kiln itself failed' },
   bad_response: { status: 502, title: 'The answer of the function breaks HTTP' },
   function_crashed: { status: 502, title: 'The instance died under the request' },
+  node_lost: { status: 502, title: 'The node went away under the request' },
   start_failed: { status: 502, title: 'The version cannot start' },
   no_capacity: { status: 503, title: 'No node can take the request' },
   unavailable: { status: 503, title: 'Not available for the moment' },

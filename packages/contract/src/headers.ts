@@ -24,6 +24,12 @@ export const NOTIFY_LEASE = 'x-kiln-notify-lease';
 /** Agent to runner, with the first request on a connection: the number by which the runner names it when work on it has ended. */
 export const CONNECTION = 'x-kiln-connection';
 
+/**
+ * Where an agent's data door says that it answers, to anyone: a GET without FUNCTION. The asker may name in NODE whom it means; another
+ * node answers 421, one that is draining 503. Neither secret nor queue is in its way.
+ */
+export const HEALTH_PATH = '/healthz';
+
 /** Agent to router: nothing of this request reached an instance, so it may be sent elsewhere, whatever its method. */
 export const NOT_EXECUTED = 'x-kiln-not-executed';
 

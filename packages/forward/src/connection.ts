@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { BodyWriter } from './body-writer.js';
-import type { Control, Receiver, Sending } from './carrier.js';
+import type { Control, Heard, Receiver, Sending } from './carrier.js';
 import { missingFraming, requestHead } from './request-head.js';
 import { type ParsedAnswer, ResponseParser } from './response-parser.js';
 
@@ -41,6 +41,7 @@ export class HttpConnection {
     private readonly socket: Socket,
     maxHeaderBytes: number,
     private readonly onFree: (connection: HttpConnection) => void,
+    private readonly heard: Heard = { reads: 0 },
   ) {
     const answers: ParsedAnswer = {
       onInformation: (status, headers) => this.turn?.receiver.onInformation(status, headers),
@@ -126,6 +127,7 @@ export class HttpConnection {
   }
 
   private readonly onData = (chunk: Buffer): void => {
+    this.heard.reads++;
     const { turn } = this;
     if (turn === undefined) {
       this.socket.destroy();

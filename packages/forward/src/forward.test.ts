@@ -93,8 +93,8 @@ describe('forward', () => {
     exchanges[1]!.abort('deadline');
     await expect(started.text()).rejects.toThrow();
     expect(outcomes).toEqual([
-      { kind: 'aborted', reason: 'deadline', responseStarted: false },
-      { kind: 'aborted', reason: 'deadline', responseStarted: true },
+      { kind: 'aborted', reason: 'deadline', sent: true, responseStarted: false },
+      { kind: 'aborted', reason: 'deadline', sent: true, responseStarted: true },
     ]);
   });
 });

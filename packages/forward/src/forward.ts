@@ -21,13 +21,14 @@ export type Outcome =
   /** Provably no byte of the request was sent. */
   | { kind: 'not_sent'; error: Error }
   /**
-   * `answered`: a byte of an answer had come. Where the response had started the client's socket was destroyed, never ended
-   * cleanly.
+   * `answered`: a byte of an answer had come, interim ones aside. Where the response had started the client's socket was destroyed,
+   * never ended cleanly.
    */
   | { kind: 'broken'; error: Error; answered: boolean; responseStarted: boolean }
   /** `over`: the other side has no work of it, for it had not begun or its answer has ended. */
   | { kind: 'client_gone'; over: boolean }
-  | { kind: 'aborted'; reason: string; responseStarted: boolean }
+  /** `sent`: without it, provably no byte was sent. */
+  | { kind: 'aborted'; reason: string; sent: boolean; responseStarted: boolean }
   | { kind: 'body_too_large'; responseStarted: boolean };
 
 export interface Exchange {
@@ -104,7 +105,7 @@ export class HttpExchange implements Exchange, Receiver {
   abort(reason: string): void {
     if (this.settled) return;
     const responseStarted = this.response.headersSent;
-    this.settle({ kind: 'aborted', reason, responseStarted });
+    this.settle({ kind: 'aborted', reason, sent: this.control !== undefined, responseStarted });
     this.control?.abort(new Error(reason));
     if (responseStarted) cut(this.response, this.expected >= 0);
   }
@@ -121,12 +122,15 @@ export class HttpExchange implements Exchange, Receiver {
 
   onInformation(status: number, headers: string[]): void {
     if (this.settled || this.left) return;
+    // Whole by itself: the answer is still to come.
+    this.answered = false;
     this.options.onInformation?.(status);
     if (status === 103) relayEarlyHints(this.response, headers);
   }
 
   onHead(status: number, headers: string[]): void {
     if (this.settled || this.left) return;
+    this.answered = true;
     this.status = status;
     const relayed = this.options.onHead(status, headers);
     if (relayed === undefined) {
@@ -189,7 +193,7 @@ export class HttpExchange implements Exchange, Receiver {
     const responseStarted = this.response.headersSent;
     if (fault === 'too_large') this.settle({ kind: 'body_too_large', responseStarted });
     else if (fault === 'gone' || this.left) this.settle({ kind: 'client_gone', over: !sent });
-    else if (fault === 'slow') this.settle({ kind: 'aborted', reason: SLOW_BODY, responseStarted });
+    else if (fault === 'slow') this.settle({ kind: 'aborted', reason: SLOW_BODY, sent, responseStarted });
     else if (!sent) this.settle({ kind: 'not_sent', error });
     else this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
     if (responseStarted) cut(this.response, this.expected >= 0);

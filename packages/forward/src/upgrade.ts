@@ -89,7 +89,7 @@ class UpgradeExchange implements Exchange, Receiver {
 
   abort(reason: string): void {
     if (this.declining !== undefined) this.declining.abort(reason);
-    else this.end({ kind: 'aborted', reason, responseStarted: this.switched });
+    else this.end({ kind: 'aborted', reason, sent: this.control !== undefined, responseStarted: this.switched });
   }
 
   private connected(socket: Socket, request: ForwardRequest): void {
@@ -193,7 +193,7 @@ class UpgradeExchange implements Exchange, Receiver {
   }
 
   private watchIdle(upstream: Socket): void {
-    const idle = () => this.end({ kind: 'aborted', reason: 'idle', responseStarted: true });
+    const idle = () => this.end({ kind: 'aborted', reason: 'idle', sent: true, responseStarted: true });
     // One socket's timer sees both directions: a write resets it as a read does.
     upstream.setTimeout(this.hooks.idleTimeout ?? IDLE_MS, idle);
     // pipe() passes an end on; the other side may still finish its last words.

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { Readable } from 'node:stream';
-import type { Receiver, Sending, Upstream } from './carrier.js';
+import type { Heard, Receiver, Sending, Upstream } from './carrier.js';
 import { HttpConnection, Outgoing } from './connection.js';
 import { INSTANCE_HEAD_BYTES } from './head-limits.js';
 import { mayResend, SecondChance } from './second-chance.js';
@@ -18,7 +18,10 @@ const SWEEP_MS = 500;
 const FRESH_MS = 1000;
 /** Before the moment at which the other side says that it will close. */
 const HINT_MARGIN_MS = 1000;
-const LOCAL_FAULTS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN']);
+/** No descriptors, no memory, no ports; a network that is down; a firewall of this machine's own. */
+const LOCAL_FAULTS: ReadonlySet<string> = new Set(
+  'EMFILE ENFILE ENOBUFS ENOMEM EADDRNOTAVAIL EADDRINUSE EAGAIN ENETDOWN ENETUNREACH EPERM EACCES'.split(' '),
+);
 const KEEP_ALIVE_TIMEOUT = /(?:^|,)[\t ]*timeout=(\d{1,6})/i;
 
 export interface Address {
@@ -41,6 +44,7 @@ class DialledUpstream implements Upstream {
   private readonly sockets = new Set<net.Socket>();
   private sweep: NodeJS.Timeout | undefined;
   private readonly host: string;
+  private readonly reads: Heard = { reads: 0 };
   private closed = false;
 
   constructor(private readonly address: Address) {
@@ -50,6 +54,10 @@ class DialledUpstream implements Upstream {
 
   get connected(): boolean {
     return this.idle.some(({ usable }) => usable);
+  }
+
+  get heard(): number {
+    return this.reads.reads;
   }
 
   send(sending: Sending, receiver: Receiver): void {
@@ -96,7 +104,7 @@ class DialledUpstream implements Upstream {
     socket.once('error', onError);
     socket.once('connect', () => {
       socket.off('error', onError);
-      const connection = new HttpConnection(socket, this.address.maxHeaderBytes ?? INSTANCE_HEAD_BYTES, this.keep);
+      const connection = new HttpConnection(socket, this.address.maxHeaderBytes ?? INSTANCE_HEAD_BYTES, this.keep, this.reads);
       if (!connection.send(outgoing, receiver)) onError(new Error('the other side closed the connection at once'));
     });
   }
@@ -164,7 +172,8 @@ export function isLocalFault({ code }: NodeJS.ErrnoException): boolean {
 export function dial(host: string, port: number): net.Socket {
   const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: IDLE_MS });
   const timer = setTimeout(
-    () => socket.destroy(new Error(`no connection to ${host}:${port} within ${CONNECT_TIMEOUT_MS} ms`)),
+    () =>
+      socket.destroy(Object.assign(new Error(`no connection to ${host}:${port} within ${CONNECT_TIMEOUT_MS} ms`), { code: 'ETIMEDOUT' })),
     CONNECT_TIMEOUT_MS,
   );
   socket.once('connect', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
@@ -181,12 +190,18 @@ export function overSocket(socket: net.Socket): Upstream {
 
 class SocketUpstream implements Upstream {
   private readonly connection: HttpConnection;
+  private readonly reads: Heard = { reads: 0 };
   private closed = false;
 
   constructor(socket: net.Socket) {
-    this.connection = new HttpConnection(socket, INSTANCE_HEAD_BYTES, (connection) => {
+    const onFree = (connection: HttpConnection) => {
       if (this.closed) connection.destroy();
-    });
+    };
+    this.connection = new HttpConnection(socket, INSTANCE_HEAD_BYTES, onFree, this.reads);
+  }
+
+  get heard(): number {
+    return this.reads.reads;
   }
 
   get connected(): boolean {

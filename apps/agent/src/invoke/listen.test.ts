@@ -25,6 +25,15 @@ describe('a node', () => {
     expect((await node.call('hello', { headers: { 'x-kiln-secret': '' } })).status).toBe(401);
   });
 
+  it('says to anyone that its door answers, unless another node is meant, and leaves a function its own path of that name', async () => {
+    const ask = async (headers: Record<string, string> = {}) => (await fetch(`http://127.0.0.1:${node.port}/healthz`, { headers })).status;
+    expect(await ask()).toBe(200);
+    expect(await ask({ 'x-kiln-node': node.node })).toBe(200);
+    expect(await ask({ 'x-kiln-node': 'another' })).toBe(421);
+    const own = await node.call('hello', { path: '/healthz' });
+    expect([own.status, own.headers['x-kiln-start']]).toEqual([200, 'warm']);
+  });
+
   it('says that nothing was executed where it does not know the version', async () => {
     const answer = await node.call('hello', { version: 9 });
     expect([answer.status, codeOf(answer), answer.headers['x-kiln-not-executed']]).toEqual([404, 'version_not_found', '1']);

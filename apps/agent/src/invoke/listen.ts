@@ -5,6 +5,7 @@ import { limitConnections } from '@kiln/forward/connections';
 import { connectionBudget } from '@kiln/forward/descriptors';
 import { lingerAtClose } from '@kiln/forward/linger';
 import { type HandlerParts, InvokeHandler } from './handler.js';
+import { answerHealth, isHealthQuestion } from './health.js';
 import { UpgradeHandler } from './upgrade-handler.js';
 
 const HEADERS_MS = 10_000;
@@ -47,7 +48,10 @@ export function createDataListener(options: ListenOptions): DataListener {
   });
   limitConnections(server, connectionBudget().data);
   lingerAtClose(server);
-  server.on('request', handler.handle);
+  server.on('request', (request, response) => {
+    if (isHealthQuestion(request)) answerHealth(request, response, options.pools.nodeId, options.admit.draining);
+    else handler.handle(request, response);
+  });
   server.on('upgrade', upgrades.handle);
   server.on('clientError', (_error, socket) => socket.destroy());
   let drainingSince = performance.now();

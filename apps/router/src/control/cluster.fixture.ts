@@ -132,6 +132,10 @@ export class TestCluster {
   }
 
   private onAgentRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (!this.beating) {
+      request.socket.destroy();
+      return;
+    }
     const { pathname, searchParams } = new URL(request.url as string, 'http://agent');
     this.requests.push({
       method: request.method as string,

@@ -23,21 +23,14 @@ export class Membership {
     return this.known.find((node) => node.id === id);
   }
 
-  /** A node to which connections fail is not live, before its heartbeats are missed. */
+  /** A node whose door does not answer is not live, whatever its heartbeats say. */
   views(): NodeView[] {
-    const usable = new Set(this.nodes.preference('').map(({ id }) => id));
-    const inUse = this.nodes.live().filter(({ id, record }) => record.draining || usable.has(id));
-    const live = new Set(inUse.map(({ id }) => id));
+    const live = new Set(this.nodes.live().map(({ id }) => id));
     return this.known.map(({ alive: _, ...record }) => ({ ...record, live: live.has(record.id) }));
   }
 
   private async read(): Promise<void> {
-    try {
-      this.known = await this.store.list();
-      this.nodes.update(this.known);
-    } catch (error) {
-      this.nodes.storeLost();
-      throw error;
-    }
+    this.known = await this.store.list();
+    this.nodes.update(this.known);
   }
 }

@@ -1,53 +1,72 @@
 import { NODE_HEAD_BYTES } from '@kiln/forward/head-limits';
 import { connectTo, type Upstream } from '@kiln/forward/upstream';
 import type { LiveNode, NodeTable } from '../placement/node-table.js';
+import type { Call } from './call.js';
 
-/** How a node is reached. */
-export interface Agent {
+/** One node's door in one life of its agent: how it is reached, and what is under way there. */
+export class Agent {
   readonly upstream: Upstream;
   readonly host: string;
   readonly port: number;
-}
+  readonly underWay = new Set<Call>();
+  /** For the watch: what it had heard at its last look, and for how many looks there was nothing new. */
+  heard = 0;
+  silentTicks = 0;
 
-interface Known extends Agent {
-  url: string;
-  epoch: string;
+  constructor(
+    readonly id: string,
+    readonly url: string,
+    readonly epoch: string,
+  ) {
+    const { hostname, port } = new URL(url);
+    this.host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+    this.port = Number(port);
+    this.upstream = connectTo({ host: this.host, port: this.port, maxHeaderBytes: NODE_HEAD_BYTES });
+  }
+
+  /** Ends what is under way. */
+  endCalls(reason: string): void {
+    for (const call of [...this.underWay]) call.end(reason);
+  }
 }
 
 /** Connections to nodes. A restarted node gets new ones: an address alone does not say who answers there. */
 export class Agents {
-  private readonly known = new Map<string, Known>();
+  private readonly known = new Map<string, Agent>();
+  /** Of earlier lives or addresses, until nothing is under way there any more. */
+  private readonly former = new Set<Agent>();
 
   constructor(private readonly nodes: NodeTable) {}
 
   of({ id, record }: LiveNode): Agent {
     const known = this.known.get(id);
     if (known !== undefined && known.epoch === record.epoch && known.url === record.dataUrl) return known;
-    known?.upstream.close();
-    this.forgetGone();
-    const { hostname, port } = new URL(record.dataUrl);
-    const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
-    const agent = {
-      upstream: connectTo({ host, port: Number(port), maxHeaderBytes: NODE_HEAD_BYTES }),
-      host,
-      port: Number(port),
-      url: record.dataUrl,
-      epoch: record.epoch,
-    };
+    if (known !== undefined) this.close(known);
+    const agent = new Agent(id, record.dataUrl, record.epoch);
     this.known.set(id, agent);
     return agent;
   }
 
-  destroy(): void {
-    for (const { upstream } of this.known.values()) upstream.destroy();
-    this.known.clear();
+  /** All that have something under way or may get something; those that are of no more use are closed. */
+  all(): Agent[] {
+    for (const agent of this.known.values()) {
+      if (!this.nodes.knows(agent.id)) this.close(agent);
+    }
+    for (const agent of this.former) {
+      if (agent.underWay.size === 0) this.former.delete(agent);
+    }
+    return [...this.known.values(), ...this.former];
   }
 
-  private forgetGone(): void {
-    for (const [id, { upstream }] of this.known) {
-      if (this.nodes.knows(id)) continue;
-      upstream.close();
-      this.known.delete(id);
-    }
+  destroy(): void {
+    for (const { upstream } of [...this.known.values(), ...this.former]) upstream.destroy();
+    this.known.clear();
+    this.former.clear();
+  }
+
+  private close(agent: Agent): void {
+    agent.upstream.close();
+    this.known.delete(agent.id);
+    this.former.add(agent);
   }
 }

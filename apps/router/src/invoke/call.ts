@@ -1,3 +1,4 @@
+import type { Exchange } from '@kiln/forward/forward';
 import type { VersionRoute } from '../deploy/route-table.js';
 import { type AgentAnswer, callerHeaders, readAnswer } from './agent-answer.js';
 import type { InvocationRecord } from './invocation-record.js';
@@ -11,10 +12,15 @@ const WALK_ON: ReadonlySet<string> = new Set([
   'function_not_found',
   'version_not_found',
 ]);
-/** How much longer than the version's own limits a node may stay silent before it counts as broken. */
-const SILENCE_MS = 10_000;
-/** Why such a node's exchange is aborted. */
-export const SILENT = 'the node stayed silent';
+/** A wait for a lease ends at the node after `startTimeout` and this. */
+const WAIT_MARGIN_MS = 10_000;
+/** How far past a version's own limits a node's word is awaited; with a tick of the watch it makes 1 s. */
+const LATE_MS = 750;
+
+/** Why an exchange is ended: its node does not answer at its door. */
+export const NODE_LOST = 'the node went away';
+/** Why an exchange is ended: its time has run out by the router's own clock. */
+export const LATE = 'no answer came in time';
 
 /** One admitted request on its way: what is sent, and what became of it so far. */
 export class Call {
@@ -25,7 +31,16 @@ export class Call {
   prefix: string | undefined;
   /** When the attempt under way was sent, by `performance.now()`. */
   sentAt = 0;
-  private guard: NodeJS.Timeout | undefined;
+  /** By `performance.now()`; the attempt under way is ended past that. */
+  deadline = 0;
+  /** The attempt's answer came past its deadline, as after a freeze. */
+  late = false;
+  private exchange: Exchange | undefined;
+  /** When the attempt got its lease; until that is known, when it gets it at the latest. */
+  private leasedAt = 0;
+  private leaseKnown = false;
+  /** ms that earlier attempts had run. */
+  private spent = 0;
 
   constructor(
     readonly record: InvocationRecord,
@@ -34,7 +49,8 @@ export class Call {
     readonly headers: string[],
     readonly path: string,
     private readonly arrivedAt: number,
-    private readonly placement: boolean,
+    /** Callers see which node and instance answers. */
+    readonly placement: boolean,
   ) {}
 
   /** What the request weighs in its node's load. */
@@ -42,24 +58,54 @@ export class Call {
     return 1 / this.version.config.concurrency;
   }
 
-  /** An attempt begins. A node that stays silent for longer than it may is given up by `abort`. */
-  attempt(abort: (reason: string) => void): void {
-    const { timeout, startTimeout } = this.version.config;
+  /** An attempt begins: what was said of the last one counts no more. */
+  begin(exchange: Exchange): void {
+    this.answer = undefined;
+    this.exchange = exchange;
     this.sentAt = performance.now();
-    this.guard = setTimeout(abort, timeout + startTimeout + SILENCE_MS, SILENT);
+    this.leaseKnown = false;
+    this.leasedBy(this.sentAt + this.version.config.startTimeout + WAIT_MARGIN_MS);
   }
 
-  /** The attempt has ended, or its connection lives on without a deadline. */
-  attempted(): void {
-    clearTimeout(this.guard);
+  /** Ends the attempt under way. */
+  end(reason: string): void {
+    this.exchange?.abort(reason);
+  }
+
+  /** The attempt broke off; what it took of the function's time is not given again. */
+  lost(): void {
+    this.spent += Math.max(0, performance.now() - this.leasedAt);
+  }
+
+  /** The node holds a lease: the function's time runs. */
+  leased(): void {
+    this.leaseKnown = true;
+    this.leasedBy(performance.now());
+  }
+
+  /** Protocols were switched: only idleness ends the connection from here on. */
+  switched(): void {
+    this.deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** Nothing that comes so long after the function's time goes to the caller: only a machine that stood still lets it happen. */
+  private isLate({ queueMs, startMs }: AgentAnswer): boolean {
+    if (!this.leaseKnown) this.leasedBy(this.sentAt + queueMs + startMs);
+    this.late = performance.now() > this.deadline;
+    return this.late;
+  }
+
+  private leasedBy(at: number): void {
+    this.leasedAt = at;
+    this.deadline = at + this.version.config.timeout - this.spent + LATE_MS;
   }
 
   /** The node's head: the lines for the caller, or undefined where another node may take the request. */
   onHead(status: number, raw: string[]): string[] | undefined {
     const answer = readAnswer(raw);
     this.answer = answer;
-    this.guard?.refresh();
     if (answer.notExecuted && WALK_ON.has(answer.error ?? '')) return undefined;
+    if (!answer.notExecuted && this.isLate(answer)) return undefined;
     const { record } = this;
     record.status = status;
     record.code = answer.error;

@@ -20,8 +20,16 @@ interface FakeAgent {
   /** Requests seen, as they came. */
   requests: IncomingMessage[];
   answer: Answer;
+  /** How it answers who asks whether its door answers. */
+  health: Answer;
+  /** How often that was asked. */
+  asked: number;
   stop(): Promise<void>;
+  /** Again, at the same port. */
+  start(): Promise<void>;
 }
+
+export const silent: Answer = () => undefined;
 
 export interface Door {
   port: number;
@@ -33,6 +41,8 @@ export interface Door {
   /** The agent at the function's home, and the ones behind it in order. */
   inOrder(name?: string): FakeAgent[];
   beat(): void;
+  /** Its agent says that it was started anew. */
+  restarted(agent: FakeAgent): void;
 }
 
 export interface DoorOptions {
@@ -50,7 +60,13 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   );
   const nodes = new NodeTable();
   let beats = 0;
-  const beat = () => nodes.update(agents.map((agent) => ({ ...nodeRecord(agent), beat: ++beats, alive: true })));
+  const epochs = new Map<FakeAgent, string>();
+  const beat = () =>
+    nodes.update(agents.map((agent) => ({ ...nodeRecord(agent), epoch: epochs.get(agent) ?? 'e', beat: ++beats, alive: true })));
+  const restarted = (agent: FakeAgent) => {
+    epochs.set(agent, 'f');
+    beat();
+  };
   beat();
   const functions = options.functions ?? { hello: {} };
   const routes = new Map(Object.entries(functions).map(([name, config]) => [name, routeOf(name, config)]));
@@ -70,6 +86,8 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
     nodes,
     keys: options.keys ?? { allows: () => 'unauthorized' },
     log: {
+      info: () => undefined,
+      warn: () => undefined,
       error: (details, message) => {
         throw new Error(message, { cause: details });
       },
@@ -82,7 +100,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   });
   const { port } = await listener.listen();
   const inOrder = (name = 'hello') => nodes.preference(name).map(({ id }) => agents.find((agent) => agent.id === id)!);
-  return { port, listener, agents, nodes, records, routes, inOrder, beat };
+  return { port, listener, agents, nodes, records, routes, inOrder, beat, restarted };
 }
 
 /** Answers with what came: method, target and raw headers as JSON, the body's length. */
@@ -205,13 +223,30 @@ async function fakeAgent(id: string, answer: Answer): Promise<FakeAgent> {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  const agent: FakeAgent = { id, port: 0, server, requests: [], answer, stop: () => stop(server, sockets) };
+  const start = () => new Promise<void>((resolve) => server.listen(agent.port, '127.0.0.1', resolve));
+  const healthy: Answer = (_request, response) => response.end('ok\n');
+  const agent: FakeAgent = {
+    id,
+    port: 0,
+    server,
+    requests: [],
+    answer,
+    health: healthy,
+    asked: 0,
+    stop: () => stop(server, sockets),
+    start,
+  };
   const onRequest: Answer = (request, response) => {
+    if (request.url === '/healthz' && request.headers['x-kiln-function'] === undefined) {
+      agent.asked++;
+      agent.health(request, response);
+      return;
+    }
     agent.requests.push(request);
     agent.answer(request, response);
   };
   server.on('request', onRequest);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await start();
   agent.port = (server.address() as AddressInfo).port;
   return agent;
 }

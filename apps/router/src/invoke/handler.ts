@@ -7,12 +7,10 @@ import { type Exchange, SLOW_BODY } from '@kiln/forward/forward';
 import { problemMessage, writeProblem } from '@kiln/forward/problem';
 import { KEPT_BYTES, RequestBody } from '@kiln/forward/request-body';
 import type { Route, VersionRoute } from '../deploy/route-table.js';
-import type { NodeTable } from '../placement/node-table.js';
 import { type AddressForms, addressOf, type FunctionAddress } from './address.js';
 import { admit, type Keys } from './admission.js';
 import { agentHeaders } from './agent-request.js';
-import type { Agents } from './agents.js';
-import { attemptNodes } from './attempt-nodes.js';
+import { type AttemptParts, attemptNodes } from './attempt-nodes.js';
 import { Call } from './call.js';
 import { conclude } from './conclude.js';
 import { type InvocationRecord, newRecord } from './invocation-record.js';
@@ -29,7 +27,7 @@ import { strayAsset } from './stray-asset.js';
 const SMALL_BODY_MS = 30_000;
 
 /** What the pipeline works with; all of it in memory. */
-export interface HandlerParts {
+export interface HandlerParts extends AttemptParts {
   forms: AddressForms;
   secret: string;
   placementHeaders: boolean;
@@ -39,8 +37,6 @@ export interface HandlerParts {
     /** Reads the functions anew: another router may have deployed one a moment ago. Bounded; never rejects. */
     lookAgain(): Promise<void>;
   };
-  nodes: NodeTable;
-  agents: Agents;
   keys: Keys;
   isReady(): boolean;
   onInvocation(record: InvocationRecord): void;
@@ -91,7 +87,7 @@ export class InvokeHandler {
       const notifyLease = expectsContinue || body.length === undefined || body.length > KEPT_BYTES;
       if (body.length !== 0) await readAhead(body, notifyLease);
       const call = this.call(record, picked, address, scanned, peer, arrivedAt, notifyLease);
-      const outcome = await attemptNodes(call, parts.nodes, parts.agents, new RequestSender(call, response, body, expectsContinue));
+      const outcome = await attemptNodes(call, parts, new RequestSender(call, response, body, expectsContinue));
       record.end = conclude(outcome, version.config);
     } catch (error) {
       this.refuse(error, record, response);
@@ -118,12 +114,7 @@ export class InvokeHandler {
       const { version } = picked;
       admit(version.config, parts.keys, { ...asking(scanned, peer), bodyLength: 0 });
       const call = this.call(record, picked, address, scanned, peer, arrivedAt, false);
-      const outcome = await attemptNodes(
-        call,
-        parts.nodes,
-        parts.agents,
-        new UpgradeSender(call, { request, socket, head }, this.upgrades),
-      );
+      const outcome = await attemptNodes(call, parts, new UpgradeSender(call, { request, socket, head }, this.upgrades));
       record.end = conclude(outcome, version.config);
     } catch (error) {
       this.refuseSocket(error, record, socket);

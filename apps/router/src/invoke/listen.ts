@@ -4,8 +4,10 @@ import { limitConnections } from '@kiln/forward/connections';
 import { connectionBudget } from '@kiln/forward/descriptors';
 import { lingerAtClose } from '@kiln/forward/linger';
 import { MAX_HEADER_BYTES } from '@kiln/forward/strict';
+import type { NodeTable } from '../placement/node-table.js';
 import { Agents } from './agents.js';
 import { type HandlerParts, InvokeHandler } from './handler.js';
+import { NodeWatch, type WatchLog } from './node-watch.js';
 import { Peers } from './peers.js';
 import { refuseConnect, refuseExpectation, refuseUnparsed } from './refuse-socket.js';
 
@@ -23,9 +25,10 @@ export interface DataListenerConfig {
   placementHeaders: boolean;
 }
 
-export interface DataListenerParts extends Pick<HandlerParts, 'routes' | 'nodes' | 'keys' | 'onInvocation'> {
+export interface DataListenerParts extends Pick<HandlerParts, 'routes' | 'keys' | 'onInvocation'> {
+  nodes: NodeTable;
   config: DataListenerConfig;
-  log: { error(details: object, message: string): void };
+  log: WatchLog & { error(details: object, message: string): void };
   /** Whether load balancers should send requests; default: as long as it does not drain. */
   isReady?: () => boolean;
 }
@@ -52,6 +55,7 @@ export function createDataListener(parts: DataListenerParts): DataListener {
 
 class Listener implements DataListener {
   private readonly agents: Agents;
+  private readonly watch: NodeWatch;
   private readonly handler: InvokeHandler;
   private readonly server: http.Server;
   /** The answer to the last request on a connection: nothing else may be written as long as that is under way. */
@@ -61,6 +65,7 @@ class Listener implements DataListener {
   constructor(private readonly parts: DataListenerParts) {
     const { config, routes, nodes, keys, onInvocation, log } = parts;
     this.agents = new Agents(nodes);
+    this.watch = new NodeWatch(nodes, this.agents, log);
     this.handler = new InvokeHandler({
       forms: { domain: config.domain, byPath: config.callsByPath },
       secret: config.clusterSecret,
@@ -69,6 +74,7 @@ class Listener implements DataListener {
       routes,
       nodes,
       agents: this.agents,
+      doubt: (node) => this.watch.doubt(node),
       keys,
       isReady: () => !this.draining && (parts.isReady?.() ?? true),
       onInvocation,
@@ -79,6 +85,7 @@ class Listener implements DataListener {
 
   listen(): Promise<{ port: number }> {
     const { bind, httpPort } = this.parts.config;
+    this.watch.start();
     return new Promise((resolve, reject) => {
       this.server.once('error', reject);
       this.server.listen({ host: bind, port: httpPort, backlog: 4096 }, () => {
@@ -109,6 +116,7 @@ class Listener implements DataListener {
     for (const exchange of this.handler.upgrades) exchange.abort('the router is stopping');
     this.server.close();
     this.server.closeAllConnections();
+    this.watch.stop();
     this.agents.destroy();
   }
 

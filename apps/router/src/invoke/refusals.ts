@@ -7,10 +7,13 @@ export class Refusals {
   private unreached = 0;
   private broken = 0;
 
+  /** @param placement callers may learn which nodes there are, and what they have room for */
+  constructor(private readonly placement: boolean) {}
+
   refused(code: string | undefined, body: Buffer): void {
     const detail = detailOf(body);
     if (code === 'concurrency_limit') this.limit ??= detail ?? 'the function and its queue are full on every node';
-    else this.capacity ??= detail ?? 'no node has room for another instance';
+    else this.capacity ??= (this.placement ? detail : undefined) ?? 'no node has room for another instance';
   }
 
   unreachable(): void {
@@ -25,10 +28,14 @@ export class Refusals {
   error(): KilnError {
     if (this.limit !== undefined) return new KilnError('concurrency_limit', this.limit);
     if (this.broken > 0)
-      return new KilnError('function_crashed', 'the node stopped answering and no other could take the request; the function may have run');
+      return new KilnError('node_lost', 'the node went away under the request and no other could take it; the function may have run');
     if (this.capacity !== undefined) return new KilnError('no_capacity', this.capacity);
-    if (this.unreached > 0) return new KilnError('no_capacity', `none of ${this.unreached} nodes could be reached`);
+    if (this.unreached > 0) return new KilnError('no_capacity', this.unreachedDetail());
     return new KilnError('no_capacity', 'no node is in use', { fix: 'see `kiln nodes ls`' });
+  }
+
+  private unreachedDetail(): string {
+    return this.placement ? `none of ${this.unreached} nodes could be reached` : 'no node could be reached';
   }
 }
 

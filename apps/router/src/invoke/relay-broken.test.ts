@@ -71,6 +71,6 @@ describe('ends that are not clean', () => {
     const door = await openDoor({ answer: (request) => request.socket.end(bytes) });
     const response = await get(door, '/fn/hello/', { method: 'POST' });
     expect(response.statusCode).toBe(502);
-    expect(JSON.parse(await text(response))).toMatchObject({ code: 'function_crashed' });
+    expect(JSON.parse(await text(response))).toMatchObject({ code: 'node_lost' });
   });
 });

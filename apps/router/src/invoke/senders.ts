@@ -40,6 +40,7 @@ export class RequestSender implements Sender, ForwardOptions {
   /** The node holds a lease: only now may the client be told to send, and may more be sent than can be sent again. */
   onInformation(status: number): void {
     if (status !== PROCESSING) return;
+    this.call.leased();
     this.body.accepted();
     if (!this.expectsContinue) return;
     this.expectsContinue = false;
@@ -78,6 +79,6 @@ export class UpgradeSender implements Sender, UpgradeHooks {
   }
 
   onSwitched(): void {
-    this.call.attempted();
+    this.call.switched();
   }
 }

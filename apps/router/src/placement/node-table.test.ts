@@ -1,5 +1,6 @@
 import type { NodeRecord } from '@kiln/contract/records';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Verdict } from './node-health.js';
 import { NodeTable } from './node-table.js';
 
 let now = 1_000_000;
@@ -35,6 +36,13 @@ const beat = (...records: (NodeRecord & { alive: boolean })[]) => {
 };
 const all = () => beat(...NODES.map((id) => record(id)));
 const ids = (name = 'hello') => table.preference(name).map(({ id }) => id);
+const live = () => table.live().map(({ id }) => id);
+const due = () => table.due().map(({ id }) => id);
+/** Asks a node's door, which says so. */
+const says = (id: string, verdict: Verdict) => {
+  table.ask(id);
+  return table.settle(id, verdict);
+};
 
 beforeEach(() => {
   beats = 0;
@@ -48,7 +56,7 @@ describe('NodeTable', () => {
     expect(table.home('hello')).toBe(ids()[0]);
   });
 
-  it('takes a node out of use when its heartbeat stops, and only moves that node’s functions', () => {
+  it('takes a node out of use when its heartbeat stops and its door does not answer, and only moves that node’s functions', () => {
     all();
     const homes = new Map(Array.from({ length: 60 }, (_, i) => [`function-${i}`, table.home(`function-${i}`)]));
     const stopped = record('node-3');
@@ -56,19 +64,59 @@ describe('NodeTable', () => {
       now += 1000;
       beat(record('node-1'), record('node-2'), { ...stopped, beat: -1 });
     }
-    expect(table.live().map(({ id }) => id)).toEqual(['node-1', 'node-2']);
+    expect(live()).toEqual(NODES);
+    expect(due()).toEqual(['node-3']);
+    says('node-3', 'no_answer');
+    expect(live()).toEqual(['node-1', 'node-2']);
     for (const [name, home] of homes) if (home !== 'node-3') expect(table.home(name)).toBe(home);
     now += 1000;
     all();
+    expect(live()).toEqual(['node-1', 'node-2']);
+    expect(due()).toEqual(['node-3']);
+    says('node-3', 'answers');
     for (const [name, home] of homes) expect(table.home(name)).toBe(home);
   });
 
-  it('believes the store when it says that a node is gone', () => {
+  it('keeps a node whose heartbeat is missed as long as its door answers, and asks it once a second', () => {
     all();
-    beat(record('node-1'), record('node-2'), record('node-3', { alive: false }));
-    expect(table.live()).toHaveLength(2);
+    for (let second = 0; second < 600; second++) {
+      now += 1000;
+      beat(...NODES.map((id) => record(id, { alive: false })));
+      expect(due()).toEqual(NODES);
+      for (const id of NODES) says(id, 'answers');
+      expect(due()).toEqual([]);
+    }
+    expect(ids()).toHaveLength(3);
+    expect(table.unheard).toBe(true);
+    all();
+    expect(table.unheard).toBe(false);
+  });
+
+  it('keeps the nodes of a store that was emptied as long as their doors answer', () => {
+    all();
+    beat();
+    expect(due()).toEqual(NODES);
+    for (const id of NODES) says(id, 'answers');
+    beat();
+    expect(ids()).toHaveLength(3);
+  });
+
+  it('forgets a node that left: the store does not name it, and its door takes nothing more or does not answer', () => {
+    all();
     beat(record('node-1'));
-    expect(table.live()).toHaveLength(1);
+    expect(due()).toEqual(['node-2', 'node-3']);
+    says('node-2', 'leaving');
+    says('node-3', 'no_answer');
+    expect(live()).toEqual(['node-1']);
+    expect(NODES.map((id) => table.knows(id))).toEqual([true, false, false]);
+  });
+
+  it('uses a node that was away when it was first seen only when its door has answered', () => {
+    beat(record('node-1'), record('node-2', { alive: false }));
+    expect(live()).toEqual(['node-1']);
+    expect(due()).toEqual(['node-2']);
+    expect(says('node-2', 'answers')).toBe(true);
+    expect(ids()).toHaveLength(2);
   });
 
   it('sends nothing to a draining node, but still lists it', () => {
@@ -78,37 +126,40 @@ describe('NodeTable', () => {
     expect(table.live()).toHaveLength(3);
   });
 
-  it('leaves a suspect node out until its next heartbeat, and keeps the home', () => {
+  it('sends on to a node that is only doubted, and to none that takes nothing more', () => {
     all();
-    const home = table.home('hello')!;
-    table.suspect(home);
-    expect(ids()).toHaveLength(2);
-    expect(ids()).not.toContain(home);
-    expect(table.live()).toHaveLength(2);
-    expect(table.home('hello')).toBe(home);
-    table.update(
-      NODES.map((id) => record(id)),
-      now,
-    );
-    expect(ids()).not.toContain(home);
-    all();
-    expect(ids()[0]).toBe(home);
+    table.ask('node-1');
+    expect(ids()).toHaveLength(3);
+    expect(table.settle('node-1', 'leaving')).toBe(true);
+    expect(ids()).not.toContain('node-1');
+    now += 1000;
+    expect(due()).toEqual(['node-1']);
+    expect(says('node-1', 'answers')).toBe(true);
+    expect(ids()).toHaveLength(3);
   });
 
-  it('keeps all nodes while the store is away, tries suspects again, and gives grace when it is back', () => {
+  it('believes a fault of this machine of no node', () => {
     all();
-    table.storeLost();
-    now += 60_000;
+    expect(says('node-1', 'undecided')).toBe(false);
     expect(ids()).toHaveLength(3);
-    table.suspect('node-1');
-    expect(ids()).not.toContain('node-1');
-    now += 1001;
-    expect(ids()).toContain('node-1');
-    table.update([], now);
-    expect(ids()).toHaveLength(3);
-    now += 3001;
-    table.update([], now);
-    expect(ids()).toHaveLength(0);
+    says('node-1', 'no_answer');
+    expect(says('node-1', 'undecided')).toBe(false);
+    expect(ids()).toHaveLength(2);
+  });
+
+  it('offers calls all nodes where none is in use', () => {
+    all();
+    for (const id of NODES) says(id, 'no_answer');
+    expect(live()).toEqual([]);
+    expect(ids()).toEqual([]);
+    expect(
+      table
+        .order('hello')
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(NODES);
+    says('node-2', 'answers');
+    expect(ids()).toEqual(['node-2']);
   });
 
   it('takes the larger of its own count and a fresh report as load', () => {
@@ -125,10 +176,11 @@ describe('NodeTable', () => {
     expect(load()).toBe(0);
   });
 
-  it('forgets suspicion and load of a node that came back as a new one', () => {
+  it('forgets the load of a node that came back as a new one', () => {
     all();
     const release = table.begin('node-1', 1);
     beat(record('node-2'));
+    says('node-1', 'no_answer');
     all();
     expect(table.live().find(({ id }) => id === 'node-1')!.load).toBe(0);
     release();

@@ -1,0 +1,23 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { FUNCTION, HEALTH_PATH, NODE } from '@kiln/contract/headers';
+import { get } from '@kiln/forward/headers';
+
+const TEXT = ['Content-Type', 'text/plain', 'Cache-Control', 'no-store', 'Content-Length'];
+
+/** Somebody asks whether this door answers; a function's own path of that name comes with the function's name. */
+export function isHealthQuestion({ url, rawHeaders }: IncomingMessage): boolean {
+  return url === HEALTH_PATH && get(rawHeaders, FUNCTION) === undefined;
+}
+
+/** Says nothing that a stranger may not know, and waits for nothing. */
+export function answerHealth(request: IncomingMessage, response: ServerResponse, node: string, draining: boolean): void {
+  const [status, body] = answerOf(get(request.rawHeaders, NODE), node, draining);
+  response.writeHead(status, [...TEXT, String(body.length)]);
+  response.end(body);
+  request.resume();
+}
+
+function answerOf(asked: string | undefined, node: string, draining: boolean): [number, string] {
+  if (asked !== undefined && asked !== node) return [421, 'another node\n'];
+  return draining ? [503, 'draining\n'] : [200, 'ok\n'];
+}
