@@ -39,7 +39,7 @@ export async function checkMasterKeysAtStart(
     await checkMasterKeys(store, keys);
   } catch (error) {
     if (!(error instanceof KilnError) || error.code !== 'unavailable') throw error;
-    onAway('the store is away: the master key could not be compared with the cluster’s');
+    onAway(`the master key could not be compared with the cluster’s: ${error.message}`);
   }
 }
 

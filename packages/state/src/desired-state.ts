@@ -15,11 +15,19 @@ const RESTORE_FIX =
 const OTHER_FIX =
   'see that KILN_REDIS_URL leads to the store of this cluster; to go on with this one, start all routers and agents of this cluster again';
 
-/** What was read, all of one moment. */
+/** What was read, and not from a store that had lost something before or behind it. */
 export interface Snapshot {
-  /** How often the desired state had changed by then. */
+  /** How often the desired state had changed before it was read. */
   changes: number;
+  /** Whether nothing has changed while it was read. */
+  steady: boolean;
   replies: unknown[];
+}
+
+/** What the store said of itself before and behind what was read. */
+interface Look {
+  first: Seen;
+  last: Seen;
 }
 
 /**
@@ -45,11 +53,11 @@ export class DesiredState {
     return this.known;
   }
 
-  /** Reads in one step with the mark and the counter. @throws KilnError `unavailable` also where the store has lost something */
+  /** Reads between two looks at mark and counter. @throws KilnError `unavailable` also where the store has lost something */
   async read(fill: (pipeline: ChainableCommander) => void): Promise<Snapshot> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
-      const { seen, replies } = await this.ask(fill);
-      if (await this.settle(seen)) return { changes: seen.changes, replies };
+      const { look, replies } = await this.ask(fill);
+      if (await this.settle(look)) return { changes: look.first.changes, steady: look.first.changes === look.last.changes, replies };
     }
     throw unsteady();
   }
@@ -77,22 +85,24 @@ export class DesiredState {
 
   /** @throws KilnError `unavailable` as `read` */
   async look(): Promise<void> {
-    await this.settle((await this.ask()).seen);
+    await this.settle((await this.ask()).look);
   }
 
-  private async ask(fill: (pipeline: ChainableCommander) => void = () => undefined): Promise<{ seen: Seen; replies: unknown[] }> {
-    const [mark, changes, lost, ...replies] = await this.store.transaction((pipeline) => {
+  /** Not as a transaction: a store that has used up its memory queues none. */
+  private async ask(fill: (pipeline: ChainableCommander) => void = () => undefined): Promise<{ look: Look; replies: unknown[] }> {
+    const all = await this.store.pipeline((pipeline) => {
       pipeline.get(MARK).get(CHANGES).hgetall(LOST);
       fill(pipeline);
+      pipeline.get(MARK).get(CHANGES).hgetall(LOST);
     });
-    return { seen: { mark: (mark as string | null) ?? undefined, changes: Number(changes ?? 0), lost: standingOf(lost) }, replies };
+    return { look: { first: seenIn(all.slice(0, SIZE)), last: seenIn(all.slice(-SIZE)) }, replies: all.slice(SIZE, -SIZE) };
   }
 
   /** False where what was read was not of a whole store, and the store is whole by now. */
-  private async settle(first: Seen): Promise<boolean> {
+  private async settle(look: Look): Promise<boolean> {
     // Replies that overtook each other are no loss: what is said of the store is what it says twice.
-    const seen = lossOf(this.known, first) === undefined ? first : (await this.ask()).seen;
-    const loss = lossOf(this.known, seen);
+    const { last: seen } = lossIn(this.known, look) === undefined ? look : (await this.ask()).look;
+    const loss = lossOf(this.known ?? standingIn(look.first), seen);
     this.say(loss);
     if (loss !== undefined) {
       await this.report(loss);
@@ -101,7 +111,7 @@ export class DesiredState {
     const mark = seen.mark ?? (await this.found());
     const changes = Math.max(seen.changes, this.known?.mark === mark ? this.known.changes : 0);
     this.known = { mark, changes };
-    return seen === first;
+    return seen === look.last;
   }
 
   /** The first process that finds no mark, and nobody who misses one, gives the cluster its mark. */
@@ -133,6 +143,22 @@ export function fixOf({ why }: Loss): string {
 
 function unsteady(): KilnError {
   return new KilnError('unavailable', 'the store keeps changing its mark', { fix: 'see that one Redis answers at KILN_REDIS_URL' });
+}
+
+/** Replies of one look. */
+const SIZE = 3;
+
+function seenIn([mark, changes, lost]: unknown[]): Seen {
+  return { mark: (mark as string | null) ?? undefined, changes: Number(changes ?? 0), lost: standingOf(lost) };
+}
+
+function lossIn(known: Standing | undefined, { first, last }: Look): Loss | undefined {
+  return lossOf(known, first) ?? lossOf(known ?? standingIn(first), last);
+}
+
+/** What a process that knew nothing knows from then on. */
+function standingIn({ mark, changes }: Seen): Standing | undefined {
+  return mark === undefined ? undefined : { mark, changes };
 }
 
 function standingOf(hash: unknown): Standing | undefined {

@@ -77,11 +77,12 @@ export class FunctionList {
       const second = await this.store.desired.read((pipeline) => {
         for (const name of names) pipeline.hgetall(versionsKey(name));
       });
-      if (second.changes !== first.changes && i < ATTEMPTS) continue;
+      const steady = second.steady && second.changes === first.changes;
+      if (!steady && i < ATTEMPTS) continue;
       const versions = Object.fromEntries(names.map((name, n) => [name, second.replies[n] as Record<string, string>]));
       const stored = { functions: functions!, versions, numbers: numbers! };
       // What was read of two moments is read again.
-      return { key: second.changes === first.changes ? this.keyAt(first.changes) : '', all: this.parsed(names, stored), stored };
+      return { key: steady ? this.keyAt(first.changes) : '', all: this.parsed(names, stored), stored };
     }
   }
 

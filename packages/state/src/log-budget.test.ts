@@ -33,9 +33,10 @@ const flood = async (name: string, bytes: number, line = 4000) => {
   }
 };
 const used = async () => Number(/^used_memory:(\d+)/m.exec(await raw.info('memory'))?.[1]);
-const sizes = async (): Promise<Record<string, number>> =>
-  Object.fromEntries(pairs((await raw.call('ZRANGE', 'kiln:log-sizes', '0', '-1', 'WITHSCORES')) as string[]));
-const pairs = (flat: string[]) => Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], Number(flat[2 * i + 1])] as const);
+const sizes = async (): Promise<Record<string, number>> => {
+  const names = await raw.zrange('kiln:log-sizes', '0', '-1');
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, Number(await raw.zscore('kiln:log-sizes', name))])));
+};
 const total = async () => Number(await raw.get('kiln:log-total'));
 
 describe('a flood of log lines', () => {
@@ -85,6 +86,7 @@ describe('a flood of log lines', () => {
     const nodes = new NodeStore(store);
     await nodes.heartbeat(nodeOf('n', { beat: 7 }));
     expect(await nodes.list()).toMatchObject([{ id: 'n', beat: 7, alive: true }]);
+    expect(await new FunctionStore(store).listAll()).toHaveLength(1);
     expect(store.trouble).toMatchObject({ kind: 'refuses-writes', detail: expect.stringContaining('memory') });
   });
 });

@@ -74,7 +74,8 @@ export class WriteWatch {
 /** Why a write was refused, where an answer says that. */
 export function refusalIn(error: unknown): string | undefined {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return undefined;
-  const word = WORD.exec(error.message)?.[1];
+  const { previousErrors = [] } = error as Error & { previousErrors?: Error[] };
+  const word = [error, ...previousErrors].map(({ message }) => WORD.exec(message)?.[1]).find((found) => found !== undefined);
   return word === undefined ? undefined : REASONS[word as keyof typeof REASONS];
 }
 

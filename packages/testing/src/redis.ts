@@ -76,6 +76,19 @@ export class TestRedis {
   }
 }
 
+/** One command to a Redis on this machine, for tests that do to it what an operator or an accident does; the first line of the answer. */
+export function commandRedis(port: number, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: '127.0.0.1', port });
+    socket.once('error', reject);
+    socket.once('data', (data) => {
+      socket.destroy();
+      resolve(data.toString('latin1').split('\r\n', 1)[0] as string);
+    });
+    socket.write(`${command}\r\n`);
+  });
+}
+
 function ping(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect({ host: '127.0.0.1', port });
