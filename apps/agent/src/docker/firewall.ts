@@ -100,7 +100,7 @@ export class Firewall {
 
   private get impossible(): string | undefined {
     if (process.getuid?.() !== 0) return 'the agent does not run as root';
-    const isElsewhere = this.stoodAt === undefined && !existsSync(`/sys/class/net/${this.bridge}`);
+    const isElsewhere = this.stoodAt === undefined && !seesInterface(this.bridge);
     return isElsewhere ? 'the engine’s networks are not in the agent’s network namespace' : undefined;
   }
 
@@ -153,6 +153,17 @@ export class Firewall {
     } catch {
       return false;
     }
+  }
+}
+
+/** Whether it is in this process's network namespace; `/sys` shows that of whoever mounted it. */
+function seesInterface(name: string): boolean {
+  try {
+    return readFileSync('/proc/self/net/dev', 'utf8')
+      .split('\n')
+      .some((line) => line.trimStart().startsWith(`${name}:`));
+  } catch {
+    return false;
   }
 }
 
