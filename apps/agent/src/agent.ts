@@ -17,6 +17,7 @@ import { type Builder, Builds } from './builds/run-build.js';
 import type { AgentConfig } from './config.js';
 import { buildOnEngine } from './docker/build-on-engine.js';
 import type { ImageCollector } from './images/collect-images.js';
+import { lostImages } from './images/lost-images.js';
 import { openCollector } from './images/open-collector.js';
 import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
@@ -201,7 +202,11 @@ export class Agent {
 
   private get warnings(): string[] {
     const others = [this.collector?.warning, this.store.trouble?.detail];
-    return [...this.node.engine.warnings, ...others.filter((warning) => warning !== undefined)];
+    return [
+      ...this.node.engine.warnings,
+      ...lostImages(this.node.images.lost, this.versions.all),
+      ...others.filter((warning) => warning !== undefined),
+    ];
   }
 
   private newHeartbeat(slots: StoredSlots): Heartbeat {

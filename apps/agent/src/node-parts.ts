@@ -63,6 +63,7 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
     engineTimeout: options.engineTimeout,
     exitTimeout: options.exitTimeout,
     onTrouble,
+    forget: (image) => images.forget(image),
     facts: async (image) => {
       const { entrypoint, command, workingDirectory, volumes, id } = await images.ensure(image);
       return { id, entrypoint, command, workingDirectory, volumes };

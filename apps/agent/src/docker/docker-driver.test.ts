@@ -28,6 +28,7 @@ describe('the driver', () => {
       node,
       info: await readEngine(docker),
       network,
+      forget: () => undefined,
       facts: async () => ({ id: IMAGE, entrypoint: [], command: ['sleep', '60'], workingDirectory: '/', volumes: [] }),
       admit: () => undefined,
       patience: { boundMs: 15_000, answers: async () => true },
@@ -48,6 +49,32 @@ describe('the driver', () => {
     const { NetworkSettings } = await docker.getContainer(container.id).inspect();
     expect(container.address).toBe(NetworkSettings.Networks[network.name]?.IPAddress);
     expect(trouble).toEqual([expect.stringContaining('an address of this node is in use')]);
+    await container.remove(0);
+  });
+
+  it('fetches an image once more that somebody removed', async () => {
+    const forgotten: string[] = [];
+    const driver = new DockerDriver({
+      docker,
+      node,
+      info: await readEngine(docker),
+      network,
+      facts: async () => ({
+        id: forgotten.length === 0 ? `sha256:${'0'.repeat(64)}` : IMAGE,
+        entrypoint: [],
+        command: ['sleep', '60'],
+        workingDirectory: '/',
+        volumes: [],
+      }),
+      forget: (image) => forgotten.push(image),
+      admit: () => undefined,
+      patience: { boundMs: 15_000, answers: async () => true },
+      exitNewsMs: 10_000,
+      onTrouble: () => undefined,
+    });
+    const version = { function: 'f', version: 1, image: 'registry/f@sha256:1', kind: 'http' as const, config: resolveConfig({}, 'http') };
+    const container = await driver.start({ instance: randomBytes(6).toString('hex'), version, secrets: {}, onOutput: () => undefined });
+    expect(forgotten).toEqual([version.image]);
     await container.remove(0);
   });
 });

@@ -13,6 +13,7 @@ const SILENT_MS = 3_000;
 /** Addresses to try for one container. */
 const ADDRESSES = 4;
 const FORBIDDEN = 403;
+const NOT_FOUND = 404;
 /** Removals of idle containers at once: more would take the engine from those who wait for a start. */
 const REMOVALS = 4;
 
@@ -23,6 +24,8 @@ export interface DriverParts {
   network: NodeNetwork;
   /** What is known of an image that is on this node. */
   facts(image: string): Promise<ImageFacts>;
+  /** The engine turned out not to have it any more. */
+  forget(image: string): void;
   patience: EnginePatience;
   /** ms in which the engine tells of an end of which there are other signs. */
   exitNewsMs: number;
@@ -69,6 +72,11 @@ export class DockerDriver implements ContainerDriver {
       try {
         return await this.makeAt(this.parts.network.takeAddress(), request);
       } catch (error) {
+        if (tried === 1 && isImageGone(error)) {
+          // Somebody cleaned up: it is fetched once more where that is possible.
+          this.parts.forget(request.version.image);
+          continue;
+        }
         if (!isAddressTaken(error) || tried === ADDRESSES) throw error;
         this.parts.onTrouble(`the engine says that an address of this node is in use; trying the next for ${request.instance}`);
       }
@@ -92,7 +100,7 @@ export class DockerDriver implements ContainerDriver {
       // A call that timed out may still be carried out: the name finds what came of it.
       const removed = container?.remove(0) ?? this.removeByName(name).finally(() => this.parts.network.giveAddress(address));
       // The next try has the same name.
-      if (isAddressTaken(error)) await removed;
+      if (isAddressTaken(error) || isImageGone(error)) await removed;
       throw error;
     }
   }
@@ -147,6 +155,10 @@ export class DockerDriver implements ContainerDriver {
     const container = this.parts.docker.getContainer(name);
     await removeUntilGone(container, this.parts.onTrouble);
   }
+}
+
+function isImageGone(error: unknown): boolean {
+  return statusOf(error) === NOT_FOUND && /no such image/i.test((error as Error).message);
 }
 
 function isAddressTaken(error: unknown): boolean {

@@ -23,6 +23,7 @@ export interface NodeEngineOptions {
   engineTimeout: number;
   exitTimeout: number;
   facts(image: string): Promise<ImageFacts>;
+  forget(image: string): void;
   onTrouble(message: string): void;
 }
 
@@ -71,13 +72,14 @@ export class NodeEngine {
     await openSocketRoot(socketRoot);
     const network = await makeNetwork(docker, node);
     const firewall = new Firewall({ node, required: options.firewallRequired, onTrouble: options.onTrouble });
-    const { facts, onTrouble } = options;
+    const { facts, forget, onTrouble } = options;
     const driver = new DockerDriver({
       docker,
       node,
       info,
       network,
       facts,
+      forget,
       onTrouble,
       patience: { boundMs: options.engineTimeout, answers: () => answers(docker, options.engineTimeout) },
       exitNewsMs: options.exitTimeout,

@@ -23,6 +23,8 @@ export class Images {
   private readonly known = new Map<string, LocalImage>();
   private readonly coming = new Map<string, Promise<LocalImage>>();
   private readonly failing = new Map<string, StartBackoff>();
+  /** Built here, asked for, and gone. */
+  readonly lost = new Set<string>();
   private readonly leaving = new Set<Promise<unknown>>();
   /** By id: when an instance was last made of it. */
   private readonly used = new Map<string, number>();
@@ -112,6 +114,7 @@ export class Images {
       coming = get()
         .then((found) => {
           this.known.set(image, found);
+          this.lost.delete(image);
           dropOldest(this.known, MAX_KNOWN);
           this.touch(found.id);
           return found;
@@ -131,8 +134,10 @@ export class Images {
 
   private async pull(image: string): Promise<LocalImage> {
     if (isImageId(image)) {
+      this.lost.add(image);
+      dropOldest(this.lost, MAX_KNOWN);
       throw new KilnError('start_failed', `image ${image} is not on this node`, {
-        fix: 'deploy again; several machines need KILN_REGISTRY',
+        fix: 'kiln deploy --force builds it again; several machines need KILN_REGISTRY',
       });
     }
     const backoff = this.failing.get(image) ?? new StartBackoff(() => this.now());
@@ -197,7 +202,7 @@ function throwAsStartFailure(error: unknown): never {
   throw asStartFailure(error);
 }
 
-function dropOldest(map: Map<string, unknown>, most: number): void {
+function dropOldest(map: Map<string, unknown> | Set<string>, most: number): void {
   for (const oldest of map.keys()) {
     if (map.size <= most) break;
     map.delete(oldest);

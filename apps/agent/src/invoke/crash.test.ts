@@ -49,6 +49,29 @@ describe('an instance that dies under a request', () => {
   });
 });
 
+describe('an image that somebody removed while its function slept', () => {
+  it('is named, with the command that brings it back', async () => {
+    const files = {
+      Dockerfile:
+        'FROM node:24-trixie-slim\nCMD ["node", "-e", "require(\'http\').createServer((q, s) => s.end(\'awake\')).listen(8080)"]\n',
+    };
+    const built = await buildTestImage(files);
+    node.add('sleeper', built.id, {}, 'http');
+    expect((await node.call('sleeper')).text).toBe('awake');
+    const pool = node.parts.pools.find('sleeper', 1)!;
+    for (const instance of pool.instances) pool.evict(instance);
+    await vi.waitFor(() => expect(pool.empty).toBe(true), 10_000);
+    await node.parts.docker.getImage(built.id).remove({ force: true });
+    const answer = await node.call('sleeper');
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'start_failed']);
+    expect(JSON.parse(answer.text)).toMatchObject({
+      detail: `image ${built.id} is not on this node`,
+      fix: expect.stringMatching(/^kiln deploy --force /),
+    });
+    expect([...node.parts.images.lost]).toEqual([built.id]);
+  });
+});
+
 describe('a version that cannot start', () => {
   it('for want of its image is start_failed', async () => {
     node.add('no-image', `sha256:${'0'.repeat(64)}`);

@@ -54,6 +54,7 @@ async function docker(): Promise<Subject> {
     engineTimeout: 15_000,
     exitTimeout: 10_000,
     facts,
+    forget: () => undefined,
     onTrouble: () => undefined,
   });
   return {

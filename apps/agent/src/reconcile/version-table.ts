@@ -14,6 +14,8 @@ const LOOK_AGAIN_MS = 200;
 /** All versions as the store had them last, in memory: a request needs no store. */
 export class VersionTable {
   private functions = new Map<string, ReadonlyMap<number, VersionRecord>>();
+  /** As the store had it last. */
+  all: readonly Desired[] = [];
   private loaded = false;
   private loadedAt = Number.NEGATIVE_INFINITY;
   private loading: Promise<void> | undefined;
@@ -66,6 +68,7 @@ export class VersionTable {
     this.functions = new Map(
       all.map(({ function: { name }, versions }) => [name, new Map(versions.map((record) => [record.version, record]))]),
     );
+    this.all = all;
     this.loaded = true;
     this.loadedAt = performance.now();
   }
