@@ -12,8 +12,14 @@ export function queueIsFull({ function: name, config }: FunctionVersion): KilnEr
 export function waitedInVain(version: FunctionVersion, census: Census, instances: Iterable<Instance>, refused?: KilnError): KilnError {
   const { function: name, config } = version;
   if (census.serving > 0) return new KilnError('concurrency_limit', `no instance of "${name}" became free in time`);
-  const obstacle = census.now.starting > 0 ? undefined : (obstacleOf(instances) ?? refused);
-  return obstacle ?? new KilnError('start_timeout', `no instance of "${name}" was ready within ${config.startTimeout} ms`);
+  // A start that takes too long says so itself, and earlier: one that is still under way began late.
+  const late = census.now.starting > 0 ? gateIsBusy(version) : undefined;
+  return (
+    late ??
+    obstacleOf(instances) ??
+    refused ??
+    new KilnError('start_timeout', `no instance of "${name}" was ready within ${config.startTimeout} ms`)
+  );
 }
 
 /** What keeps the engine from beginning with them. */
@@ -27,5 +33,5 @@ export function imageOnItsWay({ function: name }: FunctionVersion): KilnError {
 }
 
 export function gateIsBusy({ function: name }: FunctionVersion): KilnError {
-  return new Refusal('no_capacity', `no instance of "${name}" was started in time: the engine is busy with other starts`);
+  return new Refusal('no_capacity', `no instance of "${name}" was started in time: the engine was busy with other starts`);
 }

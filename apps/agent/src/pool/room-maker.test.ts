@@ -85,6 +85,19 @@ describe('where there is no place', () => {
     await Promise.all(calls);
   });
 
+  it('in memory, a thousand starts may wait, the next is refused, and looking for room stays cheap', async () => {
+    test.slotsLeft = 5000;
+    const held = await lease(pool({ memory: 600 }, 'serves', 'big'));
+    const waiting = Array.from({ length: 1000 }, (_, i) => pool({ memory: 600 }, 'serves', `f-${i}`).wait('r'));
+    const ends = waiting.map(({ lease: coming }) => coming.then((given) => given.release()).catch((error: Error) => error));
+    await vi.waitFor(() => expect(test.pools.room.waiting).toBe(1000), 10_000);
+    await expect(pool({ memory: 600 }, 'serves', 'one-more').wait('r').lease).rejects.toMatchObject({ code: 'no_capacity' });
+    for (const each of waiting.slice(1)) each.cancel();
+    held.release();
+    expect(await ends[0]).toBeUndefined();
+    await vi.waitFor(() => expect(test.pools.room.waiting).toBe(0), 10_000);
+  });
+
   it('on the whole node, a version is refused at once', async () => {
     for (const config of [{ memory: 1001 }, { cpu: 101 }])
       await expect(pool(config, 'serves', `f-${Object.keys(config)[0]}`).wait('r').lease).rejects.toMatchObject({ code: 'no_capacity' });

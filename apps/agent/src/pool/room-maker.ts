@@ -5,10 +5,12 @@ import { Refusal } from './refusal.js';
 import { StartDropped } from './start-dropped.js';
 
 const LOOK_MS = 250;
+/** Requests end all the time: one look for all that end meanwhile. */
+const PAUSE_MS = 10;
 /** Other nodes are asked whether they have room this often. */
 const ASK_MS = 1000;
-/** Many more than a node has instances. */
-const MAX_WAITING = 2000;
+/** More than a node has instances. */
+const MAX_WAITING = 1000;
 
 export interface Spareable extends Candidate {
   instance: Instance;
@@ -51,7 +53,7 @@ interface Waiting {
 export class RoomMaker {
   private readonly queue = new Set<Waiting>();
   private timer: NodeJS.Timeout | undefined;
-  private looking: NodeJS.Immediate | undefined;
+  private soon: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly capacity: Capacity,
@@ -78,21 +80,23 @@ export class RoomMaker {
     return new Promise((resolve, reject) => {
       this.queue.add({ instance, deadline: performance.now() + limitMs, askedAt: Number.NEGATIVE_INFINITY, resolve, reject });
       instance.obstacle = () => this.full(instance, true);
-      this.look();
+      if (this.queue.size === 1) this.look();
+      else this.wake();
     });
   }
 
   /** Something became free. Those who wait in the pool it belongs to come first. */
   wake(): void {
-    if (this.queue.size > 0) this.looking ??= setImmediate(() => this.look());
+    if (this.queue.size > 0) this.soon ??= setTimeout(() => this.look(), PAUSE_MS);
   }
 
   private look(): void {
-    clearImmediate(this.looking);
-    this.looking = undefined;
+    clearTimeout(this.soon);
+    this.soon = undefined;
     const now = performance.now();
     let cpu = this.residents.cpuInUse();
     let leaving = this.residents.leaving();
+    const idle = new Set(this.residents.spareable());
     for (const waiting of this.queue) {
       const { instance } = waiting;
       if (!instance.needed()) this.settle(waiting, new StartDropped());
@@ -100,7 +104,7 @@ export class RoomMaker {
       else if (!this.fitsCpu(instance, cpu)) this.onFull(waiting, now);
       else if (this.grant(waiting)) cpu += instance.version.config.cpu;
       else {
-        const gained = this.clear(instance, leaving);
+        const gained = this.clear(instance, leaving, idle);
         if (gained === undefined) {
           this.onFull(waiting, now);
           if (!instance.ahead && !this.residents.hasSibling(instance)) this.residents.yieldTo(instance);
@@ -128,14 +132,17 @@ export class RoomMaker {
   }
 
   /** What is on its way out after this beyond what the instance needs of it; undefined where not enough would come. */
-  private clear(instance: Instance, leaving: number): number | undefined {
+  private clear(instance: Instance, leaving: number, idle: Set<Spareable>): number | undefined {
     const missing = this.capacity.missing(instance.version.config.memory);
     if (missing <= leaving) return -missing;
-    const idle = this.residents.spareable();
-    const victims = chooseVictims(missing - leaving, instance.ahead ? idle.filter(({ wanted }) => !wanted) : idle);
+    const victims = chooseVictims(
+      missing - leaving,
+      [...idle].filter(({ wanted }) => !(instance.ahead && wanted)),
+    );
     if (victims.length === 0) return undefined;
     let gained = 0;
     for (const victim of victims) {
+      idle.delete(victim);
       this.residents.evict(victim.instance);
       gained += victim.memory;
     }
