@@ -1,6 +1,6 @@
 // `pnpm check`: everything that needs no whole platform. The cheapest first; the first that fails ends it.
-import { announce, main, run } from './setup.mjs';
-import { pnpmPath } from './tools.mjs';
+import { announce, installDependencies, main, run } from './setup.mjs';
+import { ensureTools, pnpmPath } from './tools.mjs';
 
 const STEPS = [
   ['format and lint', ['exec', 'biome', 'ci', '--error-on-warnings', '.']],
@@ -11,6 +11,8 @@ const STEPS = [
 ];
 
 await main(async () => {
+  ensureTools(announce);
+  installDependencies();
   for (const [name, args] of STEPS) {
     announce(`check: ${name}`);
     run(pnpmPath(), args);

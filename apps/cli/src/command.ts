@@ -27,7 +27,7 @@ export function newCommand(name: string, { terminal }: Session): Command {
         getErrHasColors: () => false,
       })
       // Wrapped by the terminal's width alone: where a line ends in the source means nothing.
-      .configureHelp({ commandDescription: (of) => of.description().replaceAll('\n', ' ') })
+      .configureHelp({ minWidthToWrap: 20, commandDescription: (of) => of.description().replaceAll('\n', ' ') })
       .showSuggestionAfterError()
       // One for all commands: it says what is wrong with what it is asked for.
       .helpCommand(false)

@@ -129,6 +129,8 @@ export interface RunOptions {
   stdin?: string;
   /** What is typed at a terminal; without it, nothing is one. */
   typed?: string;
+  /** How wide that terminal is. */
+  columns?: number;
   /** Ctrl-C. */
   interrupted?: AbortSignal;
 }
@@ -141,7 +143,7 @@ export interface Ran {
 }
 
 /** One run of the command line in this process. */
-export async function kiln(args: string[], { env = {}, stdin = '', typed, interrupted }: RunOptions = {}): Promise<Ran> {
+export async function kiln(args: string[], { env = {}, stdin = '', typed, columns, interrupted }: RunOptions = {}): Promise<Ran> {
   const isTTY = typed !== undefined;
   const collect = () => {
     const chunks: Buffer[] = [];
@@ -151,7 +153,7 @@ export async function kiln(args: string[], { env = {}, stdin = '', typed, interr
         done();
       },
     });
-    return { stream: Object.assign(stream, { isTTY }), all: () => Buffer.concat(chunks) };
+    return { stream: Object.assign(stream, { isTTY, ...(columns !== undefined && { columns }) }), all: () => Buffer.concat(chunks) };
   };
   const [stdout, stderr] = [collect(), collect()];
   const never = new AbortController().signal;

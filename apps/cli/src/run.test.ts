@@ -164,6 +164,15 @@ describe('errors', () => {
   });
 });
 
+describe('help', () => {
+  it.each([60, 80, 120])('breaks no word of what it says at %i columns', async (columns) => {
+    const { stdout } = await connected(['deploy', '--help'], { typed: '', columns });
+    const [told = ''] = stdout.split('Examples:');
+    for (const line of told.split('\n')) expect(line.length).toBeLessThanOrEqual(columns);
+    expect(told).toMatch(/^ {2,}.*\bpushed\b|removal|nodes\b/m);
+  });
+});
+
 describe('lists and views', () => {
   it('prints JSON where stdout is no terminal, and a table where it is', async () => {
     const piped = await connected(['ls']);

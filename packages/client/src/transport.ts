@@ -71,7 +71,7 @@ export class Transport {
     const { keyFrom } = this.options;
     if (error.code !== 'unauthorized' || keyFrom === undefined) return error;
     return new KilnError('unauthorized', `${this.base} does not accept the key from ${keyFrom}`, {
-      fix: `give a key of that cluster as KILN_API_KEY, or another address as KILN_URL; what kiln up runs here has its key in KILN_HOME/credentials.json`,
+      fix: 'give a key of that cluster as KILN_API_KEY, or the address of another as KILN_URL; without both, KILN_HOME/credentials.json has them',
       cause: error,
     });
   }

@@ -7,12 +7,15 @@ interface Root {
   rootJson?: object;
   kilnignore?: string;
   isFunction?: boolean;
+  projects?: Record<string, string>;
 }
 
-async function foldersOf(paths: string[], { rootJson, kilnignore, isFunction = false }: Root = {}): Promise<string[]> {
+async function foldersOf(paths: string[], { rootJson, kilnignore, isFunction = false, projects = {} }: Root = {}): Promise<string[]> {
   const entries = paths.map((path): TreeEntry => ({ path, kind: 'file', id: '', size: 0, executable: false }));
   const rules = ignoreRules(undefined, kilnignore);
-  return (await functionFolders(entries, { rootJson, isFunction: async () => isFunction, rules })).map(({ path }) => path);
+  return (
+    await functionFolders(entries, { rootJson, isFunction: async () => isFunction, projectAlone: async (path) => projects[path], rules })
+  ).map(({ path }) => path);
 }
 
 describe('functionFolders', () => {
@@ -30,6 +33,11 @@ describe('functionFolders', () => {
     expect(await foldersOf(paths, { rootJson: { project: 'shop' } })).toEqual(['b', 'functions/a']);
   });
 
+  it('takes what lies below a folder that only names a project, as kiln deploy does', async () => {
+    const paths = ['a/kiln.json', 'shop/kiln.json', 'shop/web/kiln.json', 'shop/web/x/kiln.json', 'sole/kiln.json'];
+    expect(await foldersOf(paths, { projects: { shop: 'shop', sole: 'sole' } })).toEqual(['a', 'shop/web', 'sole']);
+  });
+
   it('leaves what lies below a function to it, and looks neither into hidden nor into ignored folders', async () => {
     const paths = ['a/kiln.json', 'a/b/kiln.json', '.x/kiln.json', 'node_modules/y/kiln.json', 'old/kiln.json', '1/2/3/4/5/6/7/kiln.json'];
     expect(await foldersOf(paths, { kilnignore: 'old\n' })).toEqual(['a']);
@@ -40,7 +48,12 @@ describe('functionFolders', () => {
       (path): TreeEntry => ({ path, kind: 'file', id: '', size: 0, executable: false }),
     );
     const rules = ignoreRules(undefined, undefined);
-    const [folder] = await functionFolders(entries, { rootJson: undefined, isFunction: async () => false, rules });
+    const [folder] = await functionFolders(entries, {
+      rootJson: undefined,
+      isFunction: async () => false,
+      projectAlone: async () => undefined,
+      rules,
+    });
     expect(folder?.entries.map(({ path }) => path)).toEqual(['kiln.json', 'lib/x.js']);
   });
 });

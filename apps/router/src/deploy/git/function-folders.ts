@@ -5,6 +5,8 @@ import type { TreeEntry } from './commit-tree.js';
 export interface Folder {
   path: string;
   entries: readonly TreeEntry[];
+  /** The project that the nearest folder above it names, below the root. */
+  project?: string;
 }
 
 interface Root {
@@ -12,6 +14,8 @@ interface Root {
   rootJson: object | undefined;
   /** Whether a build would recognise the root itself. */
   isFunction(): Promise<boolean>;
+  /** The project that a folder's kiln.json names, where it says nothing else. */
+  projectAlone(folder: string): Promise<string | undefined>;
   /** What the root's own files leave out is not looked into. */
   rules: IgnoreRules;
 }
@@ -28,11 +32,36 @@ export async function functionFolders(entries: readonly TreeEntry[], root: Root)
   const declares = Object.keys(root.rootJson ?? {}).some((key) => key !== 'project');
   const folders = declares ? [] : foldersWith(entries, root.rules);
   if (folders.length === 0 || (await root.isFunction())) return whole;
-  return folders.map((path) => below(entries, path));
+  return await withoutRepositories(entries, folders, root);
+}
+
+/** A folder whose kiln.json only names a project is no function: those below it are. */
+async function withoutRepositories(entries: readonly TreeEntry[], folders: readonly string[], root: Root): Promise<Folder[]> {
+  const above = new Set(folders.flatMap(uppers));
+  const found = new Map<string, Folder>();
+  const projects = new Map<string, string>();
+  for (const path of folders) {
+    if (uppers(path).some((upper) => found.has(upper))) continue;
+    const own = above.has(path) ? await root.projectAlone(path) : undefined;
+    if (own !== undefined) {
+      projects.set(path, own);
+      continue;
+    }
+    const nearest = uppers(path).find((upper) => projects.has(upper));
+    const project = nearest === undefined ? undefined : projects.get(nearest);
+    found.set(path, { ...below(entries, path), ...(project !== undefined && { project }) });
+  }
+  return [...found.values()];
+}
+
+/** The folders above one, nearest first. */
+function uppers(path: string): string[] {
+  const names = path.split('/');
+  return names.slice(1).map((_, i) => names.slice(0, names.length - 1 - i).join('/'));
 }
 
 function foldersWith(entries: readonly TreeEntry[], rules: IgnoreRules): string[] {
-  const found = entries
+  return entries
     .map(({ path }) => path.split('/'))
     .filter((names) => names.length > 1 && names.length <= MAX_DEPTH + 1 && names.at(-1) === KILN_JSON)
     .map((names) => names.slice(0, -1))
@@ -40,7 +69,6 @@ function foldersWith(entries: readonly TreeEntry[], rules: IgnoreRules): string[
     .map((names) => names.join('/'))
     .filter((path) => isSent(`${path}/`, rules))
     .sort();
-  return found.filter((path) => !found.some((upper) => path.startsWith(`${upper}/`)));
 }
 
 function below(entries: readonly TreeEntry[], folder: string): Folder {

@@ -39,8 +39,13 @@ export async function readFunctions(entries: readonly TreeEntry[], blobs: Blobs,
   const functions: PushedFunction[] = [];
   const rules = await rulesOf(root, blobs);
   const isFunction = () => isFunctionRoot(sourceFolder(entries, rules, blobs));
-  for (const folder of await functionFolders(entries, { rootJson, isFunction, rules })) {
-    functions.push(...(await functionsIn(folder, blobs, { project, owner })));
+  const projectAlone = async (path: string) => {
+    const json = await textIn(root, `${path}/${KILN_JSON}`, blobs);
+    const content = json === undefined ? {} : parseKilnJson(json, `${path}/${KILN_JSON}`);
+    return Object.keys(content).join() === 'project' ? readProjectName(content) : undefined;
+  };
+  for (const folder of await functionFolders(entries, { rootJson, isFunction, projectAlone, rules })) {
+    functions.push(...(await functionsIn(folder, blobs, { project, owner: folder.project ?? owner })));
   }
   refuseTooMany(functions);
   return functions;
