@@ -139,6 +139,27 @@ describe('an answer that breaks HTTP', () => {
   });
 });
 
+describe('an answer in chunks of one byte', () => {
+  it('goes on in few writes', async () => {
+    const chunks = 5000;
+    const server = net.createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () =>
+        socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${'1\r\na\r\n'.repeat(chunks)}0\r\n\r\n`),
+      );
+    });
+    const { port } = await listening(server);
+    const { port: door } = await proxying(connectTo({ host: '127.0.0.1', port }));
+    const seen: string[] = [];
+    const client = net.connect(door, '127.0.0.1', () => client.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'));
+    client.on('data', (chunk) => seen.push(String(chunk)));
+    await new Promise((resolve) => client.once('close', resolve));
+    const text = seen.join('');
+    expect(text.match(/a/g)!.length).toBeGreaterThanOrEqual(chunks);
+    expect(text.split('\r\n').length).toBeLessThan(200);
+  });
+});
+
 describe('trailers', () => {
   it('that would change what the answer means do not pass', async () => {
     const { port } = await listening(

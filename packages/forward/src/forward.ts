@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Control, Receiver, Upstream } from './carrier.js';
 import { GrowingBuffer } from './growing-buffer.js';
 import { is } from './headers.js';
+import { KeptChunks } from './kept-chunks.js';
 import { countPassing } from './passing-bytes.js';
 import { KEPT_BYTES, type RequestBody } from './request-body.js';
 import { hintHeaders, trailerPairs } from './side-fields.js';
@@ -79,9 +80,11 @@ export class HttpExchange implements Exchange, Receiver {
   /** Headers of an answer that is kept back; undefined where it is relayed. */
   private withheld: string[] | undefined;
   private withheldBody: GrowingBuffer | undefined;
-  /** The head to write, and what came behind it in the same read. */
+  /** The head to write. */
   private head: string[] | undefined;
-  private behindHead: Buffer[] | undefined;
+  /** Pieces of the read under way: the first, and any more. */
+  private piece: Buffer | undefined;
+  private morePieces: KeptChunks | undefined;
   /** Body bytes that the head announced; -1 where it did not. */
   private expected = -1;
   private received = 0;
@@ -152,19 +155,19 @@ export class HttpExchange implements Exchange, Receiver {
     this.received += chunk.length;
     if (this.received === this.expected) {
       this.last = chunk;
-    } else if (this.head === undefined) {
-      this.relay(chunk);
-    } else if (this.behindHead === undefined) {
-      this.behindHead = [chunk];
+    } else if (this.piece === undefined) {
+      this.piece = chunk;
     } else {
-      this.behindHead.push(chunk);
+      // A function may answer in chunks of one byte: what came together goes on together.
+      this.morePieces ??= new KeptChunks();
+      this.morePieces.add(chunk);
     }
   }
 
   onSound(): void {
-    if (this.head === undefined || this.settled) return;
-    const alone = this.behindHead === undefined;
-    if (this.begin() && alone) this.response.flushHeaders();
+    if (this.settled || this.withheld !== undefined) return;
+    if (this.head === undefined) this.passPieces();
+    else if (this.begin() && this.received === 0) this.response.flushHeaders();
   }
 
   onEnd(trailers: string[]): void {
@@ -178,7 +181,8 @@ export class HttpExchange implements Exchange, Receiver {
       this.settle({ kind: 'withheld', status: this.status, headers: this.withheld, body });
       return;
     }
-    if (this.head !== undefined && !this.begin()) return;
+    if (this.head === undefined) this.passPieces();
+    else if (!this.begin()) return;
     if (trailers.length > 0) addTrailers(this.response, trailers);
     this.settle({ kind: 'relayed', status: this.status });
     if (this.last === undefined) this.response.end();
@@ -201,16 +205,24 @@ export class HttpExchange implements Exchange, Receiver {
 
   /** @returns false where the answer can't be relayed as it is */
   private begin(): boolean {
-    const { head, behindHead } = this;
-    this.head = this.behindHead = undefined;
+    const { head } = this;
+    this.head = undefined;
     try {
       this.response.writeHead(this.status, head);
     } catch (error) {
       this.break(error as Error);
       return false;
     }
-    if (behindHead !== undefined) for (const chunk of behindHead) this.relay(chunk);
+    this.passPieces();
     return true;
+  }
+
+  private passPieces(): void {
+    const { piece, morePieces } = this;
+    if (piece === undefined) return;
+    this.piece = this.morePieces = undefined;
+    this.relay(piece);
+    if (morePieces !== undefined) for (const chunk of morePieces.list()) this.relay(chunk);
   }
 
   private relay(chunk: Buffer): void {

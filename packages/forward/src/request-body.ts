@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { get } from './headers.js';
+import { KeptChunks } from './kept-chunks.js';
 import { isLingering } from './linger.js';
 import { countPassing } from './passing-bytes.js';
 
@@ -27,7 +28,7 @@ export class RequestBody {
   fault: BodyFault | undefined;
   /** Bytes that came so far. */
   bytes = 0;
-  private kept: Buffer[] | undefined = [];
+  private kept: KeptChunks | undefined = new KeptChunks();
   private held: Buffer | undefined;
   private isAccepted = false;
   private started = false;
@@ -99,8 +100,9 @@ export class RequestBody {
   /** The body from its start, for one attempt. Ask only while it is replayable. */
   source(): Buffer | Readable | null {
     if (this.length === 0) return null;
-    if (this.ended && this.kept !== undefined) return this.kept.length === 1 ? this.kept[0]! : Buffer.concat(this.kept);
-    this.reader = new BodyStream(this, this.kept ?? []);
+    const kept = this.kept?.list() ?? [];
+    if (this.ended && this.kept !== undefined) return kept.length === 1 ? kept[0]! : Buffer.concat(kept);
+    this.reader = new BodyStream(this, kept);
     this.start();
     return this.reader;
   }
@@ -167,7 +169,7 @@ export class RequestBody {
       }
       this.kept = undefined;
     }
-    this.kept?.push(chunk);
+    this.kept?.add(chunk);
     if (this.reader !== undefined && !this.reader.push(chunk)) this.message.pause();
   }
 
