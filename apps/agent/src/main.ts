@@ -1,4 +1,5 @@
 import { EnvironmentError } from '@kiln/contract/environment';
+import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/garbage';
 import type { INestApplication } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
@@ -11,6 +12,7 @@ const END_MS = 60_000;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, base: { app: 'agent', node: config.nodeId } });
+  outliveFaultsInBackground(log);
   // Listened for from the first moment on: a start that is given up must not leave anything behind either.
   const starting = startApplication(config, log);
   endOnSignals(starting, config, log);

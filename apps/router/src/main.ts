@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { EnvironmentError } from '@kiln/contract/environment';
+import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/garbage';
 import { pino } from 'pino';
 import { readConfig } from './config.js';
@@ -11,6 +12,7 @@ const EXIT_FAILED = 1;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, base: { app: 'router' } });
+  outliveFaultsInBackground(log);
   const router = await startRouter(config, log);
   stopOnSignals(router, log);
   // What loading the program left behind would else stay resident for minutes.

@@ -161,7 +161,8 @@ export class RoomMaker {
     const { instance } = waiting;
     // Its calls have an instance here that they can wait for.
     if (this.residents.hasSibling(instance)) return;
-    const found = await this.elsewhere.hasRoom(instance.version.config.memory);
+    // Where nobody can say, it waits on here, and asks again.
+    const found = await this.elsewhere.hasRoom(instance.version.config.memory).catch(() => false);
     if (found && this.queue.has(waiting)) this.settle(waiting, this.full(instance, false));
   }
 

@@ -146,7 +146,7 @@ class Listener implements DataListener {
     });
     server.on('upgrade', (request, socket, head) => {
       if (this.isAnswering(socket)) socket.destroy();
-      else void this.handler.upgrade(request, socket as Socket, head);
+      else void this.handler.upgrade(request, socket as Socket, head).catch((error: unknown) => giveUp(socket, error));
     });
     server.on('connect', (_request, socket) => {
       if (this.isAnswering(socket)) socket.destroy();
@@ -165,6 +165,12 @@ class Listener implements DataListener {
   private onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     this.responses.set(request.socket, response);
     if (this.draining) response.shouldKeepAlive = false;
-    void this.handler.request(request, response, expectsContinue);
+    void this.handler.request(request, response, expectsContinue).catch((error: unknown) => giveUp(response, error));
   }
+}
+
+/** A fault of ours that no step of a request knows of: the caller must not wait for ever. The last handler of the process tells it. */
+function giveUp(caller: { destroy(): void }, error: unknown): never {
+  caller.destroy();
+  throw error;
 }
