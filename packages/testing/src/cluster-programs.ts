@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import type { Place } from './apart.js';
 import { Program } from './program.js';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
@@ -38,19 +39,24 @@ export function startRouter(index: number, ports: Ports, shared: Shared): Progra
   });
 }
 
-export function startAgent(id: string, ports: Ports, shared: Shared): Program {
-  return startApp('agent', `agent ${id}`, {
+/** @param place where it is a machine of its own on the network */
+export function startAgent(id: string, ports: Ports, shared: Shared, place?: Place): Program {
+  const env = {
     ...common(shared),
+    // The rules of the containers' networks are the machine's; in a name space of the agent's own they are of no effect.
+    ...(place && { KILN_BIND: place.address, KILN_ADVERTISE_HOST: place.address, KILN_FIREWALL: 'optional' }),
     KILN_NODE_ID: id,
     KILN_AGENT_PORT: ports.data,
     KILN_AGENT_CONTROL_PORT: ports.control,
     ...shared.env,
-  });
+  };
+  return startApp('agent', `agent ${id}`, env, [], place?.prefix);
 }
 
 /** As `kiln up` runs it: what was acknowledged outlives a kill -9. */
-export function startRedis(port: number, folder: string): Program {
-  const settings = { port, bind: '127.0.0.1', dir: folder, appendonly: 'yes', save: '', 'maxmemory-policy': 'noeviction' };
+export function startRedis(port: number, folder: string, host = '127.0.0.1'): Program {
+  const reach = host === '127.0.0.1' ? { bind: host } : { bind: `127.0.0.1 ${host}`, 'protected-mode': 'no' };
+  const settings = { port, ...reach, dir: folder, appendonly: 'yes', save: '', 'maxmemory-policy': 'noeviction' };
   return new Program('redis', {
     command: 'redis-server',
     args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
@@ -62,10 +68,11 @@ export function startCli(args: string[], env: Environment): Program {
   return startApp('cli', `kiln ${args.join(' ')}`, env, args);
 }
 
-function startApp(app: string, name: string, env: Environment, args: string[] = []): Program {
+function startApp(app: string, name: string, env: Environment, args: string[] = [], prefix: readonly string[] = []): Program {
+  const [command = process.execPath, ...before] = [...prefix, process.execPath];
   return new Program(name, {
-    command: process.execPath,
-    args: ['--enable-source-maps', join(ROOT, 'apps', app, 'dist', 'main.js'), ...args],
+    command,
+    args: [...before, '--enable-source-maps', join(ROOT, 'apps', app, 'dist', 'main.js'), ...args],
     env: { ...inherited(), ...Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])) },
   });
 }

@@ -7,6 +7,7 @@ import { KilnClient } from '@kiln/client/client';
 import type { BuildLine, Deployed } from '@kiln/contract/control-api';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import type { VersionRecord } from '@kiln/contract/records';
+import type { ApartNetwork } from './apart.js';
 import { type Answer, type CallOptions, call } from './call.js';
 import { type Environment, newSecrets, type Ports, type Shared, startAgent, startRedis, startRouter } from './cluster-programs.js';
 import { containersOf, type Owned, removeLeftovers, removeLeftoversNow } from './engine.js';
@@ -22,6 +23,8 @@ export interface ClusterOptions {
   nodes?: number;
   routers?: number;
   env?: Environment;
+  /** A place for each node; the caller removes it after the cluster. */
+  network?: ApartNetwork;
 }
 
 export interface Member {
@@ -36,7 +39,7 @@ export interface DeployedImage extends Deployed {
 
 /** Routers, agents and a Redis as real processes on ports of their own. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const cluster = new Cluster(options.nodes ?? 1, options.routers ?? 1, await newShared(options.env ?? {}));
+  const cluster = new Cluster(options.nodes ?? 1, options.routers ?? 1, await newShared(options), options.network);
   try {
     await cluster.start();
     return cluster;
@@ -47,12 +50,18 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   }
 }
 
-async function newShared(env: Environment): Promise<Shared & { redisPort: number }> {
+async function newShared({ env = {}, network }: ClusterOptions): Promise<ClusterShared> {
   const [redisPort] = (await freePorts(1)) as [number];
   const home = mkdtempSync(join(tmpdir(), 'kiln-e2e-'));
   const temporary = join(home, 'tmp');
   mkdirSync(temporary);
-  return { home, temporary, ...newSecrets(), redisUrl: `redis://127.0.0.1:${redisPort}`, redisPort, env };
+  const redisHost = network?.host ?? '127.0.0.1';
+  return { home, temporary, ...newSecrets(), redisUrl: `redis://${redisHost}:${redisPort}`, redisHost, redisPort, env };
+}
+
+interface ClusterShared extends Shared {
+  redisHost: string;
+  redisPort: number;
 }
 
 export class Cluster {
@@ -67,23 +76,24 @@ export class Cluster {
   constructor(
     nodes: number,
     private readonly routerCount: number,
-    readonly shared: Shared & { redisPort: number },
+    readonly shared: ClusterShared,
+    private readonly network?: ApartNetwork,
   ) {
     this.nodes = Array.from({ length: nodes }, (_, i) => `e2e-${this.run}-${i + 1}`);
     process.on('exit', this.removeNow);
   }
 
   async start(): Promise<void> {
-    this.redis = startRedis(this.shared.redisPort, this.shared.home);
+    this.redis = this.startRedis();
     const ports = await freePorts(2 * (this.nodes.length + this.routerCount));
     const next = (): Ports => ({ data: ports.pop() as number, control: ports.pop() as number });
     for (let i = 0; i < this.routerCount; i += 1) {
       const own = next();
       this.routers.push({ id: `router-${i + 1}`, ports: own, program: startRouter(i, own, this.shared) });
     }
-    for (const id of this.nodes) {
+    for (const [i, id] of this.nodes.entries()) {
       const own = next();
-      this.agents.push({ id, ports: own, program: startAgent(id, own, this.shared) });
+      this.agents.push({ id, ports: own, program: startAgent(id, own, this.shared, this.network?.places[i]) });
     }
     await this.ready();
   }
@@ -203,13 +213,18 @@ export class Cluster {
     member.program = member.program.again();
   }
 
+  private startRedis(): Program {
+    const { redisPort, home, redisHost } = this.shared;
+    return startRedis(redisPort, home, redisHost);
+  }
+
   async killRedis(): Promise<void> {
     this.redis.kill('SIGKILL');
     await this.redis.exited;
   }
 
   restartRedis(): void {
-    this.redis = startRedis(this.shared.redisPort, this.shared.home);
+    this.redis = this.startRedis();
   }
 
   outputs(): string {

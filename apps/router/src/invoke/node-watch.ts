@@ -9,9 +9,9 @@ import { LATE, NODE_LOST } from './call.js';
  * its machine, counts as one tick whatever it took, and is never taken for a node's silence.
  */
 const TICK_MS = 250;
-/** With calls under way and nothing heard from their node for so long its door is asked, and again while it stays silent. */
+/** With calls under way, a node from which nothing new was heard since the last tick is asked, and again so often. */
 const SILENT_TICKS = 2;
-/** What a door may take: over 1 s. */
+/** What a door may take: 1 s. */
 const ANSWER_TICKS = 4;
 /** Evidence does not ask a door again so soon. */
 const EVIDENCE_EVERY_MS = 100;
@@ -87,7 +87,7 @@ export class NodeWatch {
       agent.silentTicks = 0;
       this.doors.get(id)?.hear();
     } else if (agent.underWay.size === 0) agent.silentTicks = 0;
-    else if (++agent.silentTicks % SILENT_TICKS === 0) this.ask(id, url);
+    else if (agent.silentTicks++ % SILENT_TICKS === 0) this.ask(id, url);
   }
 
   /** One question per node at a time. */
