@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixture, times } from './inside.js';
 
 /** How long a store refuses writes. The long form is the promise, the short one enough for heartbeats to be missed. */
-const REFUSED_MS = process.env['KILN_E2E_FULL'] === '1' ? 600_000 : 8000;
+const REFUSED_MS = process.env['KILN_E2E_FULL'] === '1' ? 600_000 : 5000;
 const MAX_CALL_MS = 1000;
 const PAUSE_MS = 20;
 const names = ['f1', 'f2', 'f3'];
@@ -79,18 +79,28 @@ function load(): { end(): Promise<{ calls: number; failures: string[]; slowest: 
   };
 }
 
+describe('a store with which nothing is wrong', () => {
+  it('is not mentioned by any agent in its first seconds', () => {
+    expect(cluster.agents.map(({ program }) => program.stdout.match(/.*the store.*/)?.[0])).toEqual(cluster.agents.map(() => undefined));
+  });
+});
+
 describe('a store that refuses writes', () => {
-  it('fails no call; every place says so, and all heals by itself', async () => {
+  it.each([
+    ['it has used up its memory', 'CONFIG SET maxmemory 1mb', 'CONFIG SET maxmemory 0'],
+    // Heartbeats are refused, too.
+    ['it is a read-only replica', 'REPLICAOF 127.0.0.1 1', 'REPLICAOF NO ONE'],
+  ])('because %s fails no call; every place says so, and all heals by itself', async (reason, refuse, takeAgain) => {
     const traffic = load();
-    await commandRedis(cluster.shared.redisPort, 'CONFIG SET maxmemory 1mb');
+    await commandRedis(cluster.shared.redisPort, refuse);
     await everywhere('routers say that writes are refused', 'refuses-writes', 10_000);
     const write = await cluster.api('POST', '/v1/keys', { name: 'another', scopes: ['read'] });
-    expect([write.status, write.text]).toEqual([503, expect.stringMatching(/"unavailable".*refuses writes: it has used up its memory/)]);
+    expect([write.status, write.text]).toEqual([503, expect.stringContaining(`the store refuses writes: ${reason}`)]);
     const status = await kiln('status', '-o', 'json');
     expect(JSON.parse(status.stdout)).toMatchObject({ redis: 'refuses writes', nodes: [{ live: true }, { live: true }] });
     await delay(REFUSED_MS);
-    expect([await cluster.liveNodes(), saying(cluster.agents, 'the store refuses writes')]).toEqual([cluster.nodes, 2]);
-    await commandRedis(cluster.shared.redisPort, 'CONFIG SET maxmemory 0');
+    expect([await cluster.liveNodes(), saying(cluster.agents, `the store refuses writes: ${reason}`)]).toEqual([cluster.nodes, 2]);
+    await commandRedis(cluster.shared.redisPort, takeAgain);
     await everywhere('it takes writes again', 'well', 20_000);
     const { calls, failures, slowest } = await traffic.end();
     console.info(`writes refused: ${calls} calls, the slowest took ${slowest.toFixed(0)} ms`);
@@ -101,8 +111,6 @@ describe('a store that refuses writes', () => {
 });
 
 describe('a store that was emptied', () => {
-  beforeAll(() => commandRedis(cluster.shared.redisPort, 'CONFIG SET maxmemory 0'));
-
   it('undeploys nothing and fails no call; every place says so, and it is written back', async () => {
     const before = await ids();
     const versions = (await cluster.api('GET', '/v1/functions/f1/versions')).text;

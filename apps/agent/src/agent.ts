@@ -90,6 +90,7 @@ export class Agent {
       homes,
       secrets,
       readNodes: async () => this.onNodes(await this.nodes.list(), homes),
+      storeInTrouble: () => store.trouble !== undefined,
       ensureImage: (image) => node.images.ensure(image),
       markReady: (name, version) => functions.markReady(name, version),
       markFailed: (name, version, failure) => functions.markFailed(name, version, failure),

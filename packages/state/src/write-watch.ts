@@ -40,9 +40,9 @@ export class WriteWatch {
 
   refused(reason: string): void {
     this.taken = 0;
-    const known = this.reason !== undefined;
+    const changed = this.reason !== reason;
     this.reason = reason;
-    if (!known) this.onChange();
+    if (changed) this.onChange();
   }
 
   stop(): void {

@@ -18,6 +18,8 @@ export interface ReconcileParts extends Omit<ProofsParts, 'settled'> {
   secrets: { keep(desired: readonly Desired[]): Promise<void> };
   /** Membership as the store has it; updates `homes`. */
   readNodes(): Promise<void>;
+  /** The store answers, and what is not well with it was said. */
+  storeInTrouble(): boolean;
 }
 
 /** Makes this node as the store says: every 2 s, and at once when somebody says that something changed. */
@@ -73,7 +75,7 @@ export class Reconciler {
       this.outage.over();
     } catch (error) {
       if (!(error instanceof KilnError) || error.code !== 'unavailable') onTrouble(`reconciling failed: ${String(error)}`);
-      else this.outage.goesOn(error.message);
+      else if (!this.parts.storeInTrouble()) this.outage.goesOn(error.message);
     }
   }
 
