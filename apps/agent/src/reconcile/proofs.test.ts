@@ -61,6 +61,13 @@ describe('a version that this node proves', () => {
     expect(told).toEqual(['ready f@1']);
   });
 
+  it('is ready though the engine took longer for its part than the version may take for its own', async () => {
+    test.driver.startMs = 600;
+    const { tell, told } = proofs();
+    await tell(version('serves'), 1);
+    expect(told).toEqual(['ready f@1']);
+  });
+
   it('has failed when it cannot run itself: it exits, or is never ready', async () => {
     const { tell, told } = proofs();
     await tell(version('exits'), 1);

@@ -2,6 +2,7 @@ import { type ErrorCode, KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records';
 import { isImageId } from '@kiln/registry/reference';
 import { statusOf } from '../docker/deadline.js';
+import type { Instance } from '../pool/instance.js';
 import type { Pools } from '../pool/pools.js';
 
 /** Lines of a start belong to no request. */
@@ -56,8 +57,8 @@ async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveP
     return { outcome: 'ready' };
   } catch (error) {
     const told = asKilnError(error);
-    // One that is only promised waits for the node: then it had no time of its own yet.
-    const neverBegun = told.code === 'start_timeout' && pool.census.now.created > 0;
+    // One without a container waits for the node or its engine: then it had no time of its own yet.
+    const neverBegun = told.code === 'start_timeout' && [...pool.instances].some(hasNoContainer);
     const isOwn = OWN_FAILURES.has(told.code) && !neverBegun && !isEngineFault(told);
     return { outcome: isOwn ? 'failed' : 'refused', error: told };
   }
@@ -70,6 +71,10 @@ async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveP
 function isLost({ image, provingNode, refusal }: VersionRecord, { code }: KilnError): boolean {
   const cameFromElsewhere = refusal !== undefined && refusal.node !== provingNode;
   return isImageId(image) && code === 'start_failed' && !cameFromElsewhere;
+}
+
+function hasNoContainer({ state, container }: Instance): boolean {
+  return (state === 'created' || state === 'starting') && container === undefined;
 }
 
 /** What the engine says of a program that cannot be run is a refusal of the request, not a failure of its own. */
