@@ -182,6 +182,20 @@ describe('cores', () => {
   });
 });
 
+describe('the burst of one function', () => {
+  it('keeps another’s first call waiting for one of its starts at most', async () => {
+    test.driver.startMs = 100;
+    const burst = pool({}, 'serves', 'burst');
+    const calls = many(50, burst);
+    await vi.waitFor(() => expect(test.driver.started).toBe(4));
+    const other = await lease(pool());
+    // Four before it, and as many at its side.
+    expect(burst.census.ever.starting).toBeLessThanOrEqual(8);
+    other.release();
+    for (const each of await calls) each.release();
+  });
+});
+
 describe('functions that never listen', () => {
   it('keep no place at the gate: another’s first call is served meanwhile', async () => {
     const silent = Array.from({ length: 6 }, (_, i) => pool({ startTimeout: 60_000 }, 'silent', `silent-${i}`).wait('r'));

@@ -80,6 +80,14 @@ describe('secrets for an instance', () => {
     await expect(secrets.of(v1)).rejects.toBeInstanceOf(Refusal);
   });
 
+  it('are waited for where no other node could have them, while the store is away', async () => {
+    away = true;
+    for (const alone of [true, false]) {
+      const secrets = new SecretValues(store, keys, () => alone);
+      await expect(secrets.of(v1)).rejects.toMatchObject({ code: 'no_capacity', passing: alone });
+    }
+  });
+
   it('are read once, and forgotten with the last version that serves with them', async () => {
     const secrets = new SecretValues(store, keys);
     await secrets.keep([desired({ 1: 50, 2: 50 }, [v1, v2])]);
