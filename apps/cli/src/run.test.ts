@@ -164,6 +164,20 @@ describe('errors', () => {
   });
 });
 
+describe('an error on a narrow terminal', () => {
+  it('breaks between words, but neither source nor the next step', async () => {
+    const source = `> 3 |     const line = ${'that.is.long '.repeat(8)};`;
+    api.fail('GET /v1/functions', 'start_failed', `before it was ready the process exited with code 1; its last log lines:\n${source}`);
+    const { stderr } = await connected(['ls'], { typed: '', columns: 60, env: { NO_COLOR: '1' } });
+    const [first, second, third] = stderr.split('\n');
+    expect([first, second]).toEqual([
+      'kiln: The version cannot start: before it was ready the',
+      'process exited with code 1; its last log lines:',
+    ]);
+    expect(third).toBe(source);
+  });
+});
+
 describe('help', () => {
   it.each([60, 80, 120])('breaks no word of what it says at %i columns', async (columns) => {
     const { stdout } = await connected(['deploy', '--help'], { typed: '', columns });

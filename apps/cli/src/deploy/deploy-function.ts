@@ -79,7 +79,8 @@ export async function deployAll(candidates: readonly Candidate[], options: Deplo
     };
     log.begin?.(name);
     const outcome = await attempt(name, () => deployChanged(candidate, options, say));
-    if (failed(outcome) && candidates.length > 1 && !signal?.aborted) show(paint('red', `failed: ${outcome.error.message.split('\n')[0]}`));
+    if (failed(outcome) && candidates.length > 1 && !signal?.aborted)
+      show(paint('red', `failed: ${outcome.error.message.split('\n')[0]?.replace(/; its last log lines:$/, '')}`));
     progress.end(name);
     status?.(progress.text());
     log.end?.(outcome);

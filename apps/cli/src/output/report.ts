@@ -25,8 +25,9 @@ export function report(error: unknown, terminal: Terminal, asJson: boolean): num
 
 /** The next step is not broken: whoever copies a command from there wants all of it. */
 function errorText({ message, fix, code }: Told, columns = Number.POSITIVE_INFINITY): string {
-  const shown = message.split('\n').map((line) => (IS_SOURCE.test(line) ? line : wrapWords(line, columns).join('\n')));
-  const lines = [`${paint('red', 'kiln:')} ${shown.join('\n')}`, `  ${paint('cyan', 'next:')} ${fix}`];
+  const said = `${paint('red', 'kiln:')} ${message}`.split('\n');
+  const shown = said.flatMap((line) => (IS_SOURCE.test(line) ? [line] : wrapWords(line, columns)));
+  const lines = [...shown, `  ${paint('cyan', 'next:')} ${fix}`];
   if (code in ERRORS) lines.push(`  ${paint('dim', `code: ${code}`)}`);
   return lines.join('\n');
 }
