@@ -14,12 +14,21 @@ const NEVER_UNLESS_ASKED = [
 
 /** What a folder's own `.dockerignore` and `.kilnignore`, given as text where they are there, leave out. */
 export function ignoreRules(dockerignore: string | undefined, kilnignore: string | undefined): IgnoreRules {
-  return ignore().add(NEVER_UNLESS_ASKED).add(linesOf(dockerignore).map(anchored)).add(linesOf(kilnignore));
+  return ignore().add(patternsOf(dockerignore, kilnignore));
+}
+
+/** The same as patterns of `.gitignore`, the later ones stronger. */
+export function patternsOf(dockerignore: string | undefined, kilnignore: string | undefined): string[] {
+  return [...NEVER_UNLESS_ASKED, ...linesOf(dockerignore).map(anchored), ...linesOf(kilnignore)];
 }
 
 /** Whether a file, or with a `/` at its end a folder, is sent. The path is relative to the folder that has the rules. */
 export function isSent(path: string, rules: IgnoreRules): boolean {
-  return ALWAYS.has(path) || !rules.ignores(path);
+  return isAlwaysSent(path) || !rules.ignores(path);
+}
+
+export function isAlwaysSent(path: string): boolean {
+  return ALWAYS.has(path);
 }
 
 /** The same as Docker would have it of a folder that says nothing itself. */

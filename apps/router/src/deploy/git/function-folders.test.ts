@@ -1,4 +1,4 @@
-import { ignoreRules } from '@kiln/project/ignore-rules';
+import { ignoredPaths } from '@kiln/project/ignored-paths';
 import { describe, expect, it } from 'vitest';
 import type { TreeEntry } from './commit-tree.js';
 import { functionFolders } from './function-folders.js';
@@ -12,10 +12,9 @@ interface Root {
 
 async function foldersOf(paths: string[], { rootJson, kilnignore, isFunction = false, projects = {} }: Root = {}): Promise<string[]> {
   const entries = paths.map((path): TreeEntry => ({ path, kind: 'file', id: '', size: 0, executable: false }));
-  const rules = ignoreRules(undefined, kilnignore);
-  return (
-    await functionFolders(entries, { rootJson, isFunction: async () => isFunction, projectAlone: async (path) => projects[path], rules })
-  ).map(({ path }) => path);
+  const ignored = (folders: readonly string[]) => ignoredPaths({ dockerignore: undefined, kilnignore }, folders);
+  const root = { rootJson, isFunction: async () => isFunction, projectAlone: async (path: string) => projects[path], ignored };
+  return (await functionFolders(entries, root)).map(({ path }) => path);
 }
 
 describe('functionFolders', () => {
@@ -43,16 +42,20 @@ describe('functionFolders', () => {
     expect(await foldersOf(paths, { kilnignore: 'old\n' })).toEqual(['a']);
   });
 
+  it('refuses more folders than a push may have functions, however many they are', async () => {
+    const paths = Array.from({ length: 50_000 }, (_, i) => `f${i}/kiln.json`);
+    await expect(foldersOf(paths)).rejects.toMatchObject({ code: 'bad_request', message: expect.stringContaining('50000 folders') });
+  });
+
   it('gives paths relative to the folder', async () => {
     const entries = ['f/kiln.json', 'f/lib/x.js', 'g/y.js'].map(
       (path): TreeEntry => ({ path, kind: 'file', id: '', size: 0, executable: false }),
     );
-    const rules = ignoreRules(undefined, undefined);
     const [folder] = await functionFolders(entries, {
       rootJson: undefined,
       isFunction: async () => false,
       projectAlone: async () => undefined,
-      rules,
+      ignored: async () => new Set(),
     });
     expect(folder?.entries.map(({ path }) => path)).toEqual(['kiln.json', 'lib/x.js']);
   });

@@ -1,5 +1,6 @@
-import { type IgnoreRules, isSent } from '@kiln/project/ignore-rules';
+import { KilnError } from '@kiln/contract/errors';
 import type { TreeEntry } from './commit-tree.js';
+import { PUSH_LIMITS } from './limits.js';
 
 /** A folder of a commit, with the entries below it, their paths relative to it. */
 export interface Folder {
@@ -16,12 +17,14 @@ interface Root {
   isFunction(): Promise<boolean>;
   /** The project that a folder's kiln.json names, where it says nothing else. */
   projectAlone(folder: string): Promise<string | undefined>;
-  /** What the root's own files leave out is not looked into. */
-  rules: IgnoreRules;
+  /** Which of these folders, a `/` at their ends, the root's own files leave out: they are not looked into. */
+  ignored(folders: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 const KILN_JSON = 'kiln.json';
 const MAX_DEPTH = 6;
+/** Those of functions, and those that only lie in one. Each costs a look at every file of the commit. */
+const MAX_FOLDERS = 10 * PUSH_LIMITS.functions;
 
 /**
  * Which folders are to be deployed, as `kiln deploy` chooses them: the root, where it is a function or declares some; else each folder
@@ -30,7 +33,7 @@ const MAX_DEPTH = 6;
 export async function functionFolders(entries: readonly TreeEntry[], root: Root): Promise<Folder[]> {
   const whole = [{ path: '', entries }];
   const declares = Object.keys(root.rootJson ?? {}).some((key) => key !== 'project');
-  const folders = declares ? [] : foldersWith(entries, root.rules);
+  const folders = declares ? [] : await foldersWith(entries, root);
   if (folders.length === 0 || (await root.isFunction())) return whole;
   return await withoutRepositories(entries, folders, root);
 }
@@ -60,15 +63,19 @@ function uppers(path: string): string[] {
   return names.slice(1).map((_, i) => names.slice(0, names.length - 1 - i).join('/'));
 }
 
-function foldersWith(entries: readonly TreeEntry[], rules: IgnoreRules): string[] {
-  return entries
+async function foldersWith(entries: readonly TreeEntry[], root: Root): Promise<string[]> {
+  const found = entries
     .map(({ path }) => path.split('/'))
     .filter((names) => names.length > 1 && names.length <= MAX_DEPTH + 1 && names.at(-1) === KILN_JSON)
     .map((names) => names.slice(0, -1))
     .filter((names) => names.every((name) => !name.startsWith('.')))
-    .map((names) => names.join('/'))
-    .filter((path) => isSent(`${path}/`, rules))
-    .sort();
+    .map((names) => names.join('/'));
+  const ignored = await root.ignored(found.map((path) => `${path}/`));
+  const folders = found.filter((path) => !ignored.has(`${path}/`)).sort();
+  if (folders.length <= MAX_FOLDERS) return folders;
+  throw new KilnError('bad_request', `${folders.length} folders have a ${KILN_JSON}; a push may have ${PUSH_LIMITS.functions} functions`, {
+    fix: 'push a part of it to each of several projects',
+  });
 }
 
 function below(entries: readonly TreeEntry[], folder: string): Folder {

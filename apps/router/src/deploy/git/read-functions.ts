@@ -3,7 +3,7 @@ import { SourceFolder } from '@kiln/builder/source-folder';
 import { KilnError } from '@kiln/contract/errors';
 import { type DeclaredFunction, type FunctionConfigInput, readKilnJson, readProjectName } from '@kiln/contract/function-config';
 import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
-import { type IgnoreRules, ignoreRules, isSent } from '@kiln/project/ignore-rules';
+import { type IgnoreTexts, ignoredPaths } from '@kiln/project/ignored-paths';
 import { parseKilnJson } from '@kiln/project/kiln-json';
 import { sourceDigest } from '@kiln/project/source-digest';
 import type { Blobs } from './blobs.js';
@@ -37,14 +37,15 @@ export async function readFunctions(entries: readonly TreeEntry[], blobs: Blobs,
   const rootJson = text === undefined ? undefined : parseKilnJson(text, KILN_JSON);
   const owner = (rootJson && readProjectName(rootJson)) ?? project;
   const functions: PushedFunction[] = [];
-  const rules = await rulesOf(root, blobs);
-  const isFunction = () => isFunctionRoot(sourceFolder(entries, rules, blobs));
+  const texts = await ignoreTexts(root, blobs);
+  const isFunction = async () => isFunctionRoot(await sourceFolder(entries, texts, blobs));
+  const ignored = (folders: readonly string[]) => ignoredPaths(texts, folders);
   const projectAlone = async (path: string) => {
     const json = await textIn(root, `${path}/${KILN_JSON}`, blobs);
     const content = json === undefined ? {} : parseKilnJson(json, `${path}/${KILN_JSON}`);
     return Object.keys(content).join() === 'project' ? readProjectName(content) : undefined;
   };
-  for (const folder of await functionFolders(entries, { rootJson, isFunction, projectAlone, rules })) {
+  for (const folder of await functionFolders(entries, { rootJson, isFunction, projectAlone, ignored })) {
     functions.push(...(await functionsIn(folder, blobs, { project, owner: folder.project ?? owner })));
   }
   refuseTooMany(functions);
@@ -62,7 +63,7 @@ async function functionsIn(
   // The root has no name of its own in a repository: the project lends its.
   const name = folder.path === '' ? project : (folder.path.split('/').at(-1) as string);
   const declared = declaredFunctions(content, name, where);
-  const files = sentFiles(folder, await rulesOf(folder, blobs));
+  const files = sentFiles(folder, await sent(folder.entries, await ignoreTexts(folder, blobs)));
   const hashed = files.map(({ path, executable, id }) => ({ path, executable, hash: id }));
   return declared.map(({ name, config }) => ({
     name,
@@ -74,8 +75,8 @@ async function functionsIn(
 }
 
 /** The root of a commit as a build would see it. */
-function sourceFolder(entries: readonly TreeEntry[], rules: IgnoreRules, blobs: Blobs): SourceFolder {
-  const files = entries.filter(({ path, kind }) => kind === 'file' && isSent(path, rules));
+async function sourceFolder(entries: readonly TreeEntry[], texts: IgnoreTexts, blobs: Blobs): Promise<SourceFolder> {
+  const files = (await sent(entries, texts)).filter(({ kind }) => kind === 'file');
   const ids = new Map(files.map(({ path, id }) => [path, id]));
   const asSources = files.map(({ path, size, executable, id }) => ({ path, size, executable, hash: id }));
   return new SourceFolder('', asSources, (path, bytes) => blobs.start(ids.get(path) ?? '', bytes));
@@ -97,12 +98,17 @@ function declaredFunctions(content: object, folderName: string, where: string): 
   });
 }
 
-async function rulesOf(folder: Folder, blobs: Blobs): Promise<IgnoreRules> {
-  return ignoreRules(await textIn(folder, '.dockerignore', blobs), await textIn(folder, '.kilnignore', blobs));
+async function ignoreTexts(folder: Folder, blobs: Blobs): Promise<IgnoreTexts> {
+  return { dockerignore: await textIn(folder, '.dockerignore', blobs), kilnignore: await textIn(folder, '.kilnignore', blobs) };
 }
 
-function sentFiles({ path: folder, entries }: Folder, rules: IgnoreRules): TreeEntry[] {
-  const sent = entries.filter(({ path }) => isSent(path, rules));
+async function sent(entries: readonly TreeEntry[], texts: IgnoreTexts): Promise<TreeEntry[]> {
+  const paths = entries.map(({ path }) => path);
+  const ignored = await ignoredPaths(texts, paths);
+  return entries.filter(({ path }) => !ignored.has(path));
+}
+
+function sentFiles({ path: folder }: Folder, sent: TreeEntry[]): TreeEntry[] {
   const where = folder === '' ? 'the repository' : folder;
   const odd = sent.filter(({ kind }) => kind !== 'file').map(({ path, kind }) => `${path} (a ${kind})`);
   if (odd.length > 0) {

@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { ignoreRules, isSent } from './ignore-rules.js';
+import { ignoredPaths } from './ignored-paths.js';
+
+it('leaves out what the rules leave out', async () => {
+  const texts = { dockerignore: '*.md\n!README.md\n', kilnignore: 'old\n/tmp*\n' };
+  const paths = [
+    'README.md',
+    'a.md',
+    'kiln.json',
+    'Dockerfile',
+    'old/x.js',
+    'old/',
+    'src/old/x',
+    'tmp1',
+    'src/tmp1',
+    '.env',
+    'a/.env.local',
+    'x.js',
+  ];
+  const rules = ignoreRules(texts.dockerignore, texts.kilnignore);
+  expect([...(await ignoredPaths(texts, paths))]).toEqual(paths.filter((path) => !isSent(path, rules)));
+});
+
+it('a pattern that takes for ever on a path is refused, and holds nobody else up', async () => {
+  const kilnignore = `${'**/a/'.repeat(20)}b\n`;
+  let ticks = 0;
+  const ticking = setInterval(() => ticks++, 5);
+  const matching = ignoredPaths({ dockerignore: undefined, kilnignore }, [`${'a/'.repeat(100)}c`], 500);
+  await expect(matching).rejects.toMatchObject({ code: 'bad_request', message: expect.stringContaining('takes longer than') });
+  clearInterval(ticking);
+  expect(ticks).toBeGreaterThan(10);
+});

@@ -1,0 +1,53 @@
+import { Worker } from 'node:worker_threads';
+import { KilnError } from '@kiln/contract/errors';
+import { isAlwaysSent, patternsOf } from './ignore-rules.js';
+
+/** For the files of one folder. */
+const DEADLINE_MS = 10_000;
+const MEMORY_MB = 256;
+
+export interface IgnoreTexts {
+  dockerignore: string | undefined;
+  kilnignore: string | undefined;
+}
+
+/**
+ * Which of the paths a stranger's ignore files leave out. Patterns become regular expressions, and one with many stars can take for ever
+ * on one path: they are matched in a thread of their own, with a deadline, so that nobody else waits.
+ * @param paths relative to the folder that has the files; a folder ends with `/`
+ * @throws KilnError `bad_request` where it takes too long
+ */
+export async function ignoredPaths(
+  texts: IgnoreTexts,
+  paths: readonly string[],
+  deadlineMs: number = DEADLINE_MS,
+): Promise<ReadonlySet<string>> {
+  const asked = paths.filter((path) => !isAlwaysSent(path));
+  if (asked.length === 0) return new Set();
+  const ignored = await match(patternsOf(texts.dockerignore, texts.kilnignore), asked, deadlineMs);
+  return new Set(asked.filter((_path, i) => ignored[i] === 1));
+}
+
+/** Sources run as TypeScript in tests. */
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './match-worker.ts' : './match-worker.js', import.meta.url);
+
+async function match(patterns: string[], paths: string[], deadlineMs: number): Promise<Uint8Array> {
+  const worker = new Worker(WORKER, { workerData: { patterns, paths }, resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB } });
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<Uint8Array>((resolve, reject) => {
+      timer = setTimeout(() => reject(refusal(`matching their patterns takes longer than ${deadlineMs / 1000} s`)), deadlineMs);
+      worker.once('message', resolve).once('error', (error) => reject(refusal('their patterns can not be matched', error)));
+    });
+  } finally {
+    clearTimeout(timer);
+    await worker.terminate();
+  }
+}
+
+function refusal(why: string, cause?: unknown): KilnError {
+  return new KilnError('bad_request', `.dockerignore or .kilnignore: ${why}`, {
+    fix: 'write fewer patterns, with fewer stars in each',
+    cause,
+  });
+}
