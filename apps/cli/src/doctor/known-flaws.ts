@@ -3,21 +3,36 @@ interface Flaw {
   id: string;
   what: string;
   fixedIn: readonly string[];
-  /** A distribution's version that has the fix under an older number. */
-  backports?: RegExp;
+  /** Packages of distributions that have the fix under an older number, as their changelogs say: from this upload of this series on. */
+  backports?: readonly { series: string; upload: number }[];
 }
+
+const DEBIAN_12 = '1.1.5+ds1-1+deb12u';
+const DEBIAN_13 = '1.1.15+ds1-2+deb13u';
 
 const RUNC: readonly Flaw[] = [
   {
     id: 'CVE-2024-21626',
     what: 'a leaked file descriptor lets a container out to the host',
     fixedIn: ['1.1.12'],
-    backports: /^1\.1\.5\+ds1-1\+deb12u[1-9]/,
+    backports: [{ series: DEBIAN_12, upload: 1 }],
   },
   {
-    id: 'CVE-2025-31133, CVE-2025-52565, CVE-2025-52881',
+    id: 'CVE-2025-31133, CVE-2025-52565',
     what: 'races around masked paths and the console let a container out to the host',
     fixedIn: ['1.2.8', '1.3.3'],
+    backports: [{ series: DEBIAN_13, upload: 1 }],
+  },
+  {
+    id: 'CVE-2025-52881',
+    what: 'writes to /proc that a container redirects let it out to the host',
+    fixedIn: ['1.2.8', '1.3.3'],
+  },
+  {
+    id: 'CVE-2026-41579',
+    what: 'an image with a link in the place of /dev changes files of the host',
+    fixedIn: ['1.3.6'],
+    backports: [{ series: DEBIAN_13, upload: 1 }],
   },
 ];
 
@@ -51,11 +66,16 @@ function told({ id, what }: Flaw): string {
 
 /** Open in every version that is before all fixes, or on an older patch of a line that was fixed later. */
 function isOpen({ fixedIn, backports }: Flaw, { version, package: packaged }: Version): boolean {
-  if (packaged !== undefined && backports?.test(packaged)) return false;
+  if (packaged !== undefined && backports?.some((from) => hasUpload(packaged, from))) return false;
   const own = numbers(version);
   const sameLine = fixedIn.map(numbers).find((fix) => fix[0] === own[0] && fix[1] === own[1]);
   if (sameLine) return isBefore(own, sameLine);
   return isBefore(own, numbers(fixedIn.at(-1) ?? ''));
+}
+
+/** `<series><upload>`, with the mark of a rebuild behind it or without. */
+function hasUpload(packaged: string, { series, upload }: { series: string; upload: number }): boolean {
+  return packaged.startsWith(series) && Number.parseInt(packaged.slice(series.length), 10) >= upload;
 }
 
 function numbers(version: string): number[] {
