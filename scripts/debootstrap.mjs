@@ -7,8 +7,9 @@ export const ROOTS = process.env.KILN_ROOTS ?? '/var/lib/kiln-roots';
 const MIRROR = 'http://deb.debian.org/debian';
 /** The way in which all releases of today are made; an older debootstrap does not know the newest by name. */
 const SCRIPT = '/usr/share/debootstrap/scripts/sid';
-const PACKAGES = ['debootstrap', 'debian-archive-keyring'];
-const FILES = ['/usr/sbin/debootstrap', '/usr/share/keyrings/debian-archive-keyring.gpg'];
+/** The last one only recommended by the first, which checks nothing without it. */
+const PACKAGES = ['debootstrap', 'debian-archive-keyring', 'gpgv'];
+const FILES = ['/usr/sbin/debootstrap', '/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/bin/gpgv'];
 
 /** Makes the smallest root of a release in a folder that is not there yet, with more packages where named. */
 export function debootstrap(suite, folder, packages, announce) {

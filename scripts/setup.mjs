@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { ensureBaseImages, FUNCTION_IMAGES } from './base-images.mjs';
 import { ensureEngine } from './engine.mjs';
-import { installPackages } from './packages.mjs';
+import { installPackages, stopService } from './packages.mjs';
 import { ensureTools, pnpmPath, ROOT, toolEnvironment } from './tools.mjs';
 
 export const announce = (line) => process.stderr.write(`kiln: ${line}\n`);
@@ -38,7 +38,9 @@ export function build() {
 
 function ensureRedis() {
   if (process.env.KILN_REDIS_URL) return;
-  if (!isInPath('redis-server')) installPackages(['redis-server'], ['/usr/bin/redis-server'], announce);
+  if (isInPath('redis-server')) return;
+  // A Redis that was there before is somebody's, and is left alone.
+  if (installPackages(['redis-server'], ['/usr/bin/redis-server'], announce)) stopService('redis-server', announce);
 }
 
 /** For `git push kiln main`: the router serves pushes with git's own programs. */
