@@ -109,7 +109,9 @@ describe.each(['runner', 'http'])('from inside an instance of the %s kind', (nam
     expect(options('/')).toContain('ro');
     expect(options('/tmp')).toEqual(expect.arrayContaining(['rw', 'nosuid', 'nodev', 'noexec']));
     for (const [, at, type, flags] of mounts) if (type.startsWith('cgroup')) expect([at, flags.split(',')[0]]).toEqual([at, 'ro']);
-    expect(seen.mounts).not.toMatch(/docker\.sock|containerd/);
+    // The engine's own folder may be named after containerd: what is mounted, and where, is what counts.
+    expect(mounts.filter(([device, at]) => /docker\.sock|containerd/.test(`${device} ${at}`))).toEqual([]);
+    expect(seen.mounts).not.toMatch(/\.sock\b/);
     if (name === 'runner') expect(options('/run/kiln')).toContain('ro');
     else expect(mounts.find(([, at]) => at === '/run/kiln')).toBeUndefined();
     const fromHost = mounts.filter(([device]) => device.startsWith('/dev/')).map(([, at]) => at);

@@ -1,4 +1,5 @@
 // `npm test`: the same set-up as `npm start`, then everything that CI runs.
+import { runEngineTests } from './engine-tests.mjs';
 import { announce, main, run, setUp } from './setup.mjs';
 import { pnpmPath } from './tools.mjs';
 
@@ -8,4 +9,6 @@ await main(async () => {
   run(pnpmPath(), ['run', 'check']);
   announce('running the whole-platform tests');
   run(pnpmPath(), ['run', 'e2e']);
+  announce('running the tests of what an engine does beside Docker 26.1, with its images in containerd');
+  await runEngineTests();
 });

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+const ROOT = join(import.meta.dirname, '..');
+
+const bounds = { testTimeout: 120_000, hookTimeout: 300_000, teardownTimeout: 60_000, expect: { poll: { timeout: 30_000 } } };
+
+/** What depends on the kind of engine: run beside another one than the machine's by `scripts/second-engine.mjs`. */
+export default defineConfig({
+  root: ROOT,
+  test: {
+    projects: [
+      {
+        root: ROOT,
+        resolve: {
+          alias: [
+            {
+              find: /^@kiln\/(contract|control|ring|forward|state|client|builder|registry|runner|project|secrets|testing)\/(.+)$/,
+              replacement: `${ROOT}/packages/$1/src/$2.ts`,
+            },
+          ],
+        },
+        test: {
+          ...bounds,
+          name: 'engine: parts',
+          include: [
+            // Build, push, pull and collection
+            'packages/builder/src/{registry,steps,check-base}.test.ts',
+            'packages/builder/src/secrets/build-in-steps.test.ts',
+            'apps/agent/src/docker/docker-images.test.ts',
+            'apps/agent/src/images/collect-images.test.ts',
+            // Start, kill, logs, network and its rules
+            'apps/agent/src/pool/container-driver.test.ts',
+            'apps/agent/src/docker/{docker-driver,host-rules,network}.test.ts',
+            'apps/agent/src/invoke/crash.test.ts',
+          ],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        root: ROOT,
+        resolve: { alias: [{ find: /^@kiln\/(contract|client|testing)\/(.+)$/, replacement: `${ROOT}/packages/$1/src/$2.ts` }] },
+        test: {
+          ...bounds,
+          name: 'engine: platform',
+          include: ['through-registry', 'isolation', 'timeout', 'idle'].map((name) => `e2e/${name}.test.ts`),
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
