@@ -12,6 +12,8 @@ export type FakeImage = 'serves' | 'exits' | 'silent' | 'missing';
 export class FakeDriver implements ContainerDriver {
   readonly running = new Set<FakeContainer>();
   started = 0;
+  /** Functions, in the order in which their containers were asked for. */
+  readonly order: string[] = [];
   startMs = 1;
   /** What instances answer, and how many connections one opens; default: as many as it may have leases. */
   answer: http.RequestListener = (_request, response) => response.end('fake');
@@ -21,6 +23,7 @@ export class FakeDriver implements ContainerDriver {
 
   async start(request: ContainerRequest): Promise<RunningContainer> {
     this.started++;
+    this.order.push(request.version.function);
     const image = request.version.image as FakeImage;
     await new Promise((resolve) => setTimeout(resolve, this.startMs));
     if (image === 'missing') throw new KilnError('start_failed', 'the engine cannot start the container: no such image');
