@@ -25,6 +25,12 @@ export const NOTIFY_LEASE = 'x-kiln-notify-lease';
 export const CONNECTION = 'x-kiln-connection';
 
 /**
+ * Agent to router, as an interim answer: the request waits, for a lease or for what is known of its version. `102 Processing` follows when
+ * it has got its lease. Without this the function's time counts from the arrival.
+ */
+export const WAITING = 110;
+
+/**
  * Where an agent's data door says that it answers, to anyone: a GET without FUNCTION. The asker may name in NODE whom it means; another
  * node answers 421, one that is draining 503. Neither secret nor queue is in its way.
  */

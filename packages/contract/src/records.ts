@@ -89,6 +89,8 @@ export const nodeRecord = stored({
   warnings: z.array(z.string()).default([]),
   /** Ids of the master keys that it has. */
   masterKeys: z.array(z.string()).optional(),
+  /** It tells routers when a request waits: without a word of it the function's time runs. */
+  tellsWaiting: z.boolean().optional(),
 }).meta({ id: 'Node' });
 export type NodeRecord = z.infer<typeof nodeRecord>;
 

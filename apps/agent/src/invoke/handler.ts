@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError } from '@kiln/contract/errors';
 import { dialsIn } from '@kiln/contract/function-config';
+import { WAITING } from '@kiln/contract/headers';
 import { type Exchange, forward, type Outcome } from '@kiln/forward/forward';
 import { writeProblem } from '@kiln/forward/problem';
 import { RequestBody } from '@kiln/forward/request-body';
@@ -50,10 +51,14 @@ export class InvokeHandler {
     try {
       this.parts.admit.caller(incoming);
       const found = this.parts.admit.pool(incoming);
+      if (found instanceof Promise) {
+        response.writeInformation(WAITING);
+        incoming.waited = true;
+      }
       const pool = found instanceof Promise ? await found : found;
       body = RequestBody.of(request, pool.version.config.maxBody);
       for (let leases = 1; ; leases++) {
-        const lease = pool.tryLease(incoming.requestId) ?? (await waitForLease(pool, incoming.requestId, response));
+        const lease = pool.tryLease(incoming.requestId) ?? (await this.wait(incoming, pool, response));
         if (lease === undefined) return;
         let fault: Error | undefined;
         try {
@@ -68,6 +73,12 @@ export class InvokeHandler {
     } catch (error) {
       this.refuse(request, response, incoming, body, error as KilnError);
     }
+  }
+
+  private wait(incoming: Incoming, pool: InstancePool, response: ServerResponse): Promise<Lease | undefined> {
+    if (!incoming.waited) response.writeInformation(WAITING);
+    incoming.waited = true;
+    return waitForLease(pool, incoming.requestId, response);
   }
 
   /** `timeout` counts from here. @returns why nothing of the request reached the instance; undefined where it has ended */
@@ -107,7 +118,7 @@ export class InvokeHandler {
       readOn,
       // From here on it may have run: until now a router that still has all of it may take it elsewhere.
       onStart: () => {
-        if (incoming.notifyLease) response.writeProcessing();
+        if (incoming.notifyLease || incoming.waited) response.writeProcessing();
         body.accepted();
       },
       onHead: (status, answered) => {

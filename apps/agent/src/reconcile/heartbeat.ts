@@ -69,6 +69,7 @@ export class Heartbeat {
       startedAt: this.startedAt,
       warnings: [...warnings()],
       masterKeys: [...masterKeys],
+      tellsWaiting: true,
     };
   }
 

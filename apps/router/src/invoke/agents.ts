@@ -17,6 +17,8 @@ export class Agent {
     readonly id: string,
     readonly url: string,
     readonly epoch: string,
+    /** Says when a request waits. */
+    readonly tellsWaiting: boolean,
   ) {
     const { hostname, port } = new URL(url);
     this.host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
@@ -42,7 +44,7 @@ export class Agents {
     const known = this.known.get(id);
     if (known !== undefined && known.epoch === record.epoch && known.url === record.dataUrl) return known;
     if (known !== undefined) this.close(known);
-    const agent = new Agent(id, record.dataUrl, record.epoch);
+    const agent = new Agent(id, record.dataUrl, record.epoch, record.tellsWaiting ?? false);
     this.known.set(id, agent);
     return agent;
   }

@@ -11,6 +11,8 @@ import { Refusals } from './refusals.js';
 
 /** Sends the request to one node. */
 export interface Sender {
+  /** Passes on what the node says while the request waits. */
+  readonly hearsWaiting: boolean;
   send(agent: Agent): Exchange;
   /** All of the body can be sent again. */
   canResend(): boolean;
@@ -78,7 +80,7 @@ class Attempts {
     const agent = agents.of(node);
     try {
       const exchange = this.sender.send(agent);
-      call.begin(exchange);
+      call.begin(exchange, agent.tellsWaiting && this.sender.hearsWaiting);
       agent.underWay.add(call);
       return await exchange.outcome;
     } finally {

@@ -58,13 +58,19 @@ export class Call {
     return 1 / this.version.config.concurrency;
   }
 
-  /** An attempt begins: what was said of the last one counts no more. */
-  begin(exchange: Exchange): void {
+  /** An attempt begins: what was said of the last one counts no more. `tellsWaiting`: without a word the function's time runs. */
+  begin(exchange: Exchange, tellsWaiting: boolean): void {
     this.answer = undefined;
     this.exchange = exchange;
     this.sentAt = performance.now();
+    if (tellsWaiting) this.leased(this.sentAt);
+    else this.waits(this.sentAt);
+  }
+
+  /** The node has no lease for it yet. */
+  waits(now = performance.now()): void {
     this.leaseKnown = false;
-    this.leasedBy(this.sentAt + this.version.config.startTimeout + WAIT_MARGIN_MS);
+    this.leasedBy(now + this.version.config.startTimeout + WAIT_MARGIN_MS);
   }
 
   /** Ends the attempt under way. */
@@ -78,9 +84,9 @@ export class Call {
   }
 
   /** The node holds a lease: the function's time runs. */
-  leased(): void {
+  leased(now = performance.now()): void {
     this.leaseKnown = true;
-    this.leasedBy(performance.now());
+    this.leasedBy(now);
   }
 
   /** Protocols were switched: only idleness ends the connection from here on. */

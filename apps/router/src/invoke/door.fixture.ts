@@ -276,5 +276,6 @@ function nodeRecord({ id, port }: FakeAgent): NodeRecord {
     epoch: 'e',
     beat: 0,
     startedAt,
+    tellsWaiting: true,
   };
 }

@@ -114,6 +114,48 @@ describe('a node that becomes silent', () => {
   });
 });
 
+describe('the router’s own clock', () => {
+  const functions = { hello: { timeout: 300, startTimeout: 2000 } };
+
+  it('ends a call of which nothing comes at 504 before timeout and 1 s have passed, though its node’s door answers', async () => {
+    const door = await openDoor({ functions, answer: silent });
+    const began = performance.now();
+    const response = await get(door);
+    expect([response.statusCode, response.headers['x-kiln-error']]).toEqual([504, 'function_timeout']);
+    expect(performance.now() - began).toBeGreaterThan(1000);
+    expect(performance.now() - began).toBeLessThan(2300);
+    expect(door.nodes.live()).toHaveLength(1);
+  });
+
+  it('lets a call wait for its instance, and counts from the moment when it has one', async () => {
+    const answer: Answer = (_request, response) => {
+      response.writeInformation(110);
+      setTimeout(() => response.writeProcessing(), 2500);
+      setTimeout(() => response.end('done'), 3000);
+    };
+    const door = await openDoor({ functions, answer });
+    expect(await text(await get(door))).toBe('done');
+    door.agents[0]!.answer = (_request, response) => {
+      response.writeInformation(110);
+      setTimeout(() => response.writeProcessing(), 1000);
+    };
+    const began = performance.now();
+    expect((await get(door)).statusCode).toBe(504);
+    expect(performance.now() - began).toBeGreaterThan(2000);
+    expect(performance.now() - began).toBeLessThan(3500);
+  });
+
+  it('replays a call that waited on a node that was lost', async () => {
+    const door = await openDoor({ agents: 2 });
+    const home = door.inOrder()[0]!;
+    home.answer = (request, response) => {
+      response.writeInformation(110);
+      setTimeout(() => request.socket.destroy(), 50);
+    };
+    expect((await get(door)).statusCode).toBe(200);
+  });
+});
+
 describe('a router that stood still', () => {
   it('does not take its own pause for the silence of nodes', async () => {
     const door = await openDoor({ agents: 2, answer: (_request, response) => setTimeout(() => response.end('done'), 600) });

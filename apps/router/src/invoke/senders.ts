@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { WAITING } from '@kiln/contract/headers';
 import { type Exchange, type ForwardOptions, forward } from '@kiln/forward/forward';
 import { NODE_HEAD_BYTES } from '@kiln/forward/head-limits';
 import type { RequestBody } from '@kiln/forward/request-body';
@@ -12,6 +13,8 @@ const PROCESSING = 102;
 
 /** Sends an ordinary request. */
 export class RequestSender implements Sender, ForwardOptions {
+  readonly hearsWaiting = true;
+
   constructor(
     private readonly call: Call,
     private readonly response: ServerResponse,
@@ -39,6 +42,7 @@ export class RequestSender implements Sender, ForwardOptions {
 
   /** The node holds a lease: only now may the client be told to send, and may more be sent than can be sent again. */
   onInformation(status: number): void {
+    if (status === WAITING) this.call.waits();
     if (status !== PROCESSING) return;
     this.call.leased();
     this.body.accepted();
@@ -50,6 +54,7 @@ export class RequestSender implements Sender, ForwardOptions {
 
 /** Sends a request to switch protocols; `running` holds its exchange as long as it lasts. */
 export class UpgradeSender implements Sender, UpgradeHooks {
+  readonly hearsWaiting = false;
   readonly maxHeaderBytes = NODE_HEAD_BYTES;
 
   constructor(
