@@ -149,7 +149,9 @@ describe('where there is no room', () => {
     await cluster.addVersion('large', evaluate, { memory: 600, timeout: 60_000 });
     await cluster.addVersion('larger', evaluate, { memory: 900, startTimeout: 2000 });
     const leave = new AbortController();
-    const busy = inside(cluster, 'large', sleep(50_000), { signal: leave.signal }).catch((error: Error) => error);
+    // Its place is free when its work has ended: it stops when its caller leaves.
+    const untilLeft = 'await new Promise((resolve) => res.once("close", resolve));';
+    const busy = inside(cluster, 'large', untilLeft, { signal: leave.signal }).catch((error: Error) => error);
     await until('it runs', async () =>
       (await cluster.api('GET', '/v1/functions/large/instances'))
         .json<{ items: { leases: number }[] }>()
