@@ -186,13 +186,13 @@ describe('the burst of one function', () => {
   it('keeps another’s first call waiting for one of its starts at most', async () => {
     test.driver.startMs = 300;
     const burst = pool({}, 'serves', 'burst');
-    const calls = Array.from({ length: 50 }, (_, i) => burst.wait(`r${i}`));
+    const calls = Array.from({ length: 50 }, (_, i) => burst.wait(`r${i}`).lease.then((given) => given.release()));
     await vi.waitFor(() => expect(test.driver.started).toBe(4));
     const other = await lease(pool());
     // Those four, and those that took their places before it asked.
     expect(test.driver.order.indexOf('f')).toBeLessThanOrEqual(8);
     other.release();
-    for (const { cancel } of calls) cancel();
+    await Promise.all(calls);
   });
 });
 
