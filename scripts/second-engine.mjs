@@ -24,6 +24,7 @@ const INSIDE = join(import.meta.dirname, 'second-engine', 'inside.mjs');
 export function whyNoSecondEngine() {
   if (process.platform !== 'linux') return 'it needs Linux';
   if (process.getuid() !== 0) return 'it needs root';
+  if (!existsSync('/usr/sbin/debootstrap') && !existsSync('/usr/bin/apt-get')) return 'it needs debootstrap';
   return undefined;
 }
 
