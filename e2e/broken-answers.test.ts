@@ -52,7 +52,11 @@ describe('a function whose answers break HTTP', () => {
 
   it('is cut in the midst of its answer, and takes no node out of use', async () => {
     const statuses = await beside(async () => {
-      for (let i = 0; i < 30; i += 1) await expect(cluster.call('/fn/raw/begun')).rejects.toThrow();
+      for (let i = 0; i < 30; i += 1) {
+        const answer = await cluster.call('/fn/raw/begun').catch(() => undefined);
+        // A node that is slow to read finds the broken chunk beside the head, and can still say so.
+        if (answer !== undefined) expect([answer.status, answer.headers['x-kiln-error']]).toEqual([502, 'bad_response']);
+      }
     });
     expect(new Set(statuses)).toEqual(new Set([200]));
   });
