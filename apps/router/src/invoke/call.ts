@@ -2,7 +2,7 @@ import type { Exchange } from '@kiln/forward/forward';
 import type { VersionRoute } from '../deploy/route-table.js';
 import { type AgentAnswer, callerHeaders, readAnswer } from './agent-answer.js';
 import type { InvocationRecord } from './invocation-record.js';
-import { keepToPrefix } from './path-origin.js';
+import { keepToPrefix, type PathForm } from './path-origin.js';
 
 /** Refusals after which another node may take the request. A version that can't start will not start elsewhere either. */
 const WALK_ON: ReadonlySet<string> = new Set([
@@ -27,8 +27,8 @@ export class Call {
   answer: AgentAnswer | undefined;
   /** `Set-Cookie` of ours for the caller. */
   cookie: string | undefined;
-  /** In path form: what was stripped from the target. */
-  prefix: string | undefined;
+  /** Undefined by host. */
+  pathForm: PathForm | undefined;
   /** When the attempt under way was sent, by `performance.now()`. */
   sentAt = 0;
   /** By `performance.now()`; the attempt under way is ended past that. */
@@ -122,7 +122,7 @@ export class Call {
     record.startMs = answer.startMs;
     record.execMs = answer.execMs;
     const shown = { requestId: record.requestId, version: record.version, routeMs: record.routeMs, placement: this.placement };
-    if (this.prefix !== undefined) answer.kept = keepToPrefix(answer.kept, this.prefix, this.path);
+    if (this.pathForm !== undefined) answer.kept = keepToPrefix(answer.kept, this.pathForm);
     const lines = callerHeaders(answer, shown);
     if (this.cookie !== undefined) lines.push('Set-Cookie', this.cookie);
     return lines;

@@ -167,7 +167,7 @@ export class InvokeHandler {
     });
     const call = new Call(record, version, headers, address.path, arrivedAt, placementHeaders);
     call.cookie = cookie;
-    call.prefix = address.prefix;
+    if (address.prefix !== undefined) call.pathForm = { prefix: address.prefix, hasSlash: address.redirect === undefined };
     return call;
   }
 

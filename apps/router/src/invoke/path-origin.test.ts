@@ -2,36 +2,43 @@ import { describe, expect, it } from 'vitest';
 import { get, openDoor } from './door.fixture.js';
 import { cookieBelow, keepToPrefix } from './path-origin.js';
 
+const FORM = { prefix: '/fn/hello', hasSlash: true };
+
 describe('cookieBelow', () => {
   it.each([
-    ['a=1; Path=/', '/x', 'a=1; Path=/fn/hello/'],
-    ['a=1; HttpOnly; Path=/admin; Secure', '/', 'a=1; HttpOnly; Secure; Path=/fn/hello/admin'],
-    ['a=1; Path=/; Path=/shop', '/', 'a=1; Path=/fn/hello/shop'],
-    ['a=1; PATH = / ; pAtH\t=\t/', '/', 'a=1; Path=/fn/hello/'],
-    ['a=1; Path=/fn/hello/own', '/', 'a=1; Path=/fn/hello/own'],
-    ['a=1; Path=/fn/hello', '/', 'a=1; Path=/fn/hello'],
-    ['a=1; Path=/fn/hello2', '/', 'a=1; Path=/fn/hello/fn/hello2'],
-    ['a=1; Path=/fn/other/', '/', 'a=1; Path=/fn/hello/fn/other/'],
-    ['a=1; Domain=localhost; Path=/', '/', 'a=1; Path=/fn/hello/'],
-    ['a=1; domain = .localhost', '/', 'a=1; Path=/fn/hello/'],
-    ['a=1', '/login/form?next=/a/b', 'a=1; Path=/fn/hello/login'],
-    ['a=1; Path', '/', 'a=1; Path=/fn/hello/'],
-    ['a=1; Path=; Secure', '/', 'a=1; Secure; Path=/fn/hello/'],
-    ['a=1; Path="/"', '/', 'a=1; Path=/fn/hello/'],
-    ['', '/', '; Path=/fn/hello/'],
-  ])('turns %j of an answer to %s into %j', (cookie, target, expected) => {
-    expect(cookieBelow(cookie, '/fn/hello', target)).toBe(expected);
+    ['a=1; Path=/', 'a=1; Path=/fn/hello/'],
+    ['a=1; HttpOnly; Path=/admin; Secure', 'a=1; HttpOnly; Secure; Path=/fn/hello/admin'],
+    ['a=1; Path=/; Path=/shop', 'a=1; Path=/fn/hello/shop'],
+    ['a=1; PATH = / ; pAtH\t=\t/', 'a=1; Path=/fn/hello/'],
+    ['a=1; Path=/fn/hello/own', 'a=1; Path=/fn/hello/own'],
+    ['a=1; Path=/fn/hello', 'a=1; Path=/fn/hello'],
+    ['a=1; Path=/fn/hello2', 'a=1; Path=/fn/hello/fn/hello2'],
+    ['a=1; Path=/fn/other/', 'a=1; Path=/fn/hello/fn/other/'],
+    ['a=1; Domain=localhost; Path=/', 'a=1; Path=/fn/hello/'],
+    ['a=1; domain = .localhost', 'a=1'],
+    ['a=1', 'a=1'],
+    ['a=1; Path', 'a=1'],
+    ['a=1; Path=/; Path=; Secure', 'a=1; Secure'],
+    ['a=1; Path="/"', 'a=1'],
+    ['', ''],
+  ])('turns %j into %j', (cookie, expected) => {
+    expect(cookieBelow(cookie, FORM)).toBe(expected);
+  });
+
+  it('names the prefix where the default path would be the one above', () => {
+    expect(cookieBelow('a=1', { ...FORM, hasSlash: false })).toBe('a=1; Path=/fn/hello/');
+    expect(cookieBelow('a=1; Path=x', { ...FORM, hasSlash: false })).toBe('a=1; Path=/fn/hello/');
   });
 
   it('sets the prefix where the path would be too long for browsers, which then take the path of the page above', () => {
-    expect(cookieBelow(`a=1; Path=/${'x'.repeat(2000)}`, '/fn/hello', '/')).toBe('a=1; Path=/fn/hello/');
+    expect(cookieBelow(`a=1; Path=/${'x'.repeat(2000)}`, FORM)).toBe('a=1; Path=/fn/hello/');
   });
 
   it('takes time that grows with the length alone', () => {
     const measure = (length: number) => {
       const cookie = `a=1;${' '.repeat(length)}${'path ='.repeat(length / 6)}`;
       const began = performance.now();
-      for (let i = 0; i < 20; i++) cookieBelow(cookie, '/fn/hello', '/');
+      for (let i = 0; i < 20; i++) cookieBelow(cookie, FORM);
       return performance.now() - began;
     };
     measure(1000);
@@ -55,12 +62,12 @@ describe('keepToPrefix', () => {
       'C',
       '3',
     ];
-    expect(keepToPrefix(lines, '/fn/hello', '/')).toEqual(['A', '1', 'B', '2', 'C', '3']);
+    expect(keepToPrefix(lines, FORM)).toEqual(['A', '1', 'B', '2', 'C', '3']);
   });
 
   it('touches nothing else', () => {
     const lines = ['Content-Type', 'text/html', 'ETag', '"x"', 'X-Nel', '1', 'Location', '/'];
-    expect(keepToPrefix(lines, '/fn/hello', '/')).toBe(lines);
+    expect(keepToPrefix(lines, FORM)).toBe(lines);
   });
 });
 
@@ -89,10 +96,15 @@ describe('functions that share the origin of path URLs', () => {
 
   it('set no cookie for each other, and nothing for the origin', async () => {
     const { headers } = await get(await open(), '/fn/hello/page');
-    expect(headers['set-cookie']).toEqual(['session=stolen; Path=/fn/hello/', 'b=2; Path=/fn/hello/']);
+    expect(headers['set-cookie']).toEqual(['session=stolen; Path=/fn/hello/', 'b=2']);
     for (const name of ['service-worker-allowed', 'clear-site-data', 'alt-svc', 'strict-transport-security']) {
       expect(headers[name], name).toBeUndefined();
     }
+  });
+
+  it('set none for each other by an address without a slash either', async () => {
+    const { headers } = await get(await open(), '/fn/hello', { method: 'POST' });
+    expect(headers['set-cookie']).toEqual(['session=stolen; Path=/fn/hello/', 'b=2; Path=/fn/hello/']);
   });
 
   it('keep the cookies of a fixed version to that version', async () => {

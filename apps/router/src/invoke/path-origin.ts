@@ -4,23 +4,29 @@
  * A page's scripts still share the origin; only a host of its own separates them (SECURITY.md).
  */
 
+/** How the caller addressed the function. */
+export interface PathForm {
+  /** As `/fn/hello` or `/fn/hello@2`. */
+  readonly prefix: string;
+  /** Whether a slash followed it. */
+  readonly hasSlash: boolean;
+}
+
 /** Browsers pass over an attribute that is longer, and take the default path. */
 const MAX_ATTRIBUTE_CHARS = 1024;
 
 /**
  * The header lines of an answer by path, kept to the function's own prefix.
  * @param lines name, value, name, value …; changed in place where nothing must be dropped
- * @param prefix as `/fn/hello` or `/fn/hello@2`
- * @param target as the function saw it
  */
-export function keepToPrefix(lines: string[], prefix: string, target: string): string[] {
+export function keepToPrefix(lines: string[], form: PathForm): string[] {
   let kept = lines;
   for (let i = 0; i < lines.length; i += 2) {
     const name = lines[i]!;
     if (kept !== lines) kept.push(name, lines[i + 1]!);
     if (!mayConcern(name)) continue;
     const lower = name.toLowerCase();
-    if (lower === 'set-cookie') kept[kept === lines ? i + 1 : kept.length - 1] = cookieBelow(lines[i + 1]!, prefix, target);
+    if (lower === 'set-cookie') kept[kept === lines ? i + 1 : kept.length - 1] = cookieBelow(lines[i + 1]!, form);
     else if (OF_THE_ORIGIN.has(lower)) {
       if (kept === lines) kept = lines.slice(0, i);
       else kept.length -= 2;
@@ -55,11 +61,10 @@ function mayConcern({ length }: string): boolean {
 }
 
 /**
- * A `Set-Cookie` value whose `Path` lies below the prefix and that names no `Domain` (RFC 6265 section 5.2: the last `Path` counts, and
- * what starts with no slash means the default path).
- * @param target as the function saw it
+ * A `Set-Cookie` value for the prefix and what lies below it, without a `Domain`. RFC 6265 section 5.2: the last `Path` counts, and one
+ * that starts with no slash means the default path, the folder of the page, which lies below the prefix unless no slash follows that.
  */
-export function cookieBelow(cookie: string, prefix: string, target: string): string {
+export function cookieBelow(cookie: string, { prefix, hasSlash }: PathForm): string {
   const parts = cookie.split(';');
   const kept = [parts[0]!];
   let path: string | undefined;
@@ -70,14 +75,9 @@ export function cookieBelow(cookie: string, prefix: string, target: string): str
     if (name === 'path') path = equals < 0 ? '' : part.slice(equals + 1).trim();
     else if (name !== 'domain') kept.push(part);
   }
-  if (path === undefined || !path.startsWith('/')) path = defaultPath(target);
-  const below = path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + path;
-  return `${kept.join(';')}; Path=${below.length > MAX_ATTRIBUTE_CHARS ? `${prefix}/` : below}`;
-}
-
-/** RFC 6265 section 5.1.4. */
-function defaultPath(target: string): string {
-  const query = target.indexOf('?');
-  const slash = target.lastIndexOf('/', query < 0 ? undefined : query);
-  return slash <= 0 ? '/' : target.slice(0, slash);
+  if (path?.startsWith('/')) {
+    const below = path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + path;
+    kept.push(` Path=${below.length > MAX_ATTRIBUTE_CHARS ? `${prefix}/` : below}`);
+  } else if (!hasSlash) kept.push(` Path=${prefix}/`);
+  return kept.join(';');
 }
