@@ -6,6 +6,15 @@ const served = (door: Door) => door.agents.map(({ id, requests }) => [id, reques
 const post = (body: string, more = '') =>
   `POST /fn/hello/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\nConnection: close\r\n${more}\r\n${body}`;
 
+it('a request that has waited its time at one node in vain waits at no other', async () => {
+  const door = await openDoor({ agents: 3, functions: { hello: { startTimeout: 200 } } });
+  const [home, next] = door.inOrder();
+  home!.answer = (request, response) => void setTimeout(() => refuseWith(503, 'no_capacity', 'no room came')(request, response), 250);
+  const answer = await exchangeRaw(door.port, post('hello'), 2000);
+  expect(answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*no room came/);
+  expect(next!.requests).toHaveLength(0);
+});
+
 describe('a request goes on to the next node', () => {
   it.each(['concurrency_limit', 'no_capacity', 'unavailable', 'function_not_found', 'version_not_found'])(
     'when one refuses with %s and nothing was executed, whatever the method',

@@ -103,6 +103,8 @@ class Attempts {
       case 'withheld':
         if (this.call.late) throw this.late();
         this.refusals.refused(this.call.answer?.error, outcome.body);
+        // One node after the other could keep it waiting for that long each.
+        if (this.call.waitedLong()) throw this.refusals.error();
         return false;
       case 'broken':
         // A node that had begun to answer cuts the connection when the function breaks off: no fault of the node.

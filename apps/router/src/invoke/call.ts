@@ -73,6 +73,11 @@ export class Call {
     this.leasedBy(now + this.version.config.startTimeout + WAIT_MARGIN_MS);
   }
 
+  /** As long as it may wait for a lease in all: a node where it has waited in vain is followed by no other. */
+  waitedLong(): boolean {
+    return performance.now() - this.arrivedAt > this.version.config.startTimeout;
+  }
+
   /** Ends the attempt under way. */
   end(reason: string): void {
     this.exchange?.abort(reason);
