@@ -13,6 +13,8 @@ export default defineConfig({
   test: {
     include: ['{apps,packages}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
     testTimeout: 60_000,
+    // Much of their time they wait for an engine, a store or a clock.
+    maxWorkers: 2,
     hookTimeout: 60_000,
     // A state is waited for however busy the machine is.
     expect: { poll: { timeout: 20_000 } },

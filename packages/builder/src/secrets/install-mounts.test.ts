@@ -29,7 +29,10 @@ beforeAll(async () => {
     return response.end(JSON.stringify({ name: 'private', 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': version } }));
   });
   await once(server.listen(0, '0.0.0.0'), 'listening');
-  const gateway = ((await engine.getNetwork('bridge').inspect()) as { IPAM: { Config: { Gateway: string }[] } }).IPAM.Config[0]?.Gateway;
+  const { IPAM } = (await engine.getNetwork('bridge').inspect()) as { IPAM: { Config: { Subnet: string; Gateway?: string }[] } };
+  const [{ Subnet = '', Gateway = undefined } = {}] = IPAM.Config;
+  // An engine that has made its bridge anew names no gateway: it is the first address.
+  const gateway = Gateway ?? Subnet.replace(/\.0\/\d+$/, '.1');
   registry = `http://${gateway}:${(server.address() as { port: number }).port}/`;
 });
 afterAll(async () => {
