@@ -142,9 +142,12 @@ describe('a request arrives as it was sent', () => {
 
 describe('an answer arrives as the function gave it', () => {
   it('with several Set-Cookie lines and repeated headers apart', async () => {
-    const { rawHeaders } = await cluster.call('/fn/echo/_/cookies');
+    const { rawHeaders } = await cluster.call('/_/cookies', { headers: { host: 'echo.localhost' } });
     expect(values(rawHeaders, 'set-cookie')).toEqual(['a=1; Path=/', 'b=2, x; HttpOnly']);
     expect(values(rawHeaders, 'x-twice')).toEqual(['one', 'two']);
+    // By path all functions share one origin: what is for the whole of it is kept to the function.
+    const byPath = await cluster.call('/fn/echo/_/cookies');
+    expect(values(byPath.rawHeaders, 'set-cookie')).toEqual(['a=1; Path=/fn/echo/', 'b=2, x; HttpOnly']);
   });
 
   it('with a gzip body untouched', async () => {
