@@ -15,7 +15,7 @@ const ALLOWED_MIB = 250;
 const BYSTANDERS = ['one', 'two', 'three'];
 
 let cluster: Cluster;
-let over = false;
+const over = new AbortController();
 
 beforeAll(async () => {
   cluster = await startCluster({ nodes: 1, env: { KILN_NODE_CPUS: '64' } });
@@ -32,9 +32,9 @@ afterAll(() => cluster?.stop());
 
 /** Does one thing after the other until the test is over, whatever becomes of it. */
 async function onAndOn(action: () => Promise<unknown>, pauseMs: number): Promise<void> {
-  while (!over) {
+  while (!over.signal.aborted) {
     await action().catch(() => undefined);
-    await delay(pauseMs);
+    await delay(pauseMs, undefined, { signal: over.signal }).catch(() => undefined);
   }
 }
 
@@ -49,27 +49,34 @@ const SENDS = 'res.end(Buffer.alloc(64 * 1024 * 1024));';
 const handshake = (bytes: number) =>
   `GET /fn/raw/switch-${bytes} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
 
+const sockets = new Set<net.Socket>();
+
 /** Sends bytes and reads nothing of what comes; ends when the other side does, or after a while. */
 function unread(port: number, bytes: string, ms: number): Promise<void> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes));
-    socket.pause();
-    socket.on('error', () => socket.destroy()).on('close', () => resolve());
-    setTimeout(() => socket.destroy(), ms);
+    sockets.add(socket);
+    const timer = setTimeout(() => socket.destroy(), ms);
+    socket.pause().on('error', () => socket.destroy());
+    socket.on('close', () => {
+      clearTimeout(timer);
+      sockets.delete(socket);
+      resolve();
+    });
   });
 }
 
 function hostiles({ ports: { data } }: Member): Promise<unknown>[] {
   const readNothing = `POST /fn/sends/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: ${SENDS.length}\r\n\r\n${SENDS}`;
   return [
-    onAndOn(() => inside(cluster, 'dials', DIALS), 1000),
-    onAndOn(() => inside(cluster, 'forks', FORKS), 1000),
-    onAndOn(() => inside(cluster, 'floods', FLOODS), 1000),
+    onAndOn(() => inside(cluster, 'dials', DIALS, { signal: over.signal }), 1000),
+    onAndOn(() => inside(cluster, 'forks', FORKS, { signal: over.signal }), 1000),
+    onAndOn(() => inside(cluster, 'floods', FLOODS, { signal: over.signal }), 1000),
     ...[15_700, 16_700, 65_000, 70_000].map((bytes) => onAndOn(() => unread(data, handshake(bytes), 50), 10)),
-    onAndOn(() => call(data, '/fn/raw/chunk'), 10),
-    onAndOn(() => call(data, '/fn/raw/drip', { timeoutMs: 10_000 }), 10),
+    onAndOn(() => call(data, '/fn/raw/chunk', { signal: over.signal }), 10),
+    onAndOn(() => call(data, '/fn/raw/drip', { timeoutMs: 10_000, signal: over.signal }), 10),
     ...Array.from({ length: 3 }, () => onAndOn(() => unread(data, readNothing, 20_000), 100)),
-    ...Array.from({ length: 4 }, () => onAndOn(() => call(data, '/fn/deaf/', { timeoutMs: 30_000 }), 100)),
+    ...Array.from({ length: 4 }, () => onAndOn(() => call(data, '/fn/deaf/', { timeoutMs: 30_000, signal: over.signal }), 100)),
   ];
 }
 
@@ -115,7 +122,8 @@ it(
     for (const name of [...BYSTANDERS, 'deaf']) expect((await cluster.call(`/fn/${name}/?code=return+1`)).status).toBe(200);
     const running = hostiles(router);
     const watched = await bystanders(router.ports.data);
-    over = true;
+    over.abort();
+    for (const socket of sockets) socket.destroy();
     const [routerMib, agentMib] = [residentMib(router), residentMib(agent)];
     console.info(
       `${watched.calls} calls beside hostile functions: ${watched.failures.length} failed, slowest ${watched.slowest.toFixed(0)} ms; router ${routerMib.toFixed(0)} MiB, agent ${agentMib.toFixed(0)} MiB`,

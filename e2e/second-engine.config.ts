@@ -26,7 +26,6 @@ export default defineConfig({
           include: [
             // Build, push, pull and collection
             'packages/builder/src/{registry,steps,check-base}.test.ts',
-            'packages/builder/src/secrets/build-in-steps.test.ts',
             'apps/agent/src/docker/docker-images.test.ts',
             'apps/agent/src/images/collect-images.test.ts',
             // Start, kill, logs, network and its rules

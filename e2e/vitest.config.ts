@@ -5,11 +5,14 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** Files that ask what is answered, not when: two of them may share the machine. */
 const TOGETHER = [
+  'action',
   'bodies',
+  'build-secrets',
   'cli',
   'coming-from',
   'deploy-changed',
   'dev',
+  'escapes',
   'functions',
   'git',
   'http',
@@ -17,8 +20,10 @@ const TOGETHER = [
   'keys',
   'languages',
   'node-servers',
+  'python-apps',
   'retention',
   'secrets',
+  'through-registry',
   'uploads',
   'validation',
   'warm',
