@@ -43,7 +43,7 @@ function dockerfileWith(step: string): void {
 
 async function deploy(...options: string[]) {
   const env = { KILN_URL: `http://127.0.0.1:${cluster.router.ports.control}`, KILN_API_KEY: cluster.shared.adminKey };
-  const program = startCli(['deploy', join(work, 'source'), '--name', NAME, ...options], env);
+  const program = startCli(['deploy', join(work, 'source'), '--name', NAME, '--verbose', ...options], env);
   const { code } = await program.exited;
   said += program.stdout + program.stderr;
   return { code, stderr: program.stderr };
