@@ -224,8 +224,10 @@ class UpgradeExchange implements Exchange, Receiver {
     if (!this.switched) client.socket.pause();
   }
 
+  /** A client that has ended its side can't use another protocol, and its server keeps half of a connection open for ever. */
   private readonly onClientClose = (): void => {
     this.end({ kind: 'client_gone', over: this.upstream === undefined });
+    this.client.socket.destroy();
   };
 
   /** Settles and takes both sockets down, except a client's that has seen nothing yet: its caller may still answer it. */

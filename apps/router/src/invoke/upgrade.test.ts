@@ -192,6 +192,24 @@ describe('an upgrade', () => {
     await expect.poll(() => client.closed).toBe(true);
   });
 
+  it('of a client that ends its side before the answer leaves no half-open connection behind', async () => {
+    const door = await openDoor();
+    const asked: unknown[] = [];
+    for (const { server } of door.agents) {
+      server.on('upgrade', (request, socket) => {
+        asked.push(request);
+        socket.on('error', () => socket.destroy());
+      });
+    }
+    const client = await connected(door.port);
+    const closed = new Promise((resolve) => client.once('close', resolve));
+    client.write(ASK);
+    await expect.poll(() => asked.length).toBe(1);
+    client.end();
+    await closed;
+    await expect.poll(() => door.records).toMatchObject([{ end: 'client_gone' }]);
+  });
+
   it('of a client that leaves before the answer is given up', async () => {
     const door = await openDoor();
     let closed = false;
