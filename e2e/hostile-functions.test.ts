@@ -10,7 +10,7 @@ import { fixture, inside, times } from './inside.js';
 const FULL = process.env['KILN_E2E_FULL'] === '1';
 const RUN_MS = FULL ? 600_000 : 15_000;
 const CALLS_PER_S = FULL ? 200 : 50;
-const ALLOWED_MS = FULL ? 1000 : 15_000;
+const ALLOWED_MS = FULL ? 1000 : 5000;
 const ALLOWED_MIB = 250;
 const BYSTANDERS = ['one', 'two', 'three'];
 
