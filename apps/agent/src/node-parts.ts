@@ -9,6 +9,7 @@ import type { ImageStock } from './images/image-stock.js';
 import { Images } from './images/images.js';
 import { InstanceLog } from './logs/instance-log.js';
 import { Capacity } from './pool/capacity.js';
+import { Cores } from './pool/cores.js';
 import { Gate } from './pool/gate.js';
 import type { Instance } from './pool/instance.js';
 import { Pools } from './pool/pools.js';
@@ -16,7 +17,7 @@ import type { Elsewhere } from './pool/room-maker.js';
 import { socketRoot } from './pool/socket-root.js';
 import { type ClusterSlots, InstanceStarter, type SecretsOf } from './pool/start-instance.js';
 
-const STARTS_PER_CORE = 2;
+const STARTS_PER_CORE = 1;
 
 export interface NodeOptions {
   node: string;
@@ -70,7 +71,8 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
     },
   });
   const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }), options.elsewhere);
-  const gate = new Gate(STARTS_PER_CORE * availableParallelism());
+  const cores = new Cores();
+  const gate = new Gate(STARTS_PER_CORE * availableParallelism(), cores);
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
   pools.startWith(
     new InstanceStarter({ driver: engine.driver, images, secretsOf, slots, room: pools.room, gate, newLog, socketRoot: sockets }),

@@ -5,9 +5,13 @@ import { within } from './deadline.js';
 import { Demultiplexer } from './demultiplex.js';
 
 const ATTACH_MS = 10_000;
-/** More than this in one window and the rest waits: the container's own writes then block, nobody else's work does. */
-const WINDOW_MS = 100;
-const WINDOW_BYTES = 4 * 1024 * 1024;
+/**
+ * So much output is read at once, and so much a second on average. Beyond that it waits: the container's own writes block then.
+ * What an engine does for each byte of output takes the machine's cores from everybody, and lines beyond 1 MiB a second are dropped anyway.
+ */
+const BYTES_AT_ONCE = 32 * 1024 * 1024;
+const BYTES_PER_SECOND = 4 * 1024 * 1024;
+const PAUSE_MS = 100;
 
 /** The output of one container. */
 export interface Output {
@@ -28,19 +32,16 @@ export async function attachOutput(
     return (await container.attach({ stream: true, stdout: true, stderr: true })) as unknown as Readable;
   });
   const demultiplexer = new Demultiplexer(onOutput);
-  let bytes = 0;
-  let windowEnds = 0;
+  let allowance = BYTES_AT_ONCE;
+  let countedAt = performance.now();
   stream.on('data', (chunk: Buffer) => {
     demultiplexer.push(chunk);
     const now = performance.now();
-    if (now >= windowEnds) {
-      windowEnds = now + WINDOW_MS;
-      bytes = 0;
-    }
-    bytes += chunk.length;
-    if (bytes < WINDOW_BYTES) return;
+    allowance = Math.min(BYTES_AT_ONCE, allowance + ((now - countedAt) / 1000) * BYTES_PER_SECOND) - chunk.length;
+    countedAt = now;
+    if (allowance >= 0) return;
     stream.pause();
-    setTimeout(() => stream.resume(), windowEnds - now);
+    setTimeout(() => stream.resume(), PAUSE_MS);
   });
   const ended = new Promise<void>((resolve) => {
     stream.once('close', resolve);

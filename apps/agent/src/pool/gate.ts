@@ -9,11 +9,14 @@ export class Gate {
   private readonly waiting = new Map<string, (() => void)[]>();
   private running = 0;
 
-  constructor(readonly width: number) {}
+  constructor(
+    readonly width: number,
+    private readonly cores: { readonly busy: boolean } = { busy: false },
+  ) {}
 
   /** Resolves with the way out, to be called at the end. `of`: the function that wants in. */
   async enter(of = ''): Promise<() => void> {
-    if (this.running < this.width) this.take(of);
+    if (this.hasRoom) this.take(of);
     else await new Promise<void>((resolve) => this.queueOf(of).push(resolve));
     let left = false;
     return () => {
@@ -33,8 +36,14 @@ export class Gate {
     if (this.held(of) > 1) this.inside.set(of, this.held(of) - 1);
     else this.inside.delete(of);
     this.turnIsOver(of);
-    const next = this.next();
-    if (next === undefined) return;
+    for (let next = this.next(); next !== undefined && this.hasRoom; next = this.next()) this.admit(next);
+  }
+
+  private get hasRoom(): boolean {
+    return this.running < (this.cores.busy ? 1 : this.width);
+  }
+
+  private admit(next: string): void {
     // The place is taken before anybody else runs, so that nobody can slip in between.
     this.take(next);
     const queue = this.queueOf(next);

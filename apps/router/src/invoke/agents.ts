@@ -1,14 +1,14 @@
 import { NODE_HEAD_BYTES } from '@kiln/forward/head-limits';
 import { connectTo, type Upstream } from '@kiln/forward/upstream';
 import type { LiveNode, NodeTable } from '../placement/node-table.js';
-import type { Call } from './call.js';
+import { UnderWay } from './under-way.js';
 
 /** One node's door in one life of its agent: how it is reached, and what is under way there. */
 export class Agent {
   readonly upstream: Upstream;
   readonly host: string;
   readonly port: number;
-  readonly underWay = new Set<Call>();
+  readonly underWay = new UnderWay();
   /** For the watch: what it had heard at its last look, and for how many looks there was nothing new. */
   heard = 0;
   silentTicks = 0;
