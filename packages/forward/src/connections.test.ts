@@ -78,4 +78,22 @@ describe('a full server', () => {
     expect(busy.map(({ readyState }) => readyState)).toEqual(['open', 'open']);
     for (const end of ends) end();
   });
+
+  it('keeps a connection whose first request is answered while a second one, sent with it, still runs', async () => {
+    const ends: (() => void)[] = [];
+    const { connect } = await started((_request, response) => ends.push(() => response.end('late')), 1);
+    const busy = await connect();
+    let answers = '';
+    busy.on('data', (chunk) => {
+      answers += chunk;
+    });
+    busy.write(`${HALF}\r\n${HALF}\r\n`);
+    await expect.poll(() => ends.length).toBe(2);
+    ends[0]?.();
+    await expect.poll(() => answers).toContain('late');
+    const refused = await connect();
+    await expect.poll(() => refused.readyState).toBe('closed');
+    ends[1]?.();
+    await expect.poll(() => answers.split('late').length).toBe(3);
+  });
 });

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { Heard, Receiver, Sending, Upstream } from './carrier.js';
 import { HttpConnection, Outgoing } from './connection.js';
 import { INSTANCE_HEAD_BYTES } from './head-limits.js';
+import { Members } from './members.js';
 import { mayResend, SecondChance } from './second-chance.js';
 
 export type { Upstream } from './carrier.js';
@@ -41,7 +42,7 @@ export function connectTo(address: Address): Upstream {
 class DialledUpstream implements Upstream {
   /** The one used last is used next. */
   private idle: HttpConnection[] = [];
-  private readonly sockets = new Set<net.Socket>();
+  private readonly sockets = new Members<net.Socket>();
   private sweep: NodeJS.Timeout | undefined;
   private readonly host: string;
   private readonly reads: Heard = { reads: 0 };
@@ -98,9 +99,8 @@ class DialledUpstream implements Upstream {
       return;
     }
     const socket = dial(this.address.host, this.address.port);
-    this.sockets.add(socket);
     const onError = (error: Error) => receiver.onError(before ?? error, before !== undefined);
-    socket.once('close', () => this.sockets.delete(socket));
+    socket.once('close', this.sockets.add(socket));
     socket.once('error', onError);
     socket.once('connect', () => {
       socket.off('error', onError);

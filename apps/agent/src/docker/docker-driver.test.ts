@@ -20,21 +20,40 @@ afterAll(async () => {
   await removeNetwork(docker, node);
 });
 
+interface Given {
+  command?: string[];
+  image?: string;
+  imageId?: () => string;
+  forget?: (image: string) => void;
+  onOutput?: (bytes: number) => void;
+}
+
+/** Starts one container. @returns it, and what the driver said of trouble */
+async function started({ command = ['sleep', '60'], image = IMAGE, imageId = () => IMAGE, forget, onOutput }: Given = {}) {
+  const trouble: string[] = [];
+  const driver = new DockerDriver({
+    docker,
+    node,
+    info: await readEngine(docker),
+    network,
+    forget: forget ?? (() => undefined),
+    facts: async () => ({ id: imageId(), entrypoint: [], command, workingDirectory: '/', volumes: [] }),
+    admit: () => undefined,
+    patience: { boundMs: 15_000, answers: async () => true },
+    exitNewsMs: 10_000,
+    onTrouble: (message) => trouble.push(message),
+  });
+  const container = await driver.start({
+    instance: randomBytes(6).toString('hex'),
+    version: { function: 'f', version: 1, image, kind: 'http', config: resolveConfig({}, 'http') },
+    secrets: {},
+    onOutput: (_source, chunk) => onOutput?.(chunk.length),
+  });
+  return { container, trouble };
+}
+
 describe('the driver', () => {
   it('takes another address where the engine has given away the one it chose', async () => {
-    const trouble: string[] = [];
-    const driver = new DockerDriver({
-      docker,
-      node,
-      info: await readEngine(docker),
-      network,
-      forget: () => undefined,
-      facts: async () => ({ id: IMAGE, entrypoint: [], command: ['sleep', '60'], workingDirectory: '/', volumes: [] }),
-      admit: () => undefined,
-      patience: { boundMs: 15_000, answers: async () => true },
-      exitNewsMs: 10_000,
-      onTrouble: (message) => trouble.push(message),
-    });
     const stranger = await docker.createContainer({
       Image: IMAGE,
       Cmd: ['sleep', '60'],
@@ -42,10 +61,7 @@ describe('the driver', () => {
       HostConfig: { NetworkMode: network.name },
     });
     await stranger.start();
-    const version = { function: 'f', version: 1, image: IMAGE, kind: 'http' as const, config: resolveConfig({}, 'http') };
-
-    const container = await driver.start({ instance: randomBytes(6).toString('hex'), version, secrets: {}, onOutput: () => undefined });
-
+    const { container, trouble } = await started();
     const { NetworkSettings } = await docker.getContainer(container.id).inspect();
     expect(container.address).toBe(NetworkSettings.Networks[network.name]?.IPAddress);
     expect(trouble).toEqual([expect.stringContaining('an address of this node is in use')]);
@@ -54,27 +70,24 @@ describe('the driver', () => {
 
   it('fetches an image once more that somebody removed', async () => {
     const forgotten: string[] = [];
-    const driver = new DockerDriver({
-      docker,
-      node,
-      info: await readEngine(docker),
-      network,
-      facts: async () => ({
-        id: forgotten.length === 0 ? `sha256:${'0'.repeat(64)}` : IMAGE,
-        entrypoint: [],
-        command: ['sleep', '60'],
-        workingDirectory: '/',
-        volumes: [],
-      }),
-      forget: (image) => forgotten.push(image),
-      admit: () => undefined,
-      patience: { boundMs: 15_000, answers: async () => true },
-      exitNewsMs: 10_000,
-      onTrouble: () => undefined,
-    });
-    const version = { function: 'f', version: 1, image: 'registry/f@sha256:1', kind: 'http' as const, config: resolveConfig({}, 'http') };
-    const container = await driver.start({ instance: randomBytes(6).toString('hex'), version, secrets: {}, onOutput: () => undefined });
-    expect(forgotten).toEqual([version.image]);
+    const imageId = () => (forgotten.length === 0 ? `sha256:${'0'.repeat(64)}` : IMAGE);
+    const { container } = await started({ image: 'registry/f@sha256:1', imageId, forget: (image) => forgotten.push(image) });
+    expect(forgotten).toEqual(['registry/f@sha256:1']);
+    await container.remove(0);
+  });
+
+  it('reads a flood of output at no more than 4 MiB a second, once 32 MiB have come', async () => {
+    const MIB = 1024 * 1024;
+    let bytes = 0;
+    const onOutput = (more: number) => {
+      bytes += more;
+    };
+    const began = performance.now();
+    const { container } = await started({ command: ['yes', 'a line of a flood'], onOutput });
+    await expect.poll(() => bytes).toBeGreaterThan(40 * MIB);
+    const seconds = (performance.now() - began) / 1000;
+    // One read more than there is leave for.
+    expect(bytes).toBeLessThan((32 + 4 * seconds + 1) * MIB);
     await container.remove(0);
   });
 });

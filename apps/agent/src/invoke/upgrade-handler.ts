@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import type { Exchange, Outcome } from '@kiln/forward/forward';
+import { Members } from '@kiln/forward/members';
 import { problemMessage } from '@kiln/forward/problem';
 import { spliceUpgrade, type UpgradingClient } from '@kiln/forward/upgrade';
 import { isLocalFault } from '@kiln/forward/upstream';
@@ -19,7 +20,7 @@ const TIMEOUT = 'timeout';
 
 /** The way of a request that asks to switch protocols. The lease lasts as long as the connection; `timeout` bounds the handshake. */
 export class UpgradeHandler {
-  private readonly open = new Set<Exchange>();
+  private readonly open = new Members<Exchange>();
 
   constructor(private readonly parts: HandlerParts) {}
 
@@ -79,9 +80,9 @@ export class UpgradeHandler {
       onSwitched: () => clearTimeout(timer),
     });
     const timer = setTimeout(() => exchange.abort(TIMEOUT), pool.version.config.timeout);
-    this.open.add(exchange);
+    const leave = this.open.add(exchange);
     const outcome = await exchange.outcome;
-    this.open.delete(exchange);
+    leave();
     clearTimeout(timer);
     if (outcome.kind === 'not_sent') {
       if (!isLocalFault(outcome.error)) pool.condemn(instance);

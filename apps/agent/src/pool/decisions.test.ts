@@ -2,6 +2,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { describe, expect, it } from 'vitest';
 import { Capacity } from './capacity.js';
 import { type Candidate, chooseVictims } from './choose-victims.js';
+import { Cores } from './cores.js';
 import { crashed } from './exit.js';
 import { Gate } from './gate.js';
 import { Census, InstanceLife } from './instance-state.js';
@@ -114,8 +115,8 @@ describe('capacity', () => {
 
 describe('the gate', () => {
   /** Lets all of these in at once and keeps the order in which they got in; `leave` lets the first one of a function out. */
-  function atGate(width: number, arrivals: string) {
-    const gate = new Gate(width);
+  function atGate(width: number, arrivals: string, cores = { busy: false }) {
+    const gate = new Gate(width, cores);
     const order: string[] = [];
     const inside: { of: string; leave(): void }[] = [];
     const enter = async (of: string) => {
@@ -161,11 +162,45 @@ describe('the gate', () => {
     expect(await leave('a')).toBe('aaaabbba');
   });
 
+  it('lets one in at a time while the cores have no time left, and more when they have', async () => {
+    const cores = { busy: true };
+    const { leave, settled } = atGate(3, 'abcdef', cores);
+    expect(await settled()).toBe('a');
+    expect(await leave('a')).toBe('ab');
+    cores.busy = false;
+    expect(await leave('b')).toBe('abcde');
+  });
+
   it('lets functions in by turns', async () => {
     const { leave } = atGate(1, 'aaabbc');
     let order = '';
     for (const of of 'abcab') order = await leave(of);
     expect(order).toBe('abcaba');
+  });
+});
+
+describe('cores', () => {
+  it('are busy where nearly nothing of the last window was idle, and are asked once a window', () => {
+    let now = 0;
+    let ticks = { idle: 1000, all: 5000 };
+    let looks = 0;
+    const cores = new Cores(
+      () => {
+        looks++;
+        return ticks;
+      },
+      () => now,
+    );
+    const after = (idle: number, all: number) => {
+      now += 100;
+      ticks = { idle: ticks.idle + idle, all: ticks.all + all };
+      return cores.busy;
+    };
+    expect([after(0, 20), after(2, 20), after(1, 20)]).toEqual([true, false, true]);
+    now += 99;
+    ticks = { idle: 9000, all: 90_000 };
+    expect(cores.busy).toBe(true);
+    expect(looks).toBe(4);
   });
 });
 

@@ -1,6 +1,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { dirname, join } from 'node:path';
+import { Members } from '@kiln/forward/members';
 import { TokenBucket } from '../logs/token-bucket.js';
 import type { Access, Connection, RawConnection } from './access.js';
 import { Dialled } from './dialled.js';
@@ -34,7 +35,7 @@ export class DialIn implements Access {
   readonly misused: Promise<string>;
   private readonly misuse = Promise.withResolvers<string>();
   private readonly server = net.createServer((socket) => this.onConnection(socket));
-  private readonly open = new Set<Dialled>();
+  private readonly open = new Members<Dialled>();
   /** Idle connections; the one used last is used next. */
   private readonly idle: Dialled[] = [];
   private readonly waiters: Waiter[] = [];
@@ -139,8 +140,12 @@ export class DialIn implements Access {
       this.countUseless();
       return;
     }
-    const dialled = new Dialled(socket, ++this.accepted, this.notices, this.onGivenBack, this.onClose);
-    this.open.add(dialled);
+    const dialled = new Dialled(socket, ++this.accepted, this.notices, this.onGivenBack);
+    const leave = this.open.add(dialled);
+    socket.once('close', () => {
+      leave();
+      this.onClose(dialled);
+    });
     this.firstConnection.resolve();
     this.offer(dialled);
   }
@@ -150,12 +155,11 @@ export class DialIn implements Access {
     return this.idle.length >= busy + IDLE_CONNECTIONS;
   }
 
-  private readonly onClose = (dialled: Dialled): void => {
-    this.open.delete(dialled);
+  private onClose(dialled: Dialled): void {
     const at = this.idle.lastIndexOf(dialled);
     if (at !== -1) this.idle.splice(at, 1);
     if (!dialled.used) this.countUseless();
-  };
+  }
 
   private countUseless(): void {
     if (this.destroyed || this.useless.take(1)) return;

@@ -14,17 +14,14 @@ export class Dialled implements Connection, RawConnection {
   /**
    * @param number by which the runner names it in its notices
    * @param back a request on it has ended
-   * @param onClose once; `used` is false where it never carried a request
    */
   constructor(
     readonly socket: net.Socket,
     private readonly number: number,
     private readonly notices: WorkNotices,
     private readonly back: (dialled: Dialled) => void,
-    onClose: (dialled: Dialled) => void,
   ) {
     socket.on('error', ignore);
-    socket.once('close', () => onClose(this));
     // Not `data`: that would take bytes out of the socket which belong to whoever gets it.
     socket.on('readable', this.onUnasked);
   }

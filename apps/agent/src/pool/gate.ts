@@ -1,7 +1,10 @@
+import type { Cores } from './cores.js';
+
 /**
- * Lets so many through at once: beyond some number an engine only gets slower. A place that becomes free goes to the function that
- * holds fewest, among equals to the one whose turn is longest ago. So nobody holds more than half of the places while others wait,
- * and one start waits for one of each other function at most. Whoever is let in must leave within a bound of its own.
+ * Lets so many through at once: beyond some number an engine only gets slower. While the cores have no time left it is one at a time,
+ * for starts would take that time from instances that serve. A place that becomes free goes to the function that holds fewest, among
+ * equals to the one whose turn is longest ago. So nobody holds more than half of the places while others wait, and one start waits for
+ * one of each other function at most. Whoever is let in must leave within a bound of its own.
  */
 export class Gate {
   private readonly inside = new Map<string, number>();
@@ -11,7 +14,7 @@ export class Gate {
 
   constructor(
     readonly width: number,
-    private readonly cores: { readonly busy: boolean } = { busy: false },
+    private readonly cores: Pick<Cores, 'busy'> = { busy: false },
   ) {}
 
   /** Resolves with the way out, to be called at the end. `of`: the function that wants in. */

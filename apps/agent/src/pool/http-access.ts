@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Members } from '@kiln/forward/members';
 import { connectTo, dial, type Upstream } from '@kiln/forward/upstream';
 import type { Access, Carrier, Connection, RawConnection } from './access.js';
 
@@ -15,7 +16,7 @@ const UNKNOWN_WORK: Carrier = { introduce: () => undefined, workEnded: () => und
 export class HttpAccess implements Access {
   readonly saysWorkEnds = false;
   private readonly upstream: Upstream;
-  private readonly raw = new Set<net.Socket>();
+  private readonly raw = new Members<net.Socket>();
   private readonly connection: Connection;
   private destroyed = false;
 
@@ -40,8 +41,7 @@ export class HttpAccess implements Access {
 
   async takeSocket(): Promise<RawConnection> {
     const socket = dial(this.host, this.port);
-    this.raw.add(socket);
-    socket.once('close', () => this.raw.delete(socket));
+    socket.once('close', this.raw.add(socket));
     return { socket, ...UNKNOWN_WORK };
   }
 

@@ -1,4 +1,5 @@
 import type { KilnError } from '@kiln/contract/errors';
+import { Members } from '@kiln/forward/members';
 import type { Lease } from './lease.js';
 
 /** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, a slot, room, the gate. */
@@ -22,8 +23,7 @@ export interface Waiting {
 
 /** First come, first served; nobody waits past the deadline. */
 export class WaitQueue {
-  // A Set keeps the order of arrival and lets anyone leave from the middle at once.
-  private readonly waiters = new Set<Waiter>();
+  private readonly waiters = new Members<Waiter>();
 
   get size(): number {
     return this.waiters.size;
@@ -34,7 +34,7 @@ export class WaitQueue {
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
     const leave = () => {
       clearTimeout(timer);
-      this.waiters.delete(waiter);
+      leaveQueue();
     };
     const waiter: Waiter = {
       requestId,
@@ -49,7 +49,7 @@ export class WaitQueue {
       },
     };
     const timer = setTimeout(() => waiter.reject(expired()), timeoutMs);
-    this.waiters.add(waiter);
+    const leaveQueue = this.waiters.add(waiter);
     return { lease: promise, cancel: leave };
   }
 

@@ -62,7 +62,7 @@ function appSpec(
     name,
     title: name === 'router' ? name : `agent ${name}`,
     command: process.execPath,
-    args: ['--enable-source-maps', '--import', import.meta.resolve('./end-with-supervisor.js'), entry],
+    args: ['--enable-source-maps', '--max-semi-space-size=8', '--import', import.meta.resolve('./end-with-supervisor.js'), entry],
     env: { ...inherited, ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, String(value)])) },
     logFile: join(paths.logs, `${name}.log`),
     channel: true,

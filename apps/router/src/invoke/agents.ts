@@ -1,14 +1,15 @@
 import { NODE_HEAD_BYTES } from '@kiln/forward/head-limits';
+import { Members } from '@kiln/forward/members';
 import { connectTo, type Upstream } from '@kiln/forward/upstream';
 import type { LiveNode, NodeTable } from '../placement/node-table.js';
-import { UnderWay } from './under-way.js';
+import type { Call } from './call.js';
 
 /** One node's door in one life of its agent: how it is reached, and what is under way there. */
 export class Agent {
   readonly upstream: Upstream;
   readonly host: string;
   readonly port: number;
-  readonly underWay = new UnderWay();
+  readonly underWay = new Members<Call>();
   /** For the watch: what it had heard at its last look, and for how many looks there was nothing new. */
   heard = 0;
   silentTicks = 0;
@@ -28,7 +29,7 @@ export class Agent {
 
   /** Ends what is under way. */
   endCalls(reason: string): void {
-    for (const call of [...this.underWay]) call.end(reason);
+    for (const call of this.underWay) call.end(reason);
   }
 }
 

@@ -78,13 +78,14 @@ class Attempts {
     record.attempts++;
     const release = nodes.begin(node.id, call.weight);
     const agent = agents.of(node);
+    let leave: (() => void) | undefined;
     try {
       const exchange = this.sender.send(agent);
       call.begin(exchange, agent.tellsWaiting && this.sender.hearsWaiting);
-      agent.underWay.add(call);
+      leave = agent.underWay.add(call);
       return await exchange.outcome;
     } finally {
-      agent.underWay.delete(call);
+      leave?.();
       release();
       const load = call.answer?.load;
       if (load !== undefined) nodes.reportLoad(node.id, load);

@@ -29,8 +29,6 @@ export class Call {
   cookie: string | undefined;
   /** Undefined by host. */
   pathForm: PathForm | undefined;
-  /** Among those under way at its node. */
-  place = -1;
   /** When the attempt under way was sent, by `performance.now()`. */
   sentAt = 0;
   /** By `performance.now()`; the attempt under way is ended past that. */

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID, VERSION } from '@kiln/contract/headers';
 import { type Exchange, SLOW_BODY } from '@kiln/forward/forward';
+import { Members } from '@kiln/forward/members';
 import { problemMessage, writeProblem } from '@kiln/forward/problem';
 import { KEPT_BYTES, RequestBody } from '@kiln/forward/request-body';
 import type { Route, VersionRoute } from '../deploy/route-table.js';
@@ -54,7 +55,7 @@ interface Picked {
 /** Takes requests from the door to a node and their answers back. */
 export class InvokeHandler {
   /** Requests that switch, or have switched, protocols. */
-  readonly upgrades = new Set<Exchange>();
+  readonly upgrades = new Members<Exchange>();
 
   constructor(private readonly parts: HandlerParts) {}
 

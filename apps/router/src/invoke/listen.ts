@@ -58,8 +58,6 @@ class Listener implements DataListener {
   private readonly watch: NodeWatch;
   private readonly handler: InvokeHandler;
   private readonly server: http.Server;
-  /** The answer to the last request on a connection: nothing else may be written as long as that is under way. */
-  private readonly responses = new WeakMap<object, ServerResponse>();
   private draining = false;
 
   constructor(private readonly parts: DataListenerParts) {
@@ -137,33 +135,23 @@ class Listener implements DataListener {
     // Node would silently cut off the lines beyond its limit; ours are counted and refused.
     server.maxHeadersCount = 0;
     lingerAtClose(server);
-    limitConnections(server, connectionBudget().data);
+    const { answering } = limitConnections(server, connectionBudget().data);
     server.on('request', (request, response) => this.onRequest(request, response, false));
     server.on('checkContinue', (request, response) => this.onRequest(request, response, true));
-    server.on('checkExpectation', (request, response) => {
-      this.responses.set(request.socket, response);
-      refuseExpectation(response);
-    });
+    server.on('checkExpectation', (_request, response) => refuseExpectation(response));
     server.on('upgrade', (request, socket, head) => {
-      if (this.isAnswering(socket)) socket.destroy();
+      if (answering(socket) !== undefined) socket.destroy();
       else void this.handler.upgrade(request, socket as Socket, head).catch((error: unknown) => giveUp(socket, error));
     });
     server.on('connect', (_request, socket) => {
-      if (this.isAnswering(socket)) socket.destroy();
+      if (answering(socket) !== undefined) socket.destroy();
       else refuseConnect(socket);
     });
-    server.on('clientError', (error, socket) => refuseUnparsed(error, socket, this.responses.get(socket)));
+    server.on('clientError', (error, socket) => refuseUnparsed(error, socket, answering(socket)));
     return server;
   }
 
-  /** Node hands a connection over although an earlier request on it is not answered yet: nothing may be written into that answer. */
-  private isAnswering(socket: object): boolean {
-    const last = this.responses.get(socket);
-    return last !== undefined && !last.writableFinished;
-  }
-
   private onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    this.responses.set(request.socket, response);
     if (this.draining) response.shouldKeepAlive = false;
     void this.handler.request(request, response, expectsContinue).catch((error: unknown) => giveUp(response, error));
   }

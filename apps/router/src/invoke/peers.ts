@@ -7,6 +7,9 @@ export interface Peer {
   trusted: boolean;
 }
 
+// On the socket itself: a WeakMap keeps dead sockets alive until the collector looks at old objects.
+const PEER = Symbol('peer');
+
 /** The last address of an `X-Forwarded-For`: the one that the nearest proxy saw. */
 export function lastOf(forwardedFor: string | undefined): string | undefined {
   return forwardedFor?.slice(forwardedFor.lastIndexOf(',') + 1).trim();
@@ -15,7 +18,6 @@ export function lastOf(forwardedFor: string | undefined): string | undefined {
 /** Knows the trusted proxies; asks once per connection. */
 export class Peers {
   private readonly trusted = new BlockList();
-  private readonly known = new WeakMap<object, Peer>();
 
   /** @param proxies addresses or CIDR ranges */
   constructor(proxies: readonly string[]) {
@@ -27,13 +29,13 @@ export class Peers {
     }
   }
 
-  of(socket: Socket): Peer {
-    let peer = this.known.get(socket);
+  of(socket: Socket & { [PEER]?: Peer }): Peer {
+    let peer = socket[PEER];
     if (peer === undefined) {
       const remote = socket.remoteAddress ?? '';
       const address = remote.startsWith('::ffff:') ? remote.slice(7) : remote;
       peer = { address, trusted: address !== '' && this.trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') };
-      this.known.set(socket, peer);
+      socket[PEER] = peer;
     }
     return peer;
   }

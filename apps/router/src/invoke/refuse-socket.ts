@@ -20,7 +20,7 @@ export function refuseExpectation(response: ServerResponse): void {
 
 /**
  * Answers bytes that are no request. No answer is ever written into another: a request before them is answered first.
- * @param last the answer to the last request that came over this connection
+ * @param last the answer to the last request that came over this connection, while it is under way
  */
 export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex, last: ServerResponse | undefined): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -28,7 +28,7 @@ export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex, las
     return;
   }
   dropIncoming(socket);
-  if (last === undefined || last.writableFinished) endWith(socket, parserRefusal(error));
+  if (last === undefined) endWith(socket, parserRefusal(error));
   else if (last.req.complete) last.once('close', () => socket.writable && endWith(socket, parserRefusal(error)));
   else if (last.headersSent) socket.destroy();
   else refuseBody(error, last);

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { WAITING } from '@kiln/contract/headers';
 import { type Exchange, type ForwardOptions, forward } from '@kiln/forward/forward';
 import { NODE_HEAD_BYTES } from '@kiln/forward/head-limits';
+import type { Members } from '@kiln/forward/members';
 import type { RequestBody } from '@kiln/forward/request-body';
 import { spliceUpgrade, type UpgradeHooks, type UpgradingClient } from '@kiln/forward/upgrade';
 import { dial } from '@kiln/forward/upstream';
@@ -60,14 +61,13 @@ export class UpgradeSender implements Sender, UpgradeHooks {
   constructor(
     private readonly call: Call,
     private readonly client: UpgradingClient,
-    private readonly running: Set<Exchange>,
+    private readonly running: Members<Exchange>,
   ) {}
 
   send({ host, port }: Agent): Exchange {
     const { record, path, headers } = this.call;
     const exchange = spliceUpgrade(this.client, { method: record.method, path, headers }, () => dial(host, port), this);
-    this.running.add(exchange);
-    void exchange.outcome.then(() => this.running.delete(exchange));
+    void exchange.outcome.then(this.running.add(exchange));
     return exchange;
   }
 
