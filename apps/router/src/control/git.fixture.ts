@@ -36,9 +36,11 @@ export class PushCluster {
   holdBuilds(): Promise<ServerResponse> {
     return new Promise((resolve) => {
       this.cluster.script.build = (request, response) => {
-        request.resume();
-        response.writeHead(200).write(`${JSON.stringify({ type: 'log', line: 'step 1' })}\n`);
-        resolve(response);
+        // As an agent does: an answer that overtakes its upload can be lost with the connection.
+        request.resume().once('end', () => {
+          response.writeHead(200).write(`${JSON.stringify({ type: 'log', line: 'step 1' })}\n`);
+          resolve(response);
+        });
       };
     });
   }
