@@ -33,7 +33,7 @@ export class Members<T> implements Iterable<T> {
     };
   }
 
-  /** The one at hand may be taken out meanwhile. */
+  /** Meanwhile no other one than that at hand may be taken out. */
   *[Symbol.iterator](): Iterator<T> {
     let place = this.first;
     while (place !== undefined) {

@@ -1,7 +1,8 @@
 import { cpus } from 'node:os';
 
 const WINDOW_MS = 100;
-const BUSY_SHARE = 0.95;
+/** Of busy cores, at most. */
+const IDLE_SHARE = 0.05;
 
 interface Ticks {
   idle: number;
@@ -26,9 +27,10 @@ export class Cores {
     if (this.now() < this.until) return this.current;
     this.until = this.now() + WINDOW_MS;
     const { idle, all } = this.read();
-    const used = 1 - (idle - this.last.idle) / Math.max(1, all - this.last.all);
+    const passed = all - this.last.all;
+    // Where the system says nothing of its cores, nothing is known against them.
+    this.current = passed > 0 && idle - this.last.idle <= passed * IDLE_SHARE;
     this.last = { idle, all };
-    this.current = used >= BUSY_SHARE;
     return this.current;
   }
 }

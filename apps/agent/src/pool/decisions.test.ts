@@ -196,11 +196,11 @@ describe('cores', () => {
       ticks = { idle: ticks.idle + idle, all: ticks.all + all };
       return cores.busy;
     };
-    expect([after(0, 20), after(2, 20), after(1, 20)]).toEqual([true, false, true]);
+    expect([after(0, 20), after(2, 20), after(0, 0), after(1, 20)]).toEqual([true, false, false, true]);
     now += 99;
     ticks = { idle: 9000, all: 90_000 };
     expect(cores.busy).toBe(true);
-    expect(looks).toBe(4);
+    expect(looks).toBe(5);
   });
 });
 
