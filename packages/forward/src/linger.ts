@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 
 /** What is sent to a connection that has had its last answer is read and dropped for so long, … */
 const LINGER_MS = 30_000;
@@ -8,6 +8,7 @@ const SILENCE_MS = 2000;
 /** … and up to so much. */
 const LINGER_BYTES = 256 * 1024 * 1024;
 
+const { destroySoon: endSoon } = Socket.prototype;
 const lingering = new WeakSet<object>();
 
 /**
@@ -19,6 +20,14 @@ export function lingerAtClose(server: Server): void {
   // Node's server, too, ends a connection by this after its last answer.
   server.on('connection', (socket: Socket) => {
     socket.destroySoon = linger;
+  });
+  // Who asked for the end of the connection sends nothing after its request: where that is whole, nothing needs to be waited for.
+  server.on('request', (request, response) => {
+    if (response.shouldKeepAlive) return;
+    request.socket.destroySoon = function (this: Socket) {
+      if (request.complete) endSoon.call(this);
+      else linger.call(this);
+    };
   });
 }
 

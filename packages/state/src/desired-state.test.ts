@@ -96,6 +96,20 @@ describe('a store that was emptied', () => {
   });
 });
 
+describe('a process that starts while others miss something', () => {
+  it('knows the mark from them, and takes no store that is emptied again for one of a new cluster', async () => {
+    const first = await newProcess();
+    await first.functions.createVersion('f', draft);
+    await raw.flushall();
+    await refusalOf(first.functions.listAll());
+    const late = await newProcess();
+    await refusalOf(late.functions.listAll());
+    await raw.flushall();
+    expect(await refusalOf(late.functions.listAll())).toMatch(/was emptied/);
+    expect(await raw.exists('kiln:mark')).toBe(0);
+  });
+});
+
 describe('a store that has gone back', () => {
   it('is told by its counter, by every process as soon as one has seen it, and is whole again when it has come back', async () => {
     const [first, second] = [await newProcess(), await newProcess()];

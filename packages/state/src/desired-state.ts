@@ -105,6 +105,8 @@ export class DesiredState {
     const loss = lossOf(this.known ?? standingIn(look.first), seen);
     this.say(loss);
     if (loss !== undefined) {
+      // Who started under a loss knows from others which store it is: it must not take the next empty one for a new cluster's.
+      if (loss.why !== 'another') this.known ??= loss.missed;
       await this.report(loss);
       throw new KilnError('unavailable', describeLoss(loss), { fix: fixOf(loss), retryAfter: 5 });
     }
