@@ -17,8 +17,6 @@ import type { Elsewhere } from './pool/room-maker.js';
 import { socketRoot } from './pool/socket-root.js';
 import { type ClusterSlots, InstanceStarter, type SecretsOf } from './pool/start-instance.js';
 
-const STARTS_PER_CORE = 1;
-
 export interface NodeOptions {
   node: string;
   home: string;
@@ -72,7 +70,7 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
   });
   const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }), options.elsewhere);
   const cores = new Cores();
-  const gate = new Gate(STARTS_PER_CORE * availableParallelism(), cores);
+  const gate = new Gate(availableParallelism(), cores);
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
   pools.startWith(
     new InstanceStarter({ driver: engine.driver, images, secretsOf, slots, room: pools.room, gate, newLog, socketRoot: sockets }),
