@@ -1,5 +1,5 @@
 // The one way that imports run: apps > packages > contract; apps never meet; each framework has its own few places.
-const WIRING = '(\\.module|\\.controller|\\.guard|\\.filter|\\.exception-filter)\\.ts$|/main\\.ts$|/control/';
+const WIRING = '(\\.module|\\.controller|\\.guard|\\.filter|\\.exception-filter)\\.ts$|/(main|application|start)\\.ts$|/control/';
 const TESTS = '\\.(test|fixture)\\.ts$';
 const PURE = '/(choose-nodes|choose-victims|choose-images|need-instance|plan|address|container-options)\\.ts$';
 
@@ -33,7 +33,7 @@ module.exports = {
     {
       name: 'domain-does-not-know-control',
       severity: 'error',
-      from: { path: '^apps/(router|agent)/src/', pathNot: ['/control/', '\\.module\\.ts$', '/main\\.ts$', TESTS] },
+      from: { path: '^apps/(router|agent)/src/', pathNot: ['/control/', '\\.module\\.ts$', '/(main|application|start)\\.ts$', TESTS] },
       to: { path: '^apps/[^/]+/src/control/' },
     },
     {
@@ -74,6 +74,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     doNotFollow: { path: ['node_modules', '/dist/'] },
     exclude: { path: '/fixtures/' },
+    tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
   },
 };

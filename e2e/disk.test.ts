@@ -1,7 +1,7 @@
 import type { NodeView } from '@kiln/contract/control-api';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
-import { importImage } from '@kiln/testing/layered-image';
-import { type Layer, nodeLayer, publishImage, randomLayer } from '@kiln/testing/published-image';
+import { importImage } from '@kiln/testing/images/layered-image';
+import { type Layer, nodeLayer, publishImage, randomLayer } from '@kiln/testing/images/published-image';
 import { type Service, startRegistry } from '@kiln/testing/service';
 import { SmallEngine } from '@kiln/testing/small-engine';
 import { until } from '@kiln/testing/until';

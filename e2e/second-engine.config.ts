@@ -15,7 +15,7 @@ export default defineConfig({
         resolve: {
           alias: [
             {
-              find: /^@kiln\/(contract|control|ring|forward|state|client|builder|registry|runner|project|secrets|testing)\/(.+)$/,
+              find: /^@kiln\/(contract|control|ring|forward|state|client|builder|registry|runner|project|secrets|testing|instances)\/(.+)$/,
               replacement: `${ROOT}/packages/$1/src/$2.ts`,
             },
           ],
@@ -26,11 +26,11 @@ export default defineConfig({
           include: [
             // Build, push, pull and collection
             'packages/builder/src/{registry,steps,check-base}.test.ts',
-            'apps/agent/src/docker/docker-images.test.ts',
+            'apps/agent/src/docker/images/docker-images.test.ts',
             'apps/agent/src/images/collect-images.test.ts',
             // Start, kill, logs, network and its rules
-            'apps/agent/src/pool/container-driver.test.ts',
-            'apps/agent/src/docker/{docker-driver,host-rules,network}.test.ts',
+            'apps/agent/src/docker/driver-conformance.test.ts',
+            'apps/agent/src/docker/{docker-driver,network,rules/host-rules}.test.ts',
             'apps/agent/src/invoke/crash.test.ts',
           ],
           maxWorkers: 2,

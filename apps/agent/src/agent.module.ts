@@ -1,6 +1,6 @@
 import { EventClient } from '@kiln/control/event-client';
-import { connectionOptions } from '@kiln/state/connection-options';
-import { connectStore } from '@kiln/state/store';
+import { connectionOptions } from '@kiln/state/store/connection-options';
+import { connectStore } from '@kiln/state/store/store';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,

@@ -1,7 +1,7 @@
 import { EnvironmentError } from '@kiln/contract/environment';
+import { socketRoot } from '@kiln/instances/instance/socket-root';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from './config.js';
-import { socketRoot } from './pool/socket-root.js';
 
 const SECRET = { KILN_CLUSTER_SECRET: 'x'.repeat(16) };
 

@@ -1,10 +1,10 @@
 import { EnvironmentError } from '@kiln/contract/environment';
 import { outliveFaultsInBackground } from '@kiln/control/last-handler';
-import { collectAll } from '@kiln/forward/garbage';
+import { collectAll } from '@kiln/forward/bytes/garbage';
 import type { INestApplication } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
+import { startApplication } from './application.js';
 import { type AgentConfig, readConfig } from './config.js';
-import { startApplication } from './control/application.js';
 
 /** Beyond the drain itself: what removal, rules and the store may take at the end. */
 const END_MS = 60_000;

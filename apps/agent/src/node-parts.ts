@@ -1,21 +1,21 @@
 import { availableParallelism } from 'node:os';
-import { connectEngine } from '@kiln/builder/connect-engine';
+import { connectEngine } from '@kiln/builder/engine/connect-engine';
 import type { LogRecord } from '@kiln/contract/records';
+import type { Instance } from '@kiln/instances/instance/instance';
+import { socketRoot } from '@kiln/instances/instance/socket-root';
+import { InstanceLog } from '@kiln/instances/logs/instance-log';
+import { Pools } from '@kiln/instances/pool/pools';
+import { Capacity } from '@kiln/instances/room/capacity';
+import { Cores } from '@kiln/instances/room/cores';
+import { Gate } from '@kiln/instances/room/gate';
+import type { Elsewhere } from '@kiln/instances/room/room-maker';
+import { type ClusterSlots, InstanceStarter, type SecretsOf } from '@kiln/instances/start/start-instance';
 import type { Registries } from '@kiln/registry/registries';
-import { DockerImages } from './docker/docker-images.js';
-import { DockerStock } from './docker/docker-stock.js';
+import { DockerImages } from './docker/images/docker-images.js';
+import { DockerStock } from './docker/images/docker-stock.js';
 import { NodeEngine } from './docker/node-engine.js';
 import type { ImageStock } from './images/image-stock.js';
 import { Images } from './images/images.js';
-import { InstanceLog } from './logs/instance-log.js';
-import { Capacity } from './pool/capacity.js';
-import { Cores } from './pool/cores.js';
-import { Gate } from './pool/gate.js';
-import type { Instance } from './pool/instance.js';
-import { Pools } from './pool/pools.js';
-import type { Elsewhere } from './pool/room-maker.js';
-import { socketRoot } from './pool/socket-root.js';
-import { type ClusterSlots, InstanceStarter, type SecretsOf } from './pool/start-instance.js';
 
 export interface NodeOptions {
   node: string;

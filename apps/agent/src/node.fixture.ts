@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfigInput, type ImageKind, resolveConfig } from '@kiln/contract/function-config';
 import type { LogRecord } from '@kiln/contract/records';
+import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { Registries } from '@kiln/registry/registries';
 import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type DataListener } from './invoke/listen.js';
 import { type NodeParts, openNode } from './node-parts.js';
-import type { FunctionVersion } from './pool/container-driver.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
 

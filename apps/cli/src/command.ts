@@ -1,7 +1,7 @@
 import { type AddHelpTextContext, Command, type CommanderError, Option } from 'commander';
 import type { Config } from './config.js';
 import { UsageFailure } from './failure.js';
-import type { Terminal } from './terminal.js';
+import type { Terminal } from './output/terminal.js';
 
 /** What every command has at hand. */
 export interface Session {

@@ -2,8 +2,8 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from './config.js';
 import { asInvoked, COMMANDS } from './hints.js';
+import { Terminal } from './output/terminal.js';
 import { createProgram } from './program.js';
-import { Terminal } from './terminal.js';
 
 describe('hints', () => {
   it.each([

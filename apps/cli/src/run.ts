@@ -1,8 +1,8 @@
 import { ownEnvironment, readConfig } from './config.js';
 import { EXIT, Interrupted } from './failure.js';
 import { asksForJson, report } from './output/report.js';
+import { type Streams, Terminal } from './output/terminal.js';
 import { createProgram } from './program.js';
-import { type Streams, Terminal } from './terminal.js';
 
 /** One run of the command line, from arguments to exit code. Every error ends here. */
 export async function run(argv: readonly string[], streams: Streams, environment = ownEnvironment()): Promise<number> {

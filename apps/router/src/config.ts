@@ -5,7 +5,7 @@ import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/
 import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
 import { readMasterKeys } from '@kiln/secrets/read-master-keys';
 import { z } from 'zod';
-import { keyId } from './deploy/key-table.js';
+import { keyId } from './view/key-table.js';
 
 const onOff = z.enum(['on', 'off'], 'must be on or off');
 

@@ -1,10 +1,10 @@
 import 'reflect-metadata';
 import { EnvironmentError } from '@kiln/contract/environment';
 import { outliveFaultsInBackground } from '@kiln/control/last-handler';
-import { collectAll } from '@kiln/forward/garbage';
+import { collectAll } from '@kiln/forward/bytes/garbage';
 import { pino } from 'pino';
 import { readConfig } from './config.js';
-import { type Router, startRouter } from './control/start.js';
+import { type Router, startRouter } from './start.js';
 
 const EXIT_USAGE = 2;
 const EXIT_FAILED = 1;

@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type Dockerode from 'dockerode';
-import { remoteSources } from './detectors/dockerfile.js';
-import { imagesOfTriggers } from './dockerfile-images.js';
+import { remoteSources } from './detect/dockerfile.js';
+import { imagesOfTriggers } from './dockerfile/dockerfile-images.js';
 
 const OWN_NAME = /^(?:(?:docker\.io|index\.docker\.io|registry-1\.docker\.io)\/)?kiln(?:-held)?\//i;
 

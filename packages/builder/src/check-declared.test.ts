@@ -1,8 +1,8 @@
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { describe, expect, it } from 'vitest';
 import { checkDeclared } from './check-declared.js';
-import { detect } from './detect.js';
-import { SourceFolder } from './source-folder.js';
+import { detect } from './detect/detect.js';
+import { SourceFolder } from './source/source-folder.js';
 
 async function refusal(source: string, config: FunctionConfigInput = {}, name = 'shop', file = 'index.mjs'): Promise<string | undefined> {
   const content = Buffer.from(source);

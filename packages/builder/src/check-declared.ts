@@ -1,8 +1,8 @@
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
-import type { BuildPlan } from './detector.js';
+import type { BuildPlan } from './detect/detector.js';
 import { exportedNames } from './node/exported-names.js';
-import type { SourceFolder } from './source-folder.js';
+import type { SourceFolder } from './source/source-folder.js';
 
 const KILN_JSON = 'kiln.json';
 const MAX_BYTES = 1024 * 1024;

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/build-args';
 import { type Pack, pack } from 'tar-stream';
 import type { Sources } from './secrets/build-in-steps.js';
-import type { SourceFile, SourceFolder } from './source-folder.js';
+import type { SourceFile, SourceFolder } from './source/source-folder.js';
 
 /** Raised when equal sources would give another image. */
 const BUILDER_VERSION = '1';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { detect } from './detect.js';
+import { detect } from './detect/detect.js';
 import { ejected } from './eject.js';
-import { folder } from './source.fixture.js';
+import { folder } from './source/source.fixture.js';
 
 const ejectAll = async (contents: Record<string, string>, handler?: string) => ejected(await detect(folder(contents), {}), 'f', handler);
 const eject = async (contents: Record<string, string>) => (await ejectAll(contents)).dockerfile;

@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { BuildPlan } from './detector.js';
-import { SOURCES } from './layout.js';
+import type { BuildPlan } from './detect/detector.js';
+import { SOURCES } from './dockerfile/layout.js';
 import { RUNNER, RUNNER_PATH, runnerImage } from './runner-image.js';
 
 const PREPARED_STAGE = 'prepared';

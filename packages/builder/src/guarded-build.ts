@@ -1,11 +1,11 @@
 import type { KilnError } from '@kiln/contract/errors';
-import { BuildOutput } from './build-output.js';
-import { engineError } from './engine-error.js';
-import { MadeImages } from './made-images.js';
+import { openStepGroup } from './bounds/step-group.js';
+import { StepWatch } from './bounds/step-watch.js';
+import { BuildOutput } from './engine/build-output.js';
+import { engineError } from './engine/engine-error.js';
+import { MadeImages } from './engine/made-images.js';
 import { type BuildInSteps, buildInSteps } from './secrets/build-in-steps.js';
 import { maskOf } from './secrets/mask.js';
-import { openStepGroup } from './step-group.js';
-import { StepWatch } from './step-watch.js';
 
 export interface GuardedBuild extends Omit<BuildInSteps, 'cgroupParent' | 'onImage' | 'output' | 'stepLabels'> {
   /** Whose build it is, in the name of its control group. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import type { Prepared } from './engine/prepared-image.js';
 import { NODE_IMAGE } from './node/manifest.js';
-import type { Prepared } from './prepared-image.js';
 
 export const RUNNER = 'runner.mjs';
 export const RUNNER_PATH = `/opt/kiln/${RUNNER}`;

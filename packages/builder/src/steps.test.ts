@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engine } from '@kiln/testing/engine';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { boundedHost } from './bounded-container.js';
-import { MadeImages } from './made-images.js';
-import { openStepGroup } from './step-group.js';
-import { folderBytes } from './step-watch.js';
+import { openStepGroup } from './bounds/step-group.js';
+import { folderBytes } from './bounds/step-watch.js';
+import { boundedHost } from './engine/bounded-container.js';
+import { MadeImages } from './engine/made-images.js';
 
 const NODE = `t-steps-${process.pid}`;
 

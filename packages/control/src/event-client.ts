@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ConnectionOptions } from '@kiln/state/connection-options';
+import type { ConnectionOptions } from '@kiln/state/store/connection-options';
 import { ClientRedis } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import { eventOptions, type OutageLog } from './event-options.js';

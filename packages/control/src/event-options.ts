@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from '@kiln/state/connection-options';
+import type { ConnectionOptions } from '@kiln/state/store/connection-options';
 import type { RedisOptions } from '@nestjs/microservices';
 
 export interface OutageLog {

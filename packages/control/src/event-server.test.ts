@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { connectionOptions } from '@kiln/state/connection-options';
+import { connectionOptions } from '@kiln/state/store/connection-options';
 import { startTestRedis } from '@kiln/testing/redis';
 import { until } from '@kiln/testing/until';
 import { expect, it, onTestFinished } from 'vitest';

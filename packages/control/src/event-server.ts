@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from '@kiln/state/connection-options';
+import type { ConnectionOptions } from '@kiln/state/store/connection-options';
 import { ServerRedis } from '@nestjs/microservices';
 import { eventOptions, type OutageLog } from './event-options.js';
 

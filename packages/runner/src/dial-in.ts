@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import net from 'node:net';
 import { CONNECTION } from '@kiln/contract/headers';
-import type { WorkEnd } from './work-end.js';
+import type { WorkEnd } from './handler/work-end.js';
 
 const RETRY_MS = 50;
 const GIVE_UP_MS = 5000;

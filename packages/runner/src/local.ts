@@ -1,8 +1,8 @@
 import type http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { FunctionExport } from './exports.js';
+import type { FunctionExport } from './handler/exports.js';
+import { Unanswered } from './handler/unanswered.js';
 import { createListener, createServer, type Served } from './server.js';
-import { Unanswered } from './unanswered.js';
 
 /** Serves every export at `/<export>`; the function sees the path behind that, as on the platform. */
 export async function serveLocally(exports: readonly FunctionExport[], port: number): Promise<void> {

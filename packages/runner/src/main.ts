@@ -1,13 +1,13 @@
 import { writeSync } from 'node:fs';
 import { DialIn } from './dial-in.js';
-import type { FunctionExport } from './exports.js';
-import { LoadError, loadExports, ModuleFailure, requireExport } from './load.js';
+import type { FunctionExport } from './handler/exports.js';
+import { Unanswered } from './handler/unanswered.js';
+import { WorkEnd } from './handler/work-end.js';
+import { LoadError, loadExports, ModuleFailure, requireExport } from './load/load.js';
 import { serveLocally, serveOne } from './local.js';
 import { consoleToAgent } from './log.js';
 import { type InstanceOptions, readOptions, USAGE, UsageError } from './options.js';
 import { createListener, createServer } from './server.js';
-import { Unanswered } from './unanswered.js';
-import { WorkEnd } from './work-end.js';
 
 run().catch((error: unknown) => {
   process.stderr.write(`${failureText(error)}\n`);
@@ -24,7 +24,7 @@ async function run(): Promise<void> {
   const options = readOptions();
   if (options.mode === 'help') return console.info(USAGE);
   if (options.mode === 'describe') return describe(options.entry);
-  if (options.mode === 'site') return void (await (await import('./make-site.js')).makeSite(options));
+  if (options.mode === 'site') return void (await (await import('./site/make-site.js')).makeSite(options));
   if (options.mode === 'serve')
     return serveOne(requireExport(await loadExports(options.entry), options.handler, options.functionName), options.port);
   if (options.mode === 'local') return serveLocally(await loadExports(options.entry), options.port);

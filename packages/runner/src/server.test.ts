@@ -3,8 +3,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { functionExports, type Handler } from './exports.js';
-import type { OnUnanswered } from './invoke.js';
+import { functionExports, type Handler } from './handler/exports.js';
+import type { OnUnanswered } from './handler/invoke.js';
 import { createListener, createServer } from './server.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: handlers are a user's plain JavaScript

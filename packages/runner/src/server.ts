@@ -1,9 +1,9 @@
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ParsedRequest, parseBody, readBody } from './body.js';
-import type { FunctionExport } from './exports.js';
-import { handlerRuns, handlerSettled } from './handler-state.js';
-import { invoke, type OnUnanswered, refuseBody, requestIdOf } from './invoke.js';
+import type { FunctionExport } from './handler/exports.js';
+import { handlerRuns, handlerSettled } from './handler/handler-state.js';
+import { invoke, type OnUnanswered, refuseBody, requestIdOf } from './handler/invoke.js';
 import { withRequestId } from './log.js';
 
 /** Above the router's own bound on a header block, so that it is the router who refuses. */

@@ -1,8 +1,8 @@
 import { type KeyRecord, keyRecord } from '@kiln/contract/records';
-import { checkedKeyId, KEYS } from './keys.js';
-import { readRecords } from './read-record.js';
-import { PUT_FIELD, REMOVE_FIELD } from './scripts.js';
-import type { Store } from './store.js';
+import { checkedKeyId, KEYS } from './store/keys.js';
+import { readRecords } from './store/read-record.js';
+import { PUT_FIELD, REMOVE_FIELD } from './store/scripts.js';
+import type { Store } from './store/store.js';
 
 /** API keys, of which only hashes are stored. */
 export class KeyStore {

@@ -3,11 +3,11 @@ import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KeyStore } from './key-store.js';
-import { LogStore } from './log-store.js';
+import { LogStore } from './logs/log-store.js';
 import { NodeStore } from './node-store.js';
 import { SlotStore } from './slot-store.js';
 import { logOf, nodeOf, removeAll } from './state.fixture.js';
-import { connectStore, type Store } from './store.js';
+import { connectStore, type Store } from './store/store.js';
 
 let redis: TestRedis;
 let store: Store;

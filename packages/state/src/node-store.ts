@@ -1,8 +1,8 @@
 import { type NodeRecord, nodeRecord } from '@kiln/contract/records';
-import { checkedNode, NODES, NODES_SEEN, nodeAliveKey } from './keys.js';
-import { readRecords } from './read-record.js';
-import { HEARTBEAT } from './scripts.js';
-import type { Store } from './store.js';
+import { checkedNode, NODES, NODES_SEEN, nodeAliveKey } from './store/keys.js';
+import { readRecords } from './store/read-record.js';
+import { HEARTBEAT } from './store/scripts.js';
+import type { Store } from './store/store.js';
 
 /** Three missed heartbeats, and a node is not alive. */
 const ALIVE_MS = 3000;

@@ -1,6 +1,6 @@
-import { pushTurnKey } from './keys.js';
-import { GIVE_LEASE_BACK, KEEP_LEASE } from './scripts.js';
-import type { Store } from './store.js';
+import { pushTurnKey } from './store/keys.js';
+import { GIVE_LEASE_BACK, KEEP_LEASE } from './store/scripts.js';
+import type { Store } from './store/store.js';
 
 /** Which push of a project is being deployed, among all routers. */
 export class PushTurnStore {

@@ -1,6 +1,6 @@
-import { checkedNode, NODE_ALIVE_PREFIX, SLOTS_PREFIX, slotIndexKey, slotMember, slotsKey } from './keys.js';
-import { RELEASE_SLOT, RESERVE_SLOT, REWRITE_SLOTS } from './scripts.js';
-import type { Store } from './store.js';
+import { checkedNode, NODE_ALIVE_PREFIX, SLOTS_PREFIX, slotIndexKey, slotMember, slotsKey } from './store/keys.js';
+import { RELEASE_SLOT, RESERVE_SLOT, REWRITE_SLOTS } from './store/scripts.js';
+import type { Store } from './store/store.js';
 
 /** Nodes rewrite their counts with each heartbeat; counts of versions that nobody runs any more go by themselves. */
 const KEPT_S = 3600;

@@ -1,8 +1,8 @@
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { LogRecord, NodeRecord } from '@kiln/contract/records';
 import type { Redis } from 'ioredis';
-import type { VersionDraft } from './function-store.js';
-import { CHANGES, MARK } from './keys.js';
+import type { VersionDraft } from './functions/function-store.js';
+import { CHANGES, MARK } from './store/keys.js';
 
 export const draft: VersionDraft = {
   image: 'sha256:abc',

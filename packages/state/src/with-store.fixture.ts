@@ -1,6 +1,6 @@
 import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { afterAll, beforeAll } from 'vitest';
-import { connectStore, type Store } from './store.js';
+import { connectStore, type Store } from './store/store.js';
 
 /** Of the file that runs. */
 export let redis: TestRedis;

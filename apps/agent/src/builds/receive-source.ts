@@ -2,9 +2,9 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { makeWorkspace } from '@kiln/builder/workspace';
+import { makeWorkspace } from '@kiln/builder/source/workspace';
 import { KilnError } from '@kiln/contract/errors';
-import { MAX_SOURCE_BYTES, passUpload } from '@kiln/forward/upload';
+import { MAX_SOURCE_BYTES, passUpload } from '@kiln/forward/exchange/upload';
 
 /** All of an upload, however slowly it comes. */
 const RECEIVE_MS = 600_000;

@@ -1,7 +1,7 @@
-import type { StoreTrouble } from '@kiln/state/trouble';
+import type { Pools } from '@kiln/instances/pool/pools';
+import type { StoreTrouble } from '@kiln/state/store/trouble';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ImageCollector } from '../images/collect-images.js';
-import type { Pools } from '../pool/pools.js';
 
 /** The node's numbers as Prometheus text, read when asked for: no request pays for them. */
 export class Metrics {

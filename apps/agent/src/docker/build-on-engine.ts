@@ -1,4 +1,4 @@
-import type { BuildLimits } from '@kiln/builder/limits';
+import type { BuildLimits } from '@kiln/builder/bounds/limits';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import type { Builder } from '../builds/run-build.js';

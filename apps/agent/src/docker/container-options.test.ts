@@ -1,6 +1,6 @@
 import { resolveConfig } from '@kiln/contract/function-config';
+import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { describe, expect, it } from 'vitest';
-import type { FunctionVersion } from '../pool/container-driver.js';
 import { type ContainerInput, containerOptions } from './container-options.js';
 
 function input(change: Partial<ContainerInput> = {}, version: Partial<FunctionVersion> = {}): ContainerInput {

@@ -1,5 +1,5 @@
 import type { ImageKind } from '@kiln/contract/function-config';
-import type { FunctionVersion } from '../pool/container-driver.js';
+import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 
 /** What the agent knows of an image; everything else its metadata says is overridden. */
 export interface ImageFacts {

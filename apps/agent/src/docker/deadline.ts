@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
+import { Refusal } from '@kiln/instances/port/refusal';
 import { diskFull, isDiskFull } from '../images/disk-full.js';
-import { Refusal } from '../pool/refusal.js';
 
 /** What an engine's refusal looks like. */
 interface EngineError extends Error {

@@ -1,4 +1,4 @@
-import type { OutputSource } from '../pool/container-driver.js';
+import type { OutputSource } from '@kiln/instances/port/container-driver';
 
 const HEADER = 8;
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Gate } from '@kiln/instances/room/gate';
 import { describe, expect, it } from 'vitest';
-import { Gate } from '../pool/gate.js';
 import { DockerContainer } from './docker-container.js';
 
 const KILLED = 137;

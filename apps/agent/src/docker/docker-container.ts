@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ContainerRequest, Exit, RunningContainer } from '@kiln/instances/port/container-driver';
+import type { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
-import type { ContainerRequest, Exit, RunningContainer } from '../pool/container-driver.js';
-import type { Gate } from '../pool/gate.js';
 import { statusOf, within } from './deadline.js';
 import { removeUntilGone } from './engine.js';
 import { attachOutput, type Output } from './instance-logs.js';

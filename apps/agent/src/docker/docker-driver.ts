@@ -1,7 +1,7 @@
+import type { ContainerDriver, ContainerRequest, RunningContainer } from '@kiln/instances/port/container-driver';
+import { Refusal } from '@kiln/instances/port/refusal';
+import { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
-import type { ContainerDriver, ContainerRequest, RunningContainer } from '../pool/container-driver.js';
-import { Gate } from '../pool/gate.js';
-import { Refusal } from '../pool/refusal.js';
 import { containerName, containerOptions, type ImageFacts } from './container-options.js';
 import { type EnginePatience, engineFault, noAnswer, statusOf, whileAnswering } from './deadline.js';
 import { DockerContainer } from './docker-container.js';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
-import { Gate } from '../pool/gate.js';
 import { NODE_LABEL, ROLE_LABEL } from './container-options.js';
 import { statusOf, within } from './deadline.js';
 

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { Refusal } from '../pool/refusal.js';
-import { HostRules } from './host-rules.js';
-import { FirewallBusy } from './iptables.js';
+import { Refusal } from '@kiln/instances/port/refusal';
 import { bridgeName, digest } from './network.js';
-import { type RuleInput, rulesOfIpv4, rulesOfIpv6 } from './rule-set.js';
+import { HostRules } from './rules/host-rules.js';
+import { FirewallBusy } from './rules/iptables.js';
+import { type RuleInput, rulesOfIpv4, rulesOfIpv6 } from './rules/rule-set.js';
 
 const EVERY_MS = 3000;
 const AFTER_FAULT_MS = 1000;

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
+import type { OutputSource } from '@kiln/instances/port/container-driver';
 import type Dockerode from 'dockerode';
-import type { OutputSource } from '../pool/container-driver.js';
 import { within } from './deadline.js';
 import { Demultiplexer } from './demultiplex.js';
 

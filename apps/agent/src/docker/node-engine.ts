@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openSocketRoot } from '@kiln/instances/instance/socket-root';
 import type Dockerode from 'dockerode';
-import { openSocketRoot } from '../pool/socket-root.js';
 import { type ImageFacts, INSTANCE_ROLE } from './container-options.js';
 import { DockerDriver } from './docker-driver.js';
 import { answers, type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';

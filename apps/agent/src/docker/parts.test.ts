@@ -3,7 +3,7 @@ import { AddressPool } from './address-pool.js';
 import { whileAnswering, within } from './deadline.js';
 import { Demultiplexer } from './demultiplex.js';
 import { bridgeName } from './network.js';
-import { chainRules, inputRules, jumpRule } from './rule-set.js';
+import { chainRules, inputRules, jumpRule } from './rules/rule-set.js';
 
 describe('addresses', () => {
   it('are used again as late as can be', () => {

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { push } from '@kiln/builder/registry';
+import { push } from '@kiln/builder/engine/registry';
 import { KilnError } from '@kiln/contract/errors';
 import { pinnedReference } from '@kiln/registry/reference';
 import { Registries } from '@kiln/registry/registries';
 import { engine, removeHolds, removeImages } from '@kiln/testing/engine';
-import { importImage } from '@kiln/testing/layered-image';
+import { importImage } from '@kiln/testing/images/layered-image';
 import { type Service, startRegistry } from '@kiln/testing/service';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { DockerImages } from '../docker/docker-images.js';
-import { DockerStock } from '../docker/docker-stock.js';
+import { DockerImages } from '../docker/images/docker-images.js';
+import { DockerStock } from '../docker/images/docker-stock.js';
 import { ImageCollector } from './collect-images.js';
 import { Images } from './images.js';
 import { RegistryCleaner } from './registry-cleaner.js';

@@ -1,8 +1,8 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { ImageKind } from '@kiln/contract/function-config';
+import { StartBackoff } from '@kiln/instances/start/start-backoff';
 import { isImageId, registryOf } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';
-import { StartBackoff } from '../pool/start-backoff.js';
 import type { ImageEngine, LocalImage } from './image-engine.js';
 
 const MAX_KNOWN = 500;

@@ -1,8 +1,8 @@
 import { KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
-import type { FunctionVersion } from '../pool/container-driver.js';
-import type { InstancePool } from '../pool/instance-pool.js';
-import type { Pools } from '../pool/pools.js';
+import type { InstancePool } from '@kiln/instances/pool/instance-pool';
+import type { Pools } from '@kiln/instances/pool/pools';
+import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import type { CallerCheck } from './caller-check.js';
 import type { Incoming } from './incoming.js';
 

@@ -1,6 +1,6 @@
 import { ERROR, INSTANCE, KILN_PREFIX, LOAD, NODE, NOT_EXECUTED, START, TIMING } from '@kiln/contract/headers';
-import { addConnectionNames, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers';
-import type { Lease } from '../pool/lease.js';
+import { addConnectionNames, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers/headers';
+import type { Lease } from '@kiln/instances/instance/lease';
 
 const FUNCTION_ERROR = 'function_error';
 

@@ -1,4 +1,4 @@
-import { buildTestImage } from '@kiln/testing/test-image';
+import { buildTestImage } from '@kiln/testing/images/test-image';
 import { describe, expect, it, vi } from 'vitest';
 import { type Answer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
 import { image, images, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FUNCTION, HEALTH_PATH, NODE } from '@kiln/contract/headers';
-import { get } from '@kiln/forward/headers';
+import { get } from '@kiln/forward/headers/headers';
 
 const TEXT = ['Content-Type', 'text/plain', 'Cache-Control', 'no-store', 'Content-Length'];
 

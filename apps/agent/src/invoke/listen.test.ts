@@ -1,5 +1,5 @@
 import net from 'node:net';
-import { buildRunnerImage, buildTestImage } from '@kiln/testing/test-image';
+import { buildRunnerImage, buildTestImage } from '@kiln/testing/images/test-image';
 import { describe, expect, it, vi } from 'vitest';
 import { type Answer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
 import { image, images, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';

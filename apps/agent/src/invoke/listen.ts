@@ -1,9 +1,9 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { limitConnections } from '@kiln/forward/connections';
-import { connectionBudget } from '@kiln/forward/descriptors';
-import { lingerAtClose } from '@kiln/forward/linger';
+import { limitConnections } from '@kiln/forward/server/connections';
+import { connectionBudget } from '@kiln/forward/server/descriptors';
+import { lingerAtClose } from '@kiln/forward/server/linger';
 import { type HandlerParts, InvokeHandler } from './handler.js';
 import { answerHealth, isHealthQuestion } from './health.js';
 import { UpgradeHandler } from './upgrade-handler.js';

@@ -1,7 +1,7 @@
 import http from 'node:http';
+import { DialIn } from '@kiln/instances/instance/dial-in';
+import { TestPools } from '@kiln/instances/pool/pools.fixture';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DialIn } from '../pool/dial-in.js';
-import { TestPools } from '../pool/pools.fixture.js';
 import { Admit } from './admit.js';
 import { CallerCheck } from './caller-check.js';
 import { createDataListener, type DataListener } from './listen.js';

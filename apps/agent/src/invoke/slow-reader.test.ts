@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Exchange } from '@kiln/forward/forward';
+import type { Exchange } from '@kiln/forward/exchange/forward';
 import { until } from '@kiln/testing/until';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { instanceOf, sleepCode } from '../node.fixture.js';

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Exchange } from '@kiln/forward/forward';
+import type { Exchange } from '@kiln/forward/exchange/forward';
 
 /** The reason of an abort because the function did not answer in its time. */
 export const TIMEOUT = 'timeout';

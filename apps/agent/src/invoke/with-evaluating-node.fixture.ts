@@ -1,4 +1,4 @@
-import { buildRunnerImage } from '@kiln/testing/test-image';
+import { buildRunnerImage } from '@kiln/testing/images/test-image';
 import { afterAll, beforeAll } from 'vitest';
 import { EVALUATE, TestNode } from '../node.fixture.js';
 

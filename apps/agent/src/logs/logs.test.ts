@@ -1,13 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { LogRecord } from '@kiln/contract/records';
+import { InstanceLog } from '@kiln/instances/logs/instance-log';
+import { LineAssembler } from '@kiln/instances/logs/line-assembler';
+import { readRunnerLine } from '@kiln/instances/logs/runner-line';
+import { TokenBucket } from '@kiln/instances/logs/token-bucket';
 import { describe, expect, it, vi } from 'vitest';
 import { Demultiplexer } from '../docker/demultiplex.js';
-import { InstanceLog } from './instance-log.js';
-import { LineAssembler } from './line-assembler.js';
 import { LogShipper } from './log-shipper.js';
-import { readRunnerLine } from './runner-line.js';
-import { TokenBucket } from './token-bucket.js';
 
 function assemble(...chunks: Buffer[]): [string, boolean][] {
   const lines: [string, boolean][] = [];

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { NodeRecord } from '@kiln/contract/records';
-import type { Pools } from '../pool/pools.js';
+import type { Pools } from '@kiln/instances/pool/pools';
 
 const EVERY_MS = 1000;
 

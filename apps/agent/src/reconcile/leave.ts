@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Pools } from '@kiln/instances/pool/pools';
 import type { DataListener } from '../invoke/listen.js';
-import type { Pools } from '../pool/pools.js';
 import type { Heartbeat } from './heartbeat.js';
 
 /** For instances to be removed once nothing runs in them any more. */

@@ -1,5 +1,5 @@
 import type { NodeRecord } from '@kiln/contract/records';
-import type { Elsewhere } from '../pool/room-maker.js';
+import type { Elsewhere } from '@kiln/instances/room/room-maker';
 
 /** What a node said is believed for so long. */
 const BELIEVED_MS = 250;

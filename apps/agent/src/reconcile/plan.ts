@@ -1,5 +1,5 @@
 import type { VersionRecord } from '@kiln/contract/records';
-import type { Standing } from '../pool/standing.js';
+import type { Standing } from '@kiln/instances/pool/keep-policy';
 import type { Desired } from './version-table.js';
 
 /** A pool that this node has. */

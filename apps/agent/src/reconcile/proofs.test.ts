@@ -1,9 +1,9 @@
 import { KilnError } from '@kiln/contract/errors';
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { VersionRecord } from '@kiln/contract/records';
+import { TestPools } from '@kiln/instances/pool/pools.fixture';
+import { Refusal } from '@kiln/instances/port/refusal';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { TestPools } from '../pool/pools.fixture.js';
-import { Refusal } from '../pool/refusal.js';
 import { Proofs } from './proofs.js';
 
 let test: TestPools;

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIPv4 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Gate } from '../pool/gate.js';
+import { Gate } from '@kiln/instances/room/gate';
 
 /** A name server that does not answer holds a question for many seconds. */
 const WAIT_MS = 1000;

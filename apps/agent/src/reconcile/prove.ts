@@ -1,9 +1,9 @@
 import { type ErrorCode, KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records';
+import type { Instance } from '@kiln/instances/instance/instance';
+import type { Pools } from '@kiln/instances/pool/pools';
 import { isImageId } from '@kiln/registry/reference';
 import { statusOf } from '../docker/deadline.js';
-import type { Instance } from '../pool/instance.js';
-import type { Pools } from '../pool/pools.js';
 
 /** Lines of a start belong to no request. */
 const NO_REQUEST = '';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { Pools } from '../pool/pools.js';
+import type { Pools } from '@kiln/instances/pool/pools';
 import type { Homes } from './homes.js';
 import { type Action, plan } from './plan.js';
 import { Proofs, type ProofsParts } from './proofs.js';

@@ -3,10 +3,10 @@ import { KilnError } from '@kiln/contract/errors';
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
 import type { SealedValue, SecretRevision } from '@kiln/contract/secrets';
+import { Refusal } from '@kiln/instances/port/refusal';
 import { type MasterKey, type MasterKeys, parseMasterKey } from '@kiln/secrets/master-key';
 import { seal } from '@kiln/secrets/seal';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Refusal } from '../pool/refusal.js';
 import { SecretValues } from './secret-values.js';
 import type { Desired } from './version-table.js';
 

@@ -1,10 +1,10 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { SealedValue, SecretRevision } from '@kiln/contract/secrets';
+import type { FunctionVersion } from '@kiln/instances/port/container-driver';
+import { Refusal } from '@kiln/instances/port/refusal';
 import { keyOf, type MasterKeys } from '@kiln/secrets/master-key';
 import { open } from '@kiln/secrets/seal';
-import type { SecretStore } from '@kiln/state/secret-store';
-import type { FunctionVersion } from '../pool/container-driver.js';
-import { Refusal } from '../pool/refusal.js';
+import type { SecretStore } from '@kiln/state/secrets/secret-store';
 import type { Desired } from './version-table.js';
 
 /** Characters of sealed values that are kept in memory. */

@@ -1,6 +1,6 @@
+import type { FunctionVersion } from '@kiln/instances/port/container-driver';
+import type { ClusterSlots, SlotAnswer } from '@kiln/instances/start/start-instance';
 import type { SlotCount, SlotStore } from '@kiln/state/slot-store';
-import type { FunctionVersion } from '../pool/container-driver.js';
-import type { ClusterSlots, SlotAnswer } from '../pool/start-instance.js';
 
 interface Held extends SlotCount {
   /** Of other nodes, when the store was last asked. */

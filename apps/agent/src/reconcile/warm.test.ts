@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records';
+import { many, TestPools } from '@kiln/instances/pool/pools.fixture';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { many, TestPools } from '../pool/pools.fixture.js';
 import { warm } from './warm.js';
 
 let test: TestPools;

@@ -1,5 +1,5 @@
-import type { Pools } from '../pool/pools.js';
-import { instancesLike } from '../pool/warm-up.js';
+import type { Pools } from '@kiln/instances/pool/pools';
+import { instancesLike } from '@kiln/instances/pool/warm-up';
 import type { VersionTable } from './version-table.js';
 
 /** Traffic that is about to move waits for the instances no longer than that. */

@@ -3,7 +3,7 @@ import { dataCommand, examples, type Session } from '../command.js';
 import { Failure } from '../failure.js';
 import { homePaths } from '../home.js';
 import { type OutputOptions, print } from '../output/print.js';
-import { nodeIds } from '../up/cluster-file.js';
+import { nodeIds } from '../up/files/cluster-file.js';
 import { removeLeftovers } from '../up/leftovers.js';
 import { end, gone, isAlive, signal } from '../up/processes.js';
 import { forgetRunning, type Running, readRunning } from '../up/running-file.js';

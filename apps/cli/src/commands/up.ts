@@ -1,13 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { failed, type Outcome, deployed as wasDeployed } from '../deploy/deploy-function.js';
-import { outcomesText } from '../deploy/outcomes.js';
+import { outcomesText } from '../deploy/show/outcomes.js';
 import { homePaths } from '../home.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
 import { paint } from '../output/style.js';
 import { pairs } from '../output/table.js';
-import { MAX_NODES } from '../up/cluster-file.js';
 import { deployFolders, foldersIn } from '../up/deploy-folders.js';
+import { MAX_NODES } from '../up/files/cluster-file.js';
 import { localAddress, up } from '../up/up.js';
 
 interface UpOptions extends OutputOptions {

@@ -1,7 +1,7 @@
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BuildPlan } from '@kiln/builder/detector';
-import { SourceFolder } from '@kiln/builder/source-folder';
+import type { BuildPlan } from '@kiln/builder/detect/detector';
+import { SourceFolder } from '@kiln/builder/source/source-folder';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { dockerignore } from '@kiln/project/ignore-rules';
 import { Failure } from '../failure.js';
@@ -14,7 +14,7 @@ export interface Ejected {
 
 /** Writes the Dockerfile that a deployment would use into the folder. @throws Failure or KilnError, and nothing is written */
 export async function eject({ folder, name, files, config }: Candidate): Promise<Ejected> {
-  const [{ detect }, { ejected }] = await Promise.all([import('@kiln/builder/detect'), import('@kiln/builder/eject')]);
+  const [{ detect }, { ejected }] = await Promise.all([import('@kiln/builder/detect/detect'), import('@kiln/builder/eject')]);
   const plan = await detect(new SourceFolder(folder, files), config);
   const own = await ejected(plan, name, config.handler);
   const written: string[] = [];

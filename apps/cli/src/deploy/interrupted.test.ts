@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { readConfig } from '../config.js';
 import { connect } from '../connection.js';
 import { ControlApi, KEY } from '../control-api.fixture.js';
-import { Terminal } from '../terminal.js';
+import { Terminal } from '../output/terminal.js';
 import { interruptedDeploy } from './interrupted.js';
 import { readKnown } from './known.js';
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import net from 'node:net';
-import { overSocket, type Upstream } from '@kiln/forward/upstream';
+import { overSocket, type Upstream } from '@kiln/forward/client/upstream';
 
 /** A ready instance that offers no connection for so long is broken. */
 const CONNECTION_WAIT_MS = 5000;

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
-import type { BuildPlan } from '@kiln/builder/detector';
+import type { BuildPlan } from '@kiln/builder/detect/detector';
 import { moduleOf } from '@kiln/builder/node/manifest';
 import { TYPESCRIPT_NAMES } from '@kiln/builder/node/typescript';
-import type { SourceFolder } from '@kiln/builder/source-folder';
+import type { SourceFolder } from '@kiln/builder/source/source-folder';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 
 /** What serves a function on this machine: a runner of the platform, and what it is to serve. */

@@ -1,7 +1,7 @@
 import { join, relative, sep } from 'node:path';
-import { NothingToBuild } from '@kiln/builder/nothing-to-build';
-import { SourceFolder } from '@kiln/builder/source-folder';
-import { findEntry } from '@kiln/runner/entry';
+import { NothingToBuild } from '@kiln/builder/detect/nothing-to-build';
+import { SourceFolder } from '@kiln/builder/source/source-folder';
+import { findEntry } from '@kiln/runner/load/entry';
 import { Failure } from '../failure.js';
 import type { FolderFile } from './list-files.js';
 import type { Project } from './project.js';
@@ -17,7 +17,10 @@ export async function checkBuildable({ folder, functions }: Project, files: read
   if (bytes > MAX_BYTES) {
     throw new Failure(`${folder} holds ${Math.round(bytes / 1024 ** 2)} MB; at most ${MAX_BYTES / 1024 ** 2} MB can be sent`, LEAVE_OUT);
   }
-  const [{ detect }, { checkDeclared }] = await Promise.all([import('@kiln/builder/detect'), import('@kiln/builder/check-declared')]);
+  const [{ detect }, { checkDeclared }] = await Promise.all([
+    import('@kiln/builder/detect/detect'),
+    import('@kiln/builder/check-declared'),
+  ]);
   const sources = sourceFolder(folder, files);
   for (const { name, config } of functions) {
     const plan = await detect(sources, config).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { Failure } from '../failure.js';
 import { neutralisedStream } from '../output/neutralise.js';
 import { print } from '../output/print.js';
-import type { Terminal } from '../terminal.js';
+import type { Terminal } from '../output/terminal.js';
 
 /** What `-o json` holds at most: it has to be held whole. */
 const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;

@@ -1,5 +1,5 @@
-import type { Terminal } from '../terminal.js';
 import { neutraliseJson } from './neutralise.js';
+import type { Terminal } from './terminal.js';
 
 export type Format = 'text' | 'json';
 

@@ -1,9 +1,9 @@
 import { ERRORS } from '@kiln/contract/errors';
 import { CommanderError } from 'commander';
 import { EXIT, QuietEnd, type Told, tell } from '../failure.js';
-import type { Terminal } from '../terminal.js';
 import { neutraliseJson } from './neutralise.js';
 import { paint } from './style.js';
+import type { Terminal } from './terminal.js';
 import { wrapWords } from './words.js';
 
 /** Lines of somebody's code, of a build or of a log keep their form. */

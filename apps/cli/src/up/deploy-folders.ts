@@ -5,7 +5,7 @@ import { atOnce } from '../deploy/at-once.js';
 import { deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
 import { prepare } from '../deploy/prepare.js';
 import { tell, UsageFailure } from '../failure.js';
-import type { Terminal } from '../terminal.js';
+import type { Terminal } from '../output/terminal.js';
 
 const AT_ONCE = 2;
 const SHOWN_LINES = 20;

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LogFile } from './log-file.js';
+import { LogFile } from './files/log-file.js';
 import type { Work } from './patience.js';
 import { cpuMs } from './processes.js';
 

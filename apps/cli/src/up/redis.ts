@@ -1,8 +1,8 @@
 import net from 'node:net';
 import { join } from 'node:path';
 import type { HomePaths } from '../home.js';
+import { writePrivate } from './files/private-file.js';
 import type { MemberSpec } from './member.js';
-import { writePrivate } from './private-file.js';
 
 export interface ManagedRedis {
   port: number;

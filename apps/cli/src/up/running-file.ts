@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { KilnError } from '@kiln/contract/errors';
 import { z } from 'zod';
-import { writePrivate } from './private-file.js';
+import { writePrivate } from './files/private-file.js';
 import { identify, isAlive, type KnownProcess } from './processes.js';
 
 const knownProcess = z.object({ pid: z.int().min(1), started: z.string() });

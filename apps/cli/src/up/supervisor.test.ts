@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tell } from '../failure.js';
-import { Terminal } from '../terminal.js';
+import { Terminal } from '../output/terminal.js';
 import type { MemberSpec } from './member.js';
 import { RunningFile, readRunning } from './running-file.js';
 import { Supervisor } from './supervisor.js';

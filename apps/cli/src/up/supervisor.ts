@@ -1,5 +1,5 @@
 import { Failure, Interrupted } from '../failure.js';
-import type { Terminal } from '../terminal.js';
+import type { Terminal } from '../output/terminal.js';
 import { type Leftovers, removeLeftovers } from './leftovers.js';
 import { Member, type MemberHooks, type MemberSpec } from './member.js';
 import { Patience } from './patience.js';

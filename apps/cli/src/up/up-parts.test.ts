@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tell } from '../failure.js';
 import { homePaths } from '../home.js';
-import { loadCluster, makeMasterKey, nodeIds } from './cluster-file.js';
-import { LogFile } from './log-file.js';
+import { loadCluster, makeMasterKey, nodeIds } from './files/cluster-file.js';
+import { LogFile } from './files/log-file.js';
+import { writePrivate } from './files/private-file.js';
 import { Member } from './member.js';
 import { findFree, requireFree } from './ports.js';
-import { writePrivate } from './private-file.js';
 import { end, identify, isAlive } from './processes.js';
 import { RunningFile } from './running-file.js';
 

@@ -1,5 +1,5 @@
 import { Failure, UsageFailure } from '../failure.js';
-import type { Terminal } from '../terminal.js';
+import type { Terminal } from '../output/terminal.js';
 import { requireVariableName } from './parse-variables.js';
 import { readText } from './read-text.js';
 

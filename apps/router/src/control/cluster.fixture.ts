@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import type { NodeRecord } from '@kiln/contract/records';
 import { parseMasterKey } from '@kiln/secrets/master-key';
-import { FunctionStore } from '@kiln/state/function-store';
+import { FunctionStore } from '@kiln/state/functions/function-store';
 import { NodeStore } from '@kiln/state/node-store';
-import { connectStore, type Store } from '@kiln/state/store';
+import { connectStore, type Store } from '@kiln/state/store/store';
 import { type Answer, type CallOptions, call } from '@kiln/testing/call';
 import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { until } from '@kiln/testing/until';
 import { pino } from 'pino';
 import type { RouterConfig } from '../config.js';
-import { type Router, startRouter } from './start.js';
+import { type Router, startRouter } from '../start.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
 const MASTER_KEY = '0a'.repeat(32);

@@ -2,9 +2,9 @@ import { PushTurnStore } from '@kiln/state/push-turn-store';
 import { until } from '@kiln/testing/until';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Router, startRouter } from '../start.js';
 import { ADMIN_KEY, configFor } from './cluster.fixture.js';
 import { PushCluster } from './git.fixture.js';
-import { type Router, startRouter } from './start.js';
 
 const MODULE = 'export default (req, res) => res.end()';
 

@@ -1,9 +1,9 @@
 import { resolveConfig } from '@kiln/contract/function-config';
-import { FunctionStore } from '@kiln/state/function-store';
+import { FunctionStore } from '@kiln/state/functions/function-store';
 import { call as callDoor } from '@kiln/testing/call';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Catalog } from '../deploy/catalog.js';
-import { RouteTable } from '../deploy/route-table.js';
+import { Catalog } from '../view/catalog.js';
+import { RouteTable } from '../view/route-table.js';
 import { TestCluster } from './cluster.fixture.js';
 
 let cluster: TestCluster;

@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Router, startRouter } from '../start.js';
 import { ADMIN_KEY, configFor, problemOf, TestCluster } from './cluster.fixture.js';
-import { type Router, startRouter } from './start.js';
 
 let cluster: TestCluster;
 let raw: Redis;

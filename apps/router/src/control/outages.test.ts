@@ -1,8 +1,8 @@
 import { startTestRedis } from '@kiln/testing/redis';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startRouter } from '../start.js';
 import { ADMIN_KEY, configFor, problemOf, TestCluster } from './cluster.fixture.js';
-import { startRouter } from './start.js';
 
 let cluster: TestCluster;
 let stopped = false;

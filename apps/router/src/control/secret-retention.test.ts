@@ -1,5 +1,5 @@
 import type { VersionRecord } from '@kiln/contract/records';
-import { SecretStore } from '@kiln/state/secret-store';
+import { SecretStore } from '@kiln/state/secrets/secret-store';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestCluster } from './cluster.fixture.js';
 

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { SecretRecord, SecretsSet } from '@kiln/contract/secrets';
 import { type MasterKey, type MasterKeys, parseMasterKey } from '@kiln/secrets/master-key';
 import { open } from '@kiln/secrets/seal';
-import { SecretStore } from '@kiln/state/secret-store';
+import { SecretStore } from '@kiln/state/secrets/secret-store';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startRouter } from '../start.js';
 import { ADMIN_KEY, configFor, problemOf, TestCluster } from './cluster.fixture.js';
-import { startRouter } from './start.js';
 
 let cluster: TestCluster;
 let store: SecretStore;

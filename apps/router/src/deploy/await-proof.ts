@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import { readFailure } from '@kiln/contract/problem';
 import type { VersionRecord } from '@kiln/contract/records';
-import type { FunctionStore } from '@kiln/state/function-store';
+import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { NodeTable } from '../placement/node-table.js';
-import type { Announcer } from './announcer.js';
+import type { Announcer } from '../view/announcer.js';
 import { nextProvingNode } from './next-proving-node.js';
 
 const POLL_MS = 50;

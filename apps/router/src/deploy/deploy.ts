@@ -6,14 +6,14 @@ import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@k
 import { readFailure } from '@kiln/contract/problem';
 import type { FunctionRecord, NodeRecord, VersionRecord } from '@kiln/contract/records';
 import type { SecretRevisions } from '@kiln/contract/secrets';
-import type { FunctionStore, VersionDraft } from '@kiln/state/function-store';
+import type { FunctionStore, VersionDraft } from '@kiln/state/functions/function-store';
+import type { AgentsClient, StepInputs } from '../nodes/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
-import type { AgentsClient, StepInputs } from './agents-client.js';
-import type { Announcer } from './announcer.js';
+import type { VersionSecrets } from '../secrets/secrets.js';
+import { switchTraffic } from '../traffic/switch-traffic.js';
+import type { Announcer } from '../view/announcer.js';
 import { Proof } from './await-proof.js';
 import { renew } from './renew.js';
-import type { VersionSecrets } from './secrets.js';
-import { switchTraffic } from './switch-traffic.js';
 import { warmUp } from './warm-up.js';
 
 /** Nodes have so long, beyond the version's own `startTimeout`, to notice the version, to fetch its image and to find room. */

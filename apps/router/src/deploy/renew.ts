@@ -1,9 +1,9 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
-import type { FunctionStore } from '@kiln/state/function-store';
-import type { Announcer } from './announcer.js';
-import { withReplaced } from './rollout-step.js';
-import { serving, type VersionSecrets } from './secrets.js';
+import type { FunctionStore } from '@kiln/state/functions/function-store';
+import { serving, type VersionSecrets } from '../secrets/secrets.js';
+import { withReplaced } from '../traffic/rollout-step.js';
+import type { Announcer } from '../view/announcer.js';
 
 const ATTEMPTS = 20;
 

@@ -4,13 +4,13 @@ import type { RenewedFunction, SecretRecord, SecretRevision, SecretsRotated, Sec
 import { checkMasterKeys } from '@kiln/secrets/check-master-keys';
 import { keyOf, type MasterKey, type MasterKeys } from '@kiln/secrets/master-key';
 import { seal } from '@kiln/secrets/seal';
-import type { FunctionWithVersions } from '@kiln/state/function-list';
-import type { FunctionStore } from '@kiln/state/function-store';
-import type { SecretStore } from '@kiln/state/secret-store';
+import type { FunctionWithVersions } from '@kiln/state/functions/function-list';
+import type { FunctionStore } from '@kiln/state/functions/function-store';
+import type { SecretStore } from '@kiln/state/secrets/secret-store';
 import type { NodeTable } from '../placement/node-table.js';
+import { rotateSecrets } from '../secrets/rotate-secrets.js';
+import { serving, type VersionSecrets } from '../secrets/secrets.js';
 import type { Deployments, VersionNote } from './deploy.js';
-import { rotateSecrets } from './rotate-secrets.js';
-import { serving, type VersionSecrets } from './secrets.js';
 
 /** Functions that are given their new secrets at the same time. */
 const AT_ONCE = 2;

@@ -1,5 +1,5 @@
+import type { AgentsClient, Successor } from '../nodes/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
-import type { AgentsClient, Successor } from './agents-client.js';
 
 export interface WarmUpParts {
   nodes: NodeTable;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { echoed, exchangeRaw, get, openDoor, routeOf, text, valuesOf } from './door.fixture.js';
-import { pickVersion } from './pick-version.js';
+import { pickVersion } from './request/pick-version.js';
 
 const keys = {
   allows: (authorization: string | undefined, scope: string) =>

@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
 import type { Scope } from '@kiln/contract/records';
-import type { Verdict } from '../deploy/key-table.js';
+import type { Verdict } from '../view/key-table.js';
 
 /** Who may do what, answered from memory. */
 export interface Keys {

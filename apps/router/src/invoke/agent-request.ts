@@ -1,7 +1,7 @@
 import { FUNCTION, NOTIFY_LEASE, REQUEST_ID, SECRET, VERSION } from '@kiln/contract/headers';
-import { withoutNamed } from '@kiln/forward/headers';
-import type { Peer } from './peers.js';
-import type { ScannedHeaders } from './scan-headers.js';
+import { withoutNamed } from '@kiln/forward/headers/headers';
+import type { Peer } from './request/peers.js';
+import type { ScannedHeaders } from './request/scan-headers.js';
 
 /** What the router tells the node about a request, beside what the client sent. */
 export interface Told {

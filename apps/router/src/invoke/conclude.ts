@@ -1,8 +1,8 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
-import { type Outcome, SLOW_BODY } from '@kiln/forward/forward';
+import { type Outcome, SLOW_BODY } from '@kiln/forward/exchange/forward';
 import { tooLarge } from './admission.js';
-import type { InvocationEnd } from './invocation-record.js';
+import type { InvocationEnd } from './nodes/invocation-record.js';
 import { RefusedAtDoor } from './refuse-at-door.js';
 
 /**

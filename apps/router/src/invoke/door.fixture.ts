@@ -3,10 +3,10 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import type { NodeRecord } from '@kiln/contract/records';
 import { onTestFinished } from 'vitest';
-import type { Route } from '../deploy/route-table.js';
 import { NodeTable } from '../placement/node-table.js';
-import type { InvocationRecord } from './invocation-record.js';
+import type { Route } from '../view/route-table.js';
 import { createDataListener, type DataListener, type DataListenerConfig } from './listen.js';
+import type { InvocationRecord } from './nodes/invocation-record.js';
 
 export const SECRET = 'a-cluster-secret-for-tests';
 

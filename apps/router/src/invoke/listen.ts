@@ -1,15 +1,15 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import { limitConnections } from '@kiln/forward/connections';
-import { connectionBudget } from '@kiln/forward/descriptors';
-import { lingerAtClose } from '@kiln/forward/linger';
-import { MAX_HEADER_BYTES } from '@kiln/forward/strict';
+import { limitConnections } from '@kiln/forward/server/connections';
+import { connectionBudget } from '@kiln/forward/server/descriptors';
+import { lingerAtClose } from '@kiln/forward/server/linger';
+import { MAX_HEADER_BYTES } from '@kiln/forward/server/strict';
 import type { NodeTable } from '../placement/node-table.js';
-import { Agents } from './agents.js';
 import { type HandlerParts, InvokeHandler } from './handler.js';
-import { NodeWatch, type WatchLog } from './node-watch.js';
-import { Peers } from './peers.js';
+import { Agents } from './nodes/agents.js';
+import { NodeWatch, type WatchLog } from './nodes/node-watch.js';
 import { refuseConnect, refuseExpectation, refuseUnparsed } from './refuse-socket.js';
+import { Peers } from './request/peers.js';
 
 /** The part of the router's configuration that the data listener reads. */
 export interface DataListenerConfig {

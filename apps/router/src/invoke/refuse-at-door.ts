@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { KilnError } from '@kiln/contract/errors';
-import { MAX_HEADER_BYTES, MAX_HEADERS, refuseAmbiguous, tooManyHeaders } from '@kiln/forward/strict';
+import { MAX_HEADER_BYTES, MAX_HEADERS, refuseAmbiguous, tooManyHeaders } from '@kiln/forward/server/strict';
 
 /**
  * The request never got as far as a function, and nothing behind it on its connection is read. Its status says more than its code.

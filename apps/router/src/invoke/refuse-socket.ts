@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
-import { dropIncoming } from '@kiln/forward/linger';
-import { problemMessage, writeProblem } from '@kiln/forward/problem';
+import { dropIncoming } from '@kiln/forward/server/linger';
+import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
 import { parserRefusal, RefusedAtDoor } from './refuse-at-door.js';
 
 /** Answers CONNECT: the router tunnels nothing. */

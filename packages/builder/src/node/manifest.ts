@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { entryNames } from '@kiln/contract/entry-names';
 import { KilnError } from '@kiln/contract/errors';
-import type { SourceFolder } from '../source-folder.js';
+import type { SourceFolder } from '../source/source-folder.js';
 
 /** Node as the runner and every Node server has it. */
 export const NODE_IMAGE = 'node:24-trixie-slim';

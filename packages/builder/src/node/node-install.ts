@@ -1,5 +1,5 @@
-import { APP, SOURCES } from '../layout.js';
-import type { SourceFolder } from '../source-folder.js';
+import { APP, SOURCES } from '../dockerfile/layout.js';
+import type { SourceFolder } from '../source/source-folder.js';
 import { type Manifest, PACKAGE_JSON } from './manifest.js';
 import { type PackageManager, packageManager } from './package-manager.js';
 

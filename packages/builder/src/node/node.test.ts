@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { detect } from '../detect.js';
-import { folder, planOf } from '../source.fixture.js';
+import { detect } from '../detect/detect.js';
+import { folder, planOf } from '../source/source.fixture.js';
 import { traitsOf } from './entry-text.js';
 
 const manifest = (content: object) => ({ 'package.json': JSON.stringify(content) });

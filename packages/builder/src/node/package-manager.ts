@@ -1,4 +1,4 @@
-import type { SourceFolder } from '../source-folder.js';
+import type { SourceFolder } from '../source/source-folder.js';
 import type { Manifest } from './manifest.js';
 
 /** One way to install what a package.json names. */

@@ -1,6 +1,6 @@
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
-import { SITE_LIST } from '@kiln/runner/site-list';
-import { SOURCES } from '../layout.js';
+import { SITE_LIST } from '@kiln/runner/site/site-list';
+import { SOURCES } from '../dockerfile/layout.js';
 
 /** A runner that only sends files has many requests in hand at a time. */
 export const SITE_CONFIG: FunctionConfigInput = { entry: SITE_LIST, concurrency: 100 };

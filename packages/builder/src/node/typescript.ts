@@ -1,4 +1,4 @@
-import type { SourceFolder } from '../source-folder.js';
+import type { SourceFolder } from '../source/source-folder.js';
 import { PACKAGE_JSON } from './manifest.js';
 
 export const TYPESCRIPT_NAMES = ['index.ts', 'index.mts', 'index.cts', 'function.ts', 'src/index.ts'];

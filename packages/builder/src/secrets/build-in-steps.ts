@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { BuildSecrets } from '@kiln/contract/build-secrets';
-import { declaresArg } from '../build-arguments.js';
-import { type EngineBuild, engineBuild } from '../engine-build.js';
-import type { BuildLimits } from '../limits.js';
+import type { BuildLimits } from '../bounds/limits.js';
+import { declaresArg } from '../dockerfile/build-arguments.js';
+import { type EngineBuild, engineBuild } from '../engine/engine-build.js';
 import { runSecretStep, type StepRun } from './run-step.js';
 import { nextSecretStep } from './secret-step.js';
 

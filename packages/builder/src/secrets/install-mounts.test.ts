@@ -8,7 +8,7 @@ import { engine } from '@kiln/testing/engine';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../build.js';
-import { planOf } from '../source.fixture.js';
+import { planOf } from '../source/source.fixture.js';
 import { mountSecrets } from './install-mounts.js';
 
 const name = `t-private-${randomBytes(4).toString('hex')}`;

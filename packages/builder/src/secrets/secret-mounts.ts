@@ -1,6 +1,6 @@
 import { buildSecretId } from '@kiln/contract/build-secrets';
 import { KilnError } from '@kiln/contract/errors';
-import { jsonWords } from '../dockerfile-text.js';
+import { jsonWords } from '../dockerfile/dockerfile-text.js';
 
 export const SECRETS_FOLDER = '/run/secrets';
 /** Of the tmpfs there: each file takes a page at least. */

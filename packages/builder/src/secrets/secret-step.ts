@@ -1,4 +1,4 @@
-import { type Instruction, instructionsOf } from '../dockerfile-text.js';
+import { type Instruction, instructionsOf } from '../dockerfile/dockerfile-text.js';
 import { type SecretRun, secretRun } from './secret-mounts.js';
 
 /** The first step of a Dockerfile that reads secrets, and the file around it. */

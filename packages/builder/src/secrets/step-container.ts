@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
-import { boundedHost } from '../bounded-container.js';
-import type { BuildLimits } from '../limits.js';
+import type { BuildLimits } from '../bounds/limits.js';
+import { boundedHost } from '../engine/bounded-container.js';
 import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
 
 const REMOVE_MS = 15_000;

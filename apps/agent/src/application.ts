@@ -1,0 +1,42 @@
+import 'reflect-metadata';
+import { EventServer } from '@kiln/control/event-server';
+import { NestLogger } from '@kiln/control/nest-logger';
+import { endIdleConnections, limitConnections } from '@kiln/forward/server/connections';
+import { connectionBudget } from '@kiln/forward/server/descriptors';
+import { connectionOptions } from '@kiln/state/store/connection-options';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { AgentModule } from './agent.module.js';
+import type { AgentConfig } from './config.js';
+
+const MAX_BODY = 64 * 1024;
+/** A head that does not come holds a connection for no longer. */
+const HEAD_BOUNDS = { headersTimeout: 10_000, connectionsCheckingInterval: 1000 };
+
+/** The whole process, up and serving when this resolves. @throws where the engine does not answer or a port is taken */
+export async function startApplication(config: AgentConfig, log: Logger): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AgentModule.with(config, log),
+    new FastifyAdapter({ bodyLimit: MAX_BODY, http: HEAD_BOUNDS }),
+    {
+      logger: new NestLogger(log),
+      abortOnError: false,
+    },
+  );
+  acceptAnyBody(app);
+  app.connectMicroservice({ strategy: new EventServer(connectionOptions(config.redisUrl), log) }, { inheritAppConfig: true });
+  endIdleConnections(app.getHttpServer());
+  limitConnections(app.getHttpServer(), connectionBudget().control);
+  await app.startAllMicroservices();
+  await app.listen(config.controlPort, config.bind);
+  return app;
+}
+
+/** Bodies of builds are streamed on as they are: nothing here parses them. */
+function acceptAnyBody(app: NestFastifyApplication): void {
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addContentTypeParser('*', (_request, _payload, done) => done(null));
+}

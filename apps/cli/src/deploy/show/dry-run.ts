@@ -1,0 +1,58 @@
+import type { KilnClient } from '@kiln/client/client';
+import { table } from '../../output/table.js';
+import { type Known, readKnown } from '../known.js';
+import { madeBefore, servingAlready, servingVersion } from '../plan.js';
+import type { Candidate } from '../prepare.js';
+import { type DeclaredChange, declaredChanges } from './declared-changes.js';
+
+/** What a deployment would do to one function. */
+export interface Intended {
+  function: string;
+  action: 'create' | 'build' | 'reuse' | 'keep' | 'remove';
+  /** The version that serves now. */
+  version?: number;
+  changes?: DeclaredChange[];
+}
+
+/** Asks, and changes nothing. @throws KilnError */
+export async function intended(client: KilnClient, candidates: readonly Candidate[], force: boolean): Promise<Intended[]> {
+  const all: Intended[] = [];
+  for (const candidate of candidates) {
+    const known = await readKnown(client, candidate.name);
+    const serving = known && servingVersion(known);
+    if (known === undefined || serving === undefined) {
+      all.push({ function: candidate.name, action: 'create' });
+      continue;
+    }
+    const action = force ? 'build' : actionFor(candidate, known);
+    const changes = action === 'keep' ? [] : declaredChanges(candidate.config, serving);
+    all.push({ function: candidate.name, action, version: serving.version, changes });
+  }
+  return all;
+}
+
+function actionFor(candidate: Candidate, known: Known): Intended['action'] {
+  if (servingAlready(candidate, known) !== undefined) return 'keep';
+  return madeBefore(candidate, known) === undefined ? 'build' : 'reuse';
+}
+
+const WORDS: Record<Intended['action'], string> = {
+  create: 'would be built: it is new',
+  build: 'would be built',
+  reuse: 'would get an image again that is there',
+  keep: 'unchanged',
+  remove: 'would be removed',
+};
+
+export function intendedText(all: readonly Intended[], columns?: number): string {
+  const rows = all.flatMap(({ function: name, action, version, changes = [] }) => [
+    [name, version === undefined ? undefined : `v${version}`, WORDS[action]],
+    ...changes.map(({ key, from, to }) => ['', '', `${key}: ${told(from)} -> ${to === undefined ? 'what the module says' : told(to)}`]),
+  ]);
+  return table(['function', 'serves', 'this deployment'], rows, columns);
+}
+
+function told(value: unknown): string {
+  if (value === undefined) return 'not set';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
+import type { Config } from '../../config.js';
+import type { Terminal } from '../../output/terminal.js';
+import { shortDigest } from '../../output/units.js';
+import { type DeployLog, deployed, failed, type Outcome } from '../deploy-function.js';
+
+/** Of one group that waits for those before it. */
+const MAX_HELD_LINES = 5000;
+
+/** All that is said of one function. */
+interface Group {
+  name: string;
+  /** Not shown yet. */
+  lines: string[];
+  outcome: Outcome | undefined;
+}
+
+/**
+ * Talks to GitHub as the log of a workflow's step is read there: groups, annotations, masks, and the files of the step. All that
+ * others wrote is kept from being taken for such a line. Groups stand one after the other, also where builds go on beside each other:
+ * the first is shown as it comes, the others when it is their turn.
+ */
+export class GithubLog implements DeployLog {
+  private readonly groups: Group[] = [];
+
+  constructor(
+    private readonly config: Config,
+    private readonly terminal: Terminal,
+  ) {
+    terminal.disarm = harmless;
+    for (const secret of [config.KILN_API_KEY, config.KILN_REGISTRY_PASSWORD]) {
+      if (secret) terminal.announce(`::add-mask::${escapeData(secret)}`);
+    }
+  }
+
+  begin(name: string): void {
+    const group = { name, lines: [], outcome: undefined };
+    if (this.groups.push(group) === 1) this.open(group);
+  }
+
+  say(line: string, name: string): void {
+    const group = this.groups.find((each) => each.name === name);
+    if (group === undefined || group === this.groups[0]) this.terminal.say(line);
+    else if (group.lines.push(line) > MAX_HELD_LINES) group.lines.shift();
+  }
+
+  end(outcome: Outcome): void {
+    const group = this.groups.find(({ name }) => name === outcome.function);
+    if (group !== undefined) group.outcome = outcome;
+    while (this.groups[0]?.outcome !== undefined) {
+      this.close(this.groups[0].outcome);
+      this.groups.shift();
+      if (this.groups[0] !== undefined) this.open(this.groups[0]);
+    }
+  }
+
+  private open({ name, lines }: Group): void {
+    this.terminal.announce(`::group::${escapeData(name)}`);
+    if (lines.length === MAX_HELD_LINES) this.terminal.say('(earlier lines are left out)');
+    for (const line of lines.splice(0)) this.terminal.say(line);
+  }
+
+  private close(outcome: Outcome): void {
+    this.terminal.announce('::endgroup::');
+    if (!failed(outcome)) return;
+    const { message, fix } = outcome.error;
+    const next = fix.replaceAll('<function>', outcome.function);
+    this.terminal.announce(`::error title=${escapeProperty(`${outcome.function} was not deployed`)}::${escapeData(`${message}\n${next}`)}`);
+  }
+
+  /** The page of the run, and what later steps can read. */
+  finish(outcomes: readonly Outcome[]): void {
+    const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: output } = this.config;
+    if (summary !== undefined) appendFileSync(summary, summaryOf(outcomes));
+    if (output === undefined) return;
+    const mark = `kiln-${randomUUID()}`;
+    appendFileSync(output, `functions<<${mark}\n${JSON.stringify(outcomes.filter((outcome) => !failed(outcome)))}\n${mark}\n`);
+  }
+}
+
+function summaryOf(outcomes: readonly Outcome[]): string {
+  const lines = outcomes.map((outcome) => {
+    if (failed(outcome)) return [outcome.function, `failed: ${outcome.error.message.split('\n')[0]}`, '', ''];
+    if (!deployed(outcome)) return [outcome.function, 'removed', '', ''];
+    const { version, changed, digest, url } = outcome;
+    return [outcome.function, `v${version}${changed ? '' : ' (unchanged)'}`, `\`${shortDigest(digest)}\``, `<${url}>`];
+  });
+  const rows = [['function', 'version', 'image', 'address'], ['---', '---', '---', '---'], ...lines];
+  return `### kiln deploy\n\n${rows.map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n')}\n`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
+
+/** GitHub takes a line that begins so, white space aside, for a command. */
+function harmless(line: string): string {
+  return line.replace(/^\s*(?=::|##\[)/gm, '| ');
+}
+
+function escapeData(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function escapeProperty(text: string): string {
+  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}
+
+/** What the history of versions says of a deployment by a workflow. */
+export function messageOfRun({ GITHUB_REPOSITORY: repository, GITHUB_SHA: commit }: Config): string | undefined {
+  return repository && commit ? `${repository}@${commit.slice(0, 7)}`.slice(0, 200) : undefined;
+}

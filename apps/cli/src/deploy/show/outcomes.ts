@@ -1,0 +1,58 @@
+import { paint } from '../../output/style.js';
+import { table } from '../../output/table.js';
+import { duration, shortDigest } from '../../output/units.js';
+import { deployed, failed, type Outcome } from '../deploy-function.js';
+
+export interface OutcomesOptions {
+  columns?: number | undefined;
+  /** False where versions were only proved ready. */
+  traffic?: boolean;
+}
+
+type Deployed = Extract<Outcome, { version: number }>;
+
+/** One function in two lines, several as a table and a sum; where it serves stands last. */
+export function outcomesText(outcomes: readonly Outcome[], { columns, traffic = true }: OutcomesOptions = {}): string {
+  const [first] = outcomes;
+  if (outcomes.length === 1 && first && deployed(first)) {
+    return [...(first.changed ? timesText(first) : []), servesText(first, traffic)].join('\n');
+  }
+  return `${table(['function', 'version', 'built in', 'ready in', 'url'], outcomes.map(row), columns)}\n${sumText(outcomes)}`;
+}
+
+function timesText({ digest, buildMs, readyMs, rollback }: Deployed): string[] {
+  const times = [
+    `image ${shortDigest(digest)}`,
+    buildMs !== undefined && `built in ${duration(buildMs)}`,
+    readyMs !== undefined && `ready in ${duration(readyMs)}`,
+  ].filter(Boolean);
+  const parts = [times.join(', '), rollback === undefined ? '' : `undo: ${rollback}`].filter((part) => part !== '');
+  return [parts.join('; ')];
+}
+
+function servesText({ function: name, version, changed, url }: Deployed, traffic: boolean): string {
+  const which = paint('bold', `${name} v${version}`);
+  if (!traffic && changed) return `${which} is ready and has no traffic yet; next: kiln rollout ${name} ${version}`;
+  return `${which} serves${changed ? '' : ' unchanged'} at ${url}`;
+}
+
+function sumText(outcomes: readonly Outcome[]): string {
+  const done = outcomes.filter(deployed);
+  const counts: [number, string][] = [
+    [done.filter(({ changed }) => changed).length, 'deployed'],
+    [done.filter(({ changed }) => !changed).length, 'unchanged'],
+    [outcomes.filter((outcome) => 'removed' in outcome).length, 'removed'],
+    [outcomes.filter(failed).length, 'failed'],
+  ];
+  return counts
+    .filter(([count]) => count > 0)
+    .map(([count, what]) => `${count} ${what}`)
+    .join(', ');
+}
+
+function row(outcome: Outcome) {
+  if (failed(outcome)) return [outcome.function, paint('red', `failed: ${outcome.error.code}`)];
+  if (!deployed(outcome)) return [outcome.function, 'removed'];
+  const { version, changed, buildMs, readyMs, url } = outcome;
+  return [outcome.function, `v${version}${changed ? '' : ' (unchanged)'}`, duration(buildMs), duration(readyMs), url];
+}

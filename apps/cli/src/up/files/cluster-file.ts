@@ -1,0 +1,67 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { Failure } from '../../failure.js';
+import type { HomePaths } from '../../home.js';
+import { writePrivate } from './private-file.js';
+
+const cluster = z.object({
+  secret: z.string().min(16),
+  adminKey: z.string().min(16),
+  redisPassword: z.string().min(16),
+});
+export type Cluster = z.infer<typeof cluster>;
+
+/** The cluster's secrets, made once and kept: keys and agents of yesterday go on working. */
+export function loadCluster(file: string): Cluster {
+  if (!existsSync(file)) {
+    const made = { secret: randomBytes(32).toString('hex'), adminKey: newApiKey(), redisPassword: randomBytes(24).toString('hex') };
+    writePrivate(file, `${JSON.stringify(made)}\n`);
+    return made;
+  }
+  try {
+    return cluster.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    throw new Failure(
+      `${file} can't be read as the secrets of this cluster`,
+      `put back a copy, or remove it to have new ones made: rm ${file}`,
+    );
+  }
+}
+
+/**
+ * The key that secrets are sealed with, made once: routers and agents read it from this file of their home. Not in the file of
+ * the cluster's own secrets: it is what is kept apart from a copy of Redis, and what is moved when keys are changed.
+ */
+export function makeMasterKey({ masterKey, masterKeyPrevious, cluster: clusterFile }: HomePaths): void {
+  if (existsSync(masterKey)) return;
+  // A home that had one has lost it, unless the key is being changed: with a new one in its place, nobody would look for a copy.
+  if (existsSync(clusterFile) && !existsSync(masterKeyPrevious)) throw lost(masterKey);
+  writePrivate(masterKey, `${randomBytes(32).toString('base64')}\n`);
+}
+
+function lost(file: string): Failure {
+  return new Failure(
+    `${file} is gone: it holds the master key that this cluster's secrets are sealed with`,
+    `put back a copy of it, or give it as KILN_MASTER_KEY. Where none is left, or no secret was ever stored, make a new one: (umask 077; openssl rand -base64 32 > ${file}); see "A lost master key" in SECURITY.md`,
+  );
+}
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+function newApiKey(): string {
+  const random = (length: number) => Array.from({ length }, () => BASE62[randomInt(62)]).join('');
+  return `kiln_${random(12)}_${random(40)}`;
+}
+
+/** How many nodes may share a machine. */
+export const MAX_NODES = 32;
+
+/**
+ * The ids of a home's nodes. They end in a mark of the home: agents tell what is theirs on an engine by these ids, and two
+ * homes may share one engine.
+ */
+export function nodeIds(home: string, count: number = MAX_NODES): string[] {
+  const mark = createHash('sha256').update(home).digest('hex').slice(0, 5);
+  return Array.from({ length: count }, (_, i) => `node-${i + 1}-${mark}`);
+}

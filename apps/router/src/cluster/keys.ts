@@ -1,0 +1,80 @@
+import { randomInt } from 'node:crypto';
+import type { CreatedKey, KeyView } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import { KEY_CHANGED } from '@kiln/contract/events';
+import type { KeyRecord, Scope } from '@kiln/contract/records';
+import type { KeyStore } from '@kiln/state/key-store';
+import type { Events } from '../view/announcer.js';
+import { hashOf, type KeyTable, keyId } from '../view/key-table.js';
+import { SingleFlight } from '../view/single-flight.js';
+
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const ID_CHARS = 12;
+const SECRET_CHARS = 40;
+const MAX_KEYS = 1000;
+
+/** API keys: made, listed, removed. */
+export class Keys {
+  private readonly reading = new SingleFlight(async () => this.table.replace(await this.store.list()));
+
+  constructor(
+    private readonly store: KeyStore,
+    private readonly table: KeyTable,
+    private readonly events: Events,
+  ) {}
+
+  /** @throws KilnError `unavailable`; the keys that were known stay. */
+  refresh(): Promise<void> {
+    return this.reading.run();
+  }
+
+  list(): KeyView[] {
+    return this.table
+      .list()
+      .map(view)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  async create(name: string, scopes: Scope[]): Promise<CreatedKey> {
+    if (this.table.list().length >= MAX_KEYS) {
+      throw new KilnError('conflict', `there are ${MAX_KEYS} keys already`, { fix: 'remove some that are not needed: kiln keys rm <id>' });
+    }
+    const id = random(ID_CHARS);
+    const apiKey = `kiln_${id}_${random(SECRET_CHARS)}`;
+    const record: KeyRecord = { id, name, scopes: [...new Set(scopes)], hash: hashOf(apiKey), createdAt: new Date().toISOString() };
+    await this.store.put(record);
+    await this.changed(id);
+    return { ...view(record), apiKey };
+  }
+
+  /** @throws KilnError `not_found`, or `conflict` for the key that the router was started with */
+  async remove(id: string): Promise<void> {
+    if (this.table.isFixed(id)) {
+      throw new KilnError('conflict', `key "${id}" is set by KILN_ADMIN_KEY`, { fix: 'start the routers with another one' });
+    }
+    if (!(await this.store.remove(id))) throw new KilnError('not_found', `there is no key "${id}"`, { fix: 'kiln keys ls' });
+    await this.changed(id);
+  }
+
+  private async changed(id: string): Promise<void> {
+    await Promise.all([this.refresh(), this.events.emit(KEY_CHANGED, { id })]);
+  }
+}
+
+/**
+ * The key that the router is started with. It is not stored: another one takes its place with the next start.
+ * @throws KilnError when it has not the form of a key
+ */
+export function adminKey(key: string): KeyRecord {
+  const id = keyId(key);
+  if (id === undefined) throw new KilnError('bad_request', 'the admin key must be kiln_<12 letters or digits>_<32 or more of them>');
+  return { id, name: 'KILN_ADMIN_KEY', scopes: ['admin'], hash: hashOf(key), createdAt: new Date().toISOString() };
+}
+
+function view({ id, name, scopes, createdAt }: KeyRecord): KeyView {
+  return { id, name, scopes, createdAt };
+}
+
+function random(chars: number): string {
+  return Array.from({ length: chars }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+}

@@ -1,0 +1,124 @@
+import { Readable } from 'node:stream';
+import { buildSecretsHeader } from '@kiln/contract/build-secrets';
+import { buildQuery } from '@kiln/contract/control-api';
+import { ERRORS, KilnError } from '@kiln/contract/errors';
+import { parse } from '@kiln/contract/field-errors';
+import { BUILD_SECRETS } from '@kiln/contract/headers';
+import { functionName } from '@kiln/contract/names';
+import { logLevelName } from '@kiln/contract/records';
+import { discard, MAX_SOURCE_BYTES, tooLarge } from '@kiln/forward/exchange/upload';
+import { LogStore } from '@kiln/state/logs/log-store';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { Deployments } from '../../deploy/deploy.js';
+import { logLines } from '../../logs/log-lines.js';
+import { Shares } from '../../traffic/shares.js';
+import { Catalog } from '../../view/catalog.js';
+import { KeyTable } from '../../view/key-table.js';
+import { Readiness } from '../http/readiness.js';
+import { callerGone, sendLines } from '../http/send-lines.js';
+import { noteOf } from './version-note.js';
+
+/** An upload that is refused should be refused with a status, so its first line is waited for. */
+const BUILD_HEAD_MS = 15_000;
+const LOG_HEAD_MS = 250;
+/** Sources that this router receives at once, and those with one key. */
+const MAX_UPLOADS = 32;
+const MAX_UPLOADS_PER_KEY = 16;
+
+const flag = z
+  .enum(['', 'true', '1', 'false', '0'], 'must be true or false')
+  .default('false')
+  .transform((value) => value === '' || value === 'true' || value === '1');
+
+const logQuery = z.strictObject({
+  follow: flag,
+  since: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 time, as 2030-01-31T12:00:00Z' }).optional(),
+  requestId: z.string().min(1).max(128).optional(),
+  level: logLevelName.optional(),
+});
+
+@Controller('v1/functions')
+export class StreamsController {
+  private readonly uploads = new Shares('uploads', MAX_UPLOADS, MAX_UPLOADS_PER_KEY);
+
+  constructor(
+    @Inject(Deployments) private readonly deployments: Deployments,
+    @Inject(Catalog) private readonly catalog: Catalog,
+    @Inject(LogStore) private readonly logs: LogStore,
+    @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(KeyTable) private readonly keys: KeyTable,
+  ) {}
+
+  @Post(':name/builds')
+  @HttpCode(200)
+  async build(
+    @Param('name') name: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @Headers('content-length') length: string | undefined,
+    @Headers(BUILD_SECRETS) header: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const source = sourceOf(body);
+    // A refusal may come while the caller still sends. Were the connection closed behind it, as callers may ask for, what they
+    // send next would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
+    reply.raw.shouldKeepAlive = true;
+    const lines = this.buildLines(source, length, () => {
+      this.receiving(reply, source);
+      const { buildArgs, ...said } = parse(buildQuery, query, 'query');
+      const secrets = header === undefined ? {} : parse(buildSecretsHeader, header, BUILD_SECRETS);
+      const note = noteOf(this.keys, reply, said);
+      return this.deployments.fromSource(parse(functionName, name, 'name'), source, callerGone(reply), note, { buildArgs, secrets });
+    });
+    await sendLines(reply, lines, {
+      headWithinMs: BUILD_HEAD_MS,
+      failed,
+      stillReceiving: () => !source.readableEnded && !source.destroyed,
+    });
+  }
+
+  @Get(':name/logs')
+  async read(@Param('name') name: string, @Query() query: unknown, @Res() reply: FastifyReply): Promise<void> {
+    const { function: record } = await this.catalog.get(parse(functionName, name, 'name'));
+    const request = withoutUndefined(parse(logQuery, query, 'query'));
+    const signal = AbortSignal.any([callerGone(reply), this.readiness.stopping]);
+    await sendLines(reply, logLines(this.logs, record.name, request, signal), { headWithinMs: LOG_HEAD_MS, failed });
+  }
+
+  /** As long as the source comes it has one of the places that uploads share. */
+  private receiving(reply: FastifyReply, source: Readable): void {
+    const holder = this.keys.holder(reply.request.headers.authorization);
+    const leave = this.uploads.take(holder?.id ?? '');
+    source.once('end', leave).once('close', leave);
+    if (source.destroyed) leave();
+  }
+
+  private async *buildLines(source: Readable, length: string | undefined, deploy: () => AsyncGenerator<object>): AsyncGenerator<object> {
+    try {
+      // Before anything is read, where the caller says how much it is going to send.
+      if (Number(length ?? 0) > MAX_SOURCE_BYTES) throw tooLarge();
+      yield* deploy();
+    } finally {
+      discard(source);
+    }
+  }
+}
+
+function sourceOf(body: unknown): Readable {
+  if (body instanceof Readable) return body;
+  throw new KilnError('bad_request', 'the body must be a gzip tar', { fix: 'send it with "content-type: application/gzip"' });
+}
+
+/** The last line of an answer that had begun. */
+function failed(error: unknown): object {
+  const known = error instanceof KilnError ? error : new KilnError('internal', ERRORS.internal.title, { cause: error });
+  return { type: 'failed', code: known.code, detail: known.message, ...(known.fix !== undefined && { fix: known.fix }) };
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function withoutUndefined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as Defined<T>;
+}

@@ -1,0 +1,131 @@
+import { KilnError } from '@kiln/contract/errors';
+import type { FunctionRecord } from '@kiln/contract/records';
+import type { RolloutRecord } from '@kiln/contract/rollout';
+import type { FunctionStore } from '@kiln/state/functions/function-store';
+import type { RolloutStore } from '@kiln/state/functions/rollout-store';
+import type { InvocationRecord } from '../invoke/nodes/invocation-record.js';
+import type { Announcer } from '../view/announcer.js';
+import type { Catalog } from '../view/catalog.js';
+import { abort, advance, stageKey, type Verdict, verdictOn } from './rollout-step.js';
+import { Tally, together } from './rollout-tally.js';
+
+const EVERY_MS = 1000;
+/** A router that has been silent for so long loses a rollout to another one. */
+const LEASE_MS = 5000;
+
+export interface RolloutParts {
+  functions: FunctionStore;
+  rollouts: RolloutStore;
+  catalog: Catalog;
+  announcer: Announcer;
+  /** Of this process, not to be met again. */
+  router: string;
+  log: { info(details: object, message: string): void; error(details: object, message: string): void };
+}
+
+/** What this router counts in one stage of one rollout. */
+interface Window {
+  key: string;
+  version: number;
+  fresh: Tally;
+  old: Tally;
+  /** Since when this router has had the lease, by `performance.now()`; undefined while another has it. */
+  leasedAt: number | undefined;
+}
+
+/**
+ * Watches rollouts and moves them on. Every router counts the requests that it sees and tells the store once a second; the one that
+ * has the lease adds them up and decides. All that must last is in the function's record and in the store, so any router may end
+ * at any moment.
+ */
+export class Rollouts {
+  private readonly windows = new Map<string, Window>();
+  private timer: NodeJS.Timeout | undefined;
+  private looking = false;
+
+  constructor(private readonly parts: RolloutParts) {}
+
+  start(): void {
+    this.timer = setInterval(() => void this.look(), EVERY_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** Part of every request: two look-ups at most, and counters. */
+  readonly observe = (record: InvocationRecord): void => {
+    const window = this.windows.get(record.function);
+    if (window === undefined) return;
+    (record.version === window.version ? window.fresh : window.old).add(record);
+  };
+
+  private async look(): Promise<void> {
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      const running = this.parts.catalog.known.map((entry) => entry.function).filter(isRunning);
+      const names = new Set(running.map(({ name }) => name));
+      for (const name of this.windows.keys()) if (!names.has(name)) this.windows.delete(name);
+      await Promise.all(running.map((record) => this.follow(record)));
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  /** Never rejects: one that can't be followed now is followed in a second. */
+  private async follow(record: Running): Promise<void> {
+    try {
+      const window = this.windowOf(record);
+      await this.report(record.name, window);
+      const leased = await this.parts.rollouts.lease(record.name, this.parts.router, LEASE_MS);
+      window.leasedAt = leased ? (window.leasedAt ?? performance.now()) : undefined;
+      if (leased) await this.move(record, await this.decide(record, window));
+    } catch (error) {
+      // That the store is away is logged once, where its connection is.
+      if (error instanceof KilnError && error.code === 'unavailable') return;
+      this.parts.log.error({ err: error, function: record.name }, 'a rollout could not be followed');
+    }
+  }
+
+  private windowOf({ name, rollout }: Running): Window {
+    const key = stageKey(rollout);
+    const before = this.windows.get(name);
+    if (before?.key === key) return before;
+    const window: Window = { key, version: rollout.version, fresh: new Tally(), old: new Tally(), leasedAt: undefined };
+    this.windows.set(name, window);
+    return window;
+  }
+
+  private report(name: string, { key, fresh, old }: Window): Promise<void> {
+    return this.parts.rollouts.report(name, this.parts.router, { stage: key, fresh: fresh.toRecord(), old: old.toRecord() });
+  }
+
+  private async decide({ name, rollout }: Running, { key, leasedAt = performance.now() }: Window): Promise<Verdict> {
+    const counts = (await this.parts.rollouts.counts(name)).filter(({ stage }) => stage === key);
+    return verdictOn(rollout, {
+      fresh: together(counts.map(({ fresh }) => fresh)),
+      old: together(counts.map(({ old }) => old)),
+      lastedMs: Date.now() - Date.parse(rollout.stageStartedAt),
+      watchedMs: performance.now() - leasedAt,
+    });
+  }
+
+  private async move({ name, rollout: seen }: Running, verdict: Verdict): Promise<void> {
+    if (verdict.kind === 'stay') return;
+    const { functions, announcer, log } = this.parts;
+    const { rollout } = await functions.stepRollout(name, ({ rollout: stored }) => {
+      // What was decided is about the stage that was looked at, and about none that someone else made of it since.
+      if (stored?.state !== 'running' || stageKey(stored) !== stageKey(seen)) return undefined;
+      return verdict.kind === 'abort' ? abort(stored, verdict.reason) : advance(stored);
+    });
+    await announcer.functionChanged(name);
+    log.info({ function: name, version: seen.version, stage: rollout?.stage, state: rollout?.state, reason: rollout?.reason }, 'rollout');
+  }
+}
+
+type Running = FunctionRecord & { rollout: RolloutRecord };
+
+function isRunning(record: FunctionRecord): record is Running {
+  return record.rollout?.state === 'running';
+}

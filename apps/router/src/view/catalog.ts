@@ -1,0 +1,75 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { KilnError } from '@kiln/contract/errors';
+import type { FunctionWithVersions } from '@kiln/state/functions/function-list';
+import type { FunctionStore } from '@kiln/state/functions/function-store';
+import { type RouteTable, routeOf } from './route-table.js';
+import { SingleFlight } from './single-flight.js';
+
+/** Requests for what is not known read the functions anew no more often than that. */
+const LOOK_AGAIN_MS = 50;
+
+/** The functions as last read. What is read goes into the route table at once. */
+export class Catalog {
+  private last: readonly FunctionWithVersions[] | undefined;
+  private readonly reading = new SingleFlight(() => this.read());
+  private readonly looking = new SingleFlight(() => this.look());
+  private lookedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly functions: FunctionStore,
+    private readonly routes: RouteTable,
+  ) {}
+
+  /** Whether it has been read at all. */
+  get loaded(): boolean {
+    return this.last !== undefined;
+  }
+
+  /** As last read. */
+  get known(): readonly FunctionWithVersions[] {
+    return this.last ?? [];
+  }
+
+  /** @throws KilnError `unavailable`; what was known stays. */
+  refresh(): Promise<void> {
+    return this.reading.run();
+  }
+
+  /** For a request whose function or version is not known here; what is acknowledged by then is known after it. Never rejects. */
+  lookAgain(): Promise<void> {
+    return this.looking.run();
+  }
+
+  /** As it is now or, while the store is away, as it was last. @throws KilnError `unavailable` when it was never read. */
+  async list(): Promise<readonly FunctionWithVersions[]> {
+    try {
+      await this.refresh();
+    } catch (error) {
+      if (this.last === undefined) throw error;
+    }
+    return this.known;
+  }
+
+  /** @throws KilnError `function_not_found` */
+  async get(name: string): Promise<FunctionWithVersions> {
+    const found = (await this.list()).find((entry) => entry.function.name === name);
+    if (found === undefined)
+      throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'see `kiln ls` for those that exist' });
+    return found;
+  }
+
+  private async look(): Promise<void> {
+    const early = this.lookedAt + LOOK_AGAIN_MS - performance.now();
+    if (early > 0) await delay(early);
+    this.lookedAt = performance.now();
+    // While the store is away what is known stays in use.
+    await this.refresh().catch(() => undefined);
+  }
+
+  private async read(): Promise<void> {
+    const all = await this.functions.listAll();
+    if (all === this.last) return;
+    this.last = all;
+    this.routes.replace(all.map(routeOf));
+  }
+}

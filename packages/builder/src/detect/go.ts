@@ -1,0 +1,110 @@
+import { SOURCES } from '../dockerfile/layout.js';
+import type { Prepared } from '../engine/prepared-image.js';
+import type { SourceFolder } from '../source/source-folder.js';
+import type { BuildPlan, Detector } from './detector.js';
+import { RUN_PROGRAM, whichProgram } from './program.js';
+
+const BASE_IMAGE = 'golang:1.24-trixie';
+const GO_MOD = 'go.mod';
+const PACKAGE_PATH = /^(?:\.\/)?(?:[A-Za-z0-9_][\w.-]*(?:\/|$))*$/;
+const COMMAND = /^cmd\/[A-Za-z0-9_][\w.-]*$/;
+const MAIN = /^package[ \t]+main\b/m;
+/** The same for every build, or what was compiled before is compiled again. */
+const FLAGS = '-trimpath -buildvcs=false -tags timetzdata';
+
+/** Go is compiled, its own library too: once here instead of once for each function. */
+const PREPARED: Prepared = {
+  name: 'golang',
+  dockerfile: `FROM ${BASE_IMAGE}
+ENV CGO_ENABLED=0 GOTOOLCHAIN=auto
+RUN go build ${FLAGS} net/http encoding/json log/slog
+`,
+};
+
+/** A Go module whose program listens on PORT. */
+export const goDetector: Detector = {
+  looksFor: () => `Go: ${GO_MOD} and a package main in the folder or in cmd/<name>`,
+  async detect(folder, { entry }) {
+    if (!folder.has(GO_MOD)) return undefined;
+    const path = await mainPackage(folder, entry);
+    if (path === undefined) return undefined;
+    const goMod = await folder.readText(GO_MOD);
+    return {
+      kind: 'http',
+      baseImages: [BASE_IMAGE],
+      prepared: PREPARED,
+      notes: [`found ${GO_MOD} with package main in ${path}`],
+      dockerfile: { sourcesUnder: SOURCES, content: ({ preparedImage }) => dockerfile(preparedImage, folder, goMod, path) },
+    } satisfies BuildPlan;
+  },
+};
+
+async function mainPackage(folder: SourceFolder, entry: string | undefined): Promise<string | undefined> {
+  const files = goFiles(folder);
+  if (entry !== undefined) {
+    const path = directoryOf(entry);
+    return PACKAGE_PATH.test(entry) && (await isMain(folder, files.get(path))) ? shown(path) : undefined;
+  }
+  if (await isMain(folder, files.get(''))) return '.';
+  const mains: string[] = [];
+  for (const [directory, paths] of files) if (COMMAND.test(directory) && (await isMain(folder, paths))) mains.push(directory);
+  if (mains.length > 1) {
+    throw whichProgram(mains);
+  }
+  return mains[0] === undefined ? undefined : shown(mains[0]);
+}
+
+/** The paths of Go sources by their directory, tests left out. */
+function goFiles(folder: SourceFolder): Map<string, string[]> {
+  const sources = folder.files.map(({ path }) => path).filter((path) => path.endsWith('.go') && !path.endsWith('_test.go'));
+  return Map.groupBy(sources, directoryOf);
+}
+
+/** `cmd/x` of `./cmd/x/`, `cmd/x` and `cmd/x/main.go`. */
+function directoryOf(path: string): string {
+  const relative = path.startsWith('./') ? path.slice(2) : path;
+  if (relative.endsWith('.go')) return relative.slice(0, Math.max(0, relative.lastIndexOf('/')));
+  return relative.endsWith('/') ? relative.slice(0, -1) : relative;
+}
+
+async function isMain(folder: SourceFolder, paths: readonly string[] = []): Promise<boolean> {
+  for (const path of paths) if (MAIN.test(await folder.readText(path))) return true;
+  return false;
+}
+
+/** Whether there is anything to fetch. */
+function requires(goMod: string): boolean {
+  return goMod.split('\n').some((line) => {
+    const [word = ''] = line.trimStart().split(/\s/, 1);
+    // A module's path begins with a host, which has a dot in it.
+    return (
+      word === 'require' ||
+      word.startsWith('require(') ||
+      word
+        .slice(0, Math.max(0, word.indexOf('/')))
+        .slice(1)
+        .includes('.')
+    );
+  });
+}
+
+function shown(directory: string): string {
+  return directory === '' ? '.' : `./${directory}`;
+}
+
+function dockerfile(preparedImage: string, folder: SourceFolder, goMod: string, path: string): string {
+  const vendored = folder.has('vendor/modules.txt');
+  // A module that is replaced by a folder beside it can't be fetched from the list alone.
+  const fetchFirst = !vendored && requires(goMod) && !/=>\s*\.{0,2}\//.test(goMod);
+  const lists = [GO_MOD, 'go.sum'].filter((name) => folder.has(name)).map((name) => `${SOURCES}/${name}`);
+  const lines = [
+    `FROM ${preparedImage} AS build`,
+    'WORKDIR /src',
+    ...(fetchFirst ? [`COPY ${lists.join(' ')} ./`, 'RUN go mod download'] : []),
+    `COPY ${SOURCES}/ ./`,
+    `RUN go build ${FLAGS} -ldflags='-s -w' -o /out/function ${path}`,
+    'FROM scratch',
+    ...RUN_PROGRAM,
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,93 @@
+import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import { SOURCES } from '../dockerfile/layout.js';
+import { type ModuleTraits, traitsOf } from '../node/entry-text.js';
+import { dependsOn, type Manifest, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
+import { type NodeInstall, nodeInstall } from '../node/node-install.js';
+import { type Start, startOf } from '../node/start-command.js';
+import type { SourceFolder } from '../source/source-folder.js';
+import type { BuildPlan, Detector } from './detector.js';
+
+const NAMES = ['server', 'app', 'src/index', 'src/server', 'src/app', 'src/main', 'index'];
+const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts'];
+const FRAMEWORKS = ['@nestjs/core', 'express', 'fastify', 'koa', 'hono', '@hapi/hapi', 'restify', 'polka', 'h3'];
+
+/** A Node program that listens by itself: Express, Fastify, Koa, Hono, Nest or bare. */
+export const nodeServerDetector: Detector = {
+  looksFor: () => 'a "start" script in package.json, or a module that listens on a port',
+  async detect(folder, config) {
+    // Whoever names a module or an export means a function.
+    if (config.entry !== undefined || config.handler !== undefined) return undefined;
+    const manifest = await readManifest(folder);
+    const server = await serverOf(folder, manifest);
+    if (server === undefined) return undefined;
+    const install = await nodeInstall(folder, manifest);
+    const build = server.start.build ?? (manifest?.scripts['build'] === undefined ? undefined : 'build');
+    return {
+      kind: 'http',
+      baseImages: [NODE_IMAGE],
+      config: portOf(server.traits, config),
+      doubtful: manifest?.hasWorkspaces === true || server.start.file === undefined,
+      notes: [
+        ...serverNotes(server, manifest, config),
+        ...install.notes,
+        ...(build === undefined ? [] : [`found the script "${build}": running it`]),
+      ],
+      dockerfile: { sourcesUnder: SOURCES, content: ({ functionName }) => dockerfile(install, server, build, functionName) },
+    } satisfies BuildPlan;
+  },
+};
+
+interface Server {
+  start: Start;
+  traits: ModuleTraits | undefined;
+}
+
+/** A module that exports stays a function, unless it also listens and a `start` script says to run it, or builds something else of it. */
+async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): Promise<Server | undefined> {
+  const start = startOf(manifest);
+  const startsFile = start?.file !== undefined && folder.has(start.file) ? start.file : undefined;
+  const module = startsFile ?? (await moduleOf(folder)) ?? usualModule(folder);
+  const traits = module === undefined ? undefined : traitsOf(await folder.readStart(module));
+  if (start?.serves || start?.build !== undefined) return { start, traits };
+  if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, traits };
+  if (module === undefined || traits === undefined || traits.exports || !traits.listens) return undefined;
+  const why = `${module} listens on a port`;
+  return { start: { command: ['node', module], why, file: module, needsTools: false, serves: false, build: undefined }, traits };
+}
+
+function usualModule(folder: SourceFolder): string | undefined {
+  return NAMES.flatMap((name) => EXTENSIONS.map((extension) => name + extension)).find((path) => folder.has(path));
+}
+
+function portOf(traits: ModuleTraits | undefined, { port }: FunctionConfigInput): FunctionConfigInput {
+  return traits?.fixedPort === undefined || port !== undefined ? {} : { port: traits.fixedPort };
+}
+
+function serverNotes({ start, traits }: Server, manifest: Manifest | undefined, { port }: FunctionConfigInput): string[] {
+  const framework = manifest && FRAMEWORKS.find((name) => dependsOn(manifest, name));
+  const notes = [`found a Node server${framework === undefined ? '' : ` (${framework})`}: ${start.why}`];
+  if (traits?.fixedPort !== undefined && port === undefined)
+    notes.push(`${start.file} listens on ${traits.fixedPort} and asks for no PORT: requests go there`);
+  if (traits?.localOnly && !start.serves) notes.push(`warning: Fastify listens on localhost only unless it is told host: '0.0.0.0'`);
+  return notes;
+}
+
+function dockerfile(install: NodeInstall, { start }: Server, build: string | undefined, functionName: string): string {
+  const builds = build !== undefined;
+  const setup = [`FROM ${NODE_IMAGE}${builds ? ' AS build' : ''}`, 'WORKDIR /app', ...install.steps(builds || start.needsTools)];
+  const built = [
+    `ENV BASE_PATH=/fn/${functionName}`,
+    `RUN npm run ${build} --no-update-notifier`,
+    ...(start.needsTools ? [] : install.prune),
+    `FROM ${NODE_IMAGE}`,
+    'WORKDIR /app',
+    'COPY --from=build /app /app',
+  ];
+  const run = [
+    'ENV NODE_ENV=production HOST=0.0.0.0 PATH=/app/node_modules/.bin:$PATH',
+    'USER 65532:65532',
+    'ENTRYPOINT []',
+    `CMD ${JSON.stringify(start.command)}`,
+  ];
+  return `${[...setup, ...(builds ? built : []), ...run].join('\n')}\n`;
+}

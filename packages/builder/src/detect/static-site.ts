@@ -1,0 +1,26 @@
+import { SOURCES } from '../dockerfile/layout.js';
+import { NODE_IMAGE, PACKAGE_JSON } from '../node/manifest.js';
+import { SITE_CONFIG, siteDockerfile } from '../node/site.js';
+import type { BuildPlan, Detector } from './detector.js';
+
+const FOLDERS = ['', 'public/'];
+
+/** A folder of files with an index.html and nothing that builds it. */
+export const staticSiteDetector: Detector = {
+  looksFor: () => 'an index.html',
+  async detect(folder, { entry }) {
+    if (entry !== undefined || folder.has(PACKAGE_JSON)) return undefined;
+    const below = FOLDERS.find((path) => folder.has(`${path}index.html`));
+    if (below === undefined) return undefined;
+    return {
+      kind: 'runner',
+      baseImages: [NODE_IMAGE],
+      config: SITE_CONFIG,
+      notes: [`found ${below}index.html and no package.json: serving the files as they are`],
+      dockerfile: {
+        sourcesUnder: SOURCES,
+        content: ({ preparedImage }) => siteDockerfile(preparedImage, { steps: [], folder: `/app/${below}`, app: false }),
+      },
+    } satisfies BuildPlan;
+  },
+};

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import { planOf } from '../source/source.fixture.js';
+
+const EXPRESS_SERVER = "const app = require('express')();\napp.listen(process.env.PORT);\n";
+const EXPRESS_APP = "const app = require('express')();\nmodule.exports = app;\n";
+const manifest = (content: object) => ({ 'package.json': JSON.stringify(content) });
+const express = { dependencies: { express: '5' } };
+
+/** As `create-vite` lays them out. */
+const vite = (build = 'vite build', more: object = {}) => ({
+  ...manifest({ type: 'module', scripts: { dev: 'vite', build, preview: 'vite preview' }, devDependencies: { vite: '^8.3.4' }, ...more }),
+  'index.html': '<script type="module" src="/src/main.js"></script>',
+  'src/main.js': '',
+});
+
+describe('a Node server', () => {
+  it('runs by its start script, without npm or a shell where that says node', async () => {
+    const plan = await planOf({
+      ...manifest({ ...express, scripts: { start: 'node --enable-source-maps ./server.js' } }),
+      'server.js': EXPRESS_SERVER,
+    });
+    expect([plan.kind, plan.config, plan.notes[0]]).toEqual([
+      'http',
+      {},
+      'found a Node server (express): the script "start" runs node --enable-source-maps ./server.js',
+    ]);
+    expect(plan.text).toMatch(/^FROM node:24-trixie-slim\nWORKDIR \/app\n[\s\S]*--omit=dev[\s\S]*NODE_ENV=production HOST=0\.0\.0\.0/);
+    expect(plan.text).toMatch(/USER 65532:65532\nENTRYPOINT \[\]\nCMD \["node","--enable-source-maps","\.\/server\.js"\]\n$/);
+  });
+
+  it('is built by its build script, and keeps no tools', async () => {
+    const nest = manifest({
+      scripts: { build: 'nest build', start: 'nest start', 'start:prod': 'node dist/main' },
+      dependencies: { '@nestjs/core': '12' },
+      devDependencies: { '@nestjs/cli': '12' },
+    });
+    const { text, notes } = await planOf({
+      ...nest,
+      'package-lock.json': '{}',
+      'src/main.ts': 'await app.listen(process.env.PORT ?? 3000);',
+    });
+    expect(text).toMatch(
+      /AS build\n[\s\S]*--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build --no-update-notifier\nRUN npm prune[\s\S]*COPY --from=build \/app \/app/,
+    );
+    expect(text).toMatch(/CMD \["node","dist\/main"\]/);
+    expect(notes.join('\n')).toMatch(/\(@nestjs\/core\): the script "start:prod"[\s\S]*"build": running it/);
+  });
+
+  it('keeps development dependencies where the start may need them', async () => {
+    const { text } = await planOf({ ...manifest({ scripts: { start: 'tsx src/index.ts', build: 'tsc' }, devDependencies: { tsx: '4' } }) });
+    expect(text).toContain('CMD ["sh","-c","tsx src/index.ts"]');
+    expect(text).not.toContain('prune');
+    expect(text).toContain('--include=dev');
+  });
+
+  it.each([
+    ['in the script itself', { start: 'npm run build:ts && node dist/app.js', 'build:ts': 'tsc' }, 'build:ts'],
+    ['before it', { prestart: 'npm run build', start: 'node dist/app.js', build: 'tsc' }, 'build'],
+  ])('is built in the image where its start builds, %s', async (_where, scripts, build) => {
+    const { text } = await planOf({ ...manifest({ ...express, scripts }), 'app.ts': 'export default async () => {};' });
+    expect(text).toContain(`RUN npm run ${build} --no-update-notifier\n`);
+    expect(text).toMatch(/CMD \["node","dist\/app\.js"\]\n$/);
+  });
+
+  it('does all else that its start says when it is started', async () => {
+    const scripts = { start: 'npm run migrate && node app.js', migrate: 'x' };
+    expect((await planOf({ ...manifest({ scripts }), 'app.js': EXPRESS_SERVER })).text).toContain('"npm run migrate && node app.js"]');
+    const before = { prestart: 'npm run migrate', start: 'node app.js', migrate: 'x' };
+    expect((await planOf({ ...manifest({ scripts: before }), 'app.js': EXPRESS_SERVER })).text).toContain('CMD ["npm","run","start"]');
+  });
+
+  it('gets requests where its text says that it listens, and kiln.json wins', async () => {
+    const hono = { 'src/index.ts': 'serve({ fetch: app.fetch, port: 3000 })' };
+    const plan = await planOf({ ...manifest({ dependencies: { hono: '4' } }), ...hono });
+    expect([plan.kind, plan.config]).toEqual(['http', { port: 3000 }]);
+    expect(plan.notes.join()).toContain('src/index.ts listens on 3000 and asks for no PORT');
+  });
+
+  it.each([
+    ['no start script, and it listens', express, { 'index.js': EXPRESS_SERVER }, 'http'],
+    ['a module that exports an app', express, { 'index.js': EXPRESS_APP }, 'runner'],
+    [
+      'a start script for a module that exports an app',
+      { ...express, scripts: { start: 'node index.js' } },
+      { 'index.js': EXPRESS_APP },
+      'runner',
+    ],
+    [
+      'an app that listens only when started',
+      { ...express, scripts: { start: 'node index.js' } },
+      { 'index.js': `${EXPRESS_APP}if (require.main === module) app.listen(3000);` },
+      'runner',
+    ],
+    [
+      'an app that listens whenever it is loaded, and a start script',
+      { ...express, scripts: { start: 'node index.js' } },
+      { 'index.js': `${EXPRESS_SERVER}module.exports = app;` },
+      'http',
+    ],
+    ['an app that listens, and no start script', express, { 'index.js': `${EXPRESS_SERVER}module.exports = app;` }, 'runner'],
+    [
+      'express-generator',
+      { ...express, scripts: { start: 'node ./bin/www' } },
+      { 'app.js': EXPRESS_APP, 'bin/www': "var port = normalizePort(process.env.PORT || '3000'); server.listen(port);" },
+      'http',
+    ],
+    [
+      'fastify generate',
+      { dependencies: { fastify: '5', 'fastify-cli': '8' }, main: 'app.js', scripts: { start: 'fastify start -l info app.js' } },
+      { 'app.js': 'module.exports = async function (fastify, opts) {};' },
+      'http',
+    ],
+    ['a start script for functions', { scripts: { start: 'kiln-runner .' } }, { 'index.js': 'exports.a = () => {}' }, 'runner'],
+    [
+      'a start script for what the build makes',
+      { scripts: { start: 'node dist/index.js', build: 'tsc' } },
+      { 'src/index.ts': 'x' },
+      'http',
+    ],
+  ])('%s', async (_what, content, files, kind) => {
+    expect((await planOf({ ...manifest(content), ...files })).kind).toBe(kind);
+  });
+});
+
+describe('a page that Vite builds', () => {
+  it('is built relative to itself and served by the runner', async () => {
+    const plan = await planOf(vite('tsc -b && vite build'));
+    expect([plan.kind, plan.entry, plan.config]).toEqual(['runner', undefined, { entry: 'kiln-site.json', concurrency: 100 }]);
+    expect(plan.text).toMatch(
+      /--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build --no-update-notifier -- --base=\.\/ --outDir=\/build --emptyOutDir\n/,
+    );
+    expect(plan.text).toMatch(
+      /"site","\/build","\/site","--app","--copied","\/app\/public"\]\nFROM kiln\/runner:x\nCOPY --from=build \/site\/ \/app\/\n$/,
+    );
+    expect(plan.notes[0]).toMatch(/found vite in package\.json, index\.html and the script "build" \(tsc -b && vite build\)/);
+  });
+
+  it.each([['astro build'], ['vite build && node prerender.js'], ['vite build --ssr src/server.ts && vite build'], ['react-router build']])(
+    'is none where the build is %s',
+    async (build) => {
+      if (build.endsWith('&& vite build')) return expect((await planOf(vite(build))).kind).toBe('runner');
+      await expect(planOf(vite(build))).rejects.toThrowError(/nothing to build/);
+    },
+  );
+
+  it('is none beside a server that has a start script of its own', async () => {
+    const { 'package.json': _, ...files } = vite();
+    const both = manifest({ scripts: { build: 'vite build', start: 'node server.js' }, dependencies: { vite: '8', express: '5' } });
+    expect((await planOf({ ...files, ...both, 'server.js': EXPRESS_SERVER })).kind).toBe('http');
+  });
+});
+
+describe('a page of Create React App', () => {
+  it('is built and served by the runner', async () => {
+    const cra = manifest({
+      scripts: { start: 'react-scripts start', build: 'react-scripts build' },
+      dependencies: { 'react-scripts': '5.0.1' },
+    });
+    const plan = await planOf({ ...cra, 'public/index.html': '<div id="root"></div>', 'src/index.js': '' });
+    expect([plan.kind, plan.config?.entry]).toEqual(['runner', 'kiln-site.json']);
+    expect(plan.text).toMatch(/BUILD_PATH=\/build CI=false npm run build /);
+  });
+});
+
+describe('a folder of files', () => {
+  it.each([
+    [{ 'index.html': '' }, '/app/'],
+    [{ 'public/index.html': '', 'README.md': '' }, '/app/public/'],
+  ])('%j is served as it is', async (files, source) => {
+    const plan = await planOf(files as unknown as Record<string, string>);
+    expect([plan.kind, plan.config]).toEqual(['runner', { entry: 'kiln-site.json', concurrency: 100 }]);
+    expect(plan.text).toContain(`"site","${source}","/site"]`);
+    expect(plan.text).not.toContain('--app');
+  });
+
+  it('is none with a package.json or a module beside it', async () => {
+    await expect(planOf({ 'index.html': '', 'package.json': '{}' })).rejects.toThrowError(/nothing to build/);
+    expect((await planOf({ 'index.html': '', 'index.js': 'module.exports = () => {}' })).entry).toBe('index.js');
+  });
+});

@@ -1,0 +1,47 @@
+import { KilnError } from '@kiln/contract/errors';
+import { type FunctionConfigInput, type ImageKind, readKilnJson, resolveConfig } from '@kiln/contract/function-config';
+import { chooseExport, type ExportDescription } from '@kiln/runner/handler/exports';
+import type { SourceFolder } from './source-folder.js';
+
+const KILN_JSON = 'kiln.json';
+
+/**
+ * The function's part of `kiln.json`; nothing where there is none. A file for one function goes for whatever name it is
+ * deployed under; in one for several, this name must be among them.
+ * @throws KilnError `bad_request` naming each wrong field.
+ */
+export async function declaredConfig(folder: SourceFolder, functionName: string): Promise<FunctionConfigInput> {
+  if (!folder.has(KILN_JSON)) return {};
+  const content = await folder.readJson(KILN_JSON);
+  const functions = readKilnJson(content, functionName);
+  const several = typeof content === 'object' && content !== null && 'functions' in content;
+  const declared = several ? functions.find(({ name }) => name === functionName) : functions[0];
+  if (declared !== undefined) return declared.config;
+  throw new KilnError(
+    'bad_request',
+    `${KILN_JSON} declares no function "${functionName}"; there are: ${functions.map(({ name }) => name).join(', ')}`,
+  );
+}
+
+/** The handler's own configuration under that of `kiln.json`. @throws KilnError `bad_request` naming each wrong field. */
+export function mergeConfig(declared: FunctionConfigInput, own: unknown, kind: ImageKind, handler = 'default'): FunctionConfigInput {
+  if (own !== undefined && own !== null) resolveConfig(own, kind, `exports.${handler}.config`);
+  const merged = { ...(own as FunctionConfigInput | null | undefined), ...declared };
+  resolveConfig(merged, kind);
+  return merged;
+}
+
+/** @throws KilnError `bad_request` naming `handler` and the exports found. */
+export function chooseHandler(exports: readonly ExportDescription[], handler: string | undefined, functionName: string): ExportDescription {
+  const chosen = chooseExport(exports, { handler, functionName });
+  if (chosen !== undefined) return chosen;
+  const names = exports.map(({ name }) => name).join(', ');
+  const detail =
+    handler === undefined
+      ? `which of the exports is the function? There are: ${names}`
+      : `no function "${handler}" is exported; there are: ${names}`;
+  throw new KilnError('bad_request', `handler: ${detail}`, {
+    fix: `set "handler" in ${KILN_JSON}`,
+    fields: [{ field: 'handler', message: detail }],
+  });
+}

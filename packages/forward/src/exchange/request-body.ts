@@ -1,0 +1,230 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { KeptChunks } from '../bytes/kept-chunks.js';
+import { countPassing } from '../bytes/passing-bytes.js';
+import { get } from '../headers/headers.js';
+import { isLingering } from '../server/linger.js';
+
+/** What is kept of a body, so that it can be sent a second time. */
+export const KEPT_BYTES = 64 * 1024;
+/** A caller that sends nothing for so long, while somebody waits for its body, is given up. */
+const SILENCE_MS = 30_000;
+/** What nobody wants is read and dropped for so long, and for so long without a byte. */
+const DISCARD_MS = 30_000;
+const DISCARD_SILENCE_MS = 5_000;
+const DISCARD_BYTES = 256 * 1024 * 1024;
+
+/** Why a body did not come whole. */
+export type BodyFault = 'too_large' | 'gone' | 'slow';
+
+/**
+ * The body of one incoming request. It is read only while somebody wants it, is counted against `maxBody`, and its first 64 KiB
+ * are kept so that the request can be sent again. Beyond them it is held back until `accepted()`: from then on it streams and the
+ * copy is dropped, so nothing can be sent twice by mistake.
+ */
+export class RequestBody {
+  /** Declared bytes; undefined where the sender did not say. */
+  readonly length: number | undefined;
+  fault: BodyFault | undefined;
+  /** Bytes that came so far. */
+  bytes = 0;
+  private kept: KeptChunks | undefined = new KeptChunks();
+  private held: Buffer | undefined;
+  private isAccepted = false;
+  private started = false;
+  private ended: boolean;
+  private reader: BodyStream | undefined;
+  private finished: (() => void) | undefined;
+  private silence: NodeJS.Timeout | undefined;
+  private bytesAtTick = 0;
+
+  constructor(
+    private readonly message: IncomingMessage,
+    length: number | undefined,
+    private readonly maxBody: number,
+  ) {
+    this.length = length;
+    this.ended = length === 0;
+  }
+
+  static of(message: IncomingMessage, maxBody: number): RequestBody {
+    const declared = get(message.rawHeaders, 'content-length');
+    const chunked = declared === undefined && get(message.rawHeaders, 'transfer-encoding') !== undefined;
+    return new RequestBody(message, chunked ? undefined : Number(declared ?? 0), maxBody);
+  }
+
+  /** True while all that came is still at hand, so that another attempt would send the same bytes. */
+  get replayable(): boolean {
+    return this.kept !== undefined && this.fault === undefined;
+  }
+
+  /** True where the whole body is at hand. */
+  get whole(): boolean {
+    return this.ended && this.replayable;
+  }
+
+  /** Reads all of it; only for bodies that are declared to fit into what is kept. Undefined: it came whole. */
+  async readWhole(timeoutMs: number): Promise<BodyFault | undefined> {
+    if (this.ended || this.fault !== undefined) return this.fault;
+    const timer = setTimeout(() => this.fail('slow'), timeoutMs);
+    await new Promise<void>((resolve) => {
+      this.finished = resolve;
+      this.start();
+      this.message.resume();
+    });
+    clearTimeout(timer);
+    return this.fault;
+  }
+
+  /**
+   * Begins to listen, and waits until the server has read what came in one segment with the head: a body that is broken there never
+   * gets on its way.
+   */
+  async firstSegment(): Promise<BodyFault | undefined> {
+    this.start();
+    await undefined;
+    return this.fault;
+  }
+
+  /** Whoever runs the request has it for good: stream on, whatever the size. */
+  accepted(): void {
+    if (this.isAccepted) return;
+    this.isAccepted = true;
+    if (this.held === undefined) return;
+    const { held } = this;
+    this.held = undefined;
+    this.kept = undefined;
+    if (this.reader === undefined || this.reader.push(held)) this.message.resume();
+  }
+
+  /** The body from its start, for one attempt. Ask only while it is replayable. */
+  source(): Buffer | Readable | null {
+    if (this.length === 0) return null;
+    const kept = this.kept?.list() ?? [];
+    if (this.ended && this.kept !== undefined) return kept.length === 1 ? kept[0]! : Buffer.concat(kept);
+    this.reader = new BodyStream(this, kept);
+    this.start();
+    return this.reader;
+  }
+
+  /**
+   * Nobody wants the rest. It is read and dropped, within bounds, so that the answer is not lost in a reset of the connection
+   * and the connection may serve the next request.
+   */
+  discard(): void {
+    this.stopTimer();
+    const { message } = this;
+    this.kept = undefined;
+    this.held = undefined;
+    if (this.ended || message.complete || message.destroyed) return;
+    let dropped = 0;
+    const until = performance.now() + DISCARD_MS;
+    const silence = setTimeout(() => isLingering(message.socket) || message.socket.destroy(), DISCARD_SILENCE_MS).unref();
+    message.removeAllListeners('data');
+    message.on('data', (chunk: Buffer) => {
+      dropped += chunk.length;
+      if (dropped > DISCARD_BYTES || performance.now() > until) message.socket.destroy();
+      else silence.refresh();
+    });
+    message.once('close', () => clearTimeout(silence)).once('end', () => clearTimeout(silence));
+    message.resume();
+  }
+
+  /** @internal */
+  pull(): void {
+    if (this.held === undefined && !this.ended) this.message.resume();
+  }
+
+  /** @internal */
+  left(reader: BodyStream): void {
+    if (this.reader !== reader) return;
+    this.reader = undefined;
+    if (!this.ended) this.message.pause();
+  }
+
+  private start(): void {
+    if (this.started) return;
+    this.started = true;
+    const { message } = this;
+    message.on('data', (chunk: Buffer) => this.onData(chunk));
+    message.on('end', () => this.onEnd());
+    message.on('error', () => this.fail('gone'));
+    message.on('close', () => this.fail('gone'));
+    this.silence = setInterval(() => this.onTick(), SILENCE_MS);
+    this.silence.unref();
+  }
+
+  private onData(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    countPassing(chunk.length);
+    if (this.bytes > this.maxBody) {
+      this.fail('too_large');
+      return;
+    }
+    if (this.kept !== undefined && this.bytes > KEPT_BYTES) {
+      if (!this.isAccepted) {
+        this.held = chunk;
+        this.message.pause();
+        return;
+      }
+      this.kept = undefined;
+    }
+    this.kept?.add(chunk);
+    if (this.reader !== undefined && !this.reader.push(chunk)) this.message.pause();
+  }
+
+  private onEnd(): void {
+    this.ended = true;
+    this.stopTimer();
+    this.reader?.push(null);
+    this.finished?.();
+  }
+
+  private onTick(): void {
+    if (this.bytes === this.bytesAtTick && !this.message.isPaused()) this.fail('slow');
+    this.bytesAtTick = this.bytes;
+  }
+
+  private fail(fault: BodyFault): void {
+    if (this.ended || this.fault !== undefined) return;
+    this.fault = fault;
+    this.kept = undefined;
+    this.held = undefined;
+    this.stopTimer();
+    this.message.pause();
+    this.reader?.destroy(new BodyError(fault));
+    this.finished?.();
+  }
+
+  private stopTimer(): void {
+    clearInterval(this.silence);
+  }
+}
+
+/** What an attempt sees of a body that did not come whole. */
+export class BodyError extends Error {
+  constructor(readonly fault: BodyFault) {
+    super(`the request body did not come whole: ${fault}`);
+  }
+}
+
+class BodyStream extends Readable {
+  constructor(
+    private readonly body: RequestBody,
+    kept: readonly Buffer[],
+  ) {
+    super({ highWaterMark: KEPT_BYTES });
+    for (const chunk of kept) this.push(chunk);
+    // Its fault is told by the body; a stream that fails while nobody reads it yet must not end the process.
+    this.on('error', () => this.destroy());
+  }
+
+  override _read(): void {
+    this.body.pull();
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.body.left(this);
+    callback(error);
+  }
+}

@@ -1,0 +1,175 @@
+import { join } from 'node:path';
+import { KilnError } from '@kiln/contract/errors';
+import { dialsIn } from '@kiln/contract/function-config';
+import { DialIn } from '../instance/dial-in.js';
+import { HttpAccess } from '../instance/http-access.js';
+import type { Instance } from '../instance/instance.js';
+import type { InstanceLog } from '../logs/instance-log.js';
+import type { ContainerDriver, FunctionVersion } from '../port/container-driver.js';
+import { describeExit, withLastLines } from '../port/exit.js';
+import { Refusal } from '../port/refusal.js';
+import { StartDropped } from '../port/start-dropped.js';
+import { gateIsBusy, imageOnItsWay } from '../queue/queue-errors.js';
+import { WAIT_MARGIN_MS } from '../queue/wait-queue.js';
+import type { Gate } from '../room/gate.js';
+import type { RoomMaker } from '../room/room-maker.js';
+
+/** Time for an idle instance to end by itself. */
+const GRACE_MS = 1000;
+const NO_SECRETS = {};
+
+/**
+ * Where `maxInstances` exist already: `elsewhere`, a node that runs one takes calls; `passing`, none does, so that a slot will be free
+ * when it is gone.
+ */
+export type SlotAnswer = 'granted' | 'elsewhere' | 'passing';
+
+/** The cluster-wide count of a version's instances. */
+export interface ClusterSlots {
+  /** Ends within a bound, also while the store is away. */
+  reserve(version: FunctionVersion): Promise<SlotAnswer>;
+  release(version: FunctionVersion): void;
+}
+
+/** Sees to it that an image is on this node. */
+interface Images {
+  ensure(image: string): Promise<unknown>;
+}
+
+/** The secrets of a version in clear, by name. @throws KilnError, a Refusal where another node may know them */
+export type SecretsOf = (version: FunctionVersion) => Promise<Readonly<Record<string, string>>>;
+
+export interface StarterParts {
+  driver: ContainerDriver;
+  images: Images;
+  secretsOf: SecretsOf;
+  slots: ClusterSlots;
+  room: RoomMaker;
+  gate: Gate;
+  newLog(instance: Instance): InstanceLog;
+  /** Folder in which each runner instance gets a folder of its own for its socket. */
+  socketRoot: string;
+}
+
+/** Brings instances up and takes them down. */
+export class InstanceStarter {
+  constructor(private readonly parts: StarterParts) {}
+
+  get atOnce(): number {
+    return this.parts.gate.width;
+  }
+
+  /**
+   * Resolves when it is ready. What was taken on the way is given back by `stop`, which must follow a failure too.
+   * @throws KilnError, StartDropped
+   */
+  async start(instance: Instance): Promise<void> {
+    try {
+      await this.makeReady(instance);
+    } catch (error) {
+      if (error instanceof KilnError || error instanceof StartDropped) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new KilnError('start_failed', `the node could not start it: ${message}`, { cause: error });
+    }
+  }
+
+  /** Resolves when nothing is left of it. */
+  async stop(instance: Instance): Promise<void> {
+    // Connections first: the address may be another container's the moment this one is gone.
+    instance.access?.destroy();
+    const graceful = instance.state === 'stopping' && !instance.condemned;
+    await instance.container?.remove(graceful ? GRACE_MS : 0);
+    instance.log?.end();
+    for (const release of instance.held.splice(0)) release();
+    instance.life.transition('removed');
+  }
+
+  private async makeReady(instance: Instance): Promise<void> {
+    this.parts.driver.admit();
+    const { images, secretsOf } = this.parts;
+    const { version } = instance;
+    instance.obstacle = () => imageOnItsWay(version);
+    await images.ensure(version.image);
+    instance.obstacle = undefined;
+    // Whoever may have to wait for the store does so before it holds anything that is scarce.
+    const secrets = version.secretRevisions === undefined ? NO_SECRETS : await secretsOf(version);
+    await this.reserve(instance);
+    const readyBy = await this.bringUp(instance, secrets);
+    await becomeReady(instance, readyBy - performance.now());
+  }
+
+  private async reserve(instance: Instance): Promise<void> {
+    const { slots, room } = this.parts;
+    const { version } = instance;
+    throwUnlessNeeded(instance);
+    const answer = await slots.reserve(version);
+    if (answer !== 'granted') {
+      const detail = `"${version.function}" has its ${version.config.maxInstances} instances, all busy`;
+      throw new Refusal('concurrency_limit', detail, { passing: answer === 'passing' });
+    }
+    instance.held.push(() => slots.release(version));
+    throwUnlessNeeded(instance);
+    await room.reserve(instance, version.config.startTimeout + WAIT_MARGIN_MS);
+  }
+
+  /** The engine's part of the start, at the gate. Resolves with the time by which it must be ready. */
+  private async bringUp(instance: Instance, secrets: Readonly<Record<string, string>>): Promise<number> {
+    const { driver, gate, newLog, socketRoot } = this.parts;
+    const { id, version } = instance;
+    const { config, kind } = version;
+    instance.obstacle = () => gateIsBusy(version);
+    const leave = await gate.enter(version.function);
+    try {
+      throwUnlessNeeded(instance);
+      instance.obstacle = undefined;
+      instance.life.transition('starting');
+      const log = newLog(instance);
+      instance.log = log;
+      const dialIn = dialsIn(kind) ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
+      instance.access = dialIn;
+      instance.container = await driver.start({
+        instance: id,
+        version,
+        secrets,
+        ...(dialIn !== undefined && { socketFolder: dialIn.folder }),
+        onOutput: (source, chunk) => log.write(source, chunk),
+      });
+      instance.access ??= new HttpAccess(instance.container.address ?? '', config.port);
+      // Given up before there was anything to cut.
+      if (instance.condemned) throw new KilnError('unavailable', `"${version.function}" is not wanted here any more`);
+      // The engine has bounds of its own: from here on it is the function that takes its time.
+      return performance.now() + config.startTimeout;
+    } finally {
+      leave();
+    }
+  }
+}
+
+function throwUnlessNeeded(instance: Instance): void {
+  if (!instance.needed()) throw new StartDropped();
+}
+
+async function becomeReady(instance: Instance, timeoutMs: number): Promise<void> {
+  const { container, access, log, version } = instance;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => {
+        const how = dialsIn(version.kind) ? 'did not connect' : `accepted no connection on port ${version.config.port}`;
+        reject(new KilnError('start_timeout', withLastLines(`it ${how} within ${version.config.startTimeout} ms`, log!.lastLines)));
+      },
+      Math.max(1, timeoutMs),
+    );
+  });
+  const ended = container!.exited.then((exit) => {
+    const detail = `before it was ready ${describeExit(exit, log!.lastLines, version.config.memory)}`;
+    throw new KilnError('start_failed', withLastLines(detail, log!.lastLines), { fix: 'kiln logs shows all it wrote' });
+  });
+  try {
+    await Promise.race([access!.ready(), ended, late]);
+  } finally {
+    clearTimeout(timer);
+    // The race may be over before the instance ends: that end is then the pool's matter.
+    ended.catch(() => undefined);
+  }
+}

@@ -1,0 +1,303 @@
+import type { Origin } from '@kiln/contract/control-api';
+import { KilnError } from '@kiln/contract/errors';
+import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records';
+import type { Traffic } from '@kiln/contract/traffic';
+import {
+  checkedVersion,
+  FUNCTIONS,
+  LOG_SIZES,
+  LOG_TIMES,
+  LOG_TOTAL,
+  logsKey,
+  NUMBERS,
+  SECRET_VALUES,
+  valueField,
+  versionsKey,
+} from '../store/keys.js';
+import { readRecord, readRecords } from '../store/read-record.js';
+import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from '../store/scripts.js';
+import type { Store } from '../store/store.js';
+import { FunctionList, type FunctionWithVersions, type StoredFunctions, type VersionNeeds } from './function-list.js';
+import { versionsToRemove } from './retention.js';
+import { changed, withTraffic } from './traffic-change.js';
+import { movedTo, refused, settled } from './version-proof.js';
+
+export type VersionDraft = Omit<VersionRecord, 'version' | 'state' | 'failure' | 'refusal' | 'createdAt' | 'function'>;
+
+export interface TrafficOptions {
+  expectedRevision?: number;
+  /** Left out, it stays as it is. */
+  sticky?: boolean;
+}
+
+export type RolloutStep = Pick<FunctionRecord, 'traffic' | 'previousTraffic' | 'rollout'>;
+
+/** Others that write at the same moment are let through first, so often. */
+const ATTEMPTS = 200;
+
+/** Functions and versions: the desired state. */
+export class FunctionStore {
+  private readonly all: FunctionList;
+
+  constructor(private readonly store: Store) {
+    this.all = new FunctionList(store);
+  }
+
+  async get(name: string): Promise<FunctionRecord | undefined> {
+    versionsKey(name);
+    return this.existing(name, await this.field(FUNCTIONS, name));
+  }
+
+  /** In order; empty for a function that does not exist. */
+  async versions(name: string): Promise<VersionRecord[]> {
+    const key = versionsKey(name);
+    return this.versionsOf(await this.hash(key), key);
+  }
+
+  async version(name: string, version: number): Promise<VersionRecord | undefined> {
+    return (await this.readVersion(name, version))?.record;
+  }
+
+  /** Everything at once; the same list again, not a copy, while nothing has changed. */
+  listAll(): Promise<readonly FunctionWithVersions[]> {
+    return this.all.all();
+  }
+
+  /** What all stored versions need, those that can't be read here included. */
+  needs(): Promise<VersionNeeds[]> {
+    return this.all.needs();
+  }
+
+  /** Everything as it is stored. */
+  stored(): Promise<StoredFunctions> {
+    return this.all.stored();
+  }
+
+  /**
+   * Adds the next version, and the function if it is the first. A number is never given twice, not even after a removal. In the same
+   * step old versions that nothing needs go.
+   * @throws KilnError `conflict` when a revision of a secret that it was made with is gone
+   */
+  createVersion(name: string, draft: VersionDraft, project?: string): Promise<VersionRecord> {
+    const keys = [FUNCTIONS, versionsKey(name), NUMBERS, SECRET_VALUES];
+    const secrets = secretFields([draft]);
+    return this.untilFirst(async () => {
+      const { replies } = await this.store.desired.read((pipeline) => pipeline.hget(FUNCTIONS, name).hget(NUMBERS, name));
+      const [functionRaw, numberRaw] = replies as [string | null, string | null];
+      const before = this.existing(name, functionRaw);
+      const number = Math.max(before?.lastVersion ?? 0, Number(numberRaw ?? 0)) + 1;
+      const now = new Date().toISOString();
+      const next: FunctionRecord = { ...(before ?? newFunction(name, now)), lastVersion: number, updatedAt: now };
+      next.revision += 1;
+      if (project !== undefined) next.project = project;
+      const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
+      const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
+      const more = [secrets.length, ...secrets, ...(await this.outlived(name, next, version))];
+      const done = await this.store.desired.change(CREATE_VERSION, keys, [...values, ...more]);
+      if (done === GONE) throw secretGone(name);
+      return done === 1 ? version : undefined;
+    });
+  }
+
+  /** A pinned version is kept, however old it is. @throws KilnError `version_not_found` */
+  pin(name: string, version: number, pinned: boolean): Promise<VersionRecord> {
+    return this.changeVersion(name, version, ({ pinned: before = false, ...rest }) => {
+      if (before === pinned) return undefined;
+      return pinned ? { ...rest, pinned } : rest;
+    });
+  }
+
+  markReady(name: string, version: number): Promise<VersionRecord> {
+    return this.changeVersion(name, version, (before) => settled(before, { state: 'ready' }));
+  }
+
+  markFailed(name: string, version: number, failure: { code: string; detail: string }): Promise<VersionRecord> {
+    return this.changeVersion(name, version, (before) => settled(before, { state: 'failed', failure }));
+  }
+
+  /** A node could not try to start a version that it is to prove. */
+  noteRefusal(name: string, version: number, refusal: NonNullable<VersionRecord['refusal']>): Promise<VersionRecord> {
+    return this.changeVersion(name, version, (before) => refused(before, refusal));
+  }
+
+  proveOn(name: string, version: number, node: string): Promise<VersionRecord> {
+    return this.changeVersion(name, version, (before) => movedTo(node, before));
+  }
+
+  /** Takes out a version that was never proved; one that is ready or failed stays. Gives what is left of it. */
+  withdraw(name: string, number: number): Promise<VersionRecord | 'withdrawn'> {
+    const key = versionsKey(name);
+    return this.untilFirst(async () => {
+      const found = await this.readVersion(name, number);
+      if (found === undefined) return 'withdrawn';
+      if (found.record.state !== 'pending') return found.record;
+      const values = [String(number), found.raw];
+      const done = await this.store.desired.change(WITHDRAW_RECORD, [key], values);
+      return done === 1 ? 'withdrawn' : undefined;
+    });
+  }
+
+  /** Writes down where a version that is there already came from again; what is not said stays as it was. */
+  async noteOrigin(name: string, version: number, { sourceDigest, project }: Origin): Promise<void> {
+    if (sourceDigest !== undefined) {
+      await this.changeVersion(name, version, (before) => (before.sourceDigest === sourceDigest ? before : { ...before, sourceDigest }));
+    }
+    if (project !== undefined) {
+      await this.changeFunction(name, async (before) =>
+        before.project === project ? before : { ...before, project, revision: before.revision + 1 },
+      );
+    }
+  }
+
+  /**
+   * Moves the pointer. Every version named must be ready.
+   * @throws KilnError `function_not_found`, `version_not_found`, `conflict` for a stale revision, a version that is not ready, or
+   * one whose secrets were removed
+   */
+  async setTraffic(name: string, traffic: Traffic, options: TrafficOptions = {}): Promise<FunctionRecord> {
+    let needed: VersionRecord[] = [];
+    const change = async (before: FunctionRecord) => {
+      const { expectedRevision, sticky = before.sticky } = options;
+      if (expectedRevision !== undefined && expectedRevision !== before.revision) {
+        throw new KilnError('conflict', `"${name}" is at revision ${before.revision}, not ${expectedRevision}`, { fix: 'read it again' });
+      }
+      needed = await this.requireReady(name, traffic);
+      return withTraffic(before, traffic, sticky);
+    };
+    return this.changeFunction(name, change, () => secretFields(needed));
+  }
+
+  /**
+   * Begins a rollout, or moves it on together with the traffic. `step` is asked again where someone else wrote meanwhile; without an
+   * answer nothing is written.
+   * @throws KilnError as `setTraffic`, and what `step` throws
+   */
+  async stepRollout(name: string, step: (before: FunctionRecord) => RolloutStep | undefined): Promise<FunctionRecord> {
+    let needed: VersionRecord[] = [];
+    const change = async (before: FunctionRecord) => {
+      const after = step(before);
+      if (after === undefined) return before;
+      needed = await this.requireReady(name, after.traffic);
+      return changed(before, after);
+    };
+    return this.changeFunction(name, change, () => secretFields(needed));
+  }
+
+  /** @throws KilnError `function_not_found` */
+  async remove(name: string): Promise<void> {
+    const removed = await this.store.desired.change(
+      REMOVE_FUNCTION,
+      [FUNCTIONS, versionsKey(name), logsKey(name), LOG_SIZES, LOG_TOTAL, LOG_TIMES],
+      [name],
+    );
+    if (removed !== 1) throw notFound(name);
+  }
+
+  /** Versions that go when a new one comes, each with its record as read: one that changes meanwhile stays. */
+  private async outlived(name: string, record: FunctionRecord, added: VersionRecord): Promise<string[]> {
+    const key = versionsKey(name);
+    const hash = await this.hash(key);
+    const gone = versionsToRemove(record, [...this.versionsOf(hash, key), added]).map(({ version }) => String(version));
+    return gone.flatMap((field) => [field, hash[field] ?? '']);
+  }
+
+  private changeFunction(
+    name: string,
+    change: (before: FunctionRecord) => Promise<FunctionRecord>,
+    secrets: () => string[] = () => [],
+  ): Promise<FunctionRecord> {
+    versionsKey(name);
+    return this.untilFirst(async () => {
+      const raw = await this.field(FUNCTIONS, name);
+      const before = this.existing(name, raw);
+      if (raw === null || before === undefined) throw notFound(name);
+      const after = await change(before);
+      return after === before || (await this.replace(FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
+    });
+  }
+
+  private changeVersion(
+    name: string,
+    number: number,
+    change: (before: VersionRecord) => VersionRecord | undefined,
+  ): Promise<VersionRecord> {
+    return this.untilFirst(async () => {
+      const found = await this.readVersion(name, number);
+      if (found === undefined)
+        throw new KilnError('version_not_found', `"${name}" has no version ${number}`, { fix: `kiln versions ${name}` });
+      const after = change(found.record) ?? found.record;
+      return after === found.record || (await this.replace(versionsKey(name), String(number), found.raw, after)) ? after : undefined;
+    });
+  }
+
+  private async requireReady(name: string, traffic: Traffic): Promise<VersionRecord[]> {
+    const versions = new Map((await this.versions(name)).map((record) => [record.version, record]));
+    return traffic.map(({ version }) => {
+      const found = versions.get(version);
+      if (found === undefined)
+        throw new KilnError('version_not_found', `"${name}" has no version ${version}`, { fix: `kiln versions ${name}` });
+      if (found.state !== 'ready') throw new KilnError('conflict', `version ${version} of "${name}" is ${found.state}, not ready`);
+      return found;
+    });
+  }
+
+  private async readVersion(name: string, version: number): Promise<{ raw: string; record: VersionRecord } | undefined> {
+    const key = versionsKey(name);
+    const raw = await this.field(key, checkedVersion(version));
+    const record = readRecord(this.store, versionRecord, raw, `${key} ${version}`);
+    return raw === null || record === undefined ? undefined : { raw, record };
+  }
+
+  private async replace(key: string, field: string, before: string, after: object, secrets: string[] = []): Promise<boolean> {
+    const values = [field, before, JSON.stringify(after), ...secrets];
+    const done = await this.store.desired.change(REPLACE_RECORD, [key, SECRET_VALUES], values);
+    if (done === GONE) throw secretGone(field);
+    return done === 1;
+  }
+
+  private async hash(key: string): Promise<Record<string, string>> {
+    return (await this.store.desired.readOne((pipeline) => pipeline.hgetall(key))) as Record<string, string>;
+  }
+
+  private async field(key: string, field: string): Promise<string | null> {
+    return (await this.store.desired.readOne((pipeline) => pipeline.hget(key, field))) as string | null;
+  }
+
+  private existing(name: string, raw: string | null): FunctionRecord | undefined {
+    return readRecord(this.store, functionRecord, raw, `${FUNCTIONS} ${name}`);
+  }
+
+  private versionsOf(hash: unknown, key: string): VersionRecord[] {
+    return readRecords(this.store, versionRecord, hash, key).sort((a, b) => a.version - b.version);
+  }
+
+  private async untilFirst<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+    for (let i = 0; i < ATTEMPTS; i += 1) {
+      const done = await attempt();
+      if (done !== undefined) return done;
+    }
+    throw new KilnError('conflict', 'others keep changing the same function', { fix: 'try again', retryAfter: 1 });
+  }
+}
+
+function newFunction(name: string, now: string): FunctionRecord {
+  return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], sticky: false, createdAt: now, updatedAt: now };
+}
+
+/** What the scripts answer for a version whose secrets are not all there. */
+const GONE = -1;
+
+function secretFields(versions: readonly Pick<VersionRecord, 'secretRevisions'>[]): string[] {
+  const all = versions.flatMap(({ secretRevisions = {} }) => Object.entries(secretRevisions));
+  return [...new Set(all.map(([name, revision]) => valueField({ name, revision })))];
+}
+
+function secretGone(name: string): KilnError {
+  return new KilnError('conflict', `a secret that this version of "${name}" was made with was removed or changed since`, {
+    fix: `deploy "${name}" again: a new version takes the secrets as they are now`,
+  });
+}
+
+function notFound(name: string): KilnError {
+  return new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
+}

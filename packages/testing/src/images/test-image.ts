@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import tar from 'tar-stream';
+import { engine } from '../engine.js';
+
+const BUILD_MS = 120_000;
+
+/** Builds an image on the engine from files given as text, a `Dockerfile` among them, and gives its id. */
+export async function buildTestImage(files: Record<string, string>): Promise<{ id: string; remove(): Promise<void> }> {
+  const tag = `kiln-test-${randomBytes(6).toString('hex')}`;
+  const pack = tar.pack();
+  for (const [name, content] of Object.entries(files)) pack.entry({ name }, content);
+  pack.finalize();
+  const options = { t: tag, forcerm: true, networkmode: 'none', abortSignal: AbortSignal.timeout(BUILD_MS) };
+  const output = await read((await engine.buildImage(Readable.from(pack), options)) as Readable);
+  if (output.includes('"error"')) throw new Error(`the test image does not build: ${output}`);
+  const { Id } = await engine.getImage(tag).inspect();
+  return {
+    id: Id,
+    remove: async () => {
+      await engine.getImage(tag).remove({ force: true });
+    },
+  };
+}
+
+async function read(stream: Readable): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) text += String(chunk);
+  return text;
+}
+
+const RUNNER = `
+import http from 'node:http';
+import net from 'node:net';
+const { default: handler } = await import('/app/index.mjs');
+const server = http.createServer((request, response) => handler(request, response, server));
+server.keepAliveTimeout = 0;
+server.requestTimeout = 0;
+const wanted = Number(process.env.KILN_CONCURRENCY);
+let open = 0;
+let busy = 0;
+function fill() {
+  while (open < Math.min(wanted, busy + 1)) {
+    open++;
+    const socket = net.connect(process.env.KILN_SOCKET, () => server.emit('connection', socket));
+    socket.on('error', () => {});
+    socket.on('close', () => { open--; setTimeout(fill, 5); });
+  }
+}
+server.on('request', (request, response) => { busy++; response.on('close', () => { busy--; }); fill(); });
+fill();
+`;
+
+/** An image of the runner kind around one handler, `export default (request, response) => …`; it dials in as the real runner does. */
+export function buildRunnerImage(handler: string): Promise<{ id: string; remove(): Promise<void> }> {
+  return buildTestImage({
+    Dockerfile: 'FROM node:24-trixie-slim\nLABEL kiln.kind=runner\nCOPY runner.mjs /opt/kiln/runner.mjs\nCOPY index.mjs /app/index.mjs\n',
+    'runner.mjs': RUNNER,
+    'index.mjs': handler,
+  });
+}
