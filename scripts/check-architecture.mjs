@@ -1,27 +1,97 @@
-// Who may import whom: the rules are in .dependency-cruiser.cjs. A checker that silently looked at nothing would pass
-// everything, so the count of modules it saw is held against the count of files there are.
+// Who may import whom: the rules are in .dependency-cruiser.cjs. Here besides: no circle of folders, how much a folder may hold, and
+// that a type's name is exported once. A checker that looked at nothing would pass everything, so the modules seen are counted.
 import { execFileSync } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
-const FOLDERS = ['apps', 'packages'];
-const output = execFileSync(
-  'node_modules/.bin/depcruise',
-  [
-    '--config',
-    '.dependency-cruiser.cjs',
-    '--output-type',
-    'json',
-    ...FOLDERS.filter((folder) => globSync(`${folder}/*/src/**/*.ts`).length > 0),
-  ],
-  { encoding: 'utf8', maxBuffer: 256 * 1024 * 1024, stdio: ['ignore', 'pipe', 'inherit'] },
+const SOURCE = /^(apps|packages)\/[^/]+\/src\/.*\.ts$/;
+const TEST = /\.(test|fixture)\.ts$/;
+const MAX_FILES = 15;
+/** Each with its reason. */
+const MAY_HOLD_MORE = new Map([
+  ['apps/cli/src/commands', 'one file for each command'],
+  ['packages/contract/src', 'records, requests and messages still share one folder'],
+]);
+
+const files = globSync('{apps,packages}/*/src/**/*.ts');
+const { modules, summary } = JSON.parse(
+  execFileSync('node_modules/.bin/depcruise', ['--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'apps', 'packages'], {
+    encoding: 'utf8',
+    maxBuffer: 256 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }),
 );
-const { modules, summary } = JSON.parse(output);
-const seen = modules.filter((module) => /^(apps|packages)\/[^/]+\/src\/.*\.ts$/.test(module.source) && module.dependencies.length > 0);
-const files = FOLDERS.flatMap((folder) => globSync(`${folder}/*/src/**/*.ts`));
-
-for (const violation of summary.violations) console.error(`${violation.rule.name}: ${violation.from} -> ${violation.to}`);
+const seen = modules.filter(({ source, dependencies }) => SOURCE.test(source) && dependencies.length > 0);
+const sources = modules.filter(({ source }) => SOURCE.test(source) && !TEST.test(source));
+const faults = [
+  ...summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${to}`),
+  ...circles(folderImports()),
+  ...fullFolders(),
+  ...typesExportedTwice(),
+];
 const expected = Math.floor(files.length * 0.7);
-if (seen.length < expected)
-  console.error(`only ${seen.length} of ${files.length} files were seen to import anything: the checker is blind`);
-console.log(`architecture: ${files.length} files, ${seen.length} with imports, ${summary.violations.length} violations`);
-process.exitCode = summary.violations.length > 0 || seen.length < expected ? 1 : 0;
+if (seen.length < expected) faults.push(`only ${seen.length} of ${files.length} files were seen to import anything: the checker is blind`);
+for (const fault of faults) console.error(fault);
+console.log(`architecture: ${files.length} files, ${seen.length} with imports, ${faults.length} faults`);
+process.exitCode = faults.length > 0 ? 1 : 0;
+
+/** A file that lies directly in `src` composes the folders below it: it stands for itself. */
+function roomOf(file) {
+  const folder = dirname(file);
+  return folder.endsWith('/src') && folder.split('/').length === 3 ? file : folder;
+}
+
+/** From each folder to the folders that its files import, types included. */
+function folderImports() {
+  const imports = new Map();
+  for (const { source, dependencies } of sources) {
+    const from = roomOf(source);
+    const to = imports.get(from) ?? new Set();
+    imports.set(from, to);
+    for (const { resolved } of dependencies) {
+      const target = resolved.replace(/^packages\/([^/]+)\/dist\/(.*)\.(d\.ts|js)$/, 'packages/$1/src/$2.ts');
+      if (SOURCE.test(target) && roomOf(target) !== from) to.add(roomOf(target));
+    }
+  }
+  return imports;
+}
+
+/** One line for each folder that can be reached from itself. */
+function circles(imports) {
+  const found = [];
+  for (const start of imports.keys()) {
+    const way = wayBack(start, imports);
+    if (way !== undefined && start === [...way].sort()[0]) found.push(`circle of folders: ${[...way, start].join(' -> ')}`);
+  }
+  return found;
+}
+
+function wayBack(start, imports) {
+  const ways = [[start]];
+  const reached = new Set();
+  for (const way of ways) {
+    for (const next of imports.get(way.at(-1)) ?? []) {
+      if (next === start) return way;
+      if (reached.has(next)) continue;
+      reached.add(next);
+      ways.push([...way, next]);
+    }
+  }
+  return undefined;
+}
+
+function fullFolders() {
+  const counts = Map.groupBy(sources, ({ source }) => dirname(source));
+  return [...counts]
+    .filter(([folder, { length }]) => length > MAX_FILES && !MAY_HOLD_MORE.has(folder))
+    .map(([folder, { length }]) => `${folder} holds ${length} source files, and may hold ${MAX_FILES}: it has a second subject`);
+}
+
+function typesExportedTwice() {
+  const places = new Map();
+  for (const file of files) {
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(/^export (?:abstract )?(?:interface|type|class|enum) (\w+)\b/gm))
+      places.set(name, [...(places.get(name) ?? []), file]);
+  }
+  return [...places].filter(([, { length }]) => length > 1).map(([name, where]) => `the type ${name} is exported by ${where.join(' and ')}`);
+}

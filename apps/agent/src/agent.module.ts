@@ -13,15 +13,15 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { Agent } from './agent.js';
 import type { AgentConfig } from './config.js';
-import { EventsController } from './control/events.controller.js';
-import { Events } from './control/events.js';
-import { HealthController } from './control/health.controller.js';
-import { MetricsController } from './control/metrics.controller.js';
-import { Metrics } from './control/metrics.js';
-import { NodeController } from './control/node.controller.js';
-import { ProblemFilter } from './control/problem.filter.js';
-import { SecretGuard } from './control/secret.guard.js';
-import { LOG } from './control/tokens.js';
+import { NodeEventsController } from './control/routes/events.controller.js';
+import { NodeEvents } from './control/http/events.js';
+import { NodeHealthController } from './control/routes/health.controller.js';
+import { MetricsController } from './control/routes/metrics.controller.js';
+import { NodeMetrics } from './control/http/metrics.js';
+import { NodeController } from './control/routes/node.controller.js';
+import { NodeProblemFilter } from './control/http/problem-filter.js';
+import { SecretGuard } from './control/http/secret-guard.js';
+import { LOG } from './control/http/tokens.js';
 import { CallerCheck } from './invoke/caller-check.js';
 
 /** The one module of this process: what is injected where, and in which order it starts and ends. */
@@ -29,22 +29,22 @@ import { CallerCheck } from './invoke/caller-check.js';
 export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
   constructor(
     @Inject(Agent) private readonly agent: Agent,
-    @Inject(Events) private readonly events: Events,
+    @Inject(NodeEvents) private readonly events: NodeEvents,
   ) {}
 
   static with(config: AgentConfig, log: Logger): DynamicModule {
     return {
       module: AgentModule,
-      controllers: [HealthController, NodeController, MetricsController, EventsController],
+      controllers: [NodeHealthController, NodeController, MetricsController, NodeEventsController],
       providers: [
         { provide: LOG, useValue: log },
-        { provide: Events, useFactory: () => new Events(new EventClient(connectionOptions(config.redisUrl), log), config.nodeId) },
+        { provide: NodeEvents, useFactory: () => new NodeEvents(new EventClient(connectionOptions(config.redisUrl), log), config.nodeId) },
         { provide: CallerCheck, useFactory: () => new CallerCheck(config.clusterSecret) },
-        { provide: Agent, useFactory: (events: Events) => openAgent(config, events, log), inject: [Events] },
+        { provide: Agent, useFactory: (events: NodeEvents) => openAgent(config, events, log), inject: [NodeEvents] },
         {
-          provide: Metrics,
+          provide: NodeMetrics,
           useFactory: (agent: Agent) =>
-            new Metrics(
+            new NodeMetrics(
               agent.node.pools,
               () => agent.collector,
               () => agent.store.trouble?.kind,
@@ -52,7 +52,7 @@ export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, Bef
           inject: [Agent],
         },
         { provide: APP_GUARD, useClass: SecretGuard },
-        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_FILTER, useClass: NodeProblemFilter },
       ],
     };
   }
@@ -72,7 +72,7 @@ export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, Bef
   }
 }
 
-function openAgent(config: AgentConfig, events: Events, log: Logger): Promise<Agent> {
+function openAgent(config: AgentConfig, events: NodeEvents, log: Logger): Promise<Agent> {
   const store = connectStore(config.redisUrl, {
     onError: (error) => log.warn(`store: ${error.message}`),
     onTrouble: (trouble) => log.warn(trouble === undefined ? 'the store is well again' : `${trouble.detail}; ${trouble.fix}`),

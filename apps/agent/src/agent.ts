@@ -20,7 +20,7 @@ import type { ImageCollector } from './images/collect-images.js';
 import { lostImages } from './images/lost-images.js';
 import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
-import { createDataListener, type DataListener } from './invoke/listen.js';
+import { createDataListener, type NodeListener } from './invoke/listen.js';
 import { LogShipper } from './logs/log-shipper.js';
 import { type NodeParts, openNode } from './node-parts.js';
 import { openCollector } from './open-collector.js';
@@ -50,7 +50,7 @@ export class Agent {
   readonly heartbeat: Heartbeat;
   readonly reconciler: Reconciler;
   readonly builds: Builds;
-  readonly listener: DataListener;
+  readonly listener: NodeListener;
   private readonly nodes: NodeStore;
   private readonly admit: Admit;
   private readonly homes: Homes;

@@ -10,19 +10,19 @@ import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { Registries } from '@kiln/registry/registries';
 import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
-import { createDataListener, type DataListener } from './invoke/listen.js';
+import { createDataListener, type NodeListener } from './invoke/listen.js';
 import { type NodeParts, openNode } from './node-parts.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
 
-export interface Answer {
+export interface NodeAnswer {
   status: number;
   headers: http.IncomingHttpHeaders;
   text: string;
   ms: number;
 }
 
-export interface CallOptions {
+export interface NodeCallOptions {
   method?: string;
   path?: string;
   body?: string;
@@ -37,7 +37,7 @@ export class TestNode {
   readonly troubles: string[] = [];
   readonly logs: LogRecord[] = [];
   parts!: NodeParts;
-  listener!: DataListener;
+  listener!: NodeListener;
   port = 0;
   private readonly versions = new Map<string, FunctionVersion>();
   private readonly home = mkdtempSync(join(tmpdir(), 'kiln-'));
@@ -75,7 +75,7 @@ export class TestNode {
     return version;
   }
 
-  call(name: string, options: CallOptions = {}): Promise<Answer> {
+  call(name: string, options: NodeCallOptions = {}): Promise<NodeAnswer> {
     const began = performance.now();
     return new Promise((resolve, reject) => {
       const request = this.request(name, options, (response) => {
@@ -93,7 +93,7 @@ export class TestNode {
   }
 
   /** A request that is not ended yet. */
-  request(name: string, options: CallOptions = {}, onResponse?: (response: http.IncomingMessage) => void): http.ClientRequest {
+  request(name: string, options: NodeCallOptions = {}, onResponse?: (response: http.IncomingMessage) => void): http.ClientRequest {
     const { method = options.body === undefined ? 'GET' : 'POST', path = '/', requestId = 'r-1', version = 1 } = options;
     const headers = {
       'x-kiln-secret': SECRET,
@@ -143,6 +143,6 @@ export default async (request, response) => {
   if (!response.headersSent) response.end(JSON.stringify(result) ?? 'null');
 };`;
 
-export const instanceOf = (answer: Answer) => String(answer.headers['x-kiln-instance']);
-export const codeOf = (answer: Answer) => answer.headers['x-kiln-error'];
+export const instanceOf = (answer: NodeAnswer) => String(answer.headers['x-kiln-instance']);
+export const codeOf = (answer: NodeAnswer) => answer.headers['x-kiln-error'];
 export const sleepCode = (ms: number) => `await new Promise((resolve) => setTimeout(resolve, ${ms})); return 'slept';`;

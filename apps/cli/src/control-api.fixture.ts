@@ -9,18 +9,18 @@ import { run } from './run.js';
 export const KEY = 'kiln_testtesttest_0123456789abcdefghijklmnopqrstuvwx';
 const TIME = '2030-01-01T00:00:00.000Z';
 
-export interface Seen {
+export interface SeenRequest {
   method: string;
   path: string;
   headers: http.IncomingHttpHeaders;
   body: Buffer;
 }
 
-type Handler = (request: Seen, response: http.ServerResponse) => void;
+type Handler = (request: SeenRequest, response: http.ServerResponse) => void;
 
 /** A small server that speaks the contract of the control API, and of one function behind it. */
 export class ControlApi {
-  readonly seen: Seen[] = [];
+  readonly seen: SeenRequest[] = [];
   readonly routes = new Map<string, Handler>();
   url = '';
   private readonly server = http.createServer((request, response) => void this.answer(request, response));

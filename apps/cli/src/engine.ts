@@ -75,7 +75,7 @@ export interface EngineVersion {
   Components?: { Name: string; Version: string; Details?: Record<string, string> }[];
 }
 
-export interface EngineInfo {
+export interface LocalEngineInfo {
   CgroupVersion?: string;
   CgroupDriver?: string;
   SecurityOptions?: string[];

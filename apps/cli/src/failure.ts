@@ -75,7 +75,7 @@ const NEXT: Record<ErrorCode, string> = {
 };
 
 /** What is told of an error: the same in prose and in JSON. */
-export interface Told {
+export interface ErrorReport {
   code: ErrorCode | 'failed' | 'usage' | 'interrupted';
   message: string;
   fix: string;
@@ -83,7 +83,7 @@ export interface Told {
   fields?: { field: string; message: string }[];
 }
 
-export function tell(error: unknown): Told {
+export function tell(error: unknown): ErrorReport {
   if (error instanceof KilnError) return tellKilnError(error);
   if (error instanceof Failure) {
     return { code: error.code, message: error.message, fix: error.fix, exitCode: error.exitCode };
@@ -95,7 +95,7 @@ export function tell(error: unknown): Told {
   return { code: 'failed', message, fix: 'look for the cause on this machine: kiln doctor', exitCode: EXIT.failed };
 }
 
-function tellKilnError(error: KilnError): Told {
+function tellKilnError(error: KilnError): ErrorReport {
   const { title } = ERRORS[error.code];
   return {
     code: error.code,

@@ -199,7 +199,7 @@ const dataListener: Provider = {
   ) =>
     createDataListener({
       config,
-      routes: { find: (name) => (catalog.loaded ? routes.find(name) : notYet()), lookAgain: () => catalog.lookAgain() },
+      routes: { find: (name) => (catalog.loaded ? routes.find(name) : notYet()), refreshOnMiss: () => catalog.refreshOnMiss() },
       nodes,
       keys,
       log,

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DialIn } from './dial-in.js';
+import { RunnerDialIn } from './dial-in.js';
 
 let folder: string;
 let socketPath: string;
@@ -33,7 +33,7 @@ afterEach(() => {
 });
 
 function dialIn(concurrency: number, onUnreachable: () => void = () => undefined): void {
-  new DialIn(server, { socketPath, concurrency, onUnreachable, workEnd: { say: (number) => said.push(number) } }).start();
+  new RunnerDialIn(server, { socketPath, concurrency, onUnreachable, workEnd: { say: (number) => said.push(number) } }).start();
 }
 
 const open = () => sockets.filter((socket) => !socket.destroyed);

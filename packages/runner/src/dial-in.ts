@@ -27,7 +27,7 @@ export interface DialInOptions {
  * idle one beyond the busy ones, up to `concurrency`; as many as the busy ones while those are many, so that a burst does
  * not wait for one connection after another.
  */
-export class DialIn {
+export class RunnerDialIn {
   readonly #connections = new Set<net.Socket>();
   readonly #busy = new Set<net.Socket>();
   #unreachableSince: number | undefined;

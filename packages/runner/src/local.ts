@@ -2,12 +2,12 @@ import type http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FunctionExport } from './handler/exports.js';
 import { Unanswered } from './handler/unanswered.js';
-import { createListener, createServer, type Served } from './server.js';
+import { createListener, createServer, type ServedExport } from './server.js';
 
 /** Serves every export at `/<export>`; the function sees the path behind that, as on the platform. */
 export async function serveLocally(exports: readonly FunctionExport[], port: number): Promise<void> {
   const unanswered = new Unanswered(1);
-  const byName = new Map<string, Served>();
+  const byName = new Map<string, ServedExport>();
   for (const target of exports) {
     byName.set(target.name, { target, listener: await createListener(target, (response, ending) => unanswered.wait(response, ending)) });
   }
@@ -35,7 +35,7 @@ async function listen(port: number, choose: Parameters<typeof createServer>[0]):
   return `http://localhost:${(server.address() as AddressInfo).port}`;
 }
 
-function takePrefix(byName: ReadonlyMap<string, Served>, request: http.IncomingMessage): Served | undefined {
+function takePrefix(byName: ReadonlyMap<string, ServedExport>, request: http.IncomingMessage): ServedExport | undefined {
   const [, segment = '', rest = ''] = /^\/([^/?#]*)(.*)$/s.exec(request.url ?? '') ?? [];
   const served = byName.get(decoded(segment));
   if (served !== undefined) request.url = rest.startsWith('/') ? rest : `/${rest}`;

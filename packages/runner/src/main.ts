@@ -1,12 +1,12 @@
 import { writeSync } from 'node:fs';
-import { DialIn } from './dial-in.js';
+import { RunnerDialIn } from './dial-in.js';
 import type { FunctionExport } from './handler/exports.js';
 import { Unanswered } from './handler/unanswered.js';
 import { WorkEnd } from './handler/work-end.js';
 import { LoadError, loadExports, ModuleFailure, requireExport } from './load/load.js';
 import { serveLocally, serveOne } from './local.js';
 import { consoleToAgent } from './log.js';
-import { type InstanceOptions, readOptions, USAGE, UsageError } from './options.js';
+import { type RunnerOptions, readOptions, USAGE, UsageError } from './options.js';
 import { createListener, createServer } from './server.js';
 
 run().catch((error: unknown) => {
@@ -32,7 +32,7 @@ async function run(): Promise<void> {
 }
 
 /** The module is loaded before the first connection: that connection tells the agent that this instance is ready. */
-async function serveInstance({ entry, handler, functionName, socketPath, concurrency }: InstanceOptions): Promise<void> {
+async function serveInstance({ entry, handler, functionName, socketPath, concurrency }: RunnerOptions): Promise<void> {
   consoleToAgent();
   process.on('uncaughtException', crash);
   const target = requireExport(await loadExports(entry), handler, functionName);
@@ -41,7 +41,7 @@ async function serveInstance({ entry, handler, functionName, socketPath, concurr
   const server = createServer(() => ({ target, listener }));
   // First of all: the agent must know that it will be told before it gives the first request.
   const workEnd = new WorkEnd(socketPath, concurrency, unanswered);
-  new DialIn(server, { socketPath, concurrency, workEnd, onUnreachable: () => process.exit(0) }).start();
+  new RunnerDialIn(server, { socketPath, concurrency, workEnd, onUnreachable: () => process.exit(0) }).start();
 }
 
 /** As Node would, but as one line of the log. A function that listens for itself decides for itself. */

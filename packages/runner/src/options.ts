@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** Inside a container: serve one handler to the agent that listens at `socketPath`. */
-export interface InstanceOptions {
+export interface RunnerOptions {
   mode: 'instance';
   entry: string;
   handler: string | undefined;
@@ -35,7 +35,7 @@ export interface SiteCommand {
   copied: string | undefined;
 }
 
-export type Options = InstanceOptions | LocalOptions | ServeOptions | SiteCommand | { mode: 'describe'; entry: string } | { mode: 'help' };
+export type Options = RunnerOptions | LocalOptions | ServeOptions | SiteCommand | { mode: 'describe'; entry: string } | { mode: 'help' };
 
 /** The command line or a variable is wrong; the message says what is allowed. */
 export class UsageError extends Error {}

@@ -12,7 +12,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void;
 
 /** An export with its listener; or what answers a request that is for none. */
-export interface Served {
+export interface ServedExport {
   target: FunctionExport;
   listener: Listener;
 }
@@ -23,7 +23,7 @@ type Answer = (response: http.ServerResponse) => void;
  * of the target; any other Upgrade header is ignored, as HTTP allows.
  * @param find says who serves a request; may rewrite its URL.
  */
-export function createServer(find: (request: http.IncomingMessage) => Served | Answer): http.Server {
+export function createServer(find: (request: http.IncomingMessage) => ServedExport | Answer): http.Server {
   const server = http.createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,

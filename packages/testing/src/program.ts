@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
-export interface Exit {
+export interface ProgramExit {
   code: number | null;
   signal: NodeJS.Signals | null;
 }
@@ -22,7 +22,7 @@ process.on('exit', () => {
 
 /** A child process whose end can be awaited and whose last output is at hand for the message of a failed test. */
 export class Program {
-  readonly exited: Promise<Exit>;
+  readonly exited: Promise<ProgramExit>;
   private readonly child: ChildProcess;
   private kept = { stdout: '', stderr: '' };
 
@@ -82,7 +82,7 @@ export class Program {
   }
 
   /** SIGTERM, then SIGKILL after the bound. */
-  async end(boundMs: number): Promise<Exit> {
+  async end(boundMs: number): Promise<ProgramExit> {
     this.kill('SIGTERM');
     const timer = setTimeout(() => this.kill('SIGKILL'), boundMs);
     const exit = await this.exited;

@@ -20,7 +20,7 @@ export interface BuildInput {
 }
 
 /** What its steps are told. */
-export type Told = Partial<Pick<BuildInput, 'buildArgs' | 'secrets'>>;
+export type BuildVariables = Partial<Pick<BuildInput, 'buildArgs' | 'secrets'>>;
 
 export type Builder = (input: BuildInput) => Promise<BuiltImage>;
 
@@ -43,7 +43,7 @@ export class Builds {
    * Starts a build and gives its lines, the last one saying how it went. Closing the stream cancels the build.
    * @throws KilnError `unavailable` where too many wait already
    */
-  start(functionName: string, source: Readable, { buildArgs = {}, secrets = {} }: Told = {}): Readable {
+  start(functionName: string, source: Readable, { buildArgs = {}, secrets = {} }: BuildVariables = {}): Readable {
     if (this.present >= MAX_BUILDS + MAX_WAITING) {
       throw new KilnError('unavailable', `${MAX_WAITING} builds are waiting on this node already`, { fix: 'deploy again', retryAfter: 10 });
     }

@@ -1,11 +1,11 @@
 import { buildTestImage } from '@kiln/testing/images/test-image';
 import { describe, expect, it, vi } from 'vitest';
-import { type Answer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
+import { type NodeAnswer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
 import { image, images, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';
 
 withEvaluatingNode();
 
-const detailOf = (answer: Answer) => (JSON.parse(answer.text) as { detail: string }).detail;
+const detailOf = (answer: NodeAnswer) => (JSON.parse(answer.text) as { detail: string }).detail;
 
 describe('an instance that dies under a request', () => {
   it('by exit: 502 with the code', async () => {

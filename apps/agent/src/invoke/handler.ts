@@ -21,7 +21,7 @@ import { mayWorkOn, untilWorkEnds, WORK_GRACE_MS } from './work-end.js';
 /** Connections that may turn out closed before a byte was sent, under one request. */
 const MAX_UNSENT = 3;
 
-export interface HandlerParts {
+export interface NodeHandlerParts {
   pools: Pools;
   admit: Admit;
   onFault(error: unknown): void;
@@ -37,8 +37,8 @@ interface Running {
 }
 
 /** The way of a request on a node, top to bottom: who asks, which version, lease, forward, release. */
-export class InvokeHandler {
-  constructor(private readonly parts: HandlerParts) {}
+export class NodeInvokeHandler {
+  constructor(private readonly parts: NodeHandlerParts) {}
 
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     this.run(request, response).catch(this.parts.onFault);

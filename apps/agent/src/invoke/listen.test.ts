@@ -1,12 +1,12 @@
 import net from 'node:net';
 import { buildRunnerImage, buildTestImage } from '@kiln/testing/images/test-image';
 import { describe, expect, it, vi } from 'vitest';
-import { type Answer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
+import { type NodeAnswer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
 import { image, images, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';
 
 withEvaluatingNode();
 
-const instances = (answers: Answer[]) => new Set(answers.map(instanceOf)).size;
+const instances = (answers: NodeAnswer[]) => new Set(answers.map(instanceOf)).size;
 
 describe('a node', () => {
   it('answers the first call from a new instance and the second from the same, warm', async () => {

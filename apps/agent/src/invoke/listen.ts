@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { limitConnections } from '@kiln/forward/server/connections';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { lingerAtClose } from '@kiln/forward/server/linger';
-import { type HandlerParts, InvokeHandler } from './handler.js';
+import { type NodeHandlerParts, NodeInvokeHandler } from './handler.js';
 import { answerHealth, isHealthQuestion } from './health.js';
 import { UpgradeHandler } from './upgrade-handler.js';
 
@@ -21,7 +21,7 @@ const HEARD_MS = 1000;
 const CLOSE_MS = 500;
 
 /** The door for routers. */
-export interface DataListener {
+export interface NodeListener {
   listen(): Promise<{ port: number }>;
   /** Refuses what comes from now on, and lets what runs end; after `timeoutMs` it is cut off. */
   drain(timeoutMs: number): Promise<void>;
@@ -29,13 +29,13 @@ export interface DataListener {
   close(): Promise<void>;
 }
 
-export interface ListenOptions extends HandlerParts {
+export interface ListenOptions extends NodeHandlerParts {
   host: string;
   port: number;
 }
 
-export function createDataListener(options: ListenOptions): DataListener {
-  const handler = new InvokeHandler(options);
+export function createDataListener(options: ListenOptions): NodeListener {
+  const handler = new NodeInvokeHandler(options);
   const upgrades = new UpgradeHandler(options);
   const server = http.createServer({
     requestTimeout: 0,

@@ -4,12 +4,12 @@ import { TestPools } from '@kiln/instances/pool/pools.fixture';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Admit } from './admit.js';
 import { CallerCheck } from './caller-check.js';
-import { createDataListener, type DataListener } from './listen.js';
+import { createDataListener, type NodeListener } from './listen.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
 const faults: unknown[] = [];
 let test: TestPools;
-let listener: DataListener;
+let listener: NodeListener;
 let port: number;
 
 beforeEach(async () => {

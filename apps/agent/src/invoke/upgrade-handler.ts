@@ -11,7 +11,7 @@ import type { Lease } from '@kiln/instances/instance/lease';
 import type { InstancePool } from '@kiln/instances/pool/instance-pool';
 import { functionHeaders, leaseHeaders, refusalHeaders } from './answer-head.js';
 import { MAX_LEASES, notReached, timedOut, whyBroken } from './broken-instance.js';
-import type { HandlerParts } from './handler.js';
+import type { NodeHandlerParts } from './handler.js';
 import { type Incoming, readIncoming } from './incoming.js';
 import { waitForLease } from './wait-for-lease.js';
 import { mayWorkOn, untilWorkEnds } from './work-end.js';
@@ -22,7 +22,7 @@ const TIMEOUT = 'timeout';
 export class UpgradeHandler {
   private readonly open = new Members<Exchange>();
 
-  constructor(private readonly parts: HandlerParts) {}
+  constructor(private readonly parts: NodeHandlerParts) {}
 
   readonly handle = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Without a listener an error of a socket would end the process.

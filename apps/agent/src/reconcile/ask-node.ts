@@ -1,7 +1,7 @@
 import { SECRET } from '@kiln/contract/headers';
 import type { NodeRecord } from '@kiln/contract/records';
 import { z } from 'zod';
-import type { NodeState } from './neighbours.js';
+import type { NeighbourState } from './neighbours.js';
 
 const ANSWER_MS = 400;
 
@@ -14,7 +14,7 @@ const state = z.object({
 });
 
 /** Asks a node at its control door how it is now. Undefined where it does not say. */
-export async function askNode({ controlUrl }: Pick<NodeRecord, 'controlUrl'>, secret: string): Promise<NodeState | undefined> {
+export async function askNode({ controlUrl }: Pick<NodeRecord, 'controlUrl'>, secret: string): Promise<NeighbourState | undefined> {
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
     const answer = await fetch(`${controlUrl}/status`, { headers: { [SECRET]: secret }, redirect: 'error', signal });

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pools } from '@kiln/instances/pool/pools';
-import type { DataListener } from '../invoke/listen.js';
+import type { NodeListener } from '../invoke/listen.js';
 import type { Heartbeat } from './heartbeat.js';
 
 /** For instances to be removed once nothing runs in them any more. */
@@ -11,7 +11,7 @@ const POLL_MS = 20;
 
 export interface LeaveParts {
   heartbeat: Heartbeat;
-  listener: DataListener;
+  listener: NodeListener;
   pools: Pools;
   /** Tells routers to look again. */
   announce(): void;

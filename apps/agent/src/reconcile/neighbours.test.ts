@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { NodeRecord } from '@kiln/contract/records';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askNode } from './ask-node.js';
-import { Neighbours, type NodeState } from './neighbours.js';
+import { Neighbours, type NeighbourState } from './neighbours.js';
 
 const record = (id: string, change: Partial<NodeRecord & { alive: boolean }> = {}) =>
   ({
@@ -23,7 +23,7 @@ const record = (id: string, change: Partial<NodeRecord & { alive: boolean }> = {
 
 /** Nodes that answer with what is set here, and the clock. */
 function neighbours() {
-  const test = { now: 0, asked: 0, answers: new Map<string, Partial<NodeState>>() };
+  const test = { now: 0, asked: 0, answers: new Map<string, Partial<NeighbourState>>() };
   const made = new Neighbours(
     'me',
     async (node) => {

@@ -7,13 +7,13 @@ const BELIEVED_MS = 250;
 const ASKED = 3;
 
 /** What a node says of itself when it is asked. */
-export type NodeState = Pick<NodeRecord, 'draining' | 'memory' | 'memoryPromised' | 'load' | 'instances'>;
+export type NeighbourState = Pick<NodeRecord, 'draining' | 'memory' | 'memoryPromised' | 'load' | 'instances'>;
 
 interface Neighbour {
   record: NodeRecord;
   askedAt: number;
   /** Undefined where its door does not answer. */
-  answer: Promise<NodeState | undefined>;
+  answer: Promise<NeighbourState | undefined>;
   /** MB that calls were sent away for since it answered. */
   claimed: number;
   /** Since its door stayed silent: the first heartbeat that the store showed after that. */
@@ -30,7 +30,7 @@ export class Neighbours implements Elsewhere {
   constructor(
     private readonly node: string,
     /** Undefined where its door does not answer, within a bound. */
-    private readonly ask: (record: NodeRecord) => Promise<NodeState | undefined>,
+    private readonly ask: (record: NodeRecord) => Promise<NeighbourState | undefined>,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
@@ -85,7 +85,7 @@ export class Neighbours implements Elsewhere {
     return heartbeat !== undefined && heartbeat !== heartbeatOf(neighbour.record);
   }
 
-  private stateOf(neighbour: Neighbour): Promise<NodeState | undefined> {
+  private stateOf(neighbour: Neighbour): Promise<NeighbourState | undefined> {
     if (this.now() - neighbour.askedAt > BELIEVED_MS) {
       neighbour.askedAt = this.now();
       neighbour.claimed = 0;
@@ -102,6 +102,6 @@ function newNeighbour(record: NodeRecord): Neighbour {
 const heartbeatOf = ({ epoch, beat }: NodeRecord) => `${epoch} ${beat}`;
 
 /** MB that are free or held by idle instances, as far as busy ones are like the others. */
-function room({ memory, memoryPromised, load, instances }: NodeState): number {
+function room({ memory, memoryPromised, load, instances }: NeighbourState): number {
   return memory - memoryPromised * Math.min(1, instances === 0 ? 0 : load / instances);
 }

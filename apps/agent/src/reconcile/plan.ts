@@ -1,12 +1,12 @@
 import type { VersionRecord } from '@kiln/contract/records';
-import type { Standing } from '@kiln/instances/pool/keep-policy';
+import type { KeepPolicy } from '@kiln/instances/pool/keep-policy';
 import type { Desired } from './version-table.js';
 
 /** A pool that this node has. */
 interface Actual {
   function: string;
   version: number;
-  standing: Standing;
+  standing: KeepPolicy;
 }
 
 export type Action =
@@ -15,7 +15,7 @@ export type Action =
   /** A version that is wanted no more, or never will be: its instances end with their last request. */
   | { kind: 'remove'; function: string; version: number }
   /** Instances to keep although nobody asks; and what idle ones are kept for. */
-  | { kind: 'keep'; version: VersionRecord; minimum: number; standing: Standing };
+  | { kind: 'keep'; version: VersionRecord; minimum: number; standing: KeepPolicy };
 
 export interface PlanInput {
   node: string;
@@ -54,7 +54,7 @@ function hasTraffic({ function: { traffic } }: Desired, version: number): boolea
 }
 
 /** Only the one change before is kept warm: of several deployments in a row the earlier versions go. */
-function standingOf(entry: Desired, version: number, before: Standing | undefined): Standing {
+function standingOf(entry: Desired, version: number, before: KeepPolicy | undefined): KeepPolicy {
   if (hasTraffic(entry, version)) return 'wanted';
   const { traffic, previousTraffic, rollout } = entry.function;
   if (rollout?.state === 'aborted' && rollout.version === version) return 'retired';

@@ -25,13 +25,13 @@ export interface ProveParts {
 }
 
 /** How a try went. `refused` says nothing of the version. */
-export type Proof = { outcome: 'ready' } | { outcome: 'failed' | 'refused'; error: KilnError };
+export type ProofResult = { outcome: 'ready' } | { outcome: 'failed' | 'refused'; error: KilnError };
 
 /**
  * Starts one instance of a new version and writes down how that went. The instance stays, warm for the first request.
  * @throws KilnError `unavailable` where the store is away: then nothing is written and it is tried again
  */
-export async function prove(version: VersionRecord, parts: ProveParts): Promise<Proof['outcome']> {
+export async function prove(version: VersionRecord, parts: ProveParts): Promise<ProofResult['outcome']> {
   const { function: name, version: number } = version;
   const proof = await tryToStart(version, parts);
   if (proof.outcome === 'ready') await parts.markReady(name, number);
@@ -43,7 +43,7 @@ export async function prove(version: VersionRecord, parts: ProveParts): Promise<
   return proof.outcome;
 }
 
-async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveParts): Promise<Proof> {
+async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveParts): Promise<ProofResult> {
   try {
     await ensureImage(version.image);
   } catch (error) {

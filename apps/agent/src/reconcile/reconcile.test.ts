@@ -2,7 +2,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { NodeRecord, VersionRecord } from '@kiln/contract/records';
 import { startRolloutBody } from '@kiln/contract/rollout';
-import type { Standing } from '@kiln/instances/pool/keep-policy';
+import type { KeepPolicy } from '@kiln/instances/pool/keep-policy';
 import { describe, expect, it } from 'vitest';
 import { Homes } from './homes.js';
 import { plan } from './plan.js';
@@ -46,7 +46,7 @@ function desired(versions: VersionRecord[], traffic: number[] = [], previous: nu
 
 interface Actual {
   home?: boolean;
-  standing?: Standing;
+  standing?: KeepPolicy;
 }
 
 const run = (all: Desired[], actual: number[] = [], { home = true, standing = 'wanted' }: Actual = {}) =>

@@ -9,7 +9,7 @@ export interface Desired {
 }
 
 /** A look-up of something unknown asks the store at most this often. */
-const LOOK_AGAIN_MS = 200;
+const REFRESH_ON_MISS_MS = 200;
 
 /** All versions as the store had them last, in memory: a request needs no store. */
 export class VersionTable {
@@ -37,7 +37,7 @@ export class VersionTable {
   async find(name: string, version: number): Promise<VersionRecord> {
     const known = this.known(name, version);
     if (known !== undefined) return known;
-    if (performance.now() - this.loadedAt > LOOK_AGAIN_MS) await this.lookAgain();
+    if (performance.now() - this.loadedAt > REFRESH_ON_MISS_MS) await this.refreshOnMiss();
     const found = this.known(name, version);
     if (found !== undefined) return found;
     if (!this.functions.has(name)) throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
@@ -49,7 +49,7 @@ export class VersionTable {
     return record?.state === 'failed' ? undefined : record;
   }
 
-  private async lookAgain(): Promise<void> {
+  private async refreshOnMiss(): Promise<void> {
     this.loading ??= this.load()
       .then(
         () => undefined,

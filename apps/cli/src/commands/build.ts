@@ -7,7 +7,7 @@ import { eject } from '../deploy/eject.js';
 import { EngineLines } from '../deploy/engine-lines.js';
 import { addBuildArg } from '../deploy/options/build-args.js';
 import { addBuildSecret, BUILD_SECRET } from '../deploy/options/build-secrets.js';
-import { type Candidate, prepare } from '../deploy/prepare.js';
+import { type PreparedFunction, prepare } from '../deploy/prepare.js';
 import { Interrupted } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
@@ -62,7 +62,7 @@ async function runBuild(session: Session, dir: string, options: BuildOptions): P
   }
 }
 
-async function ejectOne({ terminal }: Session, options: BuildOptions, candidate: Candidate): Promise<void> {
+async function ejectOne({ terminal }: Session, options: BuildOptions, candidate: PreparedFunction): Promise<void> {
   const { written, notes } = await eject(candidate);
   for (const note of notes) terminal.say(note);
   printLine(terminal, formatOf(options, terminal), { function: candidate.name, written }, () =>
@@ -73,7 +73,7 @@ async function ejectOne({ terminal }: Session, options: BuildOptions, candidate:
 async function buildOne(
   { terminal, config }: Session,
   options: BuildOptions,
-  { name, files, replaced, buildArgs, buildSecrets }: Candidate,
+  { name, files, replaced, buildArgs, buildSecrets }: PreparedFunction,
 ): Promise<void> {
   const { buildLocally } = await import('@kiln/builder/local-build');
   const started = performance.now();

@@ -5,12 +5,12 @@ import { confirm } from '../confirm.js';
 import { connect } from '../connection.js';
 import { buildHere } from '../deploy/build-here.js';
 import { messageOfHead } from '../deploy/commit.js';
-import { type Deploy, deployAll, failed, type Outcome, type Said, sendTo } from '../deploy/deploy-function.js';
+import { type Deploy, deployAll, failed, type DeployOutcome, type Said, sendTo } from '../deploy/deploy-function.js';
 import { interruptedDeploy } from '../deploy/interrupted.js';
-import type { Known } from '../deploy/known.js';
-import { addDeployOptions, type DeployOptions, soundOptions } from '../deploy/options/deploy-options.js';
+import type { DeployedFunction } from '../deploy/deployed-function.js';
+import { addDeployOptions, type DeployFlags, soundOptions } from '../deploy/options/deploy-options.js';
 import { chooseRegistry } from '../deploy/options/registry-options.js';
-import { type Candidate, prepare } from '../deploy/prepare.js';
+import { type PreparedFunction, prepare } from '../deploy/prepare.js';
 import { findPruned, removeAll } from '../deploy/prune.js';
 import { intended, intendedText } from '../deploy/show/dry-run.js';
 import { GithubLog, messageOfRun } from '../deploy/show/github.js';
@@ -45,10 +45,10 @@ export function deployCommand(session: Session): Command {
         ['kiln deploy hello -o json | jq -r .url', 'its address'],
       ]),
     )
-    .action((dir: string, options: DeployOptions) => deploy(session, dir, soundOptions(options)));
+    .action((dir: string, options: DeployFlags) => deploy(session, dir, soundOptions(options)));
 }
 
-async function deploy(session: Session, dir: string, options: DeployOptions): Promise<void> {
+async function deploy(session: Session, dir: string, options: DeployFlags): Promise<void> {
   const { terminal } = session;
   const candidates = await prepare(dir, { ...options, buildArgs: options.buildArg, buildSecrets: options.buildSecret });
   const client = connect(session);
@@ -60,7 +60,7 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   }
   const github = options.ci && session.config.GITHUB_ACTIONS === 'true' ? new GithubLog(session.config, terminal) : undefined;
   const how = await saidOf(session, dir, options);
-  const before = new Map<string, Known | undefined>();
+  const before = new Map<string, DeployedFunction | undefined>();
   const deployOne = await howToDeploy(session, client, options, how);
   // Left in its middle, nobody would know what became of it.
   terminal.endsItself = true;
@@ -85,18 +85,18 @@ async function deploy(session: Session, dir: string, options: DeployOptions): Pr
   refuseFailures(outcomes);
 }
 
-async function saidOf({ config }: Session, dir: string, options: DeployOptions): Promise<Said> {
+async function saidOf({ config }: Session, dir: string, options: DeployFlags): Promise<Said> {
   const message = options.message ?? (await messageOfHead(dir, config)) ?? (options.ci ? messageOfRun(config) : undefined);
   return { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' as const }) };
 }
 
-async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployOptions, how: Said): Promise<Deploy> {
+async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployFlags, how: Said): Promise<Deploy> {
   if (!options.local && !options.ci) return sendTo(client, { ...how, signal: terminal.interrupted });
   const registry = await chooseRegistry(config, options);
   return buildHere({ client, dockerHost: config.DOCKER_HOST, registry, how, signal: terminal.interrupted });
 }
 
-async function showIntended(session: Session, candidates: Candidate[], pruned: string[], options: DeployOptions): Promise<void> {
+async function showIntended(session: Session, candidates: PreparedFunction[], pruned: string[], options: DeployFlags): Promise<void> {
   const { terminal } = session;
   const all = await intended(connect(session), candidates, options.force ?? false);
   all.push(...pruned.map((name) => ({ function: name, action: 'remove' as const })));
@@ -105,14 +105,14 @@ async function showIntended(session: Session, candidates: Candidate[], pruned: s
   else terminal.data(intendedText(all, terminal.columns));
 }
 
-function show({ terminal }: Session, outcomes: readonly Outcome[], options: DeployOptions): void {
+function show({ terminal }: Session, outcomes: readonly DeployOutcome[], options: DeployFlags): void {
   const done = outcomes.filter((outcome) => !failed(outcome));
   const format = formatOf(options, terminal);
   if (format === 'json') for (const one of done) printLine(terminal, format, one, () => '');
   else if (done.length > 0) terminal.data(terminal.hint(outcomesText(outcomes, { columns: terminal.columns, traffic: options.traffic })));
 }
 
-function refuseFailures(outcomes: readonly Outcome[]): void {
+function refuseFailures(outcomes: readonly DeployOutcome[]): void {
   const failures = outcomes.filter(failed);
   const [first] = failures;
   if (!first) return;

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
-import type { DevOptions } from '../dev/run-dev.js';
+import type { DevFlags } from '../dev/run-dev.js';
 
 const FIRST_PORT = 3000;
 
@@ -23,7 +23,7 @@ export function devCommand(session: Session): Command {
         ['kiln dev --only web,api', 'two functions of a repository'],
       ]),
     )
-    .action(async (dir: string, options: DevOptions) => {
+    .action(async (dir: string, options: DevFlags) => {
       // Loaded only here: it brings the builder's detectors and what watches files.
       const { runDev } = await import('../dev/run-dev.js');
       await runDev(session, dir, options, FIRST_PORT);

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
-import { failed, type Outcome, deployed as wasDeployed } from '../deploy/deploy-function.js';
+import { failed, type DeployOutcome, deployed as wasDeployed } from '../deploy/deploy-function.js';
 import { outcomesText } from '../deploy/show/outcomes.js';
 import { homePaths } from '../home.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';
@@ -52,7 +52,7 @@ async function runUp(session: Session, options: UpOptions): Promise<void> {
   });
 }
 
-function sayOutcomes({ terminal }: Session, outcomes: readonly Outcome[]): void {
+function sayOutcomes({ terminal }: Session, outcomes: readonly DeployOutcome[]): void {
   terminal.say(`\n${outcomesText(outcomes, { columns: terminal.columns })}`);
   for (const outcome of outcomes.filter(failed)) {
     terminal.say(
@@ -63,7 +63,7 @@ function sayOutcomes({ terminal }: Session, outcomes: readonly Outcome[]): void 
 
 interface Up {
   nodes: readonly string[];
-  outcomes: readonly Outcome[];
+  outcomes: readonly DeployOutcome[];
 }
 
 /** The ready block: for people on stderr, for programs as one line on stdout. */

@@ -1,21 +1,21 @@
-import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/client';
+import type { DeployParts as BuildOptions, KilnClient } from '@kiln/client/client';
 import type { Deployed } from '@kiln/contract/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records';
-import { type Told, tell } from '../failure.js';
+import { type ErrorReport, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
 import { Progress } from '../output/progress-bar.js';
 import { paint } from '../output/style.js';
-import { atOnce } from './at-once.js';
+import { concurrently } from './concurrently.js';
 import { EngineLines } from './engine-lines.js';
-import { type Known, readKnown } from './known.js';
+import { type DeployedFunction, readDeployed } from './deployed-function.js';
 import { madeBefore, servingAlready } from './plan.js';
-import type { Candidate } from './prepare.js';
+import type { PreparedFunction } from './prepare.js';
 import { requireSecrets } from './require-secrets.js';
 
 interface Failed {
   function: string;
-  error: Told;
+  error: ErrorReport;
 }
 
 interface Removed {
@@ -23,15 +23,15 @@ interface Removed {
   removed: true;
 }
 
-export type Outcome = Deployed | Removed | Failed;
+export type DeployOutcome = Deployed | Removed | Failed;
 
 /** What is said of each version that is made. */
 export type Said = Pick<BuildOptions, 'message' | 'traffic'>;
 
 /** From a candidate to a version that has the traffic. @throws KilnError or Failure */
-export type Deploy = (candidate: Candidate, progress: (line: string) => void) => Promise<Deployed>;
+export type Deploy = (candidate: PreparedFunction, progress: (line: string) => void) => Promise<Deployed>;
 
-export interface DeployOptions {
+export interface DeployParts {
   client: KilnClient;
   deploy: Deploy;
   /** Of versions that need no build. */
@@ -46,7 +46,7 @@ export interface DeployOptions {
   /** With all that the engine's steps write. */
   verbose?: boolean | undefined;
   /** Called with what was there before a function's deployment. */
-  onBefore?(name: string, known: Known | undefined): void;
+  onBefore?(name: string, known: DeployedFunction | undefined): void;
   /** Where a person watches: how far it is. */
   status?(text: string): void;
 }
@@ -57,18 +57,18 @@ export interface DeployLog {
   begin?(name: string): void;
   say(line: string, name: string): void;
   /** After it. */
-  end?(outcome: Outcome): void;
+  end?(outcome: DeployOutcome): void;
 }
 
 /** A node builds two at a time: one more is sent meanwhile, and there may be several nodes. */
 const AT_ONCE = 3;
 
 /** Deploys functions, a few at once; a failure of one does not stop the others. What serves already is neither sent nor built. */
-export async function deployAll(candidates: readonly Candidate[], options: DeployOptions): Promise<Outcome[]> {
+export async function deployAll(candidates: readonly PreparedFunction[], options: DeployParts): Promise<DeployOutcome[]> {
   const { limit = AT_ONCE, signal, log, status, verbose } = options;
   const width = Math.max(...candidates.map(({ name }) => name.length));
   const progress = new Progress();
-  return await atOnce(candidates, { limit, signal }, async (candidate) => {
+  return await concurrently(candidates, { limit, signal }, async (candidate) => {
     const { name } = candidate;
     const started = performance.now();
     const engine = new EngineLines();
@@ -88,11 +88,11 @@ export async function deployAll(candidates: readonly Candidate[], options: Deplo
   });
 }
 
-async function deployChanged(candidate: Candidate, options: DeployOptions, say: (line: string) => void): Promise<Deployed> {
+async function deployChanged(candidate: PreparedFunction, options: DeployParts, say: (line: string) => void): Promise<Deployed> {
   const { client, deploy, force } = options;
   const { name } = candidate;
   await requireSecrets(client, candidate);
-  const known = await readKnown(client, name);
+  const known = await readDeployed(client, name);
   options.onBefore?.(name, known);
   if (known === undefined || force) return deploy(candidate, say);
   const serving = servingAlready(candidate, known);
@@ -107,9 +107,9 @@ async function deployChanged(candidate: Candidate, options: DeployOptions, say: 
 
 /** A version of an image that is there already. Undefined where it can't start: it may be lost, and a build makes it again. */
 async function deployAgain(
-  { name, sourceDigest, project }: Candidate,
+  { name, sourceDigest, project }: PreparedFunction,
   { version, image, config }: VersionRecord,
-  { client, how, signal }: DeployOptions,
+  { client, how, signal }: DeployParts,
   say: (line: string) => void,
 ): Promise<Deployed | undefined> {
   say(`the sources are those of v${version}: its image again`);
@@ -140,10 +140,10 @@ export async function attempt<T>(name: string, action: () => Promise<T>): Promis
   }
 }
 
-export function failed(outcome: Outcome): outcome is Failed {
+export function failed(outcome: DeployOutcome): outcome is Failed {
   return 'error' in outcome;
 }
 
-export function deployed(outcome: Outcome): outcome is Deployed {
+export function deployed(outcome: DeployOutcome): outcome is Deployed {
   return 'version' in outcome;
 }

@@ -5,15 +5,15 @@ import { SourceFolder } from '@kiln/builder/source/source-folder';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { dockerignore } from '@kiln/project/ignore-rules';
 import { Failure } from '../failure.js';
-import type { Candidate } from './prepare.js';
+import type { PreparedFunction } from './prepare.js';
 
-export interface Ejected {
+export interface EjectedFiles {
   written: string[];
   notes: string[];
 }
 
 /** Writes the Dockerfile that a deployment would use into the folder. @throws Failure or KilnError, and nothing is written */
-export async function eject({ folder, name, files, config }: Candidate): Promise<Ejected> {
+export async function eject({ folder, name, files, config }: PreparedFunction): Promise<EjectedFiles> {
   const [{ detect }, { ejected }] = await Promise.all([import('@kiln/builder/detect/detect'), import('@kiln/builder/eject')]);
   const plan = await detect(new SourceFolder(folder, files), config);
   const own = await ejected(plan, name, config.handler);

@@ -2,16 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { KilnClient } from '@kiln/client/client';
 import { Interrupted } from '../failure.js';
-import { deployed, type Outcome } from './deploy-function.js';
-import { type Known, readKnown } from './known.js';
+import { deployed, type DeployOutcome } from './deploy-function.js';
+import { type DeployedFunction, readDeployed } from './deployed-function.js';
 
 const ASK_MS = 3000;
 
 /** Functions whose deployment had begun, as the cluster had them before; undefined for one that was not there. */
-export type Before = ReadonlyMap<string, Known | undefined>;
+export type Before = ReadonlyMap<string, DeployedFunction | undefined>;
 
 /** What Ctrl-C left of a deployment, which the cluster alone knows: a version may have got its traffic in the last moment. */
-export async function interruptedDeploy(client: KilnClient, before: Before, outcomes: readonly Outcome[]): Promise<Interrupted> {
+export async function interruptedDeploy(client: KilnClient, before: Before, outcomes: readonly DeployOutcome[]): Promise<Interrupted> {
   const done = outcomes.filter(deployed).filter(({ changed }) => changed);
   const open = [...before].filter(([name]) => !outcomes.some((outcome) => deployed(outcome) && outcome.function === name));
   const said = await Promise.all(open.map(([name, known]) => stateOf(client, name, known)));
@@ -24,9 +24,9 @@ export async function interruptedDeploy(client: KilnClient, before: Before, outc
   );
 }
 
-async function stateOf(client: KilnClient, name: string, before: Known | undefined): Promise<{ text: string; same: boolean }> {
+async function stateOf(client: KilnClient, name: string, before: DeployedFunction | undefined): Promise<{ text: string; same: boolean }> {
   const late = delay(ASK_MS, 'late' as const, { ref: false });
-  const now = await Promise.race([readKnown(client, name).catch(() => 'late' as const), late]);
+  const now = await Promise.race([readDeployed(client, name).catch(() => 'late' as const), late]);
   if (now === 'late') return { text: `whether ${name} changed is not known: kiln versions ${name}`, same: false };
   const serves = servedText(now);
   if (isDeepStrictEqual(trafficOf(before), trafficOf(now)))
@@ -34,11 +34,11 @@ async function stateOf(client: KilnClient, name: string, before: Known | undefin
   return { text: `${name} was deployed, and ${serves}`, same: false };
 }
 
-function trafficOf(known: Known | undefined) {
+function trafficOf(known: DeployedFunction | undefined) {
   return (known?.function.traffic ?? []).filter(({ weight }) => weight > 0);
 }
 
-function servedText(known: Known | undefined): string {
+function servedText(known: DeployedFunction | undefined): string {
   const versions = trafficOf(known).map(({ version }) => `v${version}`);
   return versions.length === 0 ? '' : `serves ${versions.join(' and ')}`;
 }

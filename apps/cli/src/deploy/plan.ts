@@ -1,12 +1,12 @@
 import type { FunctionView } from '@kiln/contract/control-api';
 import type { VersionRecord } from '@kiln/contract/records';
-import type { Known } from './known.js';
-import type { Candidate } from './prepare.js';
+import type { DeployedFunction } from './deployed-function.js';
+import type { PreparedFunction } from './prepare.js';
 
 /** The version that serves already what would be deployed: the newest that ever was ready, with all the traffic. */
 export function servingAlready(
-  { sourceDigest, project }: Pick<Candidate, 'sourceDigest' | 'project'>,
-  known: Known | undefined,
+  { sourceDigest, project }: Pick<PreparedFunction, 'sourceDigest' | 'project'>,
+  known: DeployedFunction | undefined,
 ): VersionRecord | undefined {
   const newest = known?.versions.findLast(({ state }) => state === 'ready');
   if (known === undefined || newest?.sourceDigest !== sourceDigest) return undefined;
@@ -16,7 +16,7 @@ export function servingAlready(
 }
 
 /** The newest version that was made from the same, whatever became of it or its configuration since: its image is there. */
-export function madeBefore({ sourceDigest }: Pick<Candidate, 'sourceDigest'>, known: Known): VersionRecord | undefined {
+export function madeBefore({ sourceDigest }: Pick<PreparedFunction, 'sourceDigest'>, known: DeployedFunction): VersionRecord | undefined {
   return known.versions.findLast((version) => version.state === 'ready' && version.sourceDigest === sourceDigest);
 }
 
@@ -26,7 +26,7 @@ export function toPrune(functions: readonly FunctionView[], project: string, dec
 }
 
 /** The version that a new one would be compared with: most of the traffic, else the newest that is ready. */
-export function servingVersion({ function: { traffic }, versions }: Known): VersionRecord | undefined {
+export function servingVersion({ function: { traffic }, versions }: DeployedFunction): VersionRecord | undefined {
   const most = traffic.toSorted((a, b) => b.weight - a.weight)[0]?.version;
   return versions.find(({ version }) => version === most) ?? versions.findLast(({ state }) => state === 'ready');
 }

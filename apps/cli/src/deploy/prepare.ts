@@ -10,7 +10,7 @@ import type { Project } from '../folder/project.js';
 import { readProjects } from '../folder/repository.js';
 
 /** One function of a folder that was found fit to be sent. */
-export interface Candidate {
+export interface PreparedFunction {
   name: string;
   /** Its part of `kiln.json`. */
   config: FunctionConfigInput;
@@ -39,16 +39,16 @@ export interface Selection {
  * Everything that can be found wrong with a folder is found here, before anything is sent.
  * @throws Failure or KilnError
  */
-export async function prepare(path: string, selection: Selection = {}): Promise<Candidate[]> {
+export async function prepare(path: string, selection: Selection = {}): Promise<PreparedFunction[]> {
   const projects = await readProjects(path, selection.name);
   requireDistinct(projects);
   if (selection.only !== undefined) requireKnown(projects, selection.only);
-  const candidates: Candidate[] = [];
+  const candidates: PreparedFunction[] = [];
   for (const project of projects) candidates.push(...(await candidatesOf(selected(project, selection), selection)));
   return candidates;
 }
 
-async function candidatesOf(found: Project, { project: projectGiven, buildArgs = {}, buildSecrets = {} }: Selection): Promise<Candidate[]> {
+async function candidatesOf(found: Project, { project: projectGiven, buildArgs = {}, buildSecrets = {} }: Selection): Promise<PreparedFunction[]> {
   const { folder, functions, kilnJson } = found;
   if (functions.length === 0) return [];
   const listed = await listFiles(folder);

@@ -1,14 +1,14 @@
 import type { KilnClient } from '@kiln/client/client';
 import { UsageFailure } from '../failure.js';
-import { attempt, type Outcome } from './deploy-function.js';
+import { attempt, type DeployOutcome } from './deploy-function.js';
 import { toPrune } from './plan.js';
-import type { Candidate } from './prepare.js';
+import type { PreparedFunction } from './prepare.js';
 
 /**
  * The functions that the candidates' project deployed earlier and does not declare any more.
  * @throws UsageFailure where it has no name: then nothing says which functions are its own
  */
-export async function findPruned(client: KilnClient, candidates: readonly Candidate[]): Promise<string[]> {
+export async function findPruned(client: KilnClient, candidates: readonly PreparedFunction[]): Promise<string[]> {
   const projects = new Set(candidates.map(({ project }) => project));
   const [project] = projects;
   if (projects.size !== 1 || project === undefined) {
@@ -21,8 +21,8 @@ export async function findPruned(client: KilnClient, candidates: readonly Candid
   return toPrune(await client.functions.list(), project, declared);
 }
 
-export async function removeAll(client: KilnClient, names: readonly string[]): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
+export async function removeAll(client: KilnClient, names: readonly string[]): Promise<DeployOutcome[]> {
+  const outcomes: DeployOutcome[] = [];
   for (const name of names) {
     outcomes.push(
       await attempt(name, async () => {

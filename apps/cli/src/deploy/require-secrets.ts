@@ -1,12 +1,12 @@
 import type { KilnClient } from '@kiln/client/client';
 import { KilnError } from '@kiln/contract/errors';
-import type { Candidate } from './prepare.js';
+import type { PreparedFunction } from './prepare.js';
 
 /**
  * A version can't be made with a secret that nobody has stored: said before the folder is sent and built.
  * @throws KilnError
  */
-export async function requireSecrets(client: KilnClient, { config }: Pick<Candidate, 'config'>): Promise<void> {
+export async function requireSecrets(client: KilnClient, { config }: Pick<PreparedFunction, 'config'>): Promise<void> {
   const { secrets: wanted = [] } = config;
   if (wanted.length === 0) return;
   const stored = await client.secrets.list().catch((error: unknown) => {

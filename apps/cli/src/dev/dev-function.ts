@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
-import { Instance, type InstanceOptions } from './instance.js';
+import { DevInstance, type DevInstanceOptions } from './instance.js';
 import type { FunctionSpec } from './spec.js';
 
 /** As on the platform another call may start another instance; on a developer's machine not many. */
 const MOST_INSTANCES = 8;
 const MOST_WAITING = 1000;
 
-export interface DevFunctionOptions extends Pick<InstanceOptions, 'environment' | 'onLine'> {
+export interface DevFunctionOptions extends Pick<DevInstanceOptions, 'environment' | 'onLine'> {
   nextSocketPath(): string;
   say(line: string): void;
 }
@@ -18,14 +18,14 @@ export interface DevFunctionOptions extends Pick<InstanceOptions, 'environment' 
  * meanwhile waits for the new ones.
  */
 export class DevFunction {
-  private instances: Instance[] = [];
-  private starting: Instance | undefined;
+  private instances: DevInstance[] = [];
+  private starting: DevInstance | undefined;
   /** Why the last start of this code failed. */
   private failure: KilnError | undefined;
   private lastConfig: FunctionConfig | undefined;
   private waiting = 0;
   private change = Promise.withResolvers<void>();
-  private readonly all = new Set<Instance>();
+  private readonly all = new Set<DevInstance>();
 
   constructor(
     private current: FunctionSpec,
@@ -40,7 +40,7 @@ export class DevFunction {
    * An instance that takes one more request. Release it afterwards.
    * @throws KilnError `start_failed`, `start_timeout`, `concurrency_limit`
    */
-  async lease(): Promise<Instance> {
+  async lease(): Promise<DevInstance> {
     const deadline = performance.now() + this.current.config.startTimeout + 1000;
     for (;;) {
       const found = this.instances.find(({ hasRoom }) => hasRoom);
@@ -77,13 +77,13 @@ export class DevFunction {
   }
 
   /** Takes no new request: it ran past its time. */
-  condemn(instance: Instance): void {
+  condemn(instance: DevInstance): void {
     this.instances = this.instances.filter((each) => each !== instance);
     instance.retire();
     this.notify();
   }
 
-  release(instance: Instance): void {
+  release(instance: DevInstance): void {
     instance.release();
     this.notify();
   }
@@ -105,7 +105,7 @@ export class DevFunction {
   }
 
   private start(): void {
-    const instance = new Instance({
+    const instance = new DevInstance({
       spec: this.current,
       socketPath: this.options.nextSocketPath(),
       environment: this.options.environment,
@@ -124,7 +124,7 @@ export class DevFunction {
   }
 
   /** What became of one that the next change overtook is nobody's concern any more. */
-  private onStarted(instance: Instance, failure: KilnError | undefined): void {
+  private onStarted(instance: DevInstance, failure: KilnError | undefined): void {
     if (this.starting !== instance) return;
     this.starting = undefined;
     this.failure = failure;
@@ -134,7 +134,7 @@ export class DevFunction {
     this.notify();
   }
 
-  private async onDeath(instance: Instance): Promise<void> {
+  private async onDeath(instance: DevInstance): Promise<void> {
     this.instances = this.instances.filter((each) => each !== instance);
     this.options.say(`${await instance.exited}; the next call starts it again`);
     this.notify();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, sep } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DevFunction } from './dev-function.js';
-import { DevHandler, type HandlerParts } from './handler.js';
+import { DevHandler, type DevHandlerParts } from './handler.js';
 import type { OutputLine } from './output.js';
 import type { FunctionSpec, Specs } from './spec.js';
 
@@ -12,7 +12,7 @@ import type { FunctionSpec, Specs } from './spec.js';
 const WARMED_UP = 8;
 const DECLARES = new Set(['kiln.json', '.env']);
 
-export interface DevOptions extends Pick<HandlerParts, 'onCall'> {
+export interface DevOptions extends Pick<DevHandlerParts, 'onCall'> {
   specs: Specs;
   /** Reads them again. */
   read(): Promise<Specs>;

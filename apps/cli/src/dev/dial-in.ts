@@ -9,11 +9,11 @@ const CONNECTION_WAIT_MS = 5000;
  * The side of a node that a runner dials in to: a Unix socket of its own for each instance. One connection carries one request at
  * a time; the runner opens another when one ends.
  */
-export class DialIn {
+export class DevDialIn {
   private readonly server = net.createServer((socket) => this.onConnection(socket));
   private readonly sockets = new Set<net.Socket>();
-  private idle: Connection[] = [];
-  private readonly waiters: ((connection: Connection) => void)[] = [];
+  private idle: DevConnection[] = [];
+  private readonly waiters: ((connection: DevConnection) => void)[] = [];
   private readonly first = Promise.withResolvers<void>();
 
   constructor(private readonly path: string) {}
@@ -31,10 +31,10 @@ export class DialIn {
   }
 
   /** @throws Error when none comes in time */
-  async take(): Promise<Connection> {
+  async take(): Promise<DevConnection> {
     for (let found = this.idle.pop(); found !== undefined; found = this.idle.pop()) if (found.sound) return found;
     return await new Promise((resolve, reject) => {
-      const waiter = (connection: Connection) => {
+      const waiter = (connection: DevConnection) => {
         clearTimeout(timer);
         resolve(connection);
       };
@@ -55,7 +55,7 @@ export class DialIn {
     }
   }
 
-  giveBack(connection: Connection): void {
+  giveBack(connection: DevConnection): void {
     if (!connection.sound) return;
     const waiter = this.waiters.shift();
     if (waiter === undefined) this.idle.push(connection);
@@ -74,12 +74,12 @@ export class DialIn {
     // What goes wrong on a connection shows in its `close`, and to the request on it.
     socket.on('error', () => undefined).once('close', () => this.sockets.delete(socket));
     this.first.resolve();
-    this.giveBack(new Connection(socket));
+    this.giveBack(new DevConnection(socket));
   }
 }
 
 /** One connection that the runner opened. */
-export class Connection {
+export class DevConnection {
   private over: Upstream | undefined;
 
   constructor(readonly socket: net.Socket) {}

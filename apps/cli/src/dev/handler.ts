@@ -10,14 +10,14 @@ import { spliceUpgrade } from '@kiln/forward/exchange/upgrade';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
 import type { DevFunction } from './dev-function.js';
 import { answerHeaders, type Head, readHead, requestHeaders } from './head.js';
-import type { Instance } from './instance.js';
+import type { DevInstance } from './instance.js';
 
 const TIMEOUT = 'timeout';
 /** Connections that may turn out closed before a byte was sent, under one request. */
 const MAX_UNSENT = 3;
 const EXIT_NEWS_MS = 1000;
 
-export interface HandlerParts {
+export interface DevHandlerParts {
   functions: ReadonlyMap<string, DevFunction>;
   /** One call, told when it is over. */
   onCall(call: { function: string; method: string; path: string; status: number; ms: number; requestId: string }): void;
@@ -25,7 +25,7 @@ export interface HandlerParts {
 
 /** The way of a call in `kiln dev`, as a router and a node together would have it: address, lease, forward, release. */
 export class DevHandler {
-  constructor(private readonly parts: HandlerParts) {}
+  constructor(private readonly parts: DevHandlerParts) {}
 
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     const head = readHead(request);
@@ -72,7 +72,7 @@ export class DevHandler {
   /** `timeout` counts from here, as on a node. */
   private async exchange(
     of: DevFunction,
-    instance: Instance,
+    instance: DevInstance,
     { head, request, response, body }: { head: Head; request: IncomingMessage; response: ServerResponse; body: RequestBody },
   ): Promise<Outcome> {
     const connection = await instance.connections.take();
@@ -142,7 +142,7 @@ function pathOf({ path }: Head): string {
 }
 
 /** What the caller is told; undefined where it has its answer, or is gone. */
-async function failure(outcome: Outcome, instance: Instance): Promise<KilnError | undefined> {
+async function failure(outcome: Outcome, instance: DevInstance): Promise<KilnError | undefined> {
   const { spec, config } = instance;
   if (outcome.kind === 'body_too_large')
     return new KilnError('payload_too_large', 'the request body is larger than the function’s maxBody');

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
-import { DialIn } from './dial-in.js';
+import { DevDialIn } from './dial-in.js';
 import { readModuleConfig } from './module-config.js';
 import { Lines, type OutputLine, readOutputLine } from './output.js';
 import type { FunctionSpec } from './spec.js';
@@ -14,7 +14,7 @@ const KEPT_LINES = 20;
 /** Of this machine's own environment: a function must not come to depend on the rest. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 
-export interface InstanceOptions {
+export interface DevInstanceOptions {
   spec: FunctionSpec;
   socketPath: string;
   environment: Record<string, string | undefined>;
@@ -22,26 +22,26 @@ export interface InstanceOptions {
   lastConfig: FunctionConfig | undefined;
   onLine(line: OutputLine): void;
   /** It ended by itself after it was ready. */
-  onDeath(instance: Instance): void;
+  onDeath(instance: DevInstance): void;
 }
 
 /** One process that serves a function: the runner of the platform's own images, started as it is there. */
-export class Instance {
+export class DevInstance {
   readonly exited: Promise<string>;
   /** As `kiln.json` says; what the module says below that is known a moment after the start. */
   config: FunctionConfig;
   isReady = false;
   leases = 0;
   private retired = false;
-  private readonly dialIn: DialIn;
+  private readonly dialIn: DevDialIn;
   private readonly end = Promise.withResolvers<string>();
   private readonly stopped = new AbortController();
   private readonly lastErrors: string[] = [];
   private child: ChildProcess | undefined;
   private drain: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: InstanceOptions) {
-    this.dialIn = new DialIn(options.socketPath);
+  constructor(private readonly options: DevInstanceOptions) {
+    this.dialIn = new DevDialIn(options.socketPath);
     this.exited = this.end.promise;
     this.config = options.lastConfig ?? options.spec.config;
   }
@@ -76,7 +76,7 @@ export class Instance {
     this.isReady = true;
   }
 
-  get connections(): DialIn {
+  get connections(): DevDialIn {
     return this.dialIn;
   }
 

@@ -6,7 +6,7 @@ import type { SourceFolder } from '@kiln/builder/source/source-folder';
 import type { FunctionConfigInput } from '@kiln/contract/function-config';
 
 /** What serves a function on this machine: a runner of the platform, and what it is to serve. */
-export interface Program {
+export interface DevProgram {
   command: string;
   args: readonly string[];
   env: Record<string, string>;
@@ -27,7 +27,7 @@ export async function programFor(
   folder: SourceFolder,
   plan: BuildPlan,
   { entry, handler }: FunctionConfigInput,
-): Promise<Program | undefined> {
+): Promise<DevProgram | undefined> {
   if (plan.entry === undefined) return undefined;
   if (plan.kind === 'python') {
     return {

@@ -13,13 +13,13 @@ import type { OutputLine } from './output.js';
 import { readSpecs, type Specs } from './spec.js';
 import { watchFolder } from './watch.js';
 
-export interface DevOptions extends OutputOptions {
+export interface DevFlags extends OutputOptions {
   port?: number;
   only?: string[];
 }
 
 /** `kiln dev`, from the first look at the folder to the last process gone. */
-export async function runDev(session: Session, dir: string, options: DevOptions, firstPort: number): Promise<void> {
+export async function runDev(session: Session, dir: string, options: DevFlags, firstPort: number): Promise<void> {
   const { terminal, config } = session;
   if (options.only !== undefined) requireKnown(await readProjects(dir), options.only);
   const read = () => readSpecs(dir, options.only);

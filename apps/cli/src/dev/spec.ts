@@ -9,7 +9,7 @@ import { sourceFolder, unfit } from '../folder/check-buildable.js';
 import { listFiles } from '../folder/list-files.js';
 import { type Project, requireFolder } from '../folder/project.js';
 import { readProjects } from '../folder/repository.js';
-import { type Program, programFor } from './program-for.js';
+import { type DevProgram, programFor } from './program-for.js';
 
 /** A function as `kiln dev` runs it. */
 export interface FunctionSpec {
@@ -18,7 +18,7 @@ export interface FunctionSpec {
   /** Its part of `kiln.json`, and the same with the defaults. */
   declared: FunctionConfigInput;
   config: FunctionConfig;
-  program: Program;
+  program: DevProgram;
   env: Record<string, string>;
 }
 

@@ -1,4 +1,4 @@
-import { Engine, type EngineInfo, type EngineVersion } from '../engine.js';
+import { Engine, type LocalEngineInfo, type EngineVersion } from '../engine.js';
 import { type Check, failedCheck, ok, warning } from './check.js';
 import { engineFlaws, runcFlaws } from './known-flaws.js';
 
@@ -7,7 +7,7 @@ const UPDATE = 'update Docker Engine and runc; until then let only code you trus
 export async function checkEngine(host: string): Promise<Check[]> {
   try {
     const engine = new Engine(host);
-    const [version, info] = await Promise.all([engine.get<EngineVersion>('/version'), engine.get<EngineInfo>('/info')]);
+    const [version, info] = await Promise.all([engine.get<EngineVersion>('/version'), engine.get<LocalEngineInfo>('/info')]);
     return [
       ok('docker engine', `${version.Version} (API ${version.ApiVersion}) at ${host}`),
       checkEngineFlaws(version),
@@ -49,7 +49,7 @@ function checkRunc({ Components = [] }: EngineVersion): Check {
       );
 }
 
-function checkCgroups(info: EngineInfo): Check {
+function checkCgroups(info: LocalEngineInfo): Check {
   const mode = `version ${info.CgroupVersion ?? '1'}, driver ${info.CgroupDriver ?? 'unknown'}`;
   const limits = { memory: info.MemoryLimit, swap: info.SwapLimit, processes: info.PidsLimit, cpu: info.CpuCfsQuota };
   const missing = Object.entries(limits)
@@ -63,13 +63,13 @@ function checkCgroups(info: EngineInfo): Check {
   );
 }
 
-function checkSeccomp({ SecurityOptions = [] }: EngineInfo): Check {
+function checkSeccomp({ SecurityOptions = [] }: LocalEngineInfo): Check {
   return SecurityOptions.some((option) => option.includes('name=seccomp'))
     ? ok('seccomp', 'system calls are filtered')
     : failedCheck('seccomp', 'the engine filters no system calls', 'use a kernel and an engine with seccomp');
 }
 
-function checkLsm({ SecurityOptions = [] }: EngineInfo): Check {
+function checkLsm({ SecurityOptions = [] }: LocalEngineInfo): Check {
   const active = ['apparmor', 'selinux'].filter((name) => SecurityOptions.some((option) => option.includes(`name=${name}`)));
   return active.length > 0
     ? ok('security module', active.join(', '))

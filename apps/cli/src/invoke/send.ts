@@ -5,7 +5,7 @@ import { KilnError } from '@kiln/contract/errors';
 import type { Target } from './address.js';
 import type { Body } from './body.js';
 
-export interface Call {
+export interface OutgoingCall {
   target: Target;
   method: string;
   /** Flat list of names and values, sent in this order. */
@@ -15,7 +15,7 @@ export interface Call {
 }
 
 /** One HTTP request whose answer is handed over as soon as its head is there. */
-export function send({ target: { origin, path }, method, headers, body, signal }: Call): Promise<http.IncomingMessage> {
+export function send({ target: { origin, path }, method, headers, body, signal }: OutgoingCall): Promise<http.IncomingMessage> {
   const { request: open } = origin.protocol === 'https:' ? https : http;
   return new Promise((resolve, reject) => {
     const request = open(origin, { path, method, headers: complete(headers, origin, body), signal, agent: false });

@@ -1,6 +1,6 @@
 import { ERRORS } from '@kiln/contract/errors';
 import { CommanderError } from 'commander';
-import { EXIT, QuietEnd, type Told, tell } from '../failure.js';
+import { EXIT, QuietEnd, type ErrorReport, tell } from '../failure.js';
 import { neutraliseJson } from './neutralise.js';
 import { paint } from './style.js';
 import type { Terminal } from './terminal.js';
@@ -24,7 +24,7 @@ export function report(error: unknown, terminal: Terminal, asJson: boolean): num
 }
 
 /** The next step is not broken: whoever copies a command from there wants all of it. */
-function errorText({ message, fix, code }: Told, columns = Number.POSITIVE_INFINITY): string {
+function errorText({ message, fix, code }: ErrorReport, columns = Number.POSITIVE_INFINITY): string {
   const said = `${paint('red', 'kiln:')} ${message}`.split('\n');
   const shown = said.flatMap((line) => (IS_SOURCE.test(line) ? [line] : wrapWords(line, columns)));
   const lines = [...shown, `  ${paint('cyan', 'next:')} ${fix}`];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.js';
 import type { HomePaths } from '../home.js';
-import type { Cluster } from './files/cluster-file.js';
+import type { ClusterFile } from './files/cluster-file.js';
 import type { MemberSpec } from './member.js';
 
 const MEMORY_SHARE = 0.75;
@@ -12,7 +12,7 @@ const CPUS_PER_CORE = 16;
 export interface AppOptions {
   config: Config;
   paths: HomePaths;
-  cluster: Cluster;
+  cluster: ClusterFile;
   redisUrl: string;
 }
 

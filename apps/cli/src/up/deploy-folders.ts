@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { KilnClient } from '@kiln/client/client';
-import { atOnce } from '../deploy/at-once.js';
-import { deployAll, failed, type Outcome, sendTo } from '../deploy/deploy-function.js';
+import { concurrently } from '../deploy/concurrently.js';
+import { deployAll, failed, type DeployOutcome, sendTo } from '../deploy/deploy-function.js';
 import { prepare } from '../deploy/prepare.js';
 import { tell, UsageFailure } from '../failure.js';
 import type { Terminal } from '../output/terminal.js';
@@ -23,14 +23,14 @@ export async function foldersIn(dir: string): Promise<string[]> {
 }
 
 /** Deploys every folder, a few at once; what is wrong with one stops none of the others. */
-export async function deployFolders(folders: readonly string[], client: KilnClient, terminal: Terminal): Promise<Outcome[]> {
+export async function deployFolders(folders: readonly string[], client: KilnClient, terminal: Terminal): Promise<DeployOutcome[]> {
   const signal = terminal.interrupted;
-  const outcomes = await atOnce(folders, { limit: AT_ONCE, signal }, (folder) => deployFolder(folder, client, terminal));
+  const outcomes = await concurrently(folders, { limit: AT_ONCE, signal }, (folder) => deployFolder(folder, client, terminal));
   return outcomes.flat();
 }
 
 /** What builds write is shown for failed ones only, its last lines: several go on at once. */
-async function deployFolder(folder: string, client: KilnClient, terminal: Terminal): Promise<Outcome[]> {
+async function deployFolder(folder: string, client: KilnClient, terminal: Terminal): Promise<DeployOutcome[]> {
   const name = basename(folder);
   terminal.say(`deploying ${name}`);
   const lines: string[] = [];

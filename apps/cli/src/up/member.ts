@@ -19,8 +19,8 @@ export interface MemberSpec {
 }
 
 export interface MemberHooks {
-  spawned(member: Member, pid: number): void;
-  died(member: Member, how: string, againInMs: number): void;
+  spawned(member: SupervisedProcess, pid: number): void;
+  died(member: SupervisedProcess, how: string, againInMs: number): void;
 }
 
 const FIRST_BACKOFF_MS = 250;
@@ -29,7 +29,7 @@ const MAX_BACKOFF_MS = 10_000;
 const RECOVERED_MS = 30_000;
 
 /** One child process that is kept running until it is stopped. */
-export class Member {
+export class SupervisedProcess {
   readonly log: LogFile;
   private child: ChildProcess | undefined;
   private ended: Promise<void> = Promise.resolve();

@@ -1,7 +1,7 @@
 import { Failure, Interrupted } from '../failure.js';
 import type { Terminal } from '../output/terminal.js';
 import { type Leftovers, removeLeftovers } from './leftovers.js';
-import { Member, type MemberHooks, type MemberSpec } from './member.js';
+import { SupervisedProcess, type MemberHooks, type MemberSpec } from './member.js';
 import { Patience } from './patience.js';
 import type { RunningFile } from './running-file.js';
 import { waitUntil } from './wait.js';
@@ -25,8 +25,8 @@ interface Wait {
 
 /** Keeps the processes of one machine running, and ends them in order: router, agents, then Redis. */
 export class Supervisor {
-  private readonly members: Member[] = [];
-  private readonly dead = new Map<Member, string>();
+  private readonly members: SupervisedProcess[] = [];
+  private readonly dead = new Map<SupervisedProcess, string>();
   private up = false;
   private rotation: NodeJS.Timeout | undefined;
 
@@ -39,7 +39,7 @@ export class Supervisor {
    */
   async start(specs: readonly MemberSpec[], ready: (name: string) => Promise<boolean>, boundMs: number): Promise<void> {
     this.rotation ??= setInterval(() => this.rotateLogs(), ROTATE_EVERY_MS).unref();
-    const started = specs.map((spec) => new Member(spec, this.hooks));
+    const started = specs.map((spec) => new SupervisedProcess(spec, this.hooks));
     this.members.push(...started);
     for (const member of started) member.start();
     const patience = new Patience(boundMs);
@@ -61,7 +61,7 @@ export class Supervisor {
     this.up = true;
   }
 
-  private async waitFor(member: Member, ready: (name: string) => Promise<boolean>, { patience, signal }: Wait): Promise<void> {
+  private async waitFor(member: SupervisedProcess, ready: (name: string) => Promise<boolean>, { patience, signal }: Wait): Promise<void> {
     const ask = () => {
       const how = this.dead.get(member);
       if (how !== undefined) throw startFailure(member, `ended at its start (${how})`);
@@ -94,7 +94,7 @@ export class Supervisor {
     if (terminal.insisted.aborted) killAll();
     terminal.insisted.addEventListener('abort', killAll, { once: true });
     const boundMs = drainTimeoutMs + KILL_AFTER_DRAIN_MS;
-    const isAgent = (member: Member) => this.options.leftovers.nodeIds.includes(member.name);
+    const isAgent = (member: SupervisedProcess) => this.options.leftovers.nodeIds.includes(member.name);
     await this.stopEach((member) => member.name === 'router', boundMs);
     await this.stopEach(isAgent, boundMs);
     await this.stopEach((member) => member.name === 'redis', REDIS_STOP_MS);
@@ -102,7 +102,7 @@ export class Supervisor {
     terminal.say('stopped');
   }
 
-  private async stopEach(which: (member: Member) => boolean, boundMs: number): Promise<void> {
+  private async stopEach(which: (member: SupervisedProcess) => boolean, boundMs: number): Promise<void> {
     await Promise.all(
       this.members.filter(which).map(async (member) => {
         const how = await member.stop(boundMs);
@@ -112,7 +112,7 @@ export class Supervisor {
   }
 }
 
-function startFailure({ title, log, spec }: Member, what: string): Failure {
+function startFailure({ title, log, spec }: SupervisedProcess, what: string): Failure {
   const lines = log.tail();
   const shown = lines === '' ? 'It wrote nothing.' : `Its last lines:\n${lines.replace(/^/gm, '  | ')}`;
   const missing = spec.command === 'redis-server' && what.includes('ENOENT');

@@ -10,7 +10,7 @@ import { homePaths } from '../home.js';
 import { loadCluster, makeMasterKey, nodeIds } from './files/cluster-file.js';
 import { LogFile } from './files/log-file.js';
 import { writePrivate } from './files/private-file.js';
-import { Member } from './member.js';
+import { SupervisedProcess } from './member.js';
 import { findFree, requireFree } from './ports.js';
 import { end, identify, isAlive } from './processes.js';
 import { RunningFile } from './running-file.js';
@@ -184,7 +184,7 @@ describe('a member', () => {
   it('is started again when it dies, later each time, and ends when stopped', async () => {
     const waits: number[] = [];
     const pids: number[] = [];
-    const member = new Member(spec('process.exit(3)'), {
+    const member = new SupervisedProcess(spec('process.exit(3)'), {
       spawned: (_member, pid) => pids.push(pid),
       died: (_member, how, againInMs) => {
         expect(how).toBe('exit code 3');
@@ -199,7 +199,7 @@ describe('a member', () => {
   });
 
   it('is killed past the bound', async () => {
-    const member = new Member(spec("process.on('SIGTERM', () => {}); console.log('up'); setInterval(() => {}, 1000)"), {
+    const member = new SupervisedProcess(spec("process.on('SIGTERM', () => {}); console.log('up'); setInterval(() => {}, 1000)"), {
       spawned: () => {},
       died: () => expect.unreachable(),
     });
@@ -210,7 +210,7 @@ describe('a member', () => {
 
   it('says what could not be started', async () => {
     const deaths: string[] = [];
-    const member = new Member(
+    const member = new SupervisedProcess(
       { ...spec(''), command: 'no-such-program' },
       { spawned: () => expect.unreachable(), died: (_member, how) => deaths.push(how) },
     );

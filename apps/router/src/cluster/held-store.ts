@@ -4,14 +4,14 @@ import { FUNCTION_CHANGED, KEY_CHANGED } from '@kiln/contract/events';
 import type { CopyStore, StoreCopy } from '@kiln/state/functions/copy-store';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { Store } from '@kiln/state/store/store';
-import type { Events } from '../view/announcer.js';
+import type { EventSender } from '../view/announcer.js';
 import { SingleFlight } from '../view/single-flight.js';
 
 export interface HeldParts {
   store: Pick<Store, 'ready' | 'trouble'>;
   copies: CopyStore;
   functions: FunctionStore;
-  events: Events;
+  events: EventSender;
 }
 
 /** What this router could write back to a store that has lost something, and how the store is. */

@@ -4,7 +4,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { KEY_CHANGED } from '@kiln/contract/events';
 import type { KeyRecord, Scope } from '@kiln/contract/records';
 import type { KeyStore } from '@kiln/state/key-store';
-import type { Events } from '../view/announcer.js';
+import type { EventSender } from '../view/announcer.js';
 import { hashOf, type KeyTable, keyId } from '../view/key-table.js';
 import { SingleFlight } from '../view/single-flight.js';
 
@@ -20,7 +20,7 @@ export class Keys {
   constructor(
     private readonly store: KeyStore,
     private readonly table: KeyTable,
-    private readonly events: Events,
+    private readonly events: EventSender,
   ) {}
 
   /** @throws KilnError `unavailable`; the keys that were known stay. */

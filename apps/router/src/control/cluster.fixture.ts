@@ -158,7 +158,7 @@ export class TestCluster {
   }
 }
 
-export interface Problem {
+export interface ProblemAnswer {
   code: string;
   detail: string;
   requestId: string;
@@ -166,7 +166,7 @@ export interface Problem {
 }
 
 export function problemOf(answer: Answer): [status: number, code: string] {
-  return [answer.status, answer.json<Problem>().code];
+  return [answer.status, answer.json<ProblemAnswer>().code];
 }
 
 /** A build that reads the whole upload and then says these lines. */

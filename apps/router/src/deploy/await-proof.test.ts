@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records';
 import { describe, expect, it } from 'vitest';
-import { Proof, type ProofParts } from './await-proof.js';
+import { PendingProof, type ProofParts } from './await-proof.js';
 import { nextProvingNode } from './next-proving-node.js';
 
 type Refusal = NonNullable<VersionRecord['refusal']>;
@@ -62,7 +62,7 @@ function cluster(nodes: string[], says: (node: string, time: number) => Refusal 
       },
     },
   };
-  const proof = (boundMs: number) => new Proof(parts, { name: 'f', version: 1, boundMs, signal: new AbortController().signal }).ready();
+  const proof = (boundMs: number) => new PendingProof(parts, { name: 'f', version: 1, boundMs, signal: new AbortController().signal }).ready();
   return { proof, record, asked, isGone: () => gone };
 }
 
@@ -103,7 +103,7 @@ describe('a version that is being proved', () => {
   it('waits for the store where it is away', async () => {
     const made = cluster(['a'], () => 'ready');
     let away = 3;
-    const proof = new Proof(
+    const proof = new PendingProof(
       {
         nodes: { preference: () => [] },
         announcer: { functionChanged: async () => undefined },

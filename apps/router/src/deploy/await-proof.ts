@@ -27,7 +27,7 @@ export interface AwaitedProof {
 }
 
 /** Waits until a node has said how a version's first instance went. Where one cannot try, or says nothing, another is asked. */
-export class Proof {
+export class PendingProof {
   private readonly unable = new Set<string>();
   private readonly refused = new Set<string>();
   private roundUntil = 0;

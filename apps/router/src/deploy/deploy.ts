@@ -12,7 +12,7 @@ import type { NodeTable } from '../placement/node-table.js';
 import type { VersionSecrets } from '../secrets/secrets.js';
 import { switchTraffic } from '../traffic/switch-traffic.js';
 import type { Announcer } from '../view/announcer.js';
-import { Proof } from './await-proof.js';
+import { PendingProof } from './await-proof.js';
 import { renew } from './renew.js';
 import { warmUp } from './warm-up.js';
 
@@ -189,7 +189,7 @@ export class Deployments {
     await announcer.functionChanged(name);
     // Old versions may have gone with it.
     await secrets.dropUnused();
-    await new Proof(this.parts, { name, version, boundMs: release.config.startTimeout + PROOF_MARGIN_MS, signal }).ready();
+    await new PendingProof(this.parts, { name, version, boundMs: release.config.startTimeout + PROOF_MARGIN_MS, signal }).ready();
     return version;
   }
 

@@ -1,11 +1,11 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionConfig } from '@kiln/contract/function-config';
 import type { Scope } from '@kiln/contract/records';
-import type { Verdict } from '../view/key-table.js';
+import type { KeyVerdict } from '../view/key-table.js';
 
 /** Who may do what, answered from memory. */
-export interface Keys {
-  allows(authorization: string | undefined, scope: Scope, address: string): Verdict;
+export interface KeyCheck {
+  allows(authorization: string | undefined, scope: Scope, address: string): KeyVerdict;
 }
 
 /** What is looked at of a request. */
@@ -29,7 +29,7 @@ export function tooManyWrongKeys(): KilnError {
  * Whether a version takes the request at all.
  * @throws KilnError
  */
-export function admit(config: FunctionConfig, keys: Keys, { authorization, address, bodyLength }: Asking): void {
+export function admit(config: FunctionConfig, keys: KeyCheck, { authorization, address, bodyLength }: Asking): void {
   if (config.auth === 'key') requireKey(keys, authorization, address);
   if (bodyLength !== undefined && bodyLength > config.maxBody) throw tooLarge(config);
 }
@@ -41,7 +41,7 @@ export function tooLarge(config: FunctionConfig): KilnError {
   });
 }
 
-function requireKey(keys: Keys, authorization: string | undefined, address: string): void {
+function requireKey(keys: KeyCheck, authorization: string | undefined, address: string): void {
   switch (keys.allows(authorization, 'invoke', address)) {
     case 'ok':
       return;

@@ -4,7 +4,7 @@ import type { Peer } from './request/peers.js';
 import type { ScannedHeaders } from './request/scan-headers.js';
 
 /** What the router tells the node about a request, beside what the client sent. */
-export interface Told {
+export interface AgentHeaders {
   secret: string;
   function: string;
   version: number;
@@ -18,7 +18,7 @@ export interface Told {
 }
 
 /** The header lines of the request to a node. Ours come first, so that no limit on the way can cut them off. */
-export function agentHeaders(scanned: ScannedHeaders, peer: Peer, told: Told): string[] {
+export function agentHeaders(scanned: ScannedHeaders, peer: Peer, told: AgentHeaders): string[] {
   const headers = [SECRET, told.secret, FUNCTION, told.function, VERSION, String(told.version), REQUEST_ID, told.requestId];
   if (told.notifyLease) headers.push(NOTIFY_LEASE, '1');
   if (told.prefix !== undefined) headers.push('X-Forwarded-Prefix', told.prefix);

@@ -10,7 +10,7 @@ import type { InvocationRecord } from './nodes/invocation-record.js';
 
 export const SECRET = 'a-cluster-secret-for-tests';
 
-export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+export type DoorAnswer = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A stand-in for a node's agent: a real HTTP server that answers as told. */
 interface FakeAgent {
@@ -19,9 +19,9 @@ interface FakeAgent {
   server: http.Server;
   /** Requests seen, as they came. */
   requests: IncomingMessage[];
-  answer: Answer;
+  answer: DoorAnswer;
   /** How it answers who asks whether its door answers. */
-  health: Answer;
+  health: DoorAnswer;
   /** How often that was asked. */
   asked: number;
   stop(): Promise<void>;
@@ -29,7 +29,7 @@ interface FakeAgent {
   start(): Promise<void>;
 }
 
-export const silent: Answer = () => undefined;
+export const silent: DoorAnswer = () => undefined;
 
 export interface Door {
   port: number;
@@ -50,7 +50,7 @@ export interface DoorOptions {
   functions?: Record<string, FunctionConfigInput>;
   config?: Partial<DataListenerConfig>;
   keys?: Parameters<typeof createDataListener>[0]['keys'];
-  answer?: Answer;
+  answer?: DoorAnswer;
 }
 
 /** A listening door with stand-in agents behind it; all closed when the test ends. */
@@ -82,7 +82,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       placementHeaders: true,
       ...options.config,
     },
-    routes: { find: (name) => routes.get(name), lookAgain: async () => undefined },
+    routes: { find: (name) => routes.get(name), refreshOnMiss: async () => undefined },
     nodes,
     keys: options.keys ?? { allows: () => 'unauthorized' },
     log: {
@@ -104,7 +104,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
 }
 
 /** Answers with what came: method, target and raw headers as JSON, the body's length. */
-export const echo: Answer = (request, response) => {
+export const echo: DoorAnswer = (request, response) => {
   let bytes = 0;
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
@@ -130,7 +130,7 @@ export const echo: Answer = (request, response) => {
 
 /** What an agent answers when nothing reached an instance. */
 export const refuseWith =
-  (status: number, code: string, detail = 'said the node'): Answer =>
+  (status: number, code: string, detail = 'said the node'): DoorAnswer =>
   (_request, response) => {
     response.writeHead(status, ['x-kiln-error', code, 'x-kiln-not-executed', '1', 'Content-Type', 'application/problem+json']);
     response.end(JSON.stringify({ code, detail }));
@@ -216,7 +216,7 @@ export async function connected(port: number): Promise<Socket & { received: () =
   return Object.assign(socket, { received: () => text });
 }
 
-async function fakeAgent(id: string, answer: Answer): Promise<FakeAgent> {
+async function fakeAgent(id: string, answer: DoorAnswer): Promise<FakeAgent> {
   const server = http.createServer({ keepAliveTimeout: 75_000, maxHeaderSize: 64 * 1024 });
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -224,7 +224,7 @@ async function fakeAgent(id: string, answer: Answer): Promise<FakeAgent> {
     socket.once('close', () => sockets.delete(socket));
   });
   const start = () => new Promise<void>((resolve) => server.listen(agent.port, '127.0.0.1', resolve));
-  const healthy: Answer = (_request, response) => response.end('ok\n');
+  const healthy: DoorAnswer = (_request, response) => response.end('ok\n');
   const agent: FakeAgent = {
     id,
     port: 0,
@@ -236,7 +236,7 @@ async function fakeAgent(id: string, answer: Answer): Promise<FakeAgent> {
     stop: () => stop(server, sockets),
     start,
   };
-  const onRequest: Answer = (request, response) => {
+  const onRequest: DoorAnswer = (request, response) => {
     if (request.url === '/healthz' && request.headers['x-kiln-function'] === undefined) {
       agent.asked++;
       agent.health(request, response);

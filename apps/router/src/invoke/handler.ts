@@ -8,7 +8,7 @@ import { KEPT_BYTES, RequestBody } from '@kiln/forward/exchange/request-body';
 import { Members } from '@kiln/forward/members';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
 import type { Route, VersionRoute } from '../view/route-table.js';
-import { admit, type Keys } from './admission.js';
+import { admit, type KeyCheck } from './admission.js';
 import { agentHeaders } from './agent-request.js';
 import { conclude } from './conclude.js';
 import { type AttemptParts, attemptNodes } from './nodes/attempt-nodes.js';
@@ -36,9 +36,9 @@ export interface HandlerParts extends AttemptParts {
   routes: {
     find(name: string): Route | undefined;
     /** Reads the functions anew: another router may have deployed one a moment ago. Bounded; never rejects. */
-    lookAgain(): Promise<void>;
+    refreshOnMiss(): Promise<void>;
   };
-  keys: Keys;
+  keys: KeyCheck;
   isReady(): boolean;
   onInvocation(record: InvocationRecord): void;
   /** An error that is Kiln's own fault. */
@@ -77,7 +77,7 @@ export class InvokeHandler {
         return;
       }
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const picked = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned));
+      const picked = this.find(address, record, scanned) ?? (await this.refreshOnMiss(address, record, scanned));
       const { version } = picked;
       if (address.redirect !== undefined && (record.method === 'GET' || record.method === 'HEAD')) {
         redirect(response, address.redirect, record);
@@ -111,7 +111,7 @@ export class InvokeHandler {
       const address = addressOf(scanned.host, request.url!, parts.forms);
       if (address.kind === 'platform') throw new KilnError('not_found', 'nothing here switches protocols');
       if (address.kind === 'no_function') throw noSuchFunction(address.name);
-      const picked = this.find(address, record, scanned) ?? (await this.lookAgain(address, record, scanned, socket));
+      const picked = this.find(address, record, scanned) ?? (await this.refreshOnMiss(address, record, scanned, socket));
       const { version } = picked;
       admit(version.config, parts.keys, { ...asking(scanned, peer), bodyLength: 0 });
       const call = this.call(record, picked, address, scanned, peer, arrivedAt, false);
@@ -136,10 +136,10 @@ export class InvokeHandler {
   }
 
   /** For what is not known here. @throws KilnError where it is not known anywhere */
-  private async lookAgain(address: FunctionAddress, record: InvocationRecord, scanned: ScannedHeaders, socket?: Socket): Promise<Picked> {
+  private async refreshOnMiss(address: FunctionAddress, record: InvocationRecord, scanned: ScannedHeaders, socket?: Socket): Promise<Picked> {
     // A connection that asked for another protocol has nobody yet who hears of its end.
     socket?.once('error', () => socket.destroy());
-    await this.parts.routes.lookAgain();
+    await this.parts.routes.refreshOnMiss();
     const picked = this.find(address, record, scanned);
     if (picked !== undefined) return picked;
     if (this.parts.routes.find(address.name) === undefined) throw noSuchFunction(address.name);

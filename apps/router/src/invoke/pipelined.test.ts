@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, connected, exchangeRaw, openDoor } from './door.fixture.js';
+import { type DoorAnswer, connected, exchangeRaw, openDoor } from './door.fixture.js';
 
 /** Answers `/slow` in two parts, and everything else at once. */
-const slowly: Answer = (request, response) => {
+const slowly: DoorAnswer = (request, response) => {
   request.on('error', () => undefined).resume();
   if (request.url !== '/slow') {
     response.writeHead(200, { 'content-length': 5 }).end('quick');

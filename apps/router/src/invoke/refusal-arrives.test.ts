@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type Answer, type Door, openDoor } from './door.fixture.js';
+import { type DoorAnswer, type Door, openDoor } from './door.fixture.js';
 
 const UPLOAD = Buffer.alloc(3 * 1024 * 1024, 'a');
 const TRIES = 30;
@@ -44,7 +44,7 @@ describe('the refusal of an upload of 3 MB is not overtaken by a reset', () => {
     ['over maxBody, by its length', 413, `POST /fn/hello/ HTTP/1.1\r\n${length}`, UPLOAD],
     ['over maxBody, by its bytes', 413, 'POST /fn/hello/ HTTP/1.1\r\nTransfer-Encoding: chunked', chunked],
   ])('%s', async (_what, status, head, body) => {
-    const answer: Answer = (request, response) => {
+    const answer: DoorAnswer = (request, response) => {
       response.writeProcessing();
       request.on('error', () => undefined).resume();
     };

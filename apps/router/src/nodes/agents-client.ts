@@ -27,7 +27,7 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 const imageFacts = z.object({ image: z.string(), digest: z.string(), kind: imageKind });
 
-export interface ImageFacts {
+export interface PinnedImage {
   /** Pinned: always the same content. */
   image: string;
   digest: string;
@@ -35,7 +35,7 @@ export interface ImageFacts {
 }
 
 /** A version and those whose traffic it gets. */
-export interface Successor {
+export interface WarmUpTarget {
   name: string;
   version: number;
   serving: readonly number[];
@@ -94,7 +94,7 @@ export class AgentsClient {
   }
 
   /** What a reference is, pulled if need be. @throws KilnError `start_failed` when there is no such image */
-  async facts(node: NodeRecord, image: string, signal?: AbortSignal): Promise<ImageFacts> {
+  async facts(node: NodeRecord, image: string, signal?: AbortSignal): Promise<PinnedImage> {
     return imageFacts.parse(
       await this.json(node, 'GET', `/images/facts?image=${encodeURIComponent(image)}`, { signal, timeoutMs: FACTS_MS }),
     );
@@ -106,7 +106,7 @@ export class AgentsClient {
   }
 
   /** Readies instances of a version that is about to get the traffic of others. */
-  async warm(node: NodeRecord, { name, version, serving }: Successor): Promise<void> {
+  async warm(node: NodeRecord, { name, version, serving }: WarmUpTarget): Promise<void> {
     const query = new URLSearchParams({ function: name, version: String(version), serving: serving.join() });
     (await this.call(node, 'POST', `/warm?${query}`, { timeoutMs: WARM_MS })).resume();
   }

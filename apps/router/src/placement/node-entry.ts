@@ -1,6 +1,6 @@
 import type { NodeRecord } from '@kiln/contract/records';
 import type { NodeLoad } from './choose-nodes.js';
-import { isUsable, moved, type NodeState, type Verdict } from './node-health.js';
+import { isUsable, moved, type NodeState, type ProbeResult } from './node-health.js';
 
 /** A node as requests see it. */
 export interface LiveNode extends NodeLoad {
@@ -103,7 +103,7 @@ export class NodeEntry implements LiveNode {
     this.askAt = now + ASK_EVERY_MS;
   }
 
-  settle(verdict: Verdict): void {
+  settle(verdict: ProbeResult): void {
     this.state = moved(this.state, verdict);
   }
 }

@@ -12,7 +12,7 @@ export type NodeState =
   | 'asked_again';
 
 /** What asking a node's door came to. */
-export type Verdict =
+export type ProbeResult =
   | 'answers'
   /** It answers, and takes nothing more. */
   | 'leaving'
@@ -21,7 +21,7 @@ export type Verdict =
   /** It could not be asked, for a reason of this machine. */
   | 'undecided';
 
-type Move = 'ask' | Verdict;
+type Move = 'ask' | ProbeResult;
 
 /** Every move there is; others change nothing. A node comes back by an answer of its door and by nothing else. */
 const MOVES: Record<NodeState, Partial<Record<Move, NodeState>>> = {

@@ -1,6 +1,6 @@
 import type { NodeRecord } from '@kiln/contract/records';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Verdict } from './node-health.js';
+import type { ProbeResult } from './node-health.js';
 import { NodeTable } from './node-table.js';
 
 let now = 1_000_000;
@@ -39,7 +39,7 @@ const ids = (name = 'hello') => table.preference(name).map(({ id }) => id);
 const live = () => table.live().map(({ id }) => id);
 const due = () => table.due().map(({ id }) => id);
 /** Asks a node's door, which says so. */
-const says = (id: string, verdict: Verdict) => {
+const says = (id: string, verdict: ProbeResult) => {
   table.ask(id);
   return table.settle(id, verdict);
 };

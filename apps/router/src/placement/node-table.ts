@@ -1,7 +1,7 @@
 import type { NodeRecord } from '@kiln/contract/records';
 import { Ring } from '@kiln/ring/ring';
 import { type LiveNode, NodeEntry } from './node-entry.js';
-import type { Verdict } from './node-health.js';
+import type { ProbeResult } from './node-health.js';
 
 export type { LiveNode } from './node-entry.js';
 
@@ -87,7 +87,7 @@ export class NodeTable {
   }
 
   /** What came of it. @returns whether that took the node out of use or brought it back */
-  settle(id: string, verdict: Verdict): boolean {
+  settle(id: string, verdict: ProbeResult): boolean {
     const entry = this.entries.get(id);
     if (entry === undefined) return false;
     const wasUsable = entry.usable;

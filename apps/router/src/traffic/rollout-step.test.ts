@@ -2,7 +2,7 @@ import type { FunctionRecord } from '@kiln/contract/records';
 import { type RolloutRecord, startRolloutBody } from '@kiln/contract/rollout';
 import { describe, expect, it } from 'vitest';
 import { abort, advance, begin, type StageView, trafficAt, verdictOn } from './rollout-step.js';
-import { type Seen, Tally, together } from './rollout-tally.js';
+import { type TrafficCounts, Tally, together } from './rollout-tally.js';
 
 const time = '2030-01-01T00:00:00.000Z';
 const record: FunctionRecord = {
@@ -74,8 +74,8 @@ describe('a rollout', () => {
 });
 
 describe('what becomes of a stage', () => {
-  const seen = (requests: number, errors = 0, p95: number | undefined = 10): Seen => ({ requests, errors, p95 });
-  const view = (fresh: Seen, old: Seen, more: Partial<StageView> = {}): StageView => ({
+  const seen = (requests: number, errors = 0, p95: number | undefined = 10): TrafficCounts => ({ requests, errors, p95 });
+  const view = (fresh: TrafficCounts, old: TrafficCounts, more: Partial<StageView> = {}): StageView => ({
     fresh,
     old,
     lastedMs: 0,

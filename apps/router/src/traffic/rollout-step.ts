@@ -2,18 +2,18 @@ import type { FunctionRecord } from '@kiln/contract/records';
 import type { RolloutRecord, StartRollout } from '@kiln/contract/rollout';
 import type { Traffic } from '@kiln/contract/traffic';
 import type { RolloutStep } from '@kiln/state/functions/function-store';
-import type { Seen } from './rollout-tally.js';
+import type { TrafficCounts } from './rollout-tally.js';
 
 /** Of durations this short a multiple is noise. */
 const NOTICED_MS = 10;
 /** Times `minRequests`: the slowest twentieth of a few requests is two or three of them, the first ones of new instances. */
 const PERCENTILE_NEEDS = 4;
 
-export type Verdict = { kind: 'stay' } | { kind: 'advance' } | { kind: 'abort'; reason: string };
+export type StageDecision = { kind: 'stay' } | { kind: 'advance' } | { kind: 'abort'; reason: string };
 
 export interface StageView {
-  fresh: Seen;
-  old: Seen;
+  fresh: TrafficCounts;
+  old: TrafficCounts;
   /** ms since the stage began, and for how long of it whoever decides has been looking. */
   lastedMs: number;
   watchedMs: number;
@@ -23,7 +23,7 @@ export interface StageView {
 const LOOK_MS = 3000;
 
 /** What a rollout does next, by what all routers saw in its stage. Asks nothing and changes nothing. */
-export function verdictOn({ limits, stages, stage }: RolloutRecord, view: StageView): Verdict {
+export function verdictOn({ limits, stages, stage }: RolloutRecord, view: StageView): StageDecision {
   const { weight, forMs } = stages[stage]!;
   const { fresh, old } = view;
   const sample = Math.min(fresh.requests, old.requests);
@@ -35,13 +35,13 @@ export function verdictOn({ limits, stages, stage }: RolloutRecord, view: StageV
   return view.lastedMs >= forMs && view.watchedMs >= Math.min(LOOK_MS, forMs) ? { kind: 'advance' } : { kind: 'stay' };
 }
 
-function moreErrors(fresh: Seen, old: Seen, maxErrors: number): string | undefined {
+function moreErrors(fresh: TrafficCounts, old: TrafficCounts, maxErrors: number): string | undefined {
   const [now, before] = [fresh, old].map(({ errors, requests }) => (100 * errors) / requests) as [number, number];
   if (now - before <= maxErrors) return undefined;
   return `${percent(now)} of ${fresh.requests} requests failed, against ${percent(before)} before: more than ${maxErrors} points worse`;
 }
 
-function slower({ p95: now }: Seen, { p95: before }: Seen, maxP95: number): string | undefined {
+function slower({ p95: now }: TrafficCounts, { p95: before }: TrafficCounts, maxP95: number): string | undefined {
   if (now === undefined || before === undefined || now <= before * maxP95 || now - before < NOTICED_MS) return undefined;
   return `95 % of its requests took up to ${milliseconds(now)}, against ${milliseconds(before)} before: more than ${maxP95} times as long`;
 }

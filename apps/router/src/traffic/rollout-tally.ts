@@ -28,14 +28,14 @@ export class Tally {
 }
 
 /** What all routers saw together. */
-export interface Seen {
+export interface TrafficCounts {
   requests: number;
   errors: number;
   /** 95th percentile of the duration of requests that did not fail, in ms; undefined without any. */
   p95: number | undefined;
 }
 
-export function together(tallies: readonly RolloutTally[]): Seen {
+export function together(tallies: readonly RolloutTally[]): TrafficCounts {
   const buckets = new Map<number, number>();
   for (const [bucket, count] of tallies.flatMap(({ durations }) => durations)) buckets.set(bucket, (buckets.get(bucket) ?? 0) + count);
   return {

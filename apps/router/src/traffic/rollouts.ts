@@ -6,7 +6,7 @@ import type { RolloutStore } from '@kiln/state/functions/rollout-store';
 import type { InvocationRecord } from '../invoke/nodes/invocation-record.js';
 import type { Announcer } from '../view/announcer.js';
 import type { Catalog } from '../view/catalog.js';
-import { abort, advance, stageKey, type Verdict, verdictOn } from './rollout-step.js';
+import { abort, advance, stageKey, type StageDecision, verdictOn } from './rollout-step.js';
 import { Tally, together } from './rollout-tally.js';
 
 const EVERY_MS = 1000;
@@ -101,7 +101,7 @@ export class Rollouts {
     return this.parts.rollouts.report(name, this.parts.router, { stage: key, fresh: fresh.toRecord(), old: old.toRecord() });
   }
 
-  private async decide({ name, rollout }: Running, { key, leasedAt = performance.now() }: Window): Promise<Verdict> {
+  private async decide({ name, rollout }: Running, { key, leasedAt = performance.now() }: Window): Promise<StageDecision> {
     const counts = (await this.parts.rollouts.counts(name)).filter(({ stage }) => stage === key);
     return verdictOn(rollout, {
       fresh: together(counts.map(({ fresh }) => fresh)),
@@ -111,7 +111,7 @@ export class Rollouts {
     });
   }
 
-  private async move({ name, rollout: seen }: Running, verdict: Verdict): Promise<void> {
+  private async move({ name, rollout: seen }: Running, verdict: StageDecision): Promise<void> {
     if (verdict.kind === 'stay') return;
     const { functions, announcer, log } = this.parts;
     const { rollout } = await functions.stepRollout(name, ({ rollout: stored }) => {

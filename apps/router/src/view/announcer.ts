@@ -2,7 +2,7 @@ import { FUNCTION_CHANGED } from '@kiln/contract/events';
 import type { Catalog } from './catalog.js';
 
 /** Tells the other processes. It neither rejects nor takes long: who misses an event is put right by its next read. */
-export interface Events {
+export interface EventSender {
   emit(event: string, data: object): Promise<void>;
 }
 
@@ -10,7 +10,7 @@ export interface Events {
 export class Announcer {
   constructor(
     private readonly catalog: Catalog,
-    private readonly events: Events,
+    private readonly events: EventSender,
   ) {}
 
   async functionChanged(name: string): Promise<void> {

@@ -6,7 +6,7 @@ import { type RouteTable, routeOf } from './route-table.js';
 import { SingleFlight } from './single-flight.js';
 
 /** Requests for what is not known read the functions anew no more often than that. */
-const LOOK_AGAIN_MS = 50;
+const REFRESH_ON_MISS_MS = 50;
 
 /** The functions as last read. What is read goes into the route table at once. */
 export class Catalog {
@@ -36,7 +36,7 @@ export class Catalog {
   }
 
   /** For a request whose function or version is not known here; what is acknowledged by then is known after it. Never rejects. */
-  lookAgain(): Promise<void> {
+  refreshOnMiss(): Promise<void> {
     return this.looking.run();
   }
 
@@ -59,7 +59,7 @@ export class Catalog {
   }
 
   private async look(): Promise<void> {
-    const early = this.lookedAt + LOOK_AGAIN_MS - performance.now();
+    const early = this.lookedAt + REFRESH_ON_MISS_MS - performance.now();
     if (early > 0) await delay(early);
     this.lookedAt = performance.now();
     // While the store is away what is known stays in use.

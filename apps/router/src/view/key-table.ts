@@ -8,7 +8,7 @@ const BEARER = /^bearer +([^\s,]+) *$/i;
 const MAX_CHARS = 256;
 
 /** `limited`: the caller has tried too many wrong keys. */
-export type Verdict = 'ok' | 'unauthorized' | 'forbidden' | 'limited';
+export type KeyVerdict = 'ok' | 'unauthorized' | 'forbidden' | 'limited';
 
 /**
  * The API keys in memory, as hashes. Synchronous: part of every request to a function with `auth: key`. A hash takes about a
@@ -29,7 +29,7 @@ export class KeyTable {
   }
 
   /** @param address of the caller */
-  allows(authorization: string | undefined, scope: Scope, address: string): Verdict {
+  allows(authorization: string | undefined, scope: Scope, address: string): KeyVerdict {
     if (authorization === undefined) return 'unauthorized';
     const caller = this.callerWith(authorization, address);
     if (this.wrong.exhausted(caller)) return 'limited';

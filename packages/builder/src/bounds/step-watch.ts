@@ -12,7 +12,7 @@ const SHARE = 5;
 const MB = 1024 * 1024;
 const REMOVE_MS = 15_000;
 
-export interface Watched {
+export interface WatchedBuild {
   docker: Dockerode;
   /** Of the steps' containers, and of no others. */
   cgroupParent: string;
@@ -28,7 +28,7 @@ export class StepWatch {
   readonly #strangers = new Set<string>();
   readonly #ours = new Set<string>();
 
-  constructor(private readonly watched: Watched) {}
+  constructor(private readonly watched: WatchedBuild) {}
 
   /** Every one that was seen. */
   get containers(): ReadonlySet<string> {

@@ -3,7 +3,7 @@ import { StringDecoder } from 'node:string_decoder';
 const MAX_LINE = 1024 * 1024;
 
 /** One JSON object of the engine's answer to a build, a pull or a push. */
-export interface Progress {
+export interface EngineProgress {
   stream?: string;
   status?: string;
   id?: string;
@@ -14,7 +14,7 @@ export interface Progress {
 }
 
 /** The objects of an engine's answer, one at a time; a line that never ends or is no JSON is left out. */
-export async function* progressOf(answer: AsyncIterable<Buffer>): AsyncGenerator<Progress> {
+export async function* progressOf(answer: AsyncIterable<Buffer>): AsyncGenerator<EngineProgress> {
   for await (const line of linesOf(answer, MAX_LINE)) {
     const parsed = parsedLine(line);
     if (parsed !== undefined) yield parsed;
@@ -35,7 +35,7 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, max: number): Asyn
   if (rest !== '') yield rest;
 }
 
-function parsedLine(line: string): Progress | undefined {
+function parsedLine(line: string): EngineProgress | undefined {
   try {
     const value: unknown = JSON.parse(line);
     return typeof value === 'object' && value !== null ? value : undefined;

@@ -12,7 +12,7 @@ export function mayResend({ method, body }: Sending): boolean {
  * For a request on a connection that has served before: the other side may have closed it at the very moment of the sending. Where it
  * breaks before any byte of an answer, the request is sent once more, on a connection of its own. Only for those that may be resent.
  */
-export class SecondChance implements Receiver, Control {
+export class ResendOnce implements Receiver, Control {
   private control: Control | undefined;
   private answered = false;
   private givenUp = false;

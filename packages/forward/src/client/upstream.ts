@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { INSTANCE_HEAD_BYTES } from '../headers/head-limits.js';
 import { Members } from '../members.js';
 import { HttpConnection, Outgoing } from './connection.js';
-import { mayResend, SecondChance } from './resend-once.js';
+import { mayResend, ResendOnce } from './resend-once.js';
 import type { Heard, Receiver, Sending, Upstream } from './upstream-port.js';
 
 export type { Upstream } from './upstream-port.js';
@@ -25,7 +25,7 @@ const LOCAL_FAULTS: ReadonlySet<string> = new Set(
 );
 const KEEP_ALIVE_TIMEOUT = /(?:^|,)[\t ]*timeout=(\d{1,6})/i;
 
-export interface Address {
+export interface UpstreamAddress {
   host: string;
   port: number;
   /** ms an idle connection is kept; must be less than the other side keeps it. */
@@ -35,7 +35,7 @@ export interface Address {
 }
 
 /** A pool of keep-alive connections to one address, as many as there are requests: the caller bounds what is in flight. */
-export function connectTo(address: Address): Upstream {
+export function connectTo(address: UpstreamAddress): Upstream {
   return new DialledUpstream(address);
 }
 
@@ -48,7 +48,7 @@ class DialledUpstream implements Upstream {
   private readonly reads: Heard = { reads: 0 };
   private closed = false;
 
-  constructor(private readonly address: Address) {
+  constructor(private readonly address: UpstreamAddress) {
     const { host, port } = address;
     this.host = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
   }
@@ -72,7 +72,7 @@ class DialledUpstream implements Upstream {
     const connection = this.closed ? undefined : this.takeIdle(isUpload(sending) ? FRESH_MS : Number.POSITIVE_INFINITY);
     if (connection === undefined) this.dial(outgoing, receiver);
     else if (mayResend(sending))
-      this.sendOver(connection, outgoing, new SecondChance(receiver, (error) => this.dial(outgoing, receiver, error)));
+      this.sendOver(connection, outgoing, new ResendOnce(receiver, (error) => this.dial(outgoing, receiver, error)));
     else this.sendOver(connection, outgoing, receiver);
   }
 

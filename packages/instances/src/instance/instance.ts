@@ -2,7 +2,6 @@ import type { KilnError } from '@kiln/contract/errors';
 import type { InstanceRecord } from '@kiln/contract/records';
 import type { InstanceLog } from '../logs/instance-log.js';
 import type { FunctionVersion, RunningContainer } from '../port/container-driver.js';
-import type { Reservation } from '../room/capacity.js';
 import type { Access } from './access.js';
 import { type Census, InstanceLife, type InstanceState } from './instance-state.js';
 import type { Lease } from './lease.js';
@@ -31,7 +30,7 @@ export class Instance {
   /** What its start waits for, told to those who wait for it in vain. */
   obstacle: (() => KilnError) | undefined;
   /** Its memory. */
-  reservation: Reservation | undefined;
+  hasMemory = false;
   /** Gives back what was taken for it, once it is gone. */
   readonly held: (() => void)[] = [];
   /** Started ahead of any request: not at the cost of an instance that may be wanted. */

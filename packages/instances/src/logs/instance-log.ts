@@ -18,7 +18,7 @@ const REPORT_MS = 1000;
 const MUTE_MS = 100;
 
 /** Whose lines these are. */
-export interface Origin extends Pick<LogRecord, 'function' | 'version' | 'node' | 'instance'> {
+export interface LogOrigin extends Pick<LogRecord, 'function' | 'version' | 'node' | 'instance'> {
   /** The request that raw output belongs to, where there is no doubt. */
   requestOfOutput(): string | undefined;
 }
@@ -38,7 +38,7 @@ export class InstanceLog {
   private report: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly origin: Origin,
+    private readonly origin: LogOrigin,
     private readonly emit: (record: LogRecord) => void,
   ) {
     this.sources = {

@@ -106,8 +106,8 @@ describe('capacity', () => {
     const held = capacity.reserve(60);
     expect(capacity.reserve(60)).toBeUndefined();
     expect(capacity.missing(60)).toBe(20);
-    held?.release();
-    held?.release();
+    held?.();
+    held?.();
     expect(capacity.memoryPromised).toBe(0);
     expect(capacity.missing(130)).toBe(30);
   });

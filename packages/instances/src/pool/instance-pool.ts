@@ -6,10 +6,10 @@ import type { FunctionVersion } from '../port/container-driver.js';
 import { withLastLines } from '../port/exit.js';
 import { Refusal } from '../port/refusal.js';
 import { StartDropped } from '../port/start-dropped.js';
-import { queueIsFull, waitedInVain } from '../queue/queue-errors.js';
+import { queueIsFull, leaseTimedOut } from '../queue/queue-errors.js';
 import { WAIT_MARGIN_MS, type Waiting, WaitQueue } from '../queue/wait-queue.js';
 import { StartBackoff } from '../start/start-backoff.js';
-import type { Standing } from './keep-policy.js';
+import type { KeepPolicy } from './keep-policy.js';
 import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
 import type { PoolNode } from './pool-node.js';
 import { WarmUp } from './warm-up.js';
@@ -33,7 +33,7 @@ export class InstancePool {
   private readonly free: Instance[] = [];
   private minimum = 0;
   private yielding = false;
-  private current: Standing = 'wanted';
+  private current: KeepPolicy = 'wanted';
   private closed: KilnError | undefined;
   private retry: NodeJS.Timeout | undefined;
 
@@ -67,7 +67,7 @@ export class InstancePool {
     if (refusal !== undefined && this.census.serving + this.census.coming === 0) throw refusal;
     if (this.waiters.size >= this.mayWait(1)) throw queueIsFull(this.version);
     const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () =>
-      waitedInVain(this.version, this.census, this.instances, this.backoff.refused),
+      leaseTimedOut(this.version, this.census, this.instances, this.backoff.refused),
     );
     this.pump();
     return waiting;
@@ -87,12 +87,12 @@ export class InstancePool {
     return ended;
   }
 
-  get standing(): Standing {
+  get standing(): KeepPolicy {
     return this.current;
   }
 
   /** Traffic went elsewhere, or came back. */
-  standAs(standing: Standing): void {
+  standAs(standing: KeepPolicy): void {
     if (this.current === standing) return;
     this.current = standing;
     for (const instance of this.instances) if (instance.state === 'idle') this.watchIdle(instance);

@@ -3,4 +3,4 @@
  * traffic just before, and a rollback finds it warm; its idle instances are the first to make room. `retired`: nothing, so idle
  * instances don't wait for their idle time.
  */
-export type Standing = 'wanted' | 'previous' | 'retired';
+export type KeepPolicy = 'wanted' | 'previous' | 'retired';

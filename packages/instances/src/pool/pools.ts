@@ -108,7 +108,7 @@ export class Pools implements PoolNode, Residents {
   }
 
   get startsAtOnce(): number {
-    return this.starter?.atOnce ?? 1;
+    return this.starter?.concurrently ?? 1;
   }
 
   start(instance: Instance): Promise<void> {
@@ -151,22 +151,22 @@ export class Pools implements PoolNode, Residents {
 
   leaving(): number {
     let memory = 0;
-    for (const { state, reservation, version } of this.living) {
-      if ((state === 'stopping' || state === 'failed') && reservation !== undefined) memory += version.config.memory;
+    for (const { state, hasMemory, version } of this.living) {
+      if ((state === 'stopping' || state === 'failed') && hasMemory) memory += version.config.memory;
     }
     return memory;
   }
 
   cpuInUse(): number {
     let cpu = 0;
-    for (const { state, reservation, version } of this.living) {
-      if (reservation !== undefined && state !== 'idle' && state !== 'stopping' && state !== 'failed') cpu += version.config.cpu;
+    for (const { state, hasMemory, version } of this.living) {
+      if (hasMemory && state !== 'idle' && state !== 'stopping' && state !== 'failed') cpu += version.config.cpu;
     }
     return cpu;
   }
 
   hasSibling({ version }: Instance): boolean {
-    for (const other of this.find(version.function, version.version)?.instances ?? []) if (other.reservation !== undefined) return true;
+    for (const other of this.find(version.function, version.version)?.instances ?? []) if (other.hasMemory) return true;
     return false;
   }
 }

@@ -9,7 +9,7 @@ export function queueIsFull({ function: name, config }: FunctionVersion): KilnEr
 }
 
 /** `refused`: why there was no place for another instance, where that was so the last time. */
-export function waitedInVain(version: FunctionVersion, census: Census, instances: Iterable<Instance>, refused?: KilnError): KilnError {
+export function leaseTimedOut(version: FunctionVersion, census: Census, instances: Iterable<Instance>, refused?: KilnError): KilnError {
   const { function: name, config } = version;
   if (census.serving > 0) return new KilnError('concurrency_limit', `no instance of "${name}" became free in time`);
   // A start that takes too long says so itself, and earlier: one that is still under way began late.

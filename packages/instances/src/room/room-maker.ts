@@ -68,7 +68,7 @@ export class RoomMaker {
   }
 
   /**
-   * Resolves when the instance holds its reservation. One that is started ahead of any request gets room at the cost of versions
+   * Resolves when the instance has its memory. One that is started ahead of any request gets room at the cost of versions
    * without traffic only, and does not wait for more.
    * @throws Refusal `no_capacity` where it can't be had here, where another node has room, and after `limitMs`; StartDropped
    */
@@ -123,10 +123,10 @@ export class RoomMaker {
 
   private grant(waiting: Waiting): boolean {
     const { instance } = waiting;
-    const reservation = this.capacity.reserve(instance.version.config.memory);
-    if (reservation === undefined) return false;
-    instance.reservation = reservation;
-    instance.held.push(() => reservation.release());
+    const release = this.capacity.reserve(instance.version.config.memory);
+    if (release === undefined) return false;
+    instance.hasMemory = true;
+    instance.held.push(release);
     this.settle(waiting);
     return true;
   }

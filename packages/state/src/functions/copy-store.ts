@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { ChainableCommander } from 'ioredis';
-import type { Loss, Standing } from '../store/continuity.js';
+import type { Loss, StoreMark } from '../store/continuity.js';
 import {
   CHANGES,
   FUNCTIONS,
@@ -27,7 +27,7 @@ type Hash = Record<string, string>;
 
 /** Everything that must not be lost, as it is stored: sealed values stay sealed, and of keys there are only hashes. */
 export interface StoreCopy {
-  standing: Standing;
+  standing: StoreMark;
   functions: StoredFunctions;
   keys: Hash;
   secrets: Hash;
@@ -55,7 +55,7 @@ export class CopyStore {
       if (small) pipeline.hgetall(SECRET_VALUES);
     });
     const [keys, secrets, secretNumbers, masterKey, secretValues] = replies as [Hash, Hash, Hash, string | null, Hash | undefined];
-    const standing = { mark: (desired.standing as Standing).mark, changes };
+    const standing = { mark: (desired.standing as StoreMark).mark, changes };
     return { standing, functions: stored, keys, secrets, secretNumbers, secretValues, masterKey: masterKey ?? undefined };
   }
 
@@ -112,6 +112,6 @@ function put(pipeline: ChainableCommander, key: string, hash: Hash): void {
   for (let i = 0; i < fields.length; i += FIELDS_AT_ONCE) pipeline.hset(key, ...fields.slice(i, i + FIELDS_AT_ONCE).flat());
 }
 
-function sameStanding(a: Standing, b: Standing | undefined): boolean {
+function sameStanding(a: StoreMark, b: StoreMark | undefined): boolean {
   return b !== undefined && a.mark === b.mark && a.changes === b.changes;
 }

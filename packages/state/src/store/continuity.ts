@@ -1,15 +1,15 @@
 /** The cluster's mark, written once into its store, and how often its desired state had changed when it was read. */
-export interface Standing {
+export interface StoreMark {
   mark: string;
   changes: number;
 }
 
 /** What the store says of itself. */
-export interface Seen {
+export interface StoreState {
   mark: string | undefined;
   changes: number;
   /** What another process knew and has missed. */
-  lost: Standing | undefined;
+  lost: StoreMark | undefined;
 }
 
 export type Why = 'emptied' | 'behind' | 'another';
@@ -17,15 +17,15 @@ export type Why = 'emptied' | 'behind' | 'another';
 export interface Loss {
   why: Why;
   /** What is missed: of this process or, where it never knew anything, of the others. */
-  missed: Standing;
-  seen: Seen;
+  missed: StoreMark;
+  seen: StoreState;
 }
 
 /**
  * Whether a store is the one that was known: it has the cluster's mark, its count of changes is no lower, and nobody misses anything
  * in it. What such a store does not list was removed by an order. Undefined where all is well. Asks nothing and changes nothing.
  */
-export function lossOf(known: Standing | undefined, seen: Seen): Loss | undefined {
+export function lossOf(known: StoreMark | undefined, seen: StoreState): Loss | undefined {
   const missed = laterOf(known, seen.lost);
   if (missed === undefined) return undefined;
   if (seen.mark === undefined) return { why: 'emptied', missed, seen };
@@ -45,7 +45,7 @@ export function describeLoss({ why, missed, seen }: Loss): string {
   }
 }
 
-function laterOf(known: Standing | undefined, lost: Standing | undefined): Standing | undefined {
+function laterOf(known: StoreMark | undefined, lost: StoreMark | undefined): StoreMark | undefined {
   if (known === undefined || lost === undefined) return known ?? lost;
   return lost.mark === known.mark && lost.changes > known.changes ? lost : known;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
 import type { ChainableCommander } from 'ioredis';
-import { describeLoss, type Loss, lossOf, type Seen, type Standing } from './continuity.js';
+import { describeLoss, type Loss, lossOf, type StoreState, type StoreMark } from './continuity.js';
 import { CHANGES, LOST, MARK } from './keys.js';
 import { FOUND, guarded, NOT_AS_KNOWN, REPORT_LOSS } from './mark-scripts.js';
 import type { Store } from './store.js';
@@ -26,8 +26,8 @@ export interface Snapshot {
 
 /** What the store said of itself before and behind what was read. */
 interface Look {
-  first: Seen;
-  last: Seen;
+  first: StoreState;
+  last: StoreState;
 }
 
 /**
@@ -35,7 +35,7 @@ interface Look {
  * something, and nothing is written to it, for absence is not an order. Whoever holds what was known goes on with that.
  */
 export class DesiredState {
-  private known: Standing | undefined;
+  private known: StoreMark | undefined;
   private current: Loss | undefined;
 
   constructor(
@@ -49,7 +49,7 @@ export class DesiredState {
   }
 
   /** The mark of the cluster and the latest change that was seen here. */
-  get standing(): Standing | undefined {
+  get standing(): StoreMark | undefined {
     return this.known;
   }
 
@@ -74,7 +74,7 @@ export class DesiredState {
   async change(script: string, keys: readonly string[], values: readonly (string | number)[]): Promise<unknown> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
       if (this.known === undefined || this.current !== undefined) await this.look();
-      const { mark, changes } = this.known as Standing;
+      const { mark, changes } = this.known as StoreMark;
       const all = [...keys, MARK, LOST, CHANGES];
       const reply = await this.store.run((redis) => redis.eval(guarded(script), all.length, ...all, ...values, mark, changes));
       if (reply !== NOT_AS_KNOWN) return reply;
@@ -150,20 +150,20 @@ function unsteady(): KilnError {
 /** Replies of one look. */
 const SIZE = 3;
 
-function seenIn([mark, changes, lost]: unknown[]): Seen {
+function seenIn([mark, changes, lost]: unknown[]): StoreState {
   return { mark: (mark as string | null) ?? undefined, changes: Number(changes ?? 0), lost: standingOf(lost) };
 }
 
-function lossIn(known: Standing | undefined, { first, last }: Look): Loss | undefined {
+function lossIn(known: StoreMark | undefined, { first, last }: Look): Loss | undefined {
   return lossOf(known, first) ?? lossOf(known ?? standingIn(first), last);
 }
 
 /** What a process that knew nothing knows from then on. */
-function standingIn({ mark, changes }: Seen): Standing | undefined {
+function standingIn({ mark, changes }: StoreState): StoreMark | undefined {
   return mark === undefined ? undefined : { mark, changes };
 }
 
-function standingOf(hash: unknown): Standing | undefined {
+function standingOf(hash: unknown): StoreMark | undefined {
   const { mark, changes } = hash as Record<string, string>;
   return mark === undefined ? undefined : { mark, changes: Number(changes) };
 }

@@ -1,4 +1,4 @@
-import type { Progress } from '@kiln/builder/engine/progress-lines';
+import type { EngineProgress } from '@kiln/builder/engine/progress-lines';
 
 const MB = 1024 * 1024;
 const MAX_LAYERS = 1000;
@@ -13,7 +13,7 @@ interface Layer {
 export class PullProgress {
   private readonly layers = new Map<string, Layer>();
 
-  add({ id, status, progressDetail }: Progress): void {
+  add({ id, status, progressDetail }: EngineProgress): void {
     if (id === undefined || status === undefined || !/^[0-9a-f]{12}$/.test(id)) return;
     if (!this.layers.has(id) && this.layers.size >= MAX_LAYERS) return;
     const layer = this.layers.get(id) ?? { done: false, bytes: 0, total: 0 };

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { changeRules, listRules, type Program, restoreRules } from './iptables.js';
+import { changeRules, listRules, type RuleProgram, restoreRules } from './iptables.js';
 import { RuleListing } from './rule-listing.js';
 import type { RuleSet } from './rule-set.js';
 
@@ -15,7 +15,7 @@ export class HostRules {
   /** As they were listed when they were set: programs of different versions write them differently. */
   private set: { wanted: string; listed: string } | undefined;
 
-  constructor(private readonly program: Program) {}
+  constructor(private readonly program: RuleProgram) {}
 
   /**
    * Sees to it that exactly these rules stand, and first.

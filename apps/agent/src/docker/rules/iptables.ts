@@ -5,23 +5,23 @@ const LOCK_SECONDS = '5';
 const LOCKED = 4;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-export type Program = 'iptables' | 'ip6tables';
+export type RuleProgram = 'iptables' | 'ip6tables';
 
 /** Another program held the rules, or this machine had no time: says nothing about the rules. */
 export class FirewallBusy extends Error {}
 
 /** The filter table as commands. @throws Error with a reason in words, FirewallBusy */
-export function listRules(program: Program): Promise<string> {
+export function listRules(program: RuleProgram): Promise<string> {
   return run(program, ['-w', LOCK_SECONDS, '-S'], '');
 }
 
 /** All or nothing, in one step. @throws as `listRules` */
-export async function restoreRules(program: Program, transaction: string): Promise<void> {
+export async function restoreRules(program: RuleProgram, transaction: string): Promise<void> {
   await run(`${program}-restore`, ['-w', LOCK_SECONDS, '--noflush'], transaction);
 }
 
 /** @throws as `listRules` */
-export async function changeRules(program: Program, ...args: string[]): Promise<void> {
+export async function changeRules(program: RuleProgram, ...args: string[]): Promise<void> {
   await run(program, ['-w', LOCK_SECONDS, ...args], '');
 }
 

@@ -10,7 +10,7 @@ import { addBuildArg } from './build-args.js';
 import { addBuildSecret, BUILD_SECRET } from './build-secrets.js';
 import type { RegistryOptions } from './registry-options.js';
 
-export interface DeployOptions extends OutputOptions, ConfirmOptions, RegistryOptions {
+export interface DeployFlags extends OutputOptions, ConfirmOptions, RegistryOptions {
   name?: string;
   message?: string;
   traffic: boolean;
@@ -49,9 +49,9 @@ export function addDeployOptions(command: Command): Command {
 }
 
 /** Without the empty ones. @throws UsageFailure for what does not go together, before anything is sent */
-export function soundOptions(given: DeployOptions): DeployOptions {
+export function soundOptions(given: DeployFlags): DeployFlags {
   const isEmpty = (value: unknown) => value === '' || (Array.isArray(value) && value.length === 0);
-  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => !isEmpty(value))) as unknown as DeployOptions;
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => !isEmpty(value))) as unknown as DeployFlags;
   if (options.prune && options.only)
     throw new UsageFailure('--prune looks at all functions, and --only names some', 'leave one of them out');
   const away = !options.local && !options.ci;

@@ -1,8 +1,8 @@
 import type { KilnClient } from '@kiln/client/client';
 import { table } from '../../output/table.js';
-import { type Known, readKnown } from '../known.js';
+import { type DeployedFunction, readDeployed } from '../deployed-function.js';
 import { madeBefore, servingAlready, servingVersion } from '../plan.js';
-import type { Candidate } from '../prepare.js';
+import type { PreparedFunction } from '../prepare.js';
 import { type DeclaredChange, declaredChanges } from './declared-changes.js';
 
 /** What a deployment would do to one function. */
@@ -15,10 +15,10 @@ export interface Intended {
 }
 
 /** Asks, and changes nothing. @throws KilnError */
-export async function intended(client: KilnClient, candidates: readonly Candidate[], force: boolean): Promise<Intended[]> {
+export async function intended(client: KilnClient, candidates: readonly PreparedFunction[], force: boolean): Promise<Intended[]> {
   const all: Intended[] = [];
   for (const candidate of candidates) {
-    const known = await readKnown(client, candidate.name);
+    const known = await readDeployed(client, candidate.name);
     const serving = known && servingVersion(known);
     if (known === undefined || serving === undefined) {
       all.push({ function: candidate.name, action: 'create' });
@@ -31,7 +31,7 @@ export async function intended(client: KilnClient, candidates: readonly Candidat
   return all;
 }
 
-function actionFor(candidate: Candidate, known: Known): Intended['action'] {
+function actionFor(candidate: PreparedFunction, known: DeployedFunction): Intended['action'] {
   if (servingAlready(candidate, known) !== undefined) return 'keep';
   return madeBefore(candidate, known) === undefined ? 'build' : 'reuse';
 }

@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import type { Config } from '../../config.js';
 import type { Terminal } from '../../output/terminal.js';
 import { shortDigest } from '../../output/units.js';
-import { type DeployLog, deployed, failed, type Outcome } from '../deploy-function.js';
+import { type DeployLog, deployed, failed, type DeployOutcome } from '../deploy-function.js';
 
 /** Of one group that waits for those before it. */
 const MAX_HELD_LINES = 5000;
@@ -13,7 +13,7 @@ interface Group {
   name: string;
   /** Not shown yet. */
   lines: string[];
-  outcome: Outcome | undefined;
+  outcome: DeployOutcome | undefined;
 }
 
 /**
@@ -45,7 +45,7 @@ export class GithubLog implements DeployLog {
     else if (group.lines.push(line) > MAX_HELD_LINES) group.lines.shift();
   }
 
-  end(outcome: Outcome): void {
+  end(outcome: DeployOutcome): void {
     const group = this.groups.find(({ name }) => name === outcome.function);
     if (group !== undefined) group.outcome = outcome;
     while (this.groups[0]?.outcome !== undefined) {
@@ -61,7 +61,7 @@ export class GithubLog implements DeployLog {
     for (const line of lines.splice(0)) this.terminal.say(line);
   }
 
-  private close(outcome: Outcome): void {
+  private close(outcome: DeployOutcome): void {
     this.terminal.announce('::endgroup::');
     if (!failed(outcome)) return;
     const { message, fix } = outcome.error;
@@ -70,7 +70,7 @@ export class GithubLog implements DeployLog {
   }
 
   /** The page of the run, and what later steps can read. */
-  finish(outcomes: readonly Outcome[]): void {
+  finish(outcomes: readonly DeployOutcome[]): void {
     const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: output } = this.config;
     if (summary !== undefined) appendFileSync(summary, summaryOf(outcomes));
     if (output === undefined) return;
@@ -79,7 +79,7 @@ export class GithubLog implements DeployLog {
   }
 }
 
-function summaryOf(outcomes: readonly Outcome[]): string {
+function summaryOf(outcomes: readonly DeployOutcome[]): string {
   const lines = outcomes.map((outcome) => {
     if (failed(outcome)) return [outcome.function, `failed: ${outcome.error.message.split('\n')[0]}`, '', ''];
     if (!deployed(outcome)) return [outcome.function, 'removed', '', ''];

@@ -1,7 +1,7 @@
 import { paint } from '../../output/style.js';
 import { table } from '../../output/table.js';
 import { duration, shortDigest } from '../../output/units.js';
-import { deployed, failed, type Outcome } from '../deploy-function.js';
+import { deployed, failed, type DeployOutcome } from '../deploy-function.js';
 
 export interface OutcomesOptions {
   columns?: number | undefined;
@@ -9,10 +9,10 @@ export interface OutcomesOptions {
   traffic?: boolean;
 }
 
-type Deployed = Extract<Outcome, { version: number }>;
+type Deployed = Extract<DeployOutcome, { version: number }>;
 
 /** One function in two lines, several as a table and a sum; where it serves stands last. */
-export function outcomesText(outcomes: readonly Outcome[], { columns, traffic = true }: OutcomesOptions = {}): string {
+export function outcomesText(outcomes: readonly DeployOutcome[], { columns, traffic = true }: OutcomesOptions = {}): string {
   const [first] = outcomes;
   if (outcomes.length === 1 && first && deployed(first)) {
     return [...(first.changed ? timesText(first) : []), servesText(first, traffic)].join('\n');
@@ -36,7 +36,7 @@ function servesText({ function: name, version, changed, url }: Deployed, traffic
   return `${which} serves${changed ? '' : ' unchanged'} at ${url}`;
 }
 
-function sumText(outcomes: readonly Outcome[]): string {
+function sumText(outcomes: readonly DeployOutcome[]): string {
   const done = outcomes.filter(deployed);
   const counts: [number, string][] = [
     [done.filter(({ changed }) => changed).length, 'deployed'],
@@ -50,7 +50,7 @@ function sumText(outcomes: readonly Outcome[]): string {
     .join(', ');
 }
 
-function row(outcome: Outcome) {
+function row(outcome: DeployOutcome) {
   if (failed(outcome)) return [outcome.function, paint('red', `failed: ${outcome.error.code}`)];
   if (!deployed(outcome)) return [outcome.function, 'removed'];
   const { version, changed, buildMs, readyMs, url } = outcome;

@@ -10,10 +10,10 @@ const cluster = z.object({
   adminKey: z.string().min(16),
   redisPassword: z.string().min(16),
 });
-export type Cluster = z.infer<typeof cluster>;
+export type ClusterFile = z.infer<typeof cluster>;
 
 /** The cluster's secrets, made once and kept: keys and agents of yesterday go on working. */
-export function loadCluster(file: string): Cluster {
+export function loadCluster(file: string): ClusterFile {
   if (!existsSync(file)) {
     const made = { secret: randomBytes(32).toString('hex'), adminKey: newApiKey(), redisPassword: randomBytes(24).toString('hex') };
     writePrivate(file, `${JSON.stringify(made)}\n`);

@@ -7,7 +7,7 @@ const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 const MAX_FUNCTIONS = 5000;
 const OTHERS = '_others';
 
-export interface Watched {
+export interface MeasuredRouter {
   storeReady(): boolean;
   storeTrouble(): StoreTrouble['kind'] | undefined;
   liveNodes(): number;
@@ -32,7 +32,7 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  constructor(watched: Watched) {
+  constructor(watched: MeasuredRouter) {
     const { registry } = this;
     collectDefaultMetrics({ register: registry });
     gauge(registry, 'kiln_store_up', 'Whether the store answers', () => Number(watched.storeReady()));

@@ -1,7 +1,7 @@
 import type { FunctionView, Page } from '@kiln/contract/control-api';
 import { LogStore } from '@kiln/state/logs/log-store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ADMIN_KEY, type Problem, TestCluster } from '../cluster.fixture.js';
+import { ADMIN_KEY, type ProblemAnswer, TestCluster } from '../cluster.fixture.js';
 import { ROUTES } from './routes.js';
 
 let cluster: TestCluster;
@@ -17,7 +17,7 @@ describe('a request id', () => {
     const ask = async (id: string) =>
       cluster.send('GET', '/v1/functions/nobody', { headers: { authorization: `Bearer ${ADMIN_KEY}`, 'x-request-id': id } });
     const kept = await ask('abc-1');
-    expect([kept.headers['x-request-id'], kept.json<Problem>().requestId]).toEqual(['abc-1', 'abc-1']);
+    expect([kept.headers['x-request-id'], kept.json<ProblemAnswer>().requestId]).toEqual(['abc-1', 'abc-1']);
     expect((await ask('not good')).headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
   });
 });

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ADMIN_KEY, type Problem, problemOf, TestCluster } from '../cluster.fixture.js';
+import { ADMIN_KEY, type ProblemAnswer, problemOf, TestCluster } from '../cluster.fixture.js';
 import { ROUTES } from './routes.js';
 
 let cluster: TestCluster;
@@ -15,7 +15,7 @@ afterAll(() => cluster?.stop());
 async function refused(method: string, path: string, body: unknown, field: RegExp): Promise<void> {
   const before = (await cluster.api('GET', '/v1/functions')).text;
   const answer = await cluster.api(method, path, body);
-  const problem = answer.json<Problem>();
+  const problem = answer.json<ProblemAnswer>();
   expect([answer.status, problem.code], answer.text).toEqual([400, 'bad_request']);
   expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
   expect(`${problem.detail} ${problem.fields?.map((entry) => entry.field).join(' ')}`).toMatch(field);

@@ -23,13 +23,13 @@ export interface GitRequest {
   key: { id: string; name: string };
 }
 
-export interface Served extends CgiHead {
+export interface GitAnswer extends CgiHead {
   body: Readable;
 }
 
 export interface Backend {
   /** @throws KilnError `unavailable` where git did not answer */
-  answer: Promise<Served>;
+  answer: Promise<GitAnswer>;
   /** To and from the hook. */
   channel: Duplex;
   /** When it and all that it started have ended. */
@@ -70,7 +70,7 @@ function windUp(child: ChildProcess, channel: Duplex): void {
   child.once('close', () => clearTimeout(timer));
 }
 
-async function answerOf(child: ChildProcess, ended: Promise<number>, stderr: () => string): Promise<Served> {
+async function answerOf(child: ChildProcess, ended: Promise<number>, stderr: () => string): Promise<GitAnswer> {
   const output = child.stdout as Readable;
   output.on('error', () => undefined);
   const failed = ended.then((code) => {

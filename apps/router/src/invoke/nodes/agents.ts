@@ -5,7 +5,7 @@ import type { LiveNode, NodeTable } from '../../placement/node-table.js';
 import type { Call } from './call.js';
 
 /** One node's door in one life of its agent: how it is reached, and what is under way there. */
-export class Agent {
+export class AgentConnections {
   readonly upstream: Upstream;
   readonly host: string;
   readonly port: number;
@@ -35,23 +35,23 @@ export class Agent {
 
 /** Connections to nodes. A restarted node gets new ones: an address alone does not say who answers there. */
 export class Agents {
-  private readonly known = new Map<string, Agent>();
+  private readonly known = new Map<string, AgentConnections>();
   /** Of earlier lives or addresses, until nothing is under way there any more. */
-  private readonly former = new Set<Agent>();
+  private readonly former = new Set<AgentConnections>();
 
   constructor(private readonly nodes: NodeTable) {}
 
-  of({ id, record }: LiveNode): Agent {
+  of({ id, record }: LiveNode): AgentConnections {
     const known = this.known.get(id);
     if (known !== undefined && known.epoch === record.epoch && known.url === record.dataUrl) return known;
     if (known !== undefined) this.close(known);
-    const agent = new Agent(id, record.dataUrl, record.epoch, record.tellsWaiting ?? false);
+    const agent = new AgentConnections(id, record.dataUrl, record.epoch, record.tellsWaiting ?? false);
     this.known.set(id, agent);
     return agent;
   }
 
   /** All that have something under way or may get something; those that are of no more use are closed. */
-  all(): Agent[] {
+  all(): AgentConnections[] {
     for (const agent of this.known.values()) {
       if (!this.nodes.knows(agent.id)) this.close(agent);
     }
@@ -67,7 +67,7 @@ export class Agents {
     this.former.clear();
   }
 
-  private close(agent: Agent): void {
+  private close(agent: AgentConnections): void {
     agent.upstream.close();
     this.known.delete(agent.id);
     this.former.add(agent);

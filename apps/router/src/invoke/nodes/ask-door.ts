@@ -1,7 +1,7 @@
 import { HEALTH_PATH, NODE } from '@kiln/contract/headers';
 import { connectTo, isLocalFault, type Upstream } from '@kiln/forward/client/upstream';
 import type { Control, Receiver } from '@kiln/forward/client/upstream-port';
-import type { Verdict } from '../../placement/node-health.js';
+import type { ProbeResult } from '../../placement/node-health.js';
 
 const LEAVING = 503;
 /** Another node answers at this address. */
@@ -21,7 +21,7 @@ export class NodeDoor {
   constructor(
     private readonly node: string,
     readonly url: string,
-    private readonly tell: (node: string, verdict: Verdict) => void,
+    private readonly tell: (node: string, verdict: ProbeResult) => void,
   ) {
     const { hostname, port } = new URL(url);
     const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
@@ -56,7 +56,7 @@ export class NodeDoor {
     this.question?.giveUp('undecided');
   }
 
-  private settle(verdict: Verdict): void {
+  private settle(verdict: ProbeResult): void {
     this.question = undefined;
     this.tell(this.node, verdict);
   }
@@ -66,9 +66,9 @@ class Question implements Receiver {
   private control: Control | undefined;
   private settled = false;
 
-  constructor(private readonly tell: (verdict: Verdict) => void) {}
+  constructor(private readonly tell: (verdict: ProbeResult) => void) {}
 
-  giveUp(verdict: Verdict): void {
+  giveUp(verdict: ProbeResult): void {
     this.settle(verdict);
     this.control?.abort(new Error('no longer wanted'));
   }
@@ -97,7 +97,7 @@ class Question implements Receiver {
 
   onEnd(): void {}
 
-  private settle(verdict: Verdict): void {
+  private settle(verdict: ProbeResult): void {
     if (this.settled) return;
     this.settled = true;
     this.tell(verdict);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, connected, type Door, echo, exchangeRaw, get, openDoor, refuseWith, text } from '../door.fixture.js';
+import { type DoorAnswer, connected, type Door, echo, exchangeRaw, get, openDoor, refuseWith, text } from '../door.fixture.js';
 
-const cut: Answer = (request) => request.socket.destroy();
+const cut: DoorAnswer = (request) => request.socket.destroy();
 const served = (door: Door) => door.agents.map(({ id, requests }) => [id, requests.length]);
 const post = (body: string, more = '') =>
   `POST /fn/hello/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\nConnection: close\r\n${more}\r\n${body}`;

@@ -5,7 +5,7 @@ import { isLocalFault } from '@kiln/forward/client/upstream';
 import type { Exchange, Outcome } from '@kiln/forward/exchange/forward';
 import { chooseNodes } from '../../placement/choose-nodes.js';
 import type { LiveNode, NodeTable } from '../../placement/node-table.js';
-import type { Agent, Agents } from './agents.js';
+import type { AgentConnections, Agents } from './agents.js';
 import { type Call, LATE, NODE_LOST } from './call.js';
 import { Refusals } from './refusals.js';
 
@@ -13,7 +13,7 @@ import { Refusals } from './refusals.js';
 export interface Sender {
   /** Passes on what the node says while the request waits. */
   readonly hearsWaiting: boolean;
-  send(agent: Agent): Exchange;
+  send(agent: AgentConnections): Exchange;
   /** All of the body can be sent again. */
   canResend(): boolean;
   /** The whole body is at hand, or there is none. */

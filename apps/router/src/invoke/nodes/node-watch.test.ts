@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, connected, type Door, exchangeRaw, get, openDoor, silent, text } from '../door.fixture.js';
+import { type DoorAnswer, connected, type Door, exchangeRaw, get, openDoor, silent, text } from '../door.fixture.js';
 
-const cut: Answer = (request) => request.socket.destroy();
+const cut: DoorAnswer = (request) => request.socket.destroy();
 const POST = 'POST /fn/hello/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello';
 const asked = (door: Door) => door.agents.map((agent) => agent.asked);
 const usable = (door: Door) => door.nodes.live().map(({ id }) => id);
@@ -128,7 +128,7 @@ describe('the router’s own clock', () => {
   });
 
   it('lets a call wait for its instance, and counts from the moment when it has one', async () => {
-    const answer: Answer = (_request, response) => {
+    const answer: DoorAnswer = (_request, response) => {
       response.writeInformation(110);
       setTimeout(() => response.writeProcessing(), 2500);
       setTimeout(() => response.end('done'), 3000);

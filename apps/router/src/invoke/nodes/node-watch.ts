@@ -1,6 +1,6 @@
-import type { Verdict } from '../../placement/node-health.js';
+import type { ProbeResult } from '../../placement/node-health.js';
 import type { NodeTable } from '../../placement/node-table.js';
-import type { Agent, Agents } from './agents.js';
+import type { AgentConnections, Agents } from './agents.js';
 import { NodeDoor } from './ask-door.js';
 import { LATE, NODE_LOST } from './call.js';
 
@@ -74,7 +74,7 @@ export class NodeWatch {
   };
 
   /** Whether a node on which calls run has become silent. */
-  private listenTo(agent: Agent): void {
+  private listenTo(agent: AgentConnections): void {
     const { id, url, epoch, upstream } = agent;
     const record = this.nodes.find(id)?.record;
     if (record !== undefined && record.epoch !== epoch) {
@@ -103,13 +103,13 @@ export class NodeWatch {
     door.ask();
   }
 
-  private readonly settle = (id: string, verdict: Verdict): void => {
+  private readonly settle = (id: string, verdict: ProbeResult): void => {
     if (this.nodes.settle(id, verdict)) this.logChange(id, verdict);
     if (verdict !== 'no_answer') return;
     for (const agent of this.agents.all()) if (agent.id === id) agent.endCalls(NODE_LOST);
   };
 
-  private logChange(node: string, verdict: Verdict): void {
+  private logChange(node: string, verdict: ProbeResult): void {
     if (verdict === 'no_answer')
       this.log.warn({ node }, 'the node does not answer at its door: it is out of use, and its calls were ended');
     else if (verdict === 'leaving') this.log.info({ node }, 'the node takes no more calls: it is out of use');

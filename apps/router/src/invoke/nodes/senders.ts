@@ -6,7 +6,7 @@ import type { RequestBody } from '@kiln/forward/exchange/request-body';
 import { spliceUpgrade, type UpgradeHooks, type UpgradingClient } from '@kiln/forward/exchange/upgrade';
 import { NODE_HEAD_BYTES } from '@kiln/forward/headers/head-limits';
 import type { Members } from '@kiln/forward/members';
-import type { Agent } from './agents.js';
+import type { AgentConnections } from './agents.js';
 import type { Sender } from './attempt-nodes.js';
 import type { Call } from './call.js';
 
@@ -24,7 +24,7 @@ export class RequestSender implements Sender, ForwardOptions {
     private expectsContinue: boolean,
   ) {}
 
-  send({ upstream }: Agent): Exchange {
+  send({ upstream }: AgentConnections): Exchange {
     const { record, path, headers } = this.call;
     return forward({ method: record.method, path, headers }, this.response, upstream, this);
   }
@@ -64,7 +64,7 @@ export class UpgradeSender implements Sender, UpgradeHooks {
     private readonly running: Members<Exchange>,
   ) {}
 
-  send({ host, port }: Agent): Exchange {
+  send({ host, port }: AgentConnections): Exchange {
     const { record, path, headers } = this.call;
     const exchange = spliceUpgrade(this.client, { method: record.method, path, headers }, () => dial(host, port), this);
     void exchange.outcome.then(this.running.add(exchange));

@@ -7,8 +7,8 @@ import { functionName } from '@kiln/contract/names';
 import { Controller, Get, Headers, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { Agent } from '../agent.js';
-import { LOG } from './tokens.js';
+import { Agent } from '../../agent.js';
+import { LOG } from '../http/tokens.js';
 
 const JSON_LINES = 'application/jsonl';
 

@@ -1,10 +1,10 @@
 import type { Pools } from '@kiln/instances/pool/pools';
 import type { StoreTrouble } from '@kiln/state/store/trouble';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { ImageCollector } from '../images/collect-images.js';
+import type { ImageCollector } from '../../images/collect-images.js';
 
 /** The node's numbers as Prometheus text, read when asked for: no request pays for them. */
-export class Metrics {
+export class NodeMetrics {
   private readonly registry = new Registry();
 
   /** @param collector there once the agent has started */

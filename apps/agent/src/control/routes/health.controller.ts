@@ -1,9 +1,9 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Agent } from '../agent.js';
+import { Agent } from '../../agent.js';
 
 @Controller()
-export class HealthController {
+export class NodeHealthController {
   constructor(@Inject(Agent) private readonly agent: Agent) {}
 
   @Get('healthz')

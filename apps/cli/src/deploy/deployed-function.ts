@@ -4,14 +4,14 @@ import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records';
 
 /** A function as the cluster has it. */
-export interface Known {
+export interface DeployedFunction {
   function: FunctionView;
   /** In order of their numbers. */
   versions: readonly VersionRecord[];
 }
 
 /** @returns undefined where there is no such function. @throws KilnError */
-export async function readKnown(client: KilnClient, name: string): Promise<Known | undefined> {
+export async function readDeployed(client: KilnClient, name: string): Promise<DeployedFunction | undefined> {
   try {
     const [found, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
     return { function: found, versions };

@@ -1,11 +1,11 @@
 import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/events';
 import { Controller, Inject } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
-import { Agent } from '../agent.js';
+import { Agent } from '../../agent.js';
 
 /** Somebody changed something: look again now rather than within 2 s. */
 @Controller()
-export class EventsController {
+export class NodeEventsController {
   constructor(@Inject(Agent) private readonly agent: Agent) {}
 
   @EventPattern<string>(FUNCTION_CHANGED)

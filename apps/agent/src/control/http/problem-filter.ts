@@ -9,7 +9,7 @@ const BY_STATUS: Record<number, ErrorCode> = { 404: 'not_found', 405: 'method_no
 
 /** The one place where an error becomes an answer. */
 @Catch()
-export class ProblemFilter implements ExceptionFilter {
+export class NodeProblemFilter implements ExceptionFilter {
   constructor(@Inject(LOG) private readonly log: Logger) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {

@@ -1,5 +1,5 @@
 /** Does the work of each item, at most `limit` at once and none after the signal; results stand in the items' order. */
-export async function atOnce<Item, Result>(
+export async function concurrently<Item, Result>(
   items: readonly Item[],
   { limit, signal }: { limit: number; signal?: AbortSignal | undefined },
   work: (item: Item) => Promise<Result>,

@@ -1,9 +1,9 @@
 import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/events';
 import type { EventClient } from '@kiln/control/event-client';
-import type { Announce } from '../agent.js';
+import type { Announce } from '../../agent.js';
 
 /** Sends events of this node. While Redis is away they are lost, not kept: everybody looks by himself anyway. */
-export class Events implements Announce {
+export class NodeEvents implements Announce {
   private last: Promise<void> | undefined;
 
   constructor(
