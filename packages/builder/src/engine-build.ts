@@ -1,9 +1,11 @@
 import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
+import { memorySwap } from '@kiln/contract/memory-swap';
 import type Dockerode from 'dockerode';
 import type { BuildOutput } from './build-output.js';
 import { engineError } from './engine-error.js';
 import { progressOf } from './progress-lines.js';
+import { isSlice } from './systemd.js';
 
 export const CPU_PERIOD_US = 100_000;
 /** Functions go first where the machine is short of time. */
@@ -65,7 +67,7 @@ function options({ tag, file, labels, args = {}, memory, cpus, cgroupParent, net
     labels,
     buildargs: args,
     memory: bytes,
-    memswap: bytes,
+    memswap: memorySwap(bytes, cgroupParent !== undefined && isSlice(cgroupParent)),
     cpuperiod: CPU_PERIOD_US,
     cpuquota: Math.round(cpus * CPU_PERIOD_US),
     cpushares: CPU_SHARES,

@@ -85,7 +85,7 @@ describe('openStepGroup with systemd', () => {
 
 describe('a container of the builder’s own', () => {
   it('is bounded in memory, swap, processor time, processes and core files', () => {
-    expect(boundedHost({ memory: 64, cpus: 0.5, processes: 128 })).toEqual({
+    expect(boundedHost({ memory: 64, cpus: 0.5, processes: 128 }, false)).toEqual({
       Init: true,
       Memory: 64 * 1024 * 1024,
       MemorySwap: 64 * 1024 * 1024,
@@ -96,6 +96,10 @@ describe('a container of the builder’s own', () => {
       OomScoreAdj: 500,
       Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
     });
+  });
+
+  it('has systemd told that there is no swap, for it takes away a limit that it does not know', () => {
+    expect(boundedHost({ memory: 64, cpus: 0.5, processes: 128 }, true).MemorySwap).toBe(64 * 1024 * 1024 + 1);
   });
 });
 

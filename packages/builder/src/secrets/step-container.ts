@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { boundedHost } from '../bounded-container.js';
 import type { BuildLimits } from '../limits.js';
+import { isSlice } from '../systemd.js';
 import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
 
 const REMOVE_MS = 15_000;
@@ -133,7 +134,7 @@ function containerOptions({ image, labels, limits, cgroupParent, network }: Step
     Labels: labels,
     HostConfig: {
       AutoRemove: true,
-      ...boundedHost(limits),
+      ...boundedHost(limits, isSlice(cgroupParent)),
       CgroupParent: cgroupParent,
       Tmpfs: { [SECRETS_FOLDER]: `rw,nosuid,nodev,noexec,mode=0755,size=${MAX_SECRETS_BYTES}` },
       LogConfig: { Type: 'none', Config: {} },
