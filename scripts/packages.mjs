@@ -21,9 +21,9 @@ export function installPackages(packages, files, announce) {
 }
 
 /** Ends a service that a package which was installed just now has started, and keeps it from starting with the machine. */
-export function stopService(name, announce) {
+export function stopService(name, announce, systemd = '/run/systemd/system') {
   announce(`the package starts a service that Kiln does not use: stopping and disabling ${name}`);
-  if (existsSync('/run/systemd/system')) return asRoot(['systemctl', 'disable', '--now', '--quiet', name]);
+  if (existsSync(systemd)) return asRoot(['systemctl', 'disable', '--now', '--quiet', name]);
   // Whether anything was started there is for the machine's own policy.
   for (const command of [
     ['invoke-rc.d', '--quiet', name, 'stop'],

@@ -73,6 +73,17 @@ describe('openStepGroup with systemd', () => {
     expect(readdirSync(cgroups)).toEqual([]);
   });
 
+  it.each([
+    ['first', 'pids'],
+    ['second', ''],
+  ])('is not asked for a slice where the engine keeps groups itself, in the %s version of control groups', async (_which, hierarchy) => {
+    mkdirSync(join(cgroups, hierarchy), { recursive: true });
+    const own = { info: async () => ({ CgroupDriver: 'cgroupfs' }) } as never;
+    const { parent, close } = await openStepGroup(own, 't-one', 77, { cgroups, systemd: systemd(true) });
+    expect([parent, limitOf(join(hierarchy, 'kiln-build-t-one-1')), asked]).toEqual(['/kiln-build-t-one-1', '77', []]);
+    await close();
+  });
+
   it('gives a name back where the engine does not answer', async () => {
     const silent = { info: () => Promise.reject(new Error('no engine')) } as never;
     const host = { cgroups, systemd: systemd(false) };
