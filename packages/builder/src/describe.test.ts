@@ -52,6 +52,7 @@ describe('what is kept of it', () => {
     const server = http.createServer((call, response) => {
       call.resume();
       if (call.url!.startsWith('/containers/create')) response.writeHead(201).end(`{"Id":"${++asked}"}`);
+      else if (call.url!.startsWith('/info')) response.end('{"CgroupDriver":"cgroupfs"}');
       else if (call.url!.includes('/wait')) response.end('{"StatusCode":0}');
       else if (call.url!.includes('/logs')) response.end(frame);
       else response.writeHead(204).end();

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engine } from '@kiln/testing/engine';
@@ -11,12 +11,14 @@ import { folderBytes } from './step-watch.js';
 const NODE = `t-steps-${process.pid}`;
 
 describe('openStepGroup', () => {
-  const groups = () => readdirSync('/sys/fs/cgroup/pids').filter((name) => name.includes(NODE));
+  // The second version of control groups has one hierarchy for all.
+  const hierarchy = existsSync('/sys/fs/cgroup/pids') ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup';
+  const groups = () => readdirSync(hierarchy).filter((name) => name.includes(NODE));
 
   it('gives builds at the same time groups of their own, bounded, and leaves none', async () => {
     const one = await openStepGroup(engine, NODE, 77);
     const two = await openStepGroup(engine, NODE, 78);
-    const limit = (parent: string) => readFileSync(join('/sys/fs/cgroup/pids', parent, 'pids.max'), 'utf8').trim();
+    const limit = (parent: string) => readFileSync(join(hierarchy, parent, 'pids.max'), 'utf8').trim();
     expect([one.parent, two.parent]).toEqual([`/kiln-build-${NODE}-1`, `/kiln-build-${NODE}-2`]);
     expect([limit(one.parent), limit(two.parent)]).toEqual(['77', '78']);
     await one.close();
