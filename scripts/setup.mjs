@@ -36,11 +36,11 @@ export function build() {
   });
 }
 
-function ensureRedis() {
+export function ensureRedis(program = '/usr/bin/redis-server') {
   if (process.env.KILN_REDIS_URL) return;
   if (isInPath('redis-server')) return;
   // A Redis that was there before is somebody's, and is left alone.
-  if (installPackages(['redis-server'], ['/usr/bin/redis-server'], announce)) stopService('redis-server', announce);
+  if (installPackages(['redis-server'], [program], announce)) stopService('redis-server', announce);
 }
 
 /** For `git push kiln main`: the router serves pushes with git's own programs. */

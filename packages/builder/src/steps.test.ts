@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engine } from '@kiln/testing/engine';
@@ -11,12 +11,14 @@ import { MadeImages } from './engine/made-images.js';
 const NODE = `t-steps-${process.pid}`;
 
 describe('openStepGroup', () => {
-  const groups = () => readdirSync('/sys/fs/cgroup/pids').filter((name) => name.includes(NODE));
+  // The second version of control groups has one hierarchy for all.
+  const hierarchy = existsSync('/sys/fs/cgroup/pids') ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup';
+  const groups = () => readdirSync(hierarchy).filter((name) => name.includes(NODE));
 
   it('gives builds at the same time groups of their own, bounded, and leaves none', async () => {
     const one = await openStepGroup(engine, NODE, 77);
     const two = await openStepGroup(engine, NODE, 78);
-    const limit = (parent: string) => readFileSync(join('/sys/fs/cgroup/pids', parent, 'pids.max'), 'utf8').trim();
+    const limit = (parent: string) => readFileSync(join(hierarchy, parent, 'pids.max'), 'utf8').trim();
     expect([one.parent, two.parent]).toEqual([`/kiln-build-${NODE}-1`, `/kiln-build-${NODE}-2`]);
     expect([limit(one.parent), limit(two.parent)]).toEqual(['77', '78']);
     await one.close();
@@ -73,6 +75,17 @@ describe('openStepGroup with systemd', () => {
     expect(readdirSync(cgroups)).toEqual([]);
   });
 
+  it.each([
+    ['first', 'pids'],
+    ['second', ''],
+  ])('is not asked for a slice where the engine keeps groups itself, in the %s version of control groups', async (_which, hierarchy) => {
+    mkdirSync(join(cgroups, hierarchy), { recursive: true });
+    const own = { info: async () => ({ CgroupDriver: 'cgroupfs' }) } as never;
+    const { parent, close } = await openStepGroup(own, 't-one', 77, { cgroups, systemd: systemd(true) });
+    expect([parent, limitOf(join(hierarchy, 'kiln-build-t-one-1')), asked]).toEqual(['/kiln-build-t-one-1', '77', []]);
+    await close();
+  });
+
   it('gives a name back where the engine does not answer', async () => {
     const silent = { info: () => Promise.reject(new Error('no engine')) } as never;
     const host = { cgroups, systemd: systemd(false) };
@@ -85,7 +98,7 @@ describe('openStepGroup with systemd', () => {
 
 describe('a container of the builder’s own', () => {
   it('is bounded in memory, swap, processor time, processes and core files', () => {
-    expect(boundedHost({ memory: 64, cpus: 0.5, processes: 128 })).toEqual({
+    expect(boundedHost({ memory: 64, cpus: 0.5, processes: 128 }, false)).toEqual({
       Init: true,
       Memory: 64 * 1024 * 1024,
       MemorySwap: 64 * 1024 * 1024,
@@ -96,6 +109,10 @@ describe('a container of the builder’s own', () => {
       OomScoreAdj: 500,
       Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
     });
+  });
+
+  it('has systemd told that there is no swap, for it takes away a limit that it does not know', () => {
+    expect(boundedHost({ memory: 64, cpus: 0.5, processes: 128 }, true).MemorySwap).toBe(64 * 1024 * 1024 + 1);
   });
 });
 

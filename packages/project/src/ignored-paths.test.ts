@@ -31,3 +31,13 @@ it('a pattern that takes for ever on a path is refused, and holds nobody else up
   clearInterval(ticking);
   expect(ticks).toBeGreaterThan(10);
 });
+
+it('patterns that take all of the thread’s memory end the thread and not the process, and are refused; the next are matched', async () => {
+  // Of a path all the folders above it are kept, each with its whole name.
+  const deep = Array.from({ length: 2000 }, (_, i) => `${i}/${'a/'.repeat(500)}c`);
+  const texts = { dockerignore: undefined, kilnignore: '*.md\n' };
+  const matching = ignoredPaths(texts, deep, 60_000);
+  await expect(matching).rejects.toMatchObject({ code: 'bad_request', message: expect.stringContaining('can not be matched') });
+  await expect(matching).rejects.toMatchObject({ cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' } });
+  expect([...(await ignoredPaths(texts, ['a.md', 'x.js']))]).toEqual(['a.md']);
+});

@@ -37,7 +37,9 @@ async function match(patterns: string[], paths: string[], deadlineMs: number): P
   try {
     return await new Promise<Uint8Array>((resolve, reject) => {
       timer = setTimeout(() => reject(refusal(`matching their patterns takes longer than ${deadlineMs / 1000} s`)), deadlineMs);
-      worker.once('message', resolve).once('error', (error) => reject(refusal('their patterns can not be matched', error)));
+      worker.once('message', resolve);
+      worker.once('error', (error) => reject(refusal('their patterns can not be matched', error)));
+      worker.once('exit', (code) => reject(refusal(`matching their patterns ended with code ${code}`)));
     });
   } finally {
     clearTimeout(timer);
@@ -47,7 +49,7 @@ async function match(patterns: string[], paths: string[], deadlineMs: number): P
 
 function refusal(why: string, cause?: unknown): KilnError {
   return new KilnError('bad_request', `.dockerignore or .kilnignore: ${why}`, {
-    fix: 'write fewer patterns, with fewer stars in each',
+    fix: 'write fewer patterns, with fewer stars in each, or send fewer and less deep folders',
     cause,
   });
 }

@@ -108,9 +108,10 @@ describe('the container template', () => {
     expect(options.Env.some((variable) => variable.startsWith('PORT='))).toBe(false);
   });
 
-  it('names a slice where systemd keeps the cgroups, and no swappiness on version 2', () => {
+  it('names a slice where systemd keeps the cgroups, has systemd told that there is no swap, and no swappiness on version 2', () => {
     const { HostConfig } = containerOptions(input({ cgroupDriver: 'systemd', cgroupVersion: '2' }));
     expect(HostConfig.CgroupParent).toBe('faas.slice');
+    expect(HostConfig.MemorySwap).toBe(HostConfig.Memory + 1);
     expect(HostConfig).not.toHaveProperty('MemorySwappiness');
   });
 

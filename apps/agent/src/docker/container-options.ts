@@ -1,4 +1,5 @@
 import type { ImageKind } from '@kiln/contract/function-config';
+import { memorySwap } from '@kiln/contract/memory-swap';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 
 /** What the agent knows of an image; everything else its metadata says is overridden. */
@@ -147,7 +148,7 @@ function hostConfig({ version: { config }, image, network, socketFolder, cgroupD
     Init: true,
     PidsLimit: 128,
     Memory: memory,
-    MemorySwap: memory,
+    MemorySwap: memorySwap(memory, cgroupDriver === 'systemd'),
     ...(cgroupVersion === '1' && { MemorySwappiness: 0 }),
     NanoCpus: Math.round(config.cpu * 1e9),
     OomKillDisable: false,

@@ -5,6 +5,9 @@ import { image, images, node, times, withEvaluatingNode } from './with-evaluatin
 
 withEvaluatingNode();
 
+const hungryWorker = `
+  const worker = require('node:child_process').spawn(process.execPath, ['-e', 'const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1))']);
+  const killed = new Promise((resolve) => worker.once('exit', resolve));`;
 const detailOf = (answer: NodeAnswer) => (JSON.parse(answer.text) as { detail: string }).detail;
 
 describe('an instance that dies under a request', () => {
@@ -24,6 +27,22 @@ describe('an instance that dies under a request', () => {
     const answer = await node.call('hungry', { body: code });
     expect([answer.status, codeOf(answer)]).toEqual([502, 'function_crashed']);
     expect(detailOf(answer)).toMatch(/out of memory/);
+  });
+
+  it('by memory in a worker whose main process lives: 502 that says so, and the next call runs in a new one', async () => {
+    node.add('master', image, { timeout: 30_000 });
+    const before = await node.call('master');
+    // As the main process of a server with workers does: the connection of one that was killed is cut.
+    const answer = await node.call('master', {
+      body: `${hungryWorker} await killed; request.socket.destroy(); await new Promise(() => {})`,
+    });
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'function_crashed']);
+    expect(JSON.parse(answer.text)).toMatchObject({
+      detail: 'a process of the function ran out of memory (limit 128 MB, all of them together)',
+      fix: 'raise "memory" in kiln.json',
+    });
+    const next = await node.call('master');
+    expect([next.status, instanceOf(next) === instanceOf(before)]).toEqual([200, false]);
   });
 
   it('from outside: 502, and the next call runs in a new one', async () => {

@@ -95,15 +95,17 @@ describe('a node that holds an instance', () => {
 });
 
 describe('asking a node', () => {
-  let server: http.Server | undefined;
+  const servers: http.Server[] = [];
   afterEach(() => {
-    server?.closeAllConnections();
-    server?.close();
+    for (const server of servers.splice(0)) {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   async function door(answer: (request: http.IncomingMessage, response: http.ServerResponse) => void): Promise<{ controlUrl: string }> {
     const opened = http.createServer(answer);
-    server = opened;
+    servers.push(opened);
     await new Promise<void>((resolve) => opened.listen(0, '127.0.0.1', resolve));
     return { controlUrl: `http://127.0.0.1:${(opened.address() as AddressInfo).port}` };
   }
@@ -123,8 +125,37 @@ describe('asking a node', () => {
     expect(await askNode(silent, 'secret')).toBeUndefined();
     expect(performance.now() - began).toBeLessThan(5000);
     expect(await askNode({ controlUrl: 'http://127.0.0.1:1' }, 'secret')).toBeUndefined();
-    server?.closeAllConnections();
-    server?.close();
     expect(await askNode(await door((_request, response) => response.end('[1]')), 'secret')).toBeUndefined();
+  });
+
+  it('ends within the bound where an answer begins and never ends, however much of it comes', async () => {
+    const began = performance.now();
+    const drips = await door((_request, response) => {
+      const drip = setInterval(() => response.write('{"a":"'), 20);
+      response.on('close', () => clearInterval(drip));
+    });
+    expect(await askNode(drips, 'secret')).toBeUndefined();
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
+  it('costs a call that looks for room no more than three bounds, however many nodes are silent', async () => {
+    let asked = 0;
+    const { controlUrl } = await door(() => void asked++);
+    const silent = new Neighbours('me', (node) => askNode(node, 'secret'));
+    silent.update(Array.from({ length: 20 }, (_, i) => record(`silent-${i}`, { controlUrl })));
+    const began = performance.now();
+    expect([await silent.hasRoom(600), asked]).toEqual([false, 3]);
+    expect(performance.now() - began).toBeLessThan(6000);
+  });
+
+  it('takes one bound for all that may hold an instance, and one that answers beside them is heard', async () => {
+    const { controlUrl } = await door(() => undefined);
+    const up = await door((_request, response) => response.end(JSON.stringify(record('up'))));
+    const asked = new Neighbours('me', (node) => askNode(node, 'secret'));
+    const ids = Array.from({ length: 20 }, (_, i) => `silent-${i}`);
+    asked.update([...ids.map((id) => record(id, { controlUrl })), record('up', up)]);
+    const began = performance.now();
+    expect([await asked.anyTakes(ids), await asked.anyTakes([...ids, 'up'])]).toEqual([false, true]);
+    expect(performance.now() - began).toBeLessThan(6000);
   });
 });

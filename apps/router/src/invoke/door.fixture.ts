@@ -51,6 +51,8 @@ export interface DoorOptions {
   config?: Partial<DataListenerConfig>;
   keys?: Parameters<typeof createDataListener>[0]['keys'];
   answer?: DoorAnswer;
+  /** What the router logs as its own fault; default: the test fails. */
+  onFault?: (details: object) => void;
 }
 
 /** A listening door with stand-in agents behind it; all closed when the test ends. */
@@ -88,9 +90,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
     log: {
       info: () => undefined,
       warn: () => undefined,
-      error: (details, message) => {
-        throw new Error(message, { cause: details });
-      },
+      error: options.onFault ?? failTest,
     },
     onInvocation: (record) => records.push(record),
   });
@@ -101,6 +101,10 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   const { port } = await listener.listen();
   const inOrder = (name = 'hello') => nodes.preference(name).map(({ id }) => agents.find((agent) => agent.id === id)!);
   return { port, listener, agents, nodes, records, routes, inOrder, beat, restarted };
+}
+
+function failTest(details: object, message: string): never {
+  throw new Error(message, { cause: details });
 }
 
 /** Answers with what came: method, target and raw headers as JSON, the body's length. */

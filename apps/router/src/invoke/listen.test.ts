@@ -1,6 +1,7 @@
 import http from 'node:http';
-import { describe, expect, it } from 'vitest';
-import { connected, exchangeRaw, openDoor } from './door.fixture.js';
+import { outliveFaultsInBackground } from '@kiln/control/last-handler';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { connected, exchangeRaw, get, openDoor } from './door.fixture.js';
 
 const HEAD = 'Host: localhost\r\nConnection: close\r\n';
 const problemIn = (answer: string) => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)) as Record<string, unknown>;
@@ -153,4 +154,61 @@ describe('slow clients', () => {
       clearInterval(drip);
     }
   });
+});
+
+describe('a fault of the router’s own', () => {
+  const SWITCH = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  const requests: [string, string][] = [
+    ['a request', 'GET /fn/hello/ HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r-7\r\n\r\n'],
+    ['an upgrade', `GET /fn/hello/ HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r-7\r\n${SWITCH}\r\n`],
+  ];
+  const broken = {
+    functions: { hello: { auth: 'key' as const }, open: {} },
+    keys: {
+      allows: () => {
+        throw new Error('a fault that nobody knew of');
+      },
+    },
+  };
+
+  /** What the process's last handler tells. Until the test ends it stands in for the runner's, which would fail the run. */
+  function toldLast(): unknown[] {
+    const told: unknown[] = [];
+    const usual = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection');
+    outliveFaultsInBackground({ error: ({ err }: { err: unknown }) => void told.push(err) });
+    onTestFinished(() => {
+      process.removeAllListeners('unhandledRejection');
+      for (const listener of usual) process.on('unhandledRejection', listener);
+    });
+    return told;
+  }
+
+  it.each(requests)('under %s is answered 500, says nothing of itself, and is logged with the request’s id', async (_what, bytes) => {
+    const faults: object[] = [];
+    const door = await openDoor({ ...broken, onFault: (details) => void faults.push(details) });
+    const answer = await exchangeRaw(door.port, bytes);
+    expect(answer).toMatch(/^HTTP\/1\.1 500 [\s\S]*x-kiln-error: internal\r\n/i);
+    expect(problemIn(answer)).toMatchObject({ code: 'internal', status: 500, requestId: 'r-7' });
+    expect(answer).not.toContain('nobody knew of');
+    expect(faults).toEqual([{ err: expect.objectContaining({ message: 'a fault that nobody knew of' }), requestId: 'r-7' }]);
+  });
+
+  it.each(requests)(
+    'under %s that can not even be logged ends the connection, and neither the process nor other calls',
+    async (_what, bytes) => {
+      const told = toldLast();
+      const fault = new Error('the log is gone');
+      const onFault = () => {
+        throw fault;
+      };
+      const door = await openDoor({ ...broken, onFault });
+      const client = await connected(door.port);
+      client.write(bytes);
+      await expect.poll(() => client.closed).toBe(true);
+      expect(client.received()).toBe('');
+      await expect.poll(() => told).toEqual([fault]);
+      expect((await get(door, '/fn/open/')).statusCode).toBe(200);
+    },
+  );
 });

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
+import { hasSystemd } from '../engine/cgroup-driver.js';
 import { type Systemd, systemd } from './systemd.js';
 
 const REMOVE_MS = 10_000;
@@ -35,8 +36,7 @@ export async function openStepGroup(docker: Dockerode, node: string, processes: 
   const name = freeName(node);
   inUse.add(name);
   try {
-    const { CgroupDriver } = (await docker.info()) as { CgroupDriver?: string };
-    const group = CgroupDriver === 'systemd' ? await openSlice(host, name, processes) : await openFolder(host, name, processes);
+    const group = (await hasSystemd(docker)) ? await openSlice(host, name, processes) : await openFolder(host, name, processes);
     return { parent: group.parent, close: () => group.close().finally(() => inUse.delete(name)) };
   } catch (error) {
     inUse.delete(name);

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 
 const COMMAND_MS = 5000;
-
 /** What is asked of systemd. Nothing rejects: it may not be there, or not ours to command. */
 export interface Systemd {
   /** A slice, there already or not, may have so many processes and threads. */

@@ -1,5 +1,9 @@
+import { memorySwap } from '@kiln/contract/memory-swap';
 import type Dockerode from 'dockerode';
-import { CPU_PERIOD_US, CPU_SHARES } from './engine-build.js';
+
+export const CPU_PERIOD_US = 100_000;
+/** Functions go first where the machine is short of time. */
+export const CPU_SHARES = 512;
 
 export interface ContainerBounds {
   /** MB */
@@ -9,12 +13,12 @@ export interface ContainerBounds {
 }
 
 /** What bounds every container that this package makes itself; what it may reach is said where it is made. */
-export function boundedHost({ memory, cpus, processes }: ContainerBounds): Dockerode.HostConfig {
+export function boundedHost({ memory, cpus, processes }: ContainerBounds, isSystemd: boolean): Dockerode.HostConfig {
   const bytes = memory * 1024 * 1024;
   return {
     Init: true,
     Memory: bytes,
-    MemorySwap: bytes,
+    MemorySwap: memorySwap(bytes, isSystemd),
     CpuPeriod: CPU_PERIOD_US,
     CpuQuota: Math.round(cpus * CPU_PERIOD_US),
     CpuShares: CPU_SHARES,

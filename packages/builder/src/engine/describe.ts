@@ -4,6 +4,7 @@ import type { ExportDescription } from '@kiln/runner/handler/exports';
 import type Dockerode from 'dockerode';
 import { boundedHost } from './bounded-container.js';
 import { engineError } from './engine-error.js';
+import { hasSystemd } from './cgroup-driver.js';
 
 const MAX_CACHED = 200;
 /** A longer one is read anew each time, up to what the engine keeps of it. */
@@ -53,7 +54,8 @@ async function inContainer(request: DescribeRequest): Promise<Description> {
   const { docker, signal } = request;
   let container: Dockerode.Container | undefined;
   try {
-    container = await docker.createContainer({ ...containerOptions(request), abortSignal: signal });
+    const options = containerOptions(request, await hasSystemd(docker));
+    container = await docker.createContainer({ ...options, abortSignal: signal });
     await container.start({ abortSignal: signal });
     const exited = await exitOf(container, request.time, signal);
     if (exited === undefined) return { failure: `the module was not loaded after ${request.time} ms` };
@@ -79,7 +81,10 @@ async function exitOf(container: Dockerode.Container, time: number, signal: Abor
   }
 }
 
-function containerOptions({ image, entry, env, memory, cpus, labels }: DescribeRequest): Dockerode.ContainerCreateOptions {
+function containerOptions(
+  { image, entry, env, memory, cpus, labels }: DescribeRequest,
+  isSystemd: boolean,
+): Dockerode.ContainerCreateOptions {
   return {
     Image: image,
     Entrypoint: ['node', '/opt/kiln/runner.mjs', 'describe'],
@@ -90,7 +95,7 @@ function containerOptions({ image, entry, env, memory, cpus, labels }: DescribeR
     Labels: labels,
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
-      ...boundedHost({ memory, cpus, processes: PROCESSES }),
+      ...boundedHost({ memory, cpus, processes: PROCESSES }, isSystemd),
       NetworkMode: 'none',
       ReadonlyRootfs: true,
       Tmpfs: { '/tmp': 'rw,nosuid,nodev,noexec,size=64m,mode=1777' },

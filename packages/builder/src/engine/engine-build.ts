@@ -1,13 +1,12 @@
 import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
+import { memorySwap } from '@kiln/contract/memory-swap';
 import type Dockerode from 'dockerode';
 import type { BuildOutput } from './build-output.js';
 import { engineError } from './engine-error.js';
 import { progressOf } from './progress-lines.js';
-
-export const CPU_PERIOD_US = 100_000;
-/** Functions go first where the machine is short of time. */
-export const CPU_SHARES = 512;
+import { CPU_PERIOD_US, CPU_SHARES } from './bounded-container.js';
+import { isSlice } from './cgroup-driver.js';
 
 export interface EngineBuild {
   docker: Dockerode;
@@ -65,7 +64,7 @@ function options({ tag, file, labels, args = {}, memory, cpus, cgroupParent, net
     labels,
     buildargs: args,
     memory: bytes,
-    memswap: bytes,
+    memswap: memorySwap(bytes, cgroupParent !== undefined && isSlice(cgroupParent)),
     cpuperiod: CPU_PERIOD_US,
     cpuquota: Math.round(cpus * CPU_PERIOD_US),
     cpushares: CPU_SHARES,

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { BuildLimits } from '../bounds/limits.js';
 import { boundedHost } from '../engine/bounded-container.js';
+import { isSlice } from '../engine/cgroup-driver.js';
 import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
 
 const REMOVE_MS = 15_000;
@@ -133,7 +134,7 @@ function containerOptions({ image, labels, limits, cgroupParent, network }: Step
     Labels: labels,
     HostConfig: {
       AutoRemove: true,
-      ...boundedHost(limits),
+      ...boundedHost(limits, isSlice(cgroupParent)),
       CgroupParent: cgroupParent,
       Tmpfs: { [SECRETS_FOLDER]: `rw,nosuid,nodev,noexec,mode=0755,size=${MAX_SECRETS_BYTES}` },
       LogConfig: { Type: 'none', Config: {} },
