@@ -15,7 +15,7 @@ module.exports = {
     {
       name: 'docker-in-one-folder',
       severity: 'error',
-      from: { path: '^(apps|packages)/', pathNot: ['^apps/agent/src/docker/', '^packages/(builder|testing)/', TESTS] },
+      from: { path: '^(apps|packages)/', pathNot: ['^apps/agent/src/docker/', '^packages/(builder|engine|testing)/', TESTS] },
       to: { path: 'node_modules/(@types/)?dockerode' },
     },
     {
@@ -28,7 +28,7 @@ module.exports = {
       name: 'pure-stays-pure',
       severity: 'error',
       from: { path: PURE },
-      to: { dependencyTypes: ['core', 'npm', 'npm-dev'], dependencyTypesNot: ['type-only'], pathNot: 'packages/contract|@kiln/contract' },
+      to: { dependencyTypes: ['core', 'npm', 'npm-dev'], dependencyTypesNot: ['type-only'], pathNot: '(packages/|@kiln/)(contract|engine/.*memory-swap|engine/memory-swap)' },
     },
     {
       name: 'domain-does-not-know-control',

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectEngine } from '@kiln/builder/engine/connect-engine';
+import { connectEngine } from '@kiln/engine/connect-engine';
 import { resolveConfig } from '@kiln/contract/function-config';
 import type { VersionRecord } from '@kiln/contract/records';
 import { FunctionStore } from '@kiln/state/functions/function-store';

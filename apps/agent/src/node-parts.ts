@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { connectEngine } from '@kiln/builder/engine/connect-engine';
+import { connectEngine } from '@kiln/engine/connect-engine';
 import type { LogRecord } from '@kiln/contract/records';
 import type { Instance } from '@kiln/instances/instance/instance';
 import { socketRoot } from '@kiln/instances/instance/socket-root';

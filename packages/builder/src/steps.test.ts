@@ -5,7 +5,7 @@ import { engine } from '@kiln/testing/engine';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openStepGroup } from './bounds/step-group.js';
 import { folderBytes } from './bounds/step-watch.js';
-import { boundedHost } from './engine/bounded-container.js';
+import { boundedHost } from '@kiln/engine/bounded-container';
 import { MadeImages } from './engine/made-images.js';
 
 const NODE = `t-steps-${process.pid}`;

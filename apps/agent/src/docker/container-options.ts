@@ -1,5 +1,5 @@
 import type { ImageKind } from '@kiln/contract/function-config';
-import { memorySwap } from '@kiln/contract/memory-swap';
+import { memorySwap } from '@kiln/engine/memory-swap';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 
 /** What the agent knows of an image; everything else its metadata says is overridden. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { connectEngine } from '@kiln/builder/engine/connect-engine';
+import { connectEngine } from '@kiln/engine/connect-engine';
 import { resolveConfig } from '@kiln/contract/function-config';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DockerDriver } from './docker-driver.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectEngine } from '@kiln/builder/engine/connect-engine';
+import { connectEngine } from '@kiln/engine/connect-engine';
 import { type Behaviour, describeDriver } from '@kiln/instances/port/driver-conformance.fixture';
 import { buildTestImage } from '@kiln/testing/images/test-image';
 import { NodeEngine } from './node-engine.js';

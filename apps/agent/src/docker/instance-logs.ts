@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { OutputSource } from '@kiln/instances/port/container-driver';
 import type Dockerode from 'dockerode';
 import { within } from './deadline.js';
-import { Demultiplexer } from './demultiplex.js';
+import { Demultiplexer } from '@kiln/engine/output-frames';
 
 const ATTACH_MS = 10_000;
 /**

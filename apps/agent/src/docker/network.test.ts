@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { connectEngine } from '@kiln/builder/engine/connect-engine';
+import { connectEngine } from '@kiln/engine/connect-engine';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bridgeName, makeNetwork, networkName, removeNetwork } from './network.js';
 

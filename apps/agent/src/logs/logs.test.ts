@@ -6,7 +6,7 @@ import { LineAssembler } from '@kiln/instances/logs/line-assembler';
 import { readRunnerLine } from '@kiln/instances/logs/runner-line';
 import { TokenBucket } from '@kiln/instances/logs/token-bucket';
 import { describe, expect, it, vi } from 'vitest';
-import { Demultiplexer } from '../docker/demultiplex.js';
+import { Demultiplexer } from '@kiln/engine/output-frames';
 import { LogShipper } from './log-shipper.js';
 
 function assemble(...chunks: Buffer[]): [string, boolean][] {

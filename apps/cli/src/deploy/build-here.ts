@@ -19,7 +19,7 @@ export function buildHere({ client, dockerHost, registry, how, signal }: BuildHe
     // Loaded with the first build: most deployments are built in the cluster.
     const [{ build }, { connectEngine }] = await Promise.all([
       import('@kiln/builder/build'),
-      import('@kiln/builder/engine/connect-engine'),
+      import('@kiln/engine/connect-engine'),
     ]);
     const docker = connectEngine(dockerHost);
     await docker.ping().catch((error: Error) => {

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
-import { hasSystemd } from '../engine/cgroup-driver.js';
+import { hasSystemd } from '@kiln/engine/cgroup-driver';
 import { type Systemd, systemd } from './systemd.js';
 
 const REMOVE_MS = 10_000;

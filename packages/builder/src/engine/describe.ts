@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Demultiplexer, type OutputStream } from '@kiln/engine/output-frames';
 import type { ExportDescription } from '@kiln/runner/handler/exports';
 import type Dockerode from 'dockerode';
-import { boundedHost } from './bounded-container.js';
-import { engineError } from './engine-error.js';
-import { hasSystemd } from './cgroup-driver.js';
+import { boundedHost } from '@kiln/engine/bounded-container';
+import { engineError } from '@kiln/engine/engine-error';
+import { hasSystemd } from '@kiln/engine/cgroup-driver';
 
 const MAX_CACHED = 200;
 /** A longer one is read anew each time, up to what the engine keeps of it. */
@@ -125,15 +126,10 @@ function isDescription(value: unknown): value is ExportDescription {
   return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string' && 'kind' in value;
 }
 
-/** The engine's frames: one byte of stream, three of nothing, four of length, then as many bytes. */
-function outputOf(frames: Buffer): { stdout: string; stderr: string } {
-  const streams: Buffer[][] = [[], [], []];
-  for (let at = 0; at + 8 <= frames.length; ) {
-    const length = frames.readUInt32BE(at + 4);
-    streams[frames[at]!]?.push(frames.subarray(at + 8, at + 8 + length));
-    at += 8 + length;
-  }
-  return { stdout: Buffer.concat(streams[1]!).toString(), stderr: Buffer.concat(streams[2]!).toString() };
+function outputOf(frames: Buffer): Record<OutputStream, string> {
+  const written: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
+  new Demultiplexer((stream, chunk) => written[stream].push(chunk)).push(frames);
+  return { stdout: Buffer.concat(written.stdout).toString(), stderr: Buffer.concat(written.stderr).toString() };
 }
 
 function lastLines(text: string): string {

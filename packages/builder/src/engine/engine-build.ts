@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
-import { memorySwap } from '@kiln/contract/memory-swap';
+import { memorySwap } from '@kiln/engine/memory-swap';
 import type Dockerode from 'dockerode';
 import type { BuildOutput } from './build-output.js';
-import { engineError } from './engine-error.js';
-import { progressOf } from './progress-lines.js';
-import { CPU_PERIOD_US, CPU_SHARES } from './bounded-container.js';
-import { isSlice } from './cgroup-driver.js';
+import { engineError } from '@kiln/engine/engine-error';
+import { progressOf } from '@kiln/engine/progress-lines';
+import { CPU_PERIOD_US, CPU_SHARES } from '@kiln/engine/bounded-container';
+import { isSlice } from '@kiln/engine/cgroup-driver';
 
 export interface EngineBuild {
   docker: Dockerode;

@@ -4,7 +4,7 @@ import { KilnError } from '@kiln/contract/errors';
 import type Dockerode from 'dockerode';
 import type { BuildLimits } from '../bounds/limits.js';
 import type { BuildOutput } from '../engine/build-output.js';
-import { engineError } from '../engine/engine-error.js';
+import { engineError } from '@kiln/engine/engine-error';
 import { SECRETS_FOLDER, type SecretMount } from './secret-mounts.js';
 import type { SecretStep } from './secret-step.js';
 import { StepContainer } from './step-container.js';

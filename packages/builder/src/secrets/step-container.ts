@@ -3,15 +3,15 @@ import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { BuildLimits } from '../bounds/limits.js';
-import { boundedHost } from '../engine/bounded-container.js';
-import { isSlice } from '../engine/cgroup-driver.js';
+import { boundedHost } from '@kiln/engine/bounded-container';
+import { Demultiplexer } from '@kiln/engine/output-frames';
+import { isSlice } from '@kiln/engine/cgroup-driver';
 import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
 
 const REMOVE_MS = 15_000;
 const LOOK_MS = 100;
 /** What a process that has ended may still have to say. */
 const REST_MS = 1000;
-const FRAME_HEAD = 8;
 /** What the engine says of a container whose process has just ended differs from moment to moment, until it has noticed. */
 const NOTICED_MS = 2000;
 
@@ -148,25 +148,7 @@ async function remove(container: Dockerode.Container): Promise<void> {
   await container.remove({ force: true, v: true, abortSignal: AbortSignal.timeout(REMOVE_MS) }).catch(() => undefined);
 }
 
-/** The engine's frames: one byte of stream, three of nothing, four of length, then as many bytes. */
 async function readFrames(stream: Readable, onOutput: (chunk: Buffer) => void): Promise<void> {
-  let left = 0;
-  let head = Buffer.alloc(0);
-  for await (let chunk of stream as AsyncIterable<Buffer>) {
-    while (chunk.length > 0) {
-      if (left > 0) {
-        onOutput(chunk.subarray(0, left));
-        const taken = Math.min(left, chunk.length);
-        left -= taken;
-        chunk = chunk.subarray(taken);
-        continue;
-      }
-      const missing = FRAME_HEAD - head.length;
-      head = Buffer.concat([head, chunk.subarray(0, missing)]);
-      chunk = chunk.subarray(missing);
-      if (head.length < FRAME_HEAD) continue;
-      left = head.readUInt32BE(4);
-      head = Buffer.alloc(0);
-    }
-  }
+  const frames = new Demultiplexer((_stream, chunk) => onOutput(chunk));
+  for await (const chunk of stream as AsyncIterable<Buffer>) frames.push(chunk);
 }

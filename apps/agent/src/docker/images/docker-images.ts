@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { progressOf } from '@kiln/builder/engine/progress-lines';
+import { progressOf } from '@kiln/engine/progress-lines';
 import { KilnError } from '@kiln/contract/errors';
 import { type ImageKind, imageKind } from '@kiln/contract/function-config';
 import type { RegistryLogin } from '@kiln/registry/login';

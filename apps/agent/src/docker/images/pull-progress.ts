@@ -1,4 +1,4 @@
-import type { EngineProgress } from '@kiln/builder/engine/progress-lines';
+import type { EngineProgress } from '@kiln/engine/progress-lines';
 
 const MB = 1024 * 1024;
 const MAX_LAYERS = 1000;

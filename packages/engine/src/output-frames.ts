@@ -1,4 +1,5 @@
-import type { OutputSource } from '@kiln/instances/port/container-driver';
+/** Of what a container writes. */
+export type OutputStream = 'stdout' | 'stderr';
 
 const HEADER = 8;
 
@@ -10,9 +11,9 @@ export class Demultiplexer {
   private readonly header = Buffer.alloc(HEADER);
   private headerBytes = 0;
   private left = 0;
-  private source: OutputSource = 'stdout';
+  private source: OutputStream = 'stdout';
 
-  constructor(private readonly onOutput: (source: OutputSource, chunk: Buffer) => void) {}
+  constructor(private readonly onOutput: (source: OutputStream, chunk: Buffer) => void) {}
 
   push(chunk: Buffer): void {
     let at = 0;

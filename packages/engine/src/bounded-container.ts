@@ -1,4 +1,4 @@
-import { memorySwap } from '@kiln/contract/memory-swap';
+import { memorySwap } from '@kiln/engine/memory-swap';
 import type Dockerode from 'dockerode';
 
 export const CPU_PERIOD_US = 100_000;
