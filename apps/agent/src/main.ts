@@ -1,4 +1,5 @@
 import { EnvironmentError } from '@kiln/contract/environment';
+import { goFirst } from '@kiln/control/go-first';
 import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/bytes/garbage';
 import type { INestApplication } from '@nestjs/common';
@@ -13,6 +14,7 @@ async function main(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, base: { app: 'agent', node: config.nodeId } });
   outliveFaultsInBackground(log);
+  goFirst();
   // Listened for from the first moment on: a start that is given up must not leave anything behind either.
   const starting = startApplication(config, log);
   endOnSignals(starting, config, log);

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { EnvironmentError } from '@kiln/contract/environment';
+import { goFirst } from '@kiln/control/go-first';
 import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/bytes/garbage';
 import { pino } from 'pino';
@@ -13,6 +14,7 @@ async function main(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, base: { app: 'router' } });
   outliveFaultsInBackground(log);
+  goFirst();
   const router = await startRouter(config, log);
   stopOnSignals(router, log);
   // What loading the program left behind would else stay resident for minutes.

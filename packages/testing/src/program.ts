@@ -19,6 +19,8 @@ const running = new Set<Program>();
 process.on('exit', () => {
   for (const program of running) program.kill('SIGKILL');
 });
+// They have sessions of their own, so the terminal's Ctrl-C reaches only this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 /** A child process whose end can be awaited and whose last output is at hand for the message of a failed test. */
 export class Program {
@@ -33,6 +35,8 @@ export class Program {
     this.child = spawn(options.command, options.args, {
       env: options.env as NodeJS.ProcessEnv,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A session of its own, as `kiln up` and service managers give it: Linux shares processor time between sessions first.
+      detached: true,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     });
     running.add(this);

@@ -117,6 +117,11 @@ function labels({ node, instance, version }: ContainerInput): Record<string, str
   };
 }
 
+/** The control group that the instances of all nodes on an engine are in, as the engine takes it. */
+export function functionsGroup(cgroupDriver: string): string {
+  return cgroupDriver === 'systemd' ? 'faas.slice' : '/faas';
+}
+
 function hostConfig({ version: { config }, image, network, socketFolder, cgroupDriver, cgroupVersion }: ContainerInput) {
   const memory = config.memory * 1024 * 1024;
   return {
@@ -138,7 +143,7 @@ function hostConfig({ version: { config }, image, network, socketFolder, cgroupD
     UTSMode: '',
     UsernsMode: '',
     CgroupnsMode: 'private' as const,
-    CgroupParent: cgroupDriver === 'systemd' ? 'faas.slice' : '/faas',
+    CgroupParent: functionsGroup(cgroupDriver),
     Devices: [],
     DeviceRequests: [],
     GroupAdd: [],

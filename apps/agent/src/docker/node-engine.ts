@@ -7,6 +7,7 @@ import { DockerDriver } from './docker-driver.js';
 import { answers, type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
 import { EngineEvents } from './engine-events.js';
 import { Firewall } from './firewall.js';
+import { favourFunctions } from './functions-group.js';
 import { makeNetwork, removeNetwork } from './network.js';
 
 const SWEEP_MS = 60_000;
@@ -70,6 +71,7 @@ export class NodeEngine {
     await removeContainers(docker, stray);
     await rm(socketRoot, { recursive: true, force: true });
     await openSocketRoot(socketRoot);
+    await favourFunctions(info);
     const network = await makeNetwork(docker, node);
     const firewall = new Firewall({ node, required: options.firewallRequired, onTrouble: options.onTrouble });
     const { facts, forget, onTrouble } = options;
