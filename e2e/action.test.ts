@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { CreatedKey, Deployed } from '@kiln/contract/control-api';
+import type { CreatedKey, Deployed } from '@kiln/contract/api/control-api';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { engine } from '@kiln/testing/engine';
 import { LOGIN, type Service, startMoto, startRegistry } from '@kiln/testing/service';

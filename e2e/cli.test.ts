@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CreatedKey } from '@kiln/contract/control-api';
+import type { CreatedKey } from '@kiln/contract/api/control-api';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { startCli } from '@kiln/testing/cluster-programs';
 import { freePorts } from '@kiln/testing/ports';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Deployed, NodeView } from '@kiln/contract/control-api';
+import type { Deployed, NodeView } from '@kiln/contract/api/control-api';
 import { call } from '@kiln/testing/call';
 import { GitFolder } from '@kiln/testing/git-folder';
 import { until } from '@kiln/testing/until';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Deployed } from '@kiln/contract/control-api';
+import type { Deployed } from '@kiln/contract/api/control-api';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { startCli } from '@kiln/testing/cluster-programs';
 import { until } from '@kiln/testing/until';

@@ -1,4 +1,4 @@
-import type { NodeView } from '@kiln/contract/control-api';
+import type { NodeView } from '@kiln/contract/api/control-api';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { importImage } from '@kiln/testing/images/layered-image';
 import { type Layer, nodeLayer, publishImage, randomLayer } from '@kiln/testing/images/published-image';

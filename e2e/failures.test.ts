@@ -1,4 +1,4 @@
-import type { LogRecord, VersionRecord } from '@kiln/contract/records';
+import type { LogRecord, VersionRecord } from '@kiln/contract/records/records';
 import type { Answer } from '@kiln/testing/call';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { engine } from '@kiln/testing/engine';

@@ -1,4 +1,4 @@
-import type { FunctionView } from '@kiln/contract/control-api';
+import type { FunctionView } from '@kiln/contract/api/control-api';
 import { type Cluster, type Member, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, expect, it } from 'vitest';

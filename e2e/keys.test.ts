@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CreatedKey, KeyView } from '@kiln/contract/control-api';
-import type { Scope } from '@kiln/contract/records';
+import type { CreatedKey, KeyView } from '@kiln/contract/api/control-api';
+import type { Scope } from '@kiln/contract/records/records';
 import { call } from '@kiln/testing/call';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CreatedKey, StoreView } from '@kiln/contract/control-api';
+import type { CreatedKey, StoreView } from '@kiln/contract/api/control-api';
 import { call } from '@kiln/testing/call';
 import { type Cluster, type Member, startCluster } from '@kiln/testing/cluster';
 import { startCli } from '@kiln/testing/cluster-programs';

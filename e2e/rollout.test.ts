@@ -1,5 +1,5 @@
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import { type Cluster, type Member, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

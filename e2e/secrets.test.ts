@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SecretsSet } from '@kiln/contract/secrets';
+import type { SecretsSet } from '@kiln/contract/records/secrets';
 import type { Answer } from '@kiln/testing/call';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { type Environment, startAgent, startRouter } from '@kiln/testing/cluster-programs';

@@ -1,4 +1,4 @@
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { type Cluster, type Member, startCluster } from '@kiln/testing/cluster';
 import { startCli } from '@kiln/testing/cluster-programs';
 import { until } from '@kiln/testing/until';

@@ -1,4 +1,4 @@
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-import type { Traffic } from '@kiln/contract/traffic';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import type { Cluster, Member } from '@kiln/testing/cluster';
 import type { Call } from './steady-load.js';
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { NodeView } from '@kiln/contract/control-api';
+import type { NodeView } from '@kiln/contract/api/control-api';
 import { call } from '@kiln/testing/call';
 import { startCli } from '@kiln/testing/cluster-programs';
 import { containersOf, networksOf, removeLeftovers } from '@kiln/testing/engine';

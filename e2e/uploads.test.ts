@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
-import type { BuildLine } from '@kiln/contract/control-api';
+import type { BuildLine } from '@kiln/contract/api/control-api';
 import { call } from '@kiln/testing/call';
 import { type Cluster, startCluster } from '@kiln/testing/cluster';
 import { type Header, pack } from 'tar-stream';

@@ -1,5 +1,5 @@
 // Who may import whom: the rules are in .dependency-cruiser.cjs. Here besides: no circle of folders, how much a folder may hold, and
-// that a type's name is exported once. A checker that looked at nothing would pass everything, so the modules seen are counted.
+// that a type's name is exported once; and that what the documentation calls pure imports nothing that acts. A checker that looked at nothing would pass everything, so the modules seen are counted.
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -7,11 +7,10 @@ import { dirname } from 'node:path';
 const SOURCE = /^(apps|packages)\/[^/]+\/src\/.*\.ts$/;
 const TEST = /\.(test|fixture)\.ts$/;
 const MAX_FILES = 15;
+/** Of Node, and without any effect. */
+const HARMLESS = new Set(['util', 'node:util', 'path', 'node:path']);
 /** Each with its reason. */
-const MAY_HOLD_MORE = new Map([
-  ['apps/cli/src/commands', 'one file for each command'],
-  ['packages/contract/src', 'records, requests and messages still share one folder'],
-]);
+const MAY_HOLD_MORE = new Map([['apps/cli/src/commands', 'one file for each command']]);
 
 const files = globSync('{apps,packages}/*/src/**/*.ts');
 const { modules, summary } = JSON.parse(
@@ -28,6 +27,7 @@ const faults = [
   ...circles(folderImports()),
   ...fullFolders(),
   ...typesExportedTwice(),
+  ...impureFiles(),
 ];
 const expected = Math.floor(files.length * 0.7);
 if (seen.length < expected) faults.push(`only ${seen.length} of ${files.length} files were seen to import anything: the checker is blind`);
@@ -93,5 +93,32 @@ function typesExportedTwice() {
     for (const [, name] of readFileSync(file, 'utf8').matchAll(/^export (?:abstract )?(?:interface|type|class|enum) (\w+)\b/gm))
       places.set(name, [...(places.get(name) ?? []), file]);
   }
-  return [...places].filter(([, { length }]) => length > 1).map(([name, where]) => `the type ${name} is exported by ${where.join(' and ')}`);
+  return [...places]
+    .filter(([, { length }]) => length > 1)
+    .map(([name, where]) => `the type ${name} is exported by ${where.join(' and ')}`);
+}
+
+/** Files that the pages of the ways call pure: nothing that they import, or that is imported there, may be of Node or a library. */
+function impureFiles() {
+  const bySource = new Map(modules.map((module) => [module.source, module]));
+  const rows = ['docs/request.md', 'docs/deployment.md'].flatMap((page) => readFileSync(page, 'utf8').split('\n'));
+  const pure = rows.filter((row) => row.includes('(pure)')).map((row) => /`([^`]+)`/.exec(row)[1]);
+  if (pure.length === 0) return ['no file is called pure: the checker is blind'];
+  return pure.flatMap((file) => {
+    const acting = whatActs(file, bySource, new Set());
+    return acting === undefined ? [] : [`${file} is called pure and imports ${acting}`];
+  });
+}
+
+function whatActs(source, bySource, seen) {
+  seen.add(source);
+  for (const { resolved, coreModule, dependencyTypes } of bySource.get(source)?.dependencies ?? []) {
+    if (dependencyTypes.includes('type-only') || /^packages\/contract\//.test(resolved)) continue;
+    if (coreModule && HARMLESS.has(resolved)) continue;
+    if (coreModule || resolved.includes('node_modules')) return resolved;
+    const target = resolved.replace(/^packages\/([^/]+)\/dist\/(.*)\.(d\.ts|js)$/, 'packages/$1/src/$2.ts');
+    const acting = seen.has(target) ? undefined : whatActs(target, bySource, seen);
+    if (acting !== undefined) return acting;
+  }
+  return undefined;
 }

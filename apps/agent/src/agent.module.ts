@@ -13,15 +13,15 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { Agent } from './agent.js';
 import type { AgentConfig } from './config.js';
-import { NodeEventsController } from './control/routes/events.controller.js';
 import { NodeEvents } from './control/http/events.js';
-import { NodeHealthController } from './control/routes/health.controller.js';
-import { MetricsController } from './control/routes/metrics.controller.js';
 import { NodeMetrics } from './control/http/metrics.js';
-import { NodeController } from './control/routes/node.controller.js';
 import { NodeProblemFilter } from './control/http/problem-filter.js';
 import { SecretGuard } from './control/http/secret-guard.js';
 import { LOG } from './control/http/tokens.js';
+import { NodeEventsController } from './control/routes/events.controller.js';
+import { NodeHealthController } from './control/routes/health.controller.js';
+import { MetricsController } from './control/routes/metrics.controller.js';
+import { NodeController } from './control/routes/node.controller.js';
 import { CallerCheck } from './invoke/caller-check.js';
 
 /** The one module of this process: what is injected where, and in which order it starts and ends. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { EnvironmentError } from '@kiln/contract/environment';
+import { EnvironmentError } from '@kiln/contract/config/environment';
 import type { KilnError } from '@kiln/contract/errors';
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import { Registries } from '@kiln/registry/registries';
 import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
 import { keyIds } from '@kiln/secrets/master-key';

@@ -1,4 +1,4 @@
-import { EnvironmentError } from '@kiln/contract/environment';
+import { EnvironmentError } from '@kiln/contract/config/environment';
 import { socketRoot } from '@kiln/instances/instance/socket-root';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from './config.js';

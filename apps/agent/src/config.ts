@@ -1,6 +1,14 @@
 import { availableParallelism, homedir, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { clusterSecret, EnvironmentError, logLevel, port, readEnvironment, redisUrl, registryPrefix } from '@kiln/contract/environment';
+import {
+  clusterSecret,
+  EnvironmentError,
+  logLevel,
+  port,
+  readEnvironment,
+  redisUrl,
+  registryPrefix,
+} from '@kiln/contract/config/environment';
 import { FUNCTION_NAME_PATTERN, nodeId } from '@kiln/contract/names';
 import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
 import { readMasterKeys } from '@kiln/secrets/read-master-keys';

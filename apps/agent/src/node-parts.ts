@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
+import type { LogRecord } from '@kiln/contract/records/records';
 import { connectEngine } from '@kiln/engine/connect-engine';
-import type { LogRecord } from '@kiln/contract/records';
 import type { Instance } from '@kiln/instances/instance/instance';
 import { socketRoot } from '@kiln/instances/instance/socket-root';
 import { InstanceLog } from '@kiln/instances/logs/instance-log';

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { clusterSecret, port, readEnvironment, redisUrl, registryPrefix } from '@kiln/contract/environment';
+import { clusterSecret, port, readEnvironment, redisUrl, registryPrefix } from '@kiln/contract/config/environment';
 import { z } from 'zod';
 
 const positive = (what: string) => z.coerce.number(what).positive(what);

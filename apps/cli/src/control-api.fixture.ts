@@ -2,8 +2,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { ERRORS, type ErrorCode, KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
-import { resolveConfig } from '@kiln/contract/function-config';
 import { run } from './run.js';
 
 export const KEY = 'kiln_testtesttest_0123456789abcdefghijklmnopqrstuvwx';

@@ -1,4 +1,4 @@
-import { EnvironmentError } from '@kiln/contract/environment';
+import { EnvironmentError } from '@kiln/contract/config/environment';
 import { ERRORS, type ErrorCode, KilnError } from '@kiln/contract/errors';
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, retry: 3, auth: 4, notFound: 5, conflict: 6, interrupted: 130 } as const;

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/environment';
+import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/config/environment';
 import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
 import { readMasterKeys } from '@kiln/secrets/read-master-keys';
 import { z } from 'zod';

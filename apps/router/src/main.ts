@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { EnvironmentError } from '@kiln/contract/environment';
+import { EnvironmentError } from '@kiln/contract/config/environment';
 import { goFirst } from '@kiln/control/go-first';
 import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/bytes/garbage';

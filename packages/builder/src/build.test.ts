@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
-import type { BuiltImage } from '@kiln/contract/control-api';
+import type { BuiltImage } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { Registries } from '@kiln/registry/registries';
 import { engine } from '@kiln/testing/engine';

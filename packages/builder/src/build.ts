@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { BuildArgs } from '@kiln/contract/build-args';
-import type { BuildSecrets } from '@kiln/contract/build-secrets';
-import type { BuiltImage } from '@kiln/contract/control-api';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
+import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
+import type { BuiltImage } from '@kiln/contract/api/control-api';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { type BuildLimits, DEFAULT_LIMITS } from './bounds/limits.js';

@@ -1,4 +1,4 @@
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { describe, expect, it } from 'vitest';
 import { checkDeclared } from './check-declared.js';
 import { detect } from './detect/detect.js';

@@ -1,5 +1,5 @@
+import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
 import type { BuildPlan } from './detect/detector.js';
 import { exportedNames } from './node/exported-names.js';
 import type { SourceFolder } from './source/source-folder.js';

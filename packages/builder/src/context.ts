@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
 import { type Pack, pack } from 'tar-stream';
 import type { Sources } from './secrets/build-in-steps.js';
 import type { SourceFile, SourceFolder } from './source/source-folder.js';

@@ -1,8 +1,8 @@
 import type { KilnError } from '@kiln/contract/errors';
+import { engineError } from '@kiln/engine/engine-error';
 import { openStepGroup } from './bounds/step-group.js';
 import { StepWatch } from './bounds/step-watch.js';
 import { BuildOutput } from './engine/build-output.js';
-import { engineError } from '@kiln/engine/engine-error';
 import { MadeImages } from './engine/made-images.js';
 import { type BuildInSteps, buildInSteps } from './secrets/build-in-steps.js';
 import { maskOf } from './secrets/mask.js';

@@ -1,4 +1,4 @@
-import type { BuiltImage } from '@kiln/contract/control-api';
+import type { BuiltImage } from '@kiln/contract/api/control-api';
 import Dockerode from 'dockerode';
 import { type BuildRequest, build } from './build.js';
 

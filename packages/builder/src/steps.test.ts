@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { boundedHost } from '@kiln/engine/bounded-container';
 import { engine } from '@kiln/testing/engine';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openStepGroup } from './bounds/step-group.js';
 import { folderBytes } from './bounds/step-watch.js';
-import { boundedHost } from '@kiln/engine/bounded-container';
 import { MadeImages } from './engine/made-images.js';
 
 const NODE = `t-steps-${process.pid}`;

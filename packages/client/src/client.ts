@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { BuildArgs } from '@kiln/contract/build-args';
-import { type BuildSecrets, buildSecretsHeaders } from '@kiln/contract/build-secrets';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
+import { type BuildSecrets, buildSecretsHeaders } from '@kiln/contract/api/build-secrets';
 import type {
   BuildLine,
   CreatedKey,
@@ -12,14 +12,14 @@ import type {
   Page,
   RingView,
   StoreView,
-} from '@kiln/contract/control-api';
+} from '@kiln/contract/api/control-api';
+import { readFailure } from '@kiln/contract/api/problem';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
-import { readFailure } from '@kiln/contract/problem';
-import type { InstanceRecord, LogRecord, Scope, VersionRecord } from '@kiln/contract/records';
-import type { StartRolloutInput } from '@kiln/contract/rollout';
-import type { SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/secrets';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { InstanceRecord, LogRecord, Scope, VersionRecord } from '@kiln/contract/records/records';
+import type { StartRolloutInput } from '@kiln/contract/records/rollout';
+import type { SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/records/secrets';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import { jsonLines } from './json-lines.js';
 import { type ClientOptions, Transport } from './transport.js';
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
+import { readProblem } from '@kiln/contract/api/problem';
 import { KilnError } from '@kiln/contract/errors';
-import { readProblem } from '@kiln/contract/problem';
 
 export interface ClientOptions {
   /** Base URL of the control API. */

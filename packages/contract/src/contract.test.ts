@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { clusterSecret, EnvironmentError, port, readEnvironment, redisUrl } from './environment.js';
+import { clusterSecret, EnvironmentError, port, readEnvironment, redisUrl } from './config/environment.js';
+import { parse } from './config/field-errors.js';
 import { ERRORS, KilnError, toProblem } from './errors.js';
-import { parse } from './field-errors.js';
 import { functionName } from './names.js';
-import { traffic } from './traffic.js';
+import { traffic } from './records/traffic.js';
 
 describe('names', () => {
   it.each(['a', 'hello', 'a-b', 'a1', 'x'.repeat(63)])('takes %s', (name) => {

@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { KilnError } from '@kiln/contract/errors';
-import { versionMessage } from '@kiln/contract/records';
+import { versionMessage } from '@kiln/contract/records/records';
 import { describe, expect, it } from 'vitest';
 import { commitMessage } from './commit-message.js';
 import { ignoreRules, isSent } from './ignore-rules.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { BuildArgs } from '@kiln/contract/build-args';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 
 /** Raised when equal folders would give another image or configuration. */
 const DIGEST_VERSION = 1;

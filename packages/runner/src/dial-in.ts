@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import net from 'node:net';
-import { CONNECTION } from '@kiln/contract/headers';
+import { CONNECTION } from '@kiln/contract/wire/headers';
 import type { WorkEnd } from './handler/work-end.js';
 
 const RETRY_MS = 50;

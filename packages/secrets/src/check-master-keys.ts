@@ -1,6 +1,6 @@
-import { EnvironmentError } from '@kiln/contract/environment';
+import { EnvironmentError } from '@kiln/contract/config/environment';
 import { KilnError } from '@kiln/contract/errors';
-import type { MasterKeyRecord } from '@kiln/contract/secrets';
+import type { MasterKeyRecord } from '@kiln/contract/records/secrets';
 import { keyOf, type MasterKeys } from './master-key.js';
 
 const ATTEMPTS = 10;

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { EnvironmentError } from '@kiln/contract/environment';
+import { EnvironmentError } from '@kiln/contract/config/environment';
 import { MASTER_KEY_RULE, type MasterKey, type MasterKeys, parseMasterKey } from './master-key.js';
 
 const FILE = 'master.key';

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { SealedValue, SecretRevision } from '@kiln/contract/secrets';
+import type { SealedValue, SecretRevision } from '@kiln/contract/records/secrets';
 import type { MasterKey } from './master-key.js';
 
 const CIPHER = 'aes-256-gcm';

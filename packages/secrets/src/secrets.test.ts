@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { KilnError } from '@kiln/contract/errors';
-import type { MasterKeyRecord } from '@kiln/contract/secrets';
+import type { MasterKeyRecord } from '@kiln/contract/records/secrets';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkMasterKeys, checkMasterKeysAtStart, type MasterKeyStore } from './check-master-keys.js';
 import { type MasterKey, type MasterKeys, parseMasterKey } from './master-key.js';

@@ -1,4 +1,4 @@
-import { type KeyRecord, keyRecord } from '@kiln/contract/records';
+import { type KeyRecord, keyRecord } from '@kiln/contract/records/records';
 import { checkedKeyId, KEYS } from './store/keys.js';
 import { readRecords } from './store/read-record.js';
 import { PUT_FIELD, REMOVE_FIELD } from './store/scripts.js';

@@ -1,4 +1,4 @@
-import type { KeyRecord, NodeRecord } from '@kiln/contract/records';
+import type { KeyRecord, NodeRecord } from '@kiln/contract/records/records';
 import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';

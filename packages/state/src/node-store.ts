@@ -1,4 +1,4 @@
-import { type NodeRecord, nodeRecord } from '@kiln/contract/records';
+import { type NodeRecord, nodeRecord } from '@kiln/contract/records/records';
 import { checkedNode, NODES, NODES_SEEN, nodeAliveKey } from './store/keys.js';
 import { readRecords } from './store/read-record.js';
 import { HEARTBEAT } from './store/scripts.js';

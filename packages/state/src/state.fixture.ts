@@ -1,5 +1,5 @@
-import { resolveConfig } from '@kiln/contract/function-config';
-import type { LogRecord, NodeRecord } from '@kiln/contract/records';
+import { resolveConfig } from '@kiln/contract/config/function-config';
+import type { LogRecord, NodeRecord } from '@kiln/contract/records/records';
 import type { Redis } from 'ioredis';
 import type { VersionDraft } from './functions/function-store.js';
 import { CHANGES, MARK } from './store/keys.js';

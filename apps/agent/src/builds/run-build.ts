@@ -1,7 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream';
-import type { BuildArgs } from '@kiln/contract/build-args';
-import type { BuildSecrets } from '@kiln/contract/build-secrets';
-import type { AgentBuildLine, BuiltImage } from '@kiln/contract/control-api';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
+import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
+import type { AgentBuildLine, BuiltImage } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { receiveSource } from './receive-source.js';
 

@@ -1,4 +1,4 @@
-import { resolveConfig } from '@kiln/contract/function-config';
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { describe, expect, it } from 'vitest';
 import { type ContainerInput, containerOptions } from './container-options.js';

@@ -1,4 +1,4 @@
-import type { ImageKind } from '@kiln/contract/function-config';
+import { type ImageKind, KINDS } from '@kiln/contract/kinds';
 import { memorySwap } from '@kiln/engine/memory-swap';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 
@@ -72,8 +72,9 @@ export function containerOptions(input: ContainerInput) {
 }
 
 function command(kind: ImageKind, memory: number, image: ImageFacts) {
-  if (kind === 'runner') return runnerCommand(memory);
-  return kind === 'python' ? PYTHON_COMMAND : imageCommand(image);
+  const { runner } = KINDS[kind];
+  if (runner === undefined) return imageCommand(image);
+  return runner === 'python' ? PYTHON_COMMAND : runnerCommand(memory);
 }
 
 function runnerCommand(memory: number) {
@@ -91,7 +92,8 @@ function imageCommand({ entrypoint, command, workingDirectory }: ImageFacts) {
 
 function environment({ function: name, version, kind, config }: FunctionVersion, secrets: Readonly<Record<string, string>>): string[] {
   const own: Record<string, string | undefined> = { HOME: '/tmp', KILN_FUNCTION: name, KILN_VERSION: String(version) };
-  if (kind === 'http') own['PORT'] = String(config.port);
+  const { reachedBy, runner } = KINDS[kind];
+  if (reachedBy === 'address') own['PORT'] = String(config.port);
   else {
     own['KILN_SOCKET'] = '/run/kiln/agent.sock';
     own['KILN_CONCURRENCY'] = String(config.concurrency);
@@ -99,7 +101,7 @@ function environment({ function: name, version, kind, config }: FunctionVersion,
     own['KILN_ENTRY'] = config.entry;
     own['KILN_HANDLER'] = config.handler;
     // Node sizes its pool by the machine's cores, not by the container's share of them.
-    if (kind === 'runner') own['UV_THREADPOOL_SIZE'] = '4';
+    if (runner === 'node') own['UV_THREADPOOL_SIZE'] = '4';
   }
   const all = { ...config.env, ...secrets, ...own };
   return Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));

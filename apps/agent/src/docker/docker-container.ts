@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { KINDS } from '@kiln/contract/kinds';
 import type { ContainerRequest, Exit, RunningContainer } from '@kiln/instances/port/container-driver';
 import type { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
@@ -49,7 +50,7 @@ export class DockerContainer implements RunningContainer {
     const { container, request, address } = parts;
     this.container = container;
     this.id = container.id;
-    this.address = request.version.kind === 'http' ? address : undefined;
+    this.address = KINDS[request.version.kind].reachedBy === 'address' ? address : undefined;
     this.ended = this.end.promise;
     this.exited = this.exit.promise;
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { connectEngine } from '@kiln/engine/connect-engine';
-import { resolveConfig } from '@kiln/contract/function-config';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DockerDriver } from './docker-driver.js';
 import { readEngine, removeContainers, strayContainers } from './engine.js';

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
+import { Demultiplexer } from '@kiln/engine/output-frames';
 import type { OutputSource } from '@kiln/instances/port/container-driver';
 import type Dockerode from 'dockerode';
 import { within } from './deadline.js';
-import { Demultiplexer } from '@kiln/engine/output-frames';
 
 const ATTACH_MS = 10_000;
 /**

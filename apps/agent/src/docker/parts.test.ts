@@ -1,7 +1,7 @@
+import { Demultiplexer } from '@kiln/engine/output-frames';
 import { describe, expect, it } from 'vitest';
 import { AddressPool } from './address-pool.js';
 import { whileAnswering, within } from './deadline.js';
-import { Demultiplexer } from '@kiln/engine/output-frames';
 import { bridgeName } from './network.js';
 import { chainRules, inputRules, jumpRule } from './rules/rule-set.js';
 

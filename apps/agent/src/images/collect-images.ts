@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { isImageId, registryOf } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';
 import { type Choice, chooseImages, type HeldImage } from './choose-images.js';

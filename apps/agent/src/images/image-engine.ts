@@ -1,4 +1,4 @@
-import type { ImageKind } from '@kiln/contract/function-config';
+import type { ImageKind } from '@kiln/contract/kinds';
 import type { RegistryLogin } from '@kiln/registry/login';
 
 /** What is known of an image on this node. */

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { ImageKind } from '@kiln/contract/function-config';
+import type { ImageKind } from '@kiln/contract/kinds';
 import { StartBackoff } from '@kiln/instances/start/start-backoff';
 import { isImageId, registryOf } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';

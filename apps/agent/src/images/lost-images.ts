@@ -1,4 +1,4 @@
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 
 /** Which functions cannot start for want of an image that was built on this node and is gone: a sentence for each. Asks nothing. */
 export function lostImages(

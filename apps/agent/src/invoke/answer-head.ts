@@ -1,4 +1,4 @@
-import { ERROR, INSTANCE, KILN_PREFIX, LOAD, NODE, NOT_EXECUTED, START, TIMING } from '@kiln/contract/headers';
+import { ERROR, INSTANCE, KILN_PREFIX, LOAD, NODE, NOT_EXECUTED, START, TIMING } from '@kiln/contract/wire/headers';
 import { addConnectionNames, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers/headers';
 import type { Lease } from '@kiln/instances/instance/lease';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError } from '@kiln/contract/errors';
-import { dialsIn } from '@kiln/contract/function-config';
-import { WAITING } from '@kiln/contract/headers';
+import { KINDS } from '@kiln/contract/kinds';
+import { WAITING } from '@kiln/contract/wire/headers';
 import { isLocalFault } from '@kiln/forward/client/upstream';
 import { type Exchange, forward, type Outcome } from '@kiln/forward/exchange/forward';
 import { RequestBody } from '@kiln/forward/exchange/request-body';
@@ -107,7 +107,7 @@ export class NodeInvokeHandler {
   private send({ incoming, request, response, body, lease }: Running, connection: Connection, limit: TimeLimit): Exchange {
     const { nodeId } = this.parts.pools;
     const { version, access } = lease.instance;
-    const isRunner = dialsIn(version.kind);
+    const isRunner = KINDS[version.kind].reachedBy === 'socket';
     const introduction = connection.introduce();
     const headers = introduction === undefined ? incoming.kept : [...incoming.kept, ...introduction];
     // Two requests must not meet in an instance that runs one at a time. Where it cannot say when its work ends, its answer does.

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { FUNCTION, HEALTH_PATH, NODE } from '@kiln/contract/headers';
+import { FUNCTION, HEALTH_PATH, NODE } from '@kiln/contract/wire/headers';
 import { get } from '@kiln/forward/headers/headers';
 
 const TEXT = ['Content-Type', 'text/plain', 'Cache-Control', 'no-store', 'Content-Length'];

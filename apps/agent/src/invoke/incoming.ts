@@ -1,4 +1,4 @@
-import { FUNCTION, KILN_PREFIX, NOTIFY_LEASE, REQUEST_ID, SECRET, VERSION } from '@kiln/contract/headers';
+import { FUNCTION, KILN_PREFIX, NOTIFY_LEASE, REQUEST_ID, SECRET, VERSION } from '@kiln/contract/wire/headers';
 import { addConnectionNames, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers/headers';
 
 /** The head of a request from a router, read in one pass: what the router says, and what goes to the instance. */

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { buildRunnerImage, buildTestImage } from '@kiln/testing/images/test-image';
 import { describe, expect, it, vi } from 'vitest';
-import { type NodeAnswer, codeOf, instanceOf, sleepCode } from '../node.fixture.js';
+import { codeOf, instanceOf, type NodeAnswer, sleepCode } from '../node.fixture.js';
 import { image, images, node, times, withEvaluatingNode } from './with-evaluating-node.fixture.js';
 
 withEvaluatingNode();

@@ -1,4 +1,4 @@
-import type { LogRecord } from '@kiln/contract/records';
+import type { LogRecord } from '@kiln/contract/records/records';
 
 const EVERY_MS = 200;
 const MAX_RECORDS = 10_000;

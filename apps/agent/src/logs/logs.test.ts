@@ -1,12 +1,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { LogRecord } from '@kiln/contract/records';
+import type { LogRecord } from '@kiln/contract/records/records';
+import { Demultiplexer } from '@kiln/engine/output-frames';
 import { InstanceLog } from '@kiln/instances/logs/instance-log';
 import { LineAssembler } from '@kiln/instances/logs/line-assembler';
 import { readRunnerLine } from '@kiln/instances/logs/runner-line';
 import { TokenBucket } from '@kiln/instances/logs/token-bucket';
 import { describe, expect, it, vi } from 'vitest';
-import { Demultiplexer } from '@kiln/engine/output-frames';
 import { LogShipper } from './log-shipper.js';
 
 function assemble(...chunks: Buffer[]): [string, boolean][] {

@@ -1,5 +1,5 @@
-import { SECRET } from '@kiln/contract/headers';
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
+import { SECRET } from '@kiln/contract/wire/headers';
 import { z } from 'zod';
 import type { NeighbourState } from './neighbours.js';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import type { Pools } from '@kiln/instances/pool/pools';
 
 const EVERY_MS = 1000;

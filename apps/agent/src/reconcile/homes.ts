@@ -1,4 +1,4 @@
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import { Ring } from '@kiln/ring/ring';
 
 /** Which functions have their home here, by the nodes that were there at the last look. */

@@ -1,9 +1,9 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askNode } from './ask-node.js';
-import { Neighbours, type NeighbourState } from './neighbours.js';
+import { type NeighbourState, Neighbours } from './neighbours.js';
 
 const record = (id: string, change: Partial<NodeRecord & { alive: boolean }> = {}) =>
   ({

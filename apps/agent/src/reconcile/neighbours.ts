@@ -1,4 +1,4 @@
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import type { Elsewhere } from '@kiln/instances/room/room-maker';
 
 /** What a node said is believed for so long. */

@@ -1,4 +1,4 @@
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import type { KeepPolicy } from '@kiln/instances/pool/keep-policy';
 import type { Desired } from './version-table.js';
 

@@ -1,6 +1,6 @@
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { resolveConfig } from '@kiln/contract/function-config';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { TestPools } from '@kiln/instances/pool/pools.fixture';
 import { Refusal } from '@kiln/instances/port/refusal';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';

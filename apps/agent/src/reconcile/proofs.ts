@@ -1,4 +1,4 @@
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { type ProveParts, prove } from './prove.js';
 
 const FIRST_PAUSE_MS = 500;

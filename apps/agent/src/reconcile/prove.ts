@@ -1,5 +1,5 @@
 import { type ErrorCode, KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import type { Instance } from '@kiln/instances/instance/instance';
 import type { Pools } from '@kiln/instances/pool/pools';
 import { isImageId } from '@kiln/registry/reference';

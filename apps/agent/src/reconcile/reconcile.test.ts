@@ -1,7 +1,7 @@
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { resolveConfig } from '@kiln/contract/function-config';
-import type { NodeRecord, VersionRecord } from '@kiln/contract/records';
-import { startRolloutBody } from '@kiln/contract/rollout';
+import type { NodeRecord, VersionRecord } from '@kiln/contract/records/records';
+import { startRolloutBody } from '@kiln/contract/records/rollout';
 import type { KeepPolicy } from '@kiln/instances/pool/keep-policy';
 import { describe, expect, it } from 'vitest';
 import { Homes } from './homes.js';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { resolveConfig } from '@kiln/contract/function-config';
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
-import type { SealedValue, SecretRevision } from '@kiln/contract/secrets';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
+import type { SealedValue, SecretRevision } from '@kiln/contract/records/secrets';
 import { Refusal } from '@kiln/instances/port/refusal';
 import { type MasterKey, type MasterKeys, parseMasterKey } from '@kiln/secrets/master-key';
 import { seal } from '@kiln/secrets/seal';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { SealedValue, SecretRevision } from '@kiln/contract/secrets';
+import type { SealedValue, SecretRevision } from '@kiln/contract/records/secrets';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { Refusal } from '@kiln/instances/port/refusal';
 import { keyOf, type MasterKeys } from '@kiln/secrets/master-key';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 
 export interface Desired {
   function: FunctionRecord;

@@ -1,6 +1,6 @@
-import type { BuildArgs } from '@kiln/contract/build-args';
-import type { BuildSecrets } from '@kiln/contract/build-secrets';
-import type { BuiltImage } from '@kiln/contract/control-api';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
+import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
+import type { BuiltImage } from '@kiln/contract/api/control-api';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { eject } from '../deploy/eject.js';

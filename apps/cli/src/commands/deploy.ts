@@ -5,9 +5,9 @@ import { confirm } from '../confirm.js';
 import { connect } from '../connection.js';
 import { buildHere } from '../deploy/build-here.js';
 import { messageOfHead } from '../deploy/commit.js';
-import { type Deploy, deployAll, failed, type DeployOutcome, type Said, sendTo } from '../deploy/deploy-function.js';
-import { interruptedDeploy } from '../deploy/interrupted.js';
+import { type Deploy, type DeployOutcome, deployAll, failed, sendTo, type VersionNotes } from '../deploy/deploy-function.js';
 import type { DeployedFunction } from '../deploy/deployed-function.js';
+import { interruptedDeploy } from '../deploy/interrupted.js';
 import { addDeployOptions, type DeployFlags, soundOptions } from '../deploy/options/deploy-options.js';
 import { chooseRegistry } from '../deploy/options/registry-options.js';
 import { type PreparedFunction, prepare } from '../deploy/prepare.js';
@@ -59,7 +59,7 @@ async function deploy(session: Session, dir: string, options: DeployFlags): Prom
     await confirm(terminal, options, { what: `${what} with all versions`, command: 'kiln deploy --prune' });
   }
   const github = options.ci && session.config.GITHUB_ACTIONS === 'true' ? new GithubLog(session.config, terminal) : undefined;
-  const how = await saidOf(session, dir, options);
+  const how = await versionNotes(session, dir, options);
   const before = new Map<string, DeployedFunction | undefined>();
   const deployOne = await howToDeploy(session, client, options, how);
   // Left in its middle, nobody would know what became of it.
@@ -85,12 +85,12 @@ async function deploy(session: Session, dir: string, options: DeployFlags): Prom
   refuseFailures(outcomes);
 }
 
-async function saidOf({ config }: Session, dir: string, options: DeployFlags): Promise<Said> {
+async function versionNotes({ config }: Session, dir: string, options: DeployFlags): Promise<VersionNotes> {
   const message = options.message ?? (await messageOfHead(dir, config)) ?? (options.ci ? messageOfRun(config) : undefined);
   return { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' as const }) };
 }
 
-async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployFlags, how: Said): Promise<Deploy> {
+async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployFlags, how: VersionNotes): Promise<Deploy> {
   if (!options.local && !options.ci) return sendTo(client, { ...how, signal: terminal.interrupted });
   const registry = await chooseRegistry(config, options);
   return buildHere({ client, dockerHost: config.DOCKER_HOST, registry, how, signal: terminal.interrupted });

@@ -1,6 +1,6 @@
-import type { Deployed } from '@kiln/contract/control-api';
+import type { Deployed } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 import { Argument, type Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';

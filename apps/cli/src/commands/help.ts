@@ -1,4 +1,4 @@
-import { nearest } from '@kiln/contract/known-keys';
+import { nearest } from '@kiln/contract/config/known-keys';
 import type { Command } from 'commander';
 import { newCommand, type Session } from '../command.js';
 import { UsageFailure } from '../failure.js';

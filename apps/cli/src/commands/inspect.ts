@@ -1,5 +1,5 @@
-import type { FunctionView } from '@kiln/contract/control-api';
-import type { InstanceRecord } from '@kiln/contract/records';
+import type { FunctionView } from '@kiln/contract/api/control-api';
+import type { InstanceRecord } from '@kiln/contract/records/records';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';

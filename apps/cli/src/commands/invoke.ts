@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { readProblem } from '@kiln/contract/api/problem';
 import { isErrorCode, KilnError } from '@kiln/contract/errors';
-import { ERROR } from '@kiln/contract/headers';
-import { readProblem } from '@kiln/contract/problem';
+import { ERROR } from '@kiln/contract/wire/headers';
 import { type Command, Option } from 'commander';
 import { examples, newCommand, type Session } from '../command.js';
 import { connect, findCredentials } from '../connection.js';

@@ -1,6 +1,6 @@
-import type { KeyView } from '@kiln/contract/control-api';
+import type { KeyView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import { type Scope, scope } from '@kiln/contract/records';
+import { type Scope, scope } from '@kiln/contract/records/records';
 import { type Command, Option } from 'commander';
 import { dataCommand, examples, newCommand, type Session } from '../command.js';
 import { type ConfirmOptions, confirm } from '../confirm.js';

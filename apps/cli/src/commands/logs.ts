@@ -1,5 +1,5 @@
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
-import { type LogRecord, logLevelName } from '@kiln/contract/records';
+import { type LogRecord, logLevelName } from '@kiln/contract/records/records';
 import { type Command, Option } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';

@@ -1,5 +1,5 @@
-import type { FunctionView } from '@kiln/contract/control-api';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { FunctionView } from '@kiln/contract/api/control-api';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';

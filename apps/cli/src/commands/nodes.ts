@@ -1,4 +1,4 @@
-import type { NodeView } from '@kiln/contract/control-api';
+import type { NodeView } from '@kiln/contract/api/control-api';
 import { nodeId } from '@kiln/contract/names';
 import type { Command } from 'commander';
 import { dataCommand, examples, newCommand, type Session } from '../command.js';

@@ -1,4 +1,4 @@
-import type { FunctionView } from '@kiln/contract/control-api';
+import type { FunctionView } from '@kiln/contract/api/control-api';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { resolveConfig } from '@kiln/contract/function-config';
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type RunOptions } from '../control-api.fixture.js';
 import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';

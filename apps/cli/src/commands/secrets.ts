@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { RenewedFunction, SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/secrets';
+import type { RenewedFunction, SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/records/secrets';
 import type { Command } from 'commander';
 import { dataCommand, examples, newCommand, type Session } from '../command.js';
 import { type ConfirmOptions, confirm } from '../confirm.js';

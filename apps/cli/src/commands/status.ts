@@ -1,4 +1,4 @@
-import type { FunctionView, NodeView, StoreView } from '@kiln/contract/control-api';
+import type { FunctionView, NodeView, StoreView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';

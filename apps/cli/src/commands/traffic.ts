@@ -1,5 +1,5 @@
 import type { KilnClient } from '@kiln/client/client';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import type { Command } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
 import { connect } from '../connection.js';

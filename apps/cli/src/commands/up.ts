@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { dataCommand, examples, type Session } from '../command.js';
-import { failed, type DeployOutcome, deployed as wasDeployed } from '../deploy/deploy-function.js';
+import { type DeployOutcome, failed, deployed as wasDeployed } from '../deploy/deploy-function.js';
 import { outcomesText } from '../deploy/show/outcomes.js';
 import { homePaths } from '../home.js';
 import { formatOf, type OutputOptions, printLine } from '../output/print.js';

@@ -17,10 +17,7 @@ export interface BuildHereOptions {
 export function buildHere({ client, dockerHost, registry, how, signal }: BuildHereOptions): Deploy {
   return async ({ name, files, replaced, buildArgs, buildSecrets, sourceDigest, project }, progress) => {
     // Loaded with the first build: most deployments are built in the cluster.
-    const [{ build }, { connectEngine }] = await Promise.all([
-      import('@kiln/builder/build'),
-      import('@kiln/engine/connect-engine'),
-    ]);
+    const [{ build }, { connectEngine }] = await Promise.all([import('@kiln/builder/build'), import('@kiln/engine/connect-engine')]);
     const docker = connectEngine(dockerHost);
     await docker.ping().catch((error: Error) => {
       throw new KilnError('unavailable', `no Docker engine answers at ${dockerHost}: ${error.message}`, {

@@ -1,14 +1,14 @@
-import type { DeployParts as BuildOptions, KilnClient } from '@kiln/client/client';
-import type { Deployed } from '@kiln/contract/control-api';
+import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/client';
+import type { Deployed } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { type ErrorReport, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
 import { Progress } from '../output/progress-bar.js';
 import { paint } from '../output/style.js';
 import { concurrently } from './concurrently.js';
-import { EngineLines } from './engine-lines.js';
 import { type DeployedFunction, readDeployed } from './deployed-function.js';
+import { EngineLines } from './engine-lines.js';
 import { madeBefore, servingAlready } from './plan.js';
 import type { PreparedFunction } from './prepare.js';
 import { requireSecrets } from './require-secrets.js';
@@ -26,16 +26,16 @@ interface Removed {
 export type DeployOutcome = Deployed | Removed | Failed;
 
 /** What is said of each version that is made. */
-export type Said = Pick<BuildOptions, 'message' | 'traffic'>;
+export type VersionNotes = Pick<BuildOptions, 'message' | 'traffic'>;
 
 /** From a candidate to a version that has the traffic. @throws KilnError or Failure */
 export type Deploy = (candidate: PreparedFunction, progress: (line: string) => void) => Promise<Deployed>;
 
-export interface DeployParts {
+export interface DeployRun {
   client: KilnClient;
   deploy: Deploy;
   /** Of versions that need no build. */
-  how?: Said;
+  how?: VersionNotes;
   /** Without asking whether anything changed. */
   force?: boolean | undefined;
   /** How many at the same time. */
@@ -64,7 +64,7 @@ export interface DeployLog {
 const AT_ONCE = 3;
 
 /** Deploys functions, a few at once; a failure of one does not stop the others. What serves already is neither sent nor built. */
-export async function deployAll(candidates: readonly PreparedFunction[], options: DeployParts): Promise<DeployOutcome[]> {
+export async function deployAll(candidates: readonly PreparedFunction[], options: DeployRun): Promise<DeployOutcome[]> {
   const { limit = AT_ONCE, signal, log, status, verbose } = options;
   const width = Math.max(...candidates.map(({ name }) => name.length));
   const progress = new Progress();
@@ -88,7 +88,7 @@ export async function deployAll(candidates: readonly PreparedFunction[], options
   });
 }
 
-async function deployChanged(candidate: PreparedFunction, options: DeployParts, say: (line: string) => void): Promise<Deployed> {
+async function deployChanged(candidate: PreparedFunction, options: DeployRun, say: (line: string) => void): Promise<Deployed> {
   const { client, deploy, force } = options;
   const { name } = candidate;
   await requireSecrets(client, candidate);
@@ -109,7 +109,7 @@ async function deployChanged(candidate: PreparedFunction, options: DeployParts, 
 async function deployAgain(
   { name, sourceDigest, project }: PreparedFunction,
   { version, image, config }: VersionRecord,
-  { client, how, signal }: DeployParts,
+  { client, how, signal }: DeployRun,
   say: (line: string) => void,
 ): Promise<Deployed | undefined> {
   say(`the sources are those of v${version}: its image again`);

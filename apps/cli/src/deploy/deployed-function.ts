@@ -1,7 +1,7 @@
 import type { KilnClient } from '@kiln/client/client';
-import type { FunctionView } from '@kiln/contract/control-api';
+import type { FunctionView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 
 /** A function as the cluster has it. */
 export interface DeployedFunction {

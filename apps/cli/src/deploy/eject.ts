@@ -2,7 +2,7 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BuildPlan } from '@kiln/builder/detect/detector';
 import { SourceFolder } from '@kiln/builder/source/source-folder';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { dockerignore } from '@kiln/project/ignore-rules';
 import { Failure } from '../failure.js';
 import type { PreparedFunction } from './prepare.js';

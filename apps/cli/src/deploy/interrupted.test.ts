@@ -5,8 +5,8 @@ import { readConfig } from '../config.js';
 import { connect } from '../connection.js';
 import { ControlApi, KEY } from '../control-api.fixture.js';
 import { Terminal } from '../output/terminal.js';
-import { interruptedDeploy } from './interrupted.js';
 import { readDeployed } from './deployed-function.js';
+import { interruptedDeploy } from './interrupted.js';
 
 async function withApi(action: (api: ControlApi, client: KilnClient) => Promise<void>): Promise<void> {
   const api = new ControlApi();

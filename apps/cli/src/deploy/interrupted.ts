@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { KilnClient } from '@kiln/client/client';
 import { Interrupted } from '../failure.js';
-import { deployed, type DeployOutcome } from './deploy-function.js';
+import { type DeployOutcome, deployed } from './deploy-function.js';
 import { type DeployedFunction, readDeployed } from './deployed-function.js';
 
 const ASK_MS = 3000;

@@ -1,6 +1,6 @@
-import type { BuildArgs } from '@kiln/contract/build-args';
-import type { BuildSecrets } from '@kiln/contract/build-secrets';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
+import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { sourceDigest } from '@kiln/project/source-digest';
 import { Failure, UsageFailure } from '../failure.js';
 import { checkBuildable } from '../folder/check-buildable.js';
@@ -48,7 +48,10 @@ export async function prepare(path: string, selection: Selection = {}): Promise<
   return candidates;
 }
 
-async function candidatesOf(found: Project, { project: projectGiven, buildArgs = {}, buildSecrets = {} }: Selection): Promise<PreparedFunction[]> {
+async function candidatesOf(
+  found: Project,
+  { project: projectGiven, buildArgs = {}, buildSecrets = {} }: Selection,
+): Promise<PreparedFunction[]> {
   const { folder, functions, kilnJson } = found;
   if (functions.length === 0) return [];
   const listed = await listFiles(folder);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfig } from '@kiln/contract/function-config';
 import { DevInstance, type DevInstanceOptions } from './instance.js';
 import type { FunctionSpec } from './spec.js';
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
-import { REQUEST_ID } from '@kiln/contract/headers';
+import { REQUEST_ID } from '@kiln/contract/wire/headers';
 import { AnswerError } from '@kiln/forward/client/response-fields';
 import { type Exchange, forward, type Outcome } from '@kiln/forward/exchange/forward';
 import { RequestBody } from '@kiln/forward/exchange/request-body';

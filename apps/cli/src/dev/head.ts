@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { ERROR, KILN_PREFIX, REQUEST_ID } from '@kiln/contract/headers';
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
+import { ERROR, KILN_PREFIX, REQUEST_ID } from '@kiln/contract/wire/headers';
 import { addConnectionNames, get, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers/headers';
 
 /** The head of one call: which function, and what it gets to see, as a router would send it. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfig } from '@kiln/contract/function-config';
 import { DevDialIn } from './dial-in.js';
 import { readModuleConfig } from './module-config.js';
 import { Lines, type OutputLine, readOutputLine } from './output.js';

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { type FunctionConfig, resolveConfig } from '@kiln/contract/function-config';
+import { type FunctionConfig, resolveConfig } from '@kiln/contract/config/function-config';
 import { chooseExport, type ExportDescription } from '@kiln/runner/handler/exports';
 import { NODE_RUNNER } from './program-for.js';
 import type { FunctionSpec } from './spec.js';

@@ -3,7 +3,7 @@ import type { BuildPlan } from '@kiln/builder/detect/detector';
 import { moduleOf } from '@kiln/builder/node/manifest';
 import { TYPESCRIPT_NAMES } from '@kiln/builder/node/typescript';
 import type { SourceFolder } from '@kiln/builder/source/source-folder';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 
 /** What serves a function on this machine: a runner of the platform, and what it is to serve. */
 export interface DevProgram {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { detect } from '@kiln/builder/detect/detect';
-import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
+import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
 import { variableName } from '@kiln/contract/names';
 import { requireDistinct } from '../deploy/prepare.js';
 import { sourceFolder, unfit } from '../folder/check-buildable.js';

@@ -1,4 +1,4 @@
-import type { NodeView, StoreView } from '@kiln/contract/control-api';
+import type { NodeView, StoreView } from '@kiln/contract/api/control-api';
 import type { Session } from '../command.js';
 import { connect } from '../connection.js';
 import { tell } from '../failure.js';

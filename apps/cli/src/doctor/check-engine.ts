@@ -1,4 +1,4 @@
-import { Engine, type LocalEngineInfo, type EngineVersion } from '../engine.js';
+import { Engine, type EngineVersion, type LocalEngineInfo } from '../engine.js';
 import { type Check, failedCheck, ok, warning } from './check.js';
 import { engineFlaws, runcFlaws } from './known-flaws.js';
 

@@ -1,4 +1,4 @@
-import type { StoreView } from '@kiln/contract/control-api';
+import type { StoreView } from '@kiln/contract/api/control-api';
 import type { Session } from '../command.js';
 import { confirm } from '../confirm.js';
 import { connect } from '../connection.js';

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { type DeclaredFunction, readKilnJson, readProjectName } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { type DeclaredFunction, readKilnJson, readProjectName } from '@kiln/contract/function-config';
 import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
 import { parseKilnJson } from '@kiln/project/kiln-json';
 import { Failure, UsageFailure } from '../failure.js';

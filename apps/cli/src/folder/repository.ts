@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readProjectName } from '@kiln/contract/function-config';
+import { readProjectName } from '@kiln/contract/config/function-config';
 import { type IgnoreRules, isSent } from '@kiln/project/ignore-rules';
 import { Failure } from '../failure.js';
 import { sourceFolder } from './check-buildable.js';

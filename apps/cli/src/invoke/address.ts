@@ -1,5 +1,5 @@
-import type { FunctionView } from '@kiln/contract/control-api';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { FunctionView } from '@kiln/contract/api/control-api';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { UsageFailure } from '../failure.js';
 
 export interface Target {

@@ -1,6 +1,6 @@
 import { ERRORS } from '@kiln/contract/errors';
 import { CommanderError } from 'commander';
-import { EXIT, QuietEnd, type ErrorReport, tell } from '../failure.js';
+import { type ErrorReport, EXIT, QuietEnd, tell } from '../failure.js';
 import { neutraliseJson } from './neutralise.js';
 import { paint } from './style.js';
 import type { Terminal } from './terminal.js';

@@ -1,4 +1,4 @@
-import { type StartRolloutInput, startRolloutBody } from '@kiln/contract/rollout';
+import { type StartRolloutInput, startRolloutBody } from '@kiln/contract/records/rollout';
 import { UsageFailure } from '../failure.js';
 import { parseDuration } from '../output/units.js';
 

@@ -1,4 +1,4 @@
-import type { RolloutRecord } from '@kiln/contract/rollout';
+import type { RolloutRecord } from '@kiln/contract/records/rollout';
 import { age, duration } from '../output/units.js';
 
 /** `v4: stage 2 of 3, 50 % for 5 min, since 40s`, or how it ended. */

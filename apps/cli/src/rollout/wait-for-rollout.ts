@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KilnClient } from '@kiln/client/client';
-import type { FunctionView } from '@kiln/contract/control-api';
+import type { FunctionView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import type { RolloutRecord } from '@kiln/contract/rollout';
+import type { RolloutRecord } from '@kiln/contract/records/rollout';
 import { EXIT, Failure } from '../failure.js';
 import { stageText } from './rollout-text.js';
 

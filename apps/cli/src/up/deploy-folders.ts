@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { KilnClient } from '@kiln/client/client';
 import { concurrently } from '../deploy/concurrently.js';
-import { deployAll, failed, type DeployOutcome, sendTo } from '../deploy/deploy-function.js';
+import { type DeployOutcome, deployAll, failed, sendTo } from '../deploy/deploy-function.js';
 import { prepare } from '../deploy/prepare.js';
 import { tell, UsageFailure } from '../failure.js';
 import type { Terminal } from '../output/terminal.js';

@@ -1,7 +1,7 @@
 import { Failure, Interrupted } from '../failure.js';
 import type { Terminal } from '../output/terminal.js';
 import { type Leftovers, removeLeftovers } from './leftovers.js';
-import { SupervisedProcess, type MemberHooks, type MemberSpec } from './member.js';
+import { type MemberHooks, type MemberSpec, SupervisedProcess } from './member.js';
 import { Patience } from './patience.js';
 import type { RunningFile } from './running-file.js';
 import { waitUntil } from './wait.js';

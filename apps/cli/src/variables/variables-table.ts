@@ -1,4 +1,4 @@
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { table } from '../output/table.js';
 
 /** A version's variables with their values, and its secrets by name. */

@@ -1,4 +1,4 @@
-import type { FunctionConfig } from '@kiln/contract/function-config';
+import type { FunctionConfig } from '@kiln/contract/config/function-config';
 
 export interface ConfigChange {
   /** As `timeout`, or `env.GREETING` for one variable. */

@@ -1,5 +1,5 @@
-import type { VersionRecord } from '@kiln/contract/records';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { VersionRecord } from '@kiln/contract/records/records';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import { paintState } from '../output/style.js';
 import { table } from '../output/table.js';
 import { age, shortDigest } from '../output/units.js';

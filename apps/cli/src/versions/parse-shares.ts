@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { VersionRecord } from '@kiln/contract/records/records';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import { UsageFailure } from '../failure.js';
 
 /** A version by number, or the newest that is ready. */

@@ -1,4 +1,4 @@
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 
 /** The version whose configuration a change begins with: the one with most traffic, else the newest that is ready. */
 export function servingVersion(

@@ -1,6 +1,6 @@
-import type { StoreView } from '@kiln/contract/control-api';
+import type { StoreView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import { FUNCTION_CHANGED, KEY_CHANGED } from '@kiln/contract/events';
+import { FUNCTION_CHANGED, KEY_CHANGED } from '@kiln/contract/wire/events';
 import type { CopyStore, StoreCopy } from '@kiln/state/functions/copy-store';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { Store } from '@kiln/state/store/store';

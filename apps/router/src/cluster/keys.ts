@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
-import type { CreatedKey, KeyView } from '@kiln/contract/control-api';
+import type { CreatedKey, KeyView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import { KEY_CHANGED } from '@kiln/contract/events';
-import type { KeyRecord, Scope } from '@kiln/contract/records';
+import type { KeyRecord, Scope } from '@kiln/contract/records/records';
+import { KEY_CHANGED } from '@kiln/contract/wire/events';
 import type { KeyStore } from '@kiln/state/key-store';
 import type { EventSender } from '../view/announcer.js';
 import { hashOf, type KeyTable, keyId } from '../view/key-table.js';

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { BuildLine, Deployed } from '@kiln/contract/control-api';
+import type { BuildLine, Deployed } from '@kiln/contract/api/control-api';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ADMIN_KEY, buildsTo, built, problemOf, TestCluster } from './cluster.fixture.js';
 

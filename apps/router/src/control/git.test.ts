@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CreatedKey } from '@kiln/contract/control-api';
-import type { Scope, VersionRecord } from '@kiln/contract/records';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { CreatedKey } from '@kiln/contract/api/control-api';
+import type { Scope, VersionRecord } from '@kiln/contract/records/records';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ADMIN_KEY } from './cluster.fixture.js';
 import { PushCluster } from './git.fixture.js';

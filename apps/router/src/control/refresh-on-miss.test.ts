@@ -1,4 +1,4 @@
-import { resolveConfig } from '@kiln/contract/function-config';
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { call as callDoor } from '@kiln/testing/call';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

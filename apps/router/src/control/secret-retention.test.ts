@@ -1,4 +1,4 @@
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { SecretStore } from '@kiln/state/secrets/secret-store';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestCluster } from './cluster.fixture.js';

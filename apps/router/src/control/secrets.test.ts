@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { SecretRecord, SecretsSet } from '@kiln/contract/secrets';
+import type { SecretRecord, SecretsSet } from '@kiln/contract/records/secrets';
 import { type MasterKey, type MasterKeys, parseMasterKey } from '@kiln/secrets/master-key';
 import { open } from '@kiln/secrets/seal';
 import { SecretStore } from '@kiln/state/secrets/secret-store';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { describe, expect, it } from 'vitest';
 import { PendingProof, type ProofParts } from './await-proof.js';
 import { nextProvingNode } from './next-proving-node.js';
@@ -62,7 +62,8 @@ function cluster(nodes: string[], says: (node: string, time: number) => Refusal 
       },
     },
   };
-  const proof = (boundMs: number) => new PendingProof(parts, { name: 'f', version: 1, boundMs, signal: new AbortController().signal }).ready();
+  const proof = (boundMs: number) =>
+    new PendingProof(parts, { name: 'f', version: 1, boundMs, signal: new AbortController().signal }).ready();
   return { proof, record, asked, isGone: () => gone };
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { readFailure } from '@kiln/contract/api/problem';
 import { KilnError } from '@kiln/contract/errors';
-import { readFailure } from '@kiln/contract/problem';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { Announcer } from '../view/announcer.js';

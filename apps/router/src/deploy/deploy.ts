@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
-import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/control-api';
+import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/api/control-api';
+import { readFailure } from '@kiln/contract/api/problem';
+import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
-import { readFailure } from '@kiln/contract/problem';
-import type { FunctionRecord, NodeRecord, VersionRecord } from '@kiln/contract/records';
-import type { SecretRevisions } from '@kiln/contract/secrets';
+import type { FunctionRecord, NodeRecord, VersionRecord } from '@kiln/contract/records/records';
+import type { SecretRevisions } from '@kiln/contract/records/secrets';
 import type { FunctionStore, VersionDraft } from '@kiln/state/functions/function-store';
 import type { AgentsClient, StepInputs } from '../nodes/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';

@@ -1,4 +1,4 @@
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 
 export interface ProofState {
   version: Pick<VersionRecord, 'provingNode' | 'refusal'>;

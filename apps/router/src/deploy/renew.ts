@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import { serving, type VersionSecrets } from '../secrets/secrets.js';
 import { withReplaced } from '../traffic/rollout-step.js';

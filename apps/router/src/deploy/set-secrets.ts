@@ -1,6 +1,6 @@
-import { EnvironmentError } from '@kiln/contract/environment';
+import { EnvironmentError } from '@kiln/contract/config/environment';
 import { KilnError } from '@kiln/contract/errors';
-import type { RenewedFunction, SecretRecord, SecretRevision, SecretsRotated, SecretsSet } from '@kiln/contract/secrets';
+import type { RenewedFunction, SecretRecord, SecretRevision, SecretsRotated, SecretsSet } from '@kiln/contract/records/secrets';
 import { checkMasterKeys } from '@kiln/secrets/check-master-keys';
 import { keyOf, type MasterKey, type MasterKeys } from '@kiln/secrets/master-key';
 import { seal } from '@kiln/secrets/seal';

@@ -1,6 +1,6 @@
+import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfig } from '@kiln/contract/function-config';
-import type { Scope } from '@kiln/contract/records';
+import type { Scope } from '@kiln/contract/records/records';
 import type { KeyVerdict } from '../view/key-table.js';
 
 /** Who may do what, answered from memory. */

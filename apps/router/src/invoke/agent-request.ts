@@ -1,4 +1,4 @@
-import { FUNCTION, NOTIFY_LEASE, REQUEST_ID, SECRET, VERSION } from '@kiln/contract/headers';
+import { FUNCTION, NOTIFY_LEASE, REQUEST_ID, SECRET, VERSION } from '@kiln/contract/wire/headers';
 import { withoutNamed } from '@kiln/forward/headers/headers';
 import type { Peer } from './request/peers.js';
 import type { ScannedHeaders } from './request/scan-headers.js';

@@ -1,5 +1,5 @@
+import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfig } from '@kiln/contract/function-config';
 import { type Outcome, SLOW_BODY } from '@kiln/forward/exchange/forward';
 import { tooLarge } from './admission.js';
 import type { InvocationEnd } from './nodes/invocation-record.js';

@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
-import type { NodeRecord } from '@kiln/contract/records';
+import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import { onTestFinished } from 'vitest';
 import { NodeTable } from '../placement/node-table.js';
 import type { Route } from '../view/route-table.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
-import { REQUEST_ID, VERSION } from '@kiln/contract/headers';
+import { REQUEST_ID, VERSION } from '@kiln/contract/wire/headers';
 import { type Exchange, SLOW_BODY } from '@kiln/forward/exchange/forward';
 import { KEPT_BYTES, RequestBody } from '@kiln/forward/exchange/request-body';
 import { Members } from '@kiln/forward/members';
@@ -136,7 +136,12 @@ export class InvokeHandler {
   }
 
   /** For what is not known here. @throws KilnError where it is not known anywhere */
-  private async refreshOnMiss(address: FunctionAddress, record: InvocationRecord, scanned: ScannedHeaders, socket?: Socket): Promise<Picked> {
+  private async refreshOnMiss(
+    address: FunctionAddress,
+    record: InvocationRecord,
+    scanned: ScannedHeaders,
+    socket?: Socket,
+  ): Promise<Picked> {
     // A connection that asked for another protocol has nobody yet who hears of its end.
     socket?.once('error', () => socket.destroy());
     await this.parts.routes.refreshOnMiss();

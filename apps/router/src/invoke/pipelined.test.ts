@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type DoorAnswer, connected, exchangeRaw, openDoor } from './door.fixture.js';
+import { connected, type DoorAnswer, exchangeRaw, openDoor } from './door.fixture.js';
 
 /** Answers `/slow` in two parts, and everything else at once. */
 const slowly: DoorAnswer = (request, response) => {

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type DoorAnswer, type Door, openDoor } from './door.fixture.js';
+import { type Door, type DoorAnswer, openDoor } from './door.fixture.js';
 
 const UPLOAD = Buffer.alloc(3 * 1024 * 1024, 'a');
 const TRIES = 30;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
-import type { LogRecord } from '@kiln/contract/records';
+import type { LogRecord } from '@kiln/contract/records/records';
 import type { LogPage, LogQuery, LogStore } from '@kiln/state/logs/log-store';
 
 const PAGE = 500;

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { InstanceRecord } from '@kiln/contract/records';
+import type { InstanceRecord } from '@kiln/contract/records/records';
 import type { NodeTable } from '../placement/node-table.js';
 import type { AgentsClient } from './agents-client.js';
 

@@ -1,4 +1,4 @@
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import type { NodeLoad } from './choose-nodes.js';
 import { isUsable, moved, type NodeState, type ProbeResult } from './node-health.js';
 

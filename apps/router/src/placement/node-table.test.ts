@@ -1,4 +1,4 @@
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ProbeResult } from './node-health.js';
 import { NodeTable } from './node-table.js';

@@ -1,4 +1,4 @@
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import { Ring } from '@kiln/ring/ring';
 import { type LiveNode, NodeEntry } from './node-entry.js';
 import type { ProbeResult } from './node-health.js';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { MasterKeyRecord, SecretsRotated } from '@kiln/contract/secrets';
+import type { MasterKeyRecord, SecretsRotated } from '@kiln/contract/records/secrets';
 import { keyOf, type MasterKeys } from '@kiln/secrets/master-key';
 import { open, seal } from '@kiln/secrets/seal';
 import type { SecretStore } from '@kiln/state/secrets/secret-store';

@@ -1,7 +1,7 @@
+import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfig } from '@kiln/contract/function-config';
-import type { VersionRecord } from '@kiln/contract/records';
-import type { SecretRevisions } from '@kiln/contract/secrets';
+import type { VersionRecord } from '@kiln/contract/records/records';
+import type { SecretRevisions } from '@kiln/contract/records/secrets';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { SecretStore } from '@kiln/state/secrets/secret-store';
 

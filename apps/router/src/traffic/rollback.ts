@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord } from '@kiln/contract/records';
+import type { FunctionRecord } from '@kiln/contract/records/records';
 import { type PointerParts, putTraffic } from './traffic.js';
 
 /**

@@ -1,8 +1,8 @@
-import type { FunctionRecord } from '@kiln/contract/records';
-import { type RolloutRecord, startRolloutBody } from '@kiln/contract/rollout';
+import type { FunctionRecord } from '@kiln/contract/records/records';
+import { type RolloutRecord, startRolloutBody } from '@kiln/contract/records/rollout';
 import { describe, expect, it } from 'vitest';
 import { abort, advance, begin, type StageView, trafficAt, verdictOn } from './rollout-step.js';
-import { type TrafficCounts, Tally, together } from './rollout-tally.js';
+import { Tally, type TrafficCounts, together } from './rollout-tally.js';
 
 const time = '2030-01-01T00:00:00.000Z';
 const record: FunctionRecord = {

@@ -1,6 +1,6 @@
-import type { FunctionRecord } from '@kiln/contract/records';
-import type { RolloutRecord, StartRollout } from '@kiln/contract/rollout';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { FunctionRecord } from '@kiln/contract/records/records';
+import type { RolloutRecord, StartRollout } from '@kiln/contract/records/rollout';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import type { RolloutStep } from '@kiln/state/functions/function-store';
 import type { TrafficCounts } from './rollout-tally.js';
 

@@ -1,4 +1,4 @@
-import type { RolloutTally } from '@kiln/contract/rollout';
+import type { RolloutTally } from '@kiln/contract/records/rollout';
 import type { InvocationRecord } from '../invoke/nodes/invocation-record.js';
 
 /** Durations are counted in buckets that grow by a tenth, from a tenth of a millisecond to more than the longest timeout. */

@@ -1,6 +1,6 @@
-import { resolveConfig } from '@kiln/contract/function-config';
-import type { FunctionRecord } from '@kiln/contract/records';
-import { startRolloutBody } from '@kiln/contract/rollout';
+import { resolveConfig } from '@kiln/contract/config/function-config';
+import type { FunctionRecord } from '@kiln/contract/records/records';
+import { startRolloutBody } from '@kiln/contract/records/rollout';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { RolloutStore } from '@kiln/state/functions/rollout-store';
 import { connectStore, type Store } from '@kiln/state/store/store';

@@ -1,12 +1,12 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord } from '@kiln/contract/records';
-import type { RolloutRecord } from '@kiln/contract/rollout';
+import type { FunctionRecord } from '@kiln/contract/records/records';
+import type { RolloutRecord } from '@kiln/contract/records/rollout';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { RolloutStore } from '@kiln/state/functions/rollout-store';
 import type { InvocationRecord } from '../invoke/nodes/invocation-record.js';
 import type { Announcer } from '../view/announcer.js';
 import type { Catalog } from '../view/catalog.js';
-import { abort, advance, stageKey, type StageDecision, verdictOn } from './rollout-step.js';
+import { abort, advance, type StageDecision, stageKey, verdictOn } from './rollout-step.js';
 import { Tally, together } from './rollout-tally.js';
 
 const EVERY_MS = 1000;

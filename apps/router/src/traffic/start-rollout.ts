@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord } from '@kiln/contract/records';
-import type { StartRollout } from '@kiln/contract/rollout';
+import type { FunctionRecord } from '@kiln/contract/records/records';
+import type { StartRollout } from '@kiln/contract/records/rollout';
 import { begin } from './rollout-step.js';
 import type { PointerParts } from './traffic.js';
 

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord } from '@kiln/contract/records';
+import type { FunctionRecord } from '@kiln/contract/records/records';
 import { expect, it } from 'vitest';
 import { switchTraffic } from './switch-traffic.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord } from '@kiln/contract/records';
+import type { FunctionRecord } from '@kiln/contract/records/records';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 
 const ATTEMPTS = 20;

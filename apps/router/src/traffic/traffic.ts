@@ -1,5 +1,5 @@
-import type { FunctionRecord } from '@kiln/contract/records';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { FunctionRecord } from '@kiln/contract/records/records';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import type { FunctionStore, TrafficOptions } from '@kiln/state/functions/function-store';
 import type { Announcer } from '../view/announcer.js';
 

@@ -1,4 +1,4 @@
-import { FUNCTION_CHANGED } from '@kiln/contract/events';
+import { FUNCTION_CHANGED } from '@kiln/contract/wire/events';
 import type { Catalog } from './catalog.js';
 
 /** Tells the other processes. It neither rejects nor takes long: who misses an event is put right by its next read. */

@@ -1,4 +1,4 @@
-import type { KeyRecord, Scope } from '@kiln/contract/records';
+import type { KeyRecord, Scope } from '@kiln/contract/records/records';
 import { describe, expect, it } from 'vitest';
 import { hashOf, KeyTable, keyId } from './key-table.js';
 

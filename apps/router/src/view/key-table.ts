@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { KeyRecord, Scope } from '@kiln/contract/records';
+import type { KeyRecord, Scope } from '@kiln/contract/records/records';
 import { WrongKeys } from './wrong-keys.js';
 
 /** `kiln_<id>_<secret>`: the id says which record to compare with, so that no list is searched. */

@@ -1,5 +1,5 @@
-import type { NodeView } from '@kiln/contract/control-api';
-import type { NodeRecord } from '@kiln/contract/records';
+import type { NodeView } from '@kiln/contract/api/control-api';
+import type { NodeRecord } from '@kiln/contract/records/records';
 import type { NodeStore, StoredNode } from '@kiln/state/node-store';
 import type { NodeTable } from '../placement/node-table.js';
 import { SingleFlight } from './single-flight.js';

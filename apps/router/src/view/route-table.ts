@@ -1,4 +1,5 @@
-import type { FunctionConfig, ImageKind } from '@kiln/contract/function-config';
+import type { FunctionConfig } from '@kiln/contract/config/function-config';
+import type { ImageKind } from '@kiln/contract/kinds';
 import type { FunctionWithVersions } from '@kiln/state/functions/function-list';
 
 export interface VersionRoute {

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type Dockerode from 'dockerode';
 import { hasSystemd } from '@kiln/engine/cgroup-driver';
+import type Dockerode from 'dockerode';
 import { type Systemd, systemd } from './systemd.js';
 
 const REMOVE_MS = 10_000;

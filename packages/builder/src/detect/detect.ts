@@ -1,4 +1,4 @@
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 import { dockerfileDetector } from './dockerfile.js';

@@ -1,4 +1,5 @@
-import type { FunctionConfigInput, ImageKind } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
+import type { ImageKind } from '@kiln/contract/kinds';
 import type { Prepared } from '../engine/prepared-image.js';
 import type { SourceFolder } from '../source/source-folder.js';
 

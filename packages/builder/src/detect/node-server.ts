@@ -1,4 +1,4 @@
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { SOURCES } from '../dockerfile/layout.js';
 import { type ModuleTraits, traitsOf } from '../node/entry-text.js';
 import { dependsOn, type Manifest, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';

@@ -1,5 +1,5 @@
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
 import { APP, SOURCES } from '../dockerfile/layout.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';

@@ -1,4 +1,4 @@
-import { entryNames } from '@kiln/contract/entry-names';
+import { entryNames } from '@kiln/contract/config/entry-names';
 import { SOURCES } from '../dockerfile/layout.js';
 import { mainOf, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';

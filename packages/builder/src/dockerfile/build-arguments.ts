@@ -1,4 +1,4 @@
-import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
 import { instructionsOf } from './dockerfile-text.js';
 
 /** The path under which a function is called, for pages that must know it when they are built. */

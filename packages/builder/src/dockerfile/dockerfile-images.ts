@@ -1,4 +1,4 @@
-import type { BuildArgs } from '@kiln/contract/build-args';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
 import { KilnError } from '@kiln/contract/errors';
 import { instructionsOf, readsOneWay } from './dockerfile-text.js';
 

@@ -1,10 +1,10 @@
 import { KilnError } from '@kiln/contract/errors';
+import { engineError, isNotFound } from '@kiln/engine/engine-error';
+import { progressOf } from '@kiln/engine/progress-lines';
 import type { RegistryLogin } from '@kiln/registry/login';
 import { registryOf } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
-import { engineError, isNotFound } from '@kiln/engine/engine-error';
-import { progressOf } from '@kiln/engine/progress-lines';
 
 const PULL_TIME_MS = 180_000;
 const MAX_REASON = 1000;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { engine } from '@kiln/testing/engine';
-import { buildTestImage } from '@kiln/testing/test-image';
+import { buildTestImage } from '@kiln/testing/images/test-image';
 import Dockerode from 'dockerode';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type DescribeRequest, describeExports } from './describe.js';

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { boundedHost } from '@kiln/engine/bounded-container';
+import { hasSystemd } from '@kiln/engine/cgroup-driver';
+import { engineError } from '@kiln/engine/engine-error';
 import { Demultiplexer, type OutputStream } from '@kiln/engine/output-frames';
 import type { ExportDescription } from '@kiln/runner/handler/exports';
 import type Dockerode from 'dockerode';
-import { boundedHost } from '@kiln/engine/bounded-container';
-import { engineError } from '@kiln/engine/engine-error';
-import { hasSystemd } from '@kiln/engine/cgroup-driver';
 
 const MAX_CACHED = 200;
 /** A longer one is read anew each time, up to what the engine keeps of it. */

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
-import { memorySwap } from '@kiln/engine/memory-swap';
-import type Dockerode from 'dockerode';
-import type { BuildOutput } from './build-output.js';
-import { engineError } from '@kiln/engine/engine-error';
-import { progressOf } from '@kiln/engine/progress-lines';
 import { CPU_PERIOD_US, CPU_SHARES } from '@kiln/engine/bounded-container';
 import { isSlice } from '@kiln/engine/cgroup-driver';
+import { engineError } from '@kiln/engine/engine-error';
+import { memorySwap } from '@kiln/engine/memory-swap';
+import { progressOf } from '@kiln/engine/progress-lines';
+import type Dockerode from 'dockerode';
+import type { BuildOutput } from './build-output.js';
 
 export interface EngineBuild {
   docker: Dockerode;

@@ -1,10 +1,10 @@
 import { KilnError } from '@kiln/contract/errors';
+import { engineError } from '@kiln/engine/engine-error';
+import { progressOf } from '@kiln/engine/progress-lines';
 import { splitPrefix } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { imageId } from './base-image.js';
-import { engineError } from '@kiln/engine/engine-error';
-import { progressOf } from '@kiln/engine/progress-lines';
 
 /** How often a push says how far it is. */
 const SAY_EVERY_MS = 5000;

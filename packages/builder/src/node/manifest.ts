@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { entryNames } from '@kiln/contract/entry-names';
+import { entryNames } from '@kiln/contract/config/entry-names';
 import { KilnError } from '@kiln/contract/errors';
 import type { SourceFolder } from '../source/source-folder.js';
 

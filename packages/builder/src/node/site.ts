@@ -1,4 +1,4 @@
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { SITE_LIST } from '@kiln/runner/site/site-list';
 import { SOURCES } from '../dockerfile/layout.js';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import type { BuildSecrets } from '@kiln/contract/build-secrets';
+import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { BuildLimits } from '../bounds/limits.js';
 import { declaresArg } from '../dockerfile/build-arguments.js';
 import { type EngineBuild, engineBuild } from '../engine/engine-build.js';

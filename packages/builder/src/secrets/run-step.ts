@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { KilnError } from '@kiln/contract/errors';
+import { engineError } from '@kiln/engine/engine-error';
 import type Dockerode from 'dockerode';
 import type { BuildLimits } from '../bounds/limits.js';
 import type { BuildOutput } from '../engine/build-output.js';
-import { engineError } from '@kiln/engine/engine-error';
 import { SECRETS_FOLDER, type SecretMount } from './secret-mounts.js';
 import type { SecretStep } from './secret-step.js';
 import { StepContainer } from './step-container.js';

@@ -1,4 +1,4 @@
-import { buildSecretId } from '@kiln/contract/build-secrets';
+import { buildSecretId } from '@kiln/contract/api/build-secrets';
 import { KilnError } from '@kiln/contract/errors';
 import { jsonWords } from '../dockerfile/dockerfile-text.js';
 

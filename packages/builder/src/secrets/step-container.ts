@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { boundedHost } from '@kiln/engine/bounded-container';
+import { isSlice } from '@kiln/engine/cgroup-driver';
+import { Demultiplexer } from '@kiln/engine/output-frames';
 import type Dockerode from 'dockerode';
 import type { BuildLimits } from '../bounds/limits.js';
-import { boundedHost } from '@kiln/engine/bounded-container';
-import { Demultiplexer } from '@kiln/engine/output-frames';
-import { isSlice } from '@kiln/engine/cgroup-driver';
 import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
 
 const REMOVE_MS = 15_000;

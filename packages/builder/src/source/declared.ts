@@ -1,5 +1,6 @@
+import { type FunctionConfigInput, readKilnJson, resolveConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { type FunctionConfigInput, type ImageKind, readKilnJson, resolveConfig } from '@kiln/contract/function-config';
+import { type ImageKind } from '@kiln/contract/kinds';
 import { chooseExport, type ExportDescription } from '@kiln/runner/handler/exports';
 import type { SourceFolder } from './source-folder.js';
 

@@ -1,4 +1,4 @@
-import { KILN_PREFIX } from '@kiln/contract/headers';
+import { KILN_PREFIX } from '@kiln/contract/wire/headers';
 import { hasPrefix, isHopByHop } from './headers.js';
 
 /**

@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { type KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
-import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
+import { ERROR, REQUEST_ID } from '@kiln/contract/wire/headers';
 import { get } from '../headers/headers.js';
 
 /** Answers with an error of Kiln's own. The head must not have been sent. `status` where it is not the code's usual one. */

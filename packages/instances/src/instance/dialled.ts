@@ -1,5 +1,5 @@
 import type net from 'node:net';
-import { CONNECTION } from '@kiln/contract/headers';
+import { CONNECTION } from '@kiln/contract/wire/headers';
 import { overSocket, type Upstream } from '@kiln/forward/client/upstream';
 import type { Connection, RawConnection } from './access.js';
 import type { WorkNotices } from './work-notices.js';

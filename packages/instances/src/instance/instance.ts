@@ -1,5 +1,5 @@
 import type { KilnError } from '@kiln/contract/errors';
-import type { InstanceRecord } from '@kiln/contract/records';
+import type { InstanceRecord } from '@kiln/contract/records/records';
 import type { InstanceLog } from '../logs/instance-log.js';
 import type { FunctionVersion, RunningContainer } from '../port/container-driver.js';
 import type { Access } from './access.js';

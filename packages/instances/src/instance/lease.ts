@@ -1,4 +1,4 @@
-import type { StartKind } from '@kiln/contract/headers';
+import type { StartKind } from '@kiln/contract/wire/headers';
 import type { Instance } from './instance.js';
 
 /** How a request came to its instance, in ms. */

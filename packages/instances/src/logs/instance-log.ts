@@ -1,4 +1,4 @@
-import type { LogRecord } from '@kiln/contract/records';
+import type { LogRecord } from '@kiln/contract/records/records';
 import type { OutputSource } from '../port/container-driver.js';
 import { LineAssembler, MAX_LINE_BYTES } from './line-assembler.js';
 import { type ReadLine, readRunnerLine } from './runner-line.js';

@@ -1,5 +1,5 @@
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
-import { type LogRecord, logLevelName } from '@kiln/contract/records';
+import { type LogRecord, logLevelName } from '@kiln/contract/records/records';
 
 export type ReadLine = Pick<LogRecord, 'level' | 'message'> & { requestId?: string };
 

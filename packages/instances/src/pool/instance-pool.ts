@@ -6,9 +6,10 @@ import type { FunctionVersion } from '../port/container-driver.js';
 import { withLastLines } from '../port/exit.js';
 import { Refusal } from '../port/refusal.js';
 import { StartDropped } from '../port/start-dropped.js';
-import { queueIsFull, leaseTimedOut } from '../queue/queue-errors.js';
+import { leaseTimedOut, queueIsFull } from '../queue/queue-errors.js';
 import { WAIT_MARGIN_MS, type Waiting, WaitQueue } from '../queue/wait-queue.js';
 import { StartBackoff } from '../start/start-backoff.js';
+import { FreeInstances } from './free-instances.js';
 import type { KeepPolicy } from './keep-policy.js';
 import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
 import type { PoolNode } from './pool-node.js';
@@ -29,8 +30,7 @@ export class InstancePool {
   private readonly waiters = new WaitQueue();
   private readonly backoff = new StartBackoff(() => performance.now());
   private readonly warmUp = new WarmUp();
-  /** Ready instances with room; the one used last is used next, so that the others can grow old. */
-  private readonly free: Instance[] = [];
+  private readonly free = new FreeInstances();
   private minimum = 0;
   private yielding = false;
   private current: KeepPolicy = 'wanted';
@@ -53,7 +53,7 @@ export class InstancePool {
 
   /** A lease on a ready instance, or undefined where none has room. */
   tryLease(requestId: string): Lease | undefined {
-    const instance = this.free.at(-1);
+    const instance = this.free.next;
     return instance === undefined || this.closed ? undefined : this.grant(instance, requestId, NOT_WAITED);
   }
 
@@ -117,7 +117,7 @@ export class InstancePool {
    */
   condemn(instance: Instance): void {
     instance.condemned = true;
-    this.unfree(instance);
+    this.free.remove(instance);
     if (instance.state === 'idle') this.stop(instance);
     else if (instance.state === 'busy') instance.life.transition('draining');
   }
@@ -125,7 +125,7 @@ export class InstancePool {
   /** Its process has ended by itself. Requests in it notice by their connections. */
   private ended(instance: Instance): void {
     instance.condemned = true;
-    this.unfree(instance);
+    this.free.remove(instance);
     const { state } = instance;
     if (state !== 'idle' && state !== 'busy' && state !== 'draining') return;
     // Ready and gone without a request: as good as never ready, and to be held back like it.
@@ -166,7 +166,7 @@ export class InstancePool {
 
   private grant(instance: Instance, requestId: string, waited: Waited): Lease {
     const lease = new Lease(instance, requestId, waited, this.onRelease);
-    if (!instance.hasRoom) this.unfree(instance);
+    if (!instance.hasRoom) this.free.remove(instance);
     this.node.leased(this.version, 1);
     return lease;
   }
@@ -181,7 +181,7 @@ export class InstancePool {
       if (instance.leases.size === 0 && (state === 'draining' || state === 'idle')) this.stop(instance);
       return;
     }
-    if (!hadRoom) this.free.push(instance);
+    if (!hadRoom) this.free.add(instance);
     if (this.yielding) this.giveUp(instance);
     if (this.waiters.size > 0) this.pump();
     if (instance.state === 'idle') this.watchIdle(instance);
@@ -198,7 +198,7 @@ export class InstancePool {
   private pump(): void {
     if (this.closed) return;
     for (let waiter = this.waiters.first(); waiter !== undefined; waiter = this.waiters.first()) {
-      const instance = this.free.at(-1);
+      const instance = this.free.next;
       if (instance === undefined) break;
       waiter.resolve(this.grant(instance, waiter.requestId, waitedFor(instance, waiter.since)));
     }
@@ -250,11 +250,8 @@ export class InstancePool {
     void instance.access?.misused?.then((reason) => this.misused(instance, reason));
     instance.readyAt = instance.idleSince = performance.now();
     instance.life.transition('idle');
-    if (this.closed || instance.condemned) {
-      this.stop(instance);
-      return;
-    }
-    this.free.push(instance);
+    if (this.closed || instance.condemned) return this.stop(instance);
+    this.free.add(instance);
     this.pump();
     if (instance.state === 'idle') this.watchIdle(instance);
   }
@@ -286,7 +283,7 @@ export class InstancePool {
   }
 
   private stop(instance: Instance): void {
-    this.unfree(instance);
+    this.free.remove(instance);
     instance.life.transition('stopping');
     this.gone(instance);
   }
@@ -297,10 +294,5 @@ export class InstancePool {
       this.instances.delete(instance);
       this.pump();
     });
-  }
-
-  private unfree(instance: Instance): void {
-    const at = this.free.lastIndexOf(instance);
-    if (at !== -1) this.free.splice(at, 1);
   }
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
+import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
 import { until } from '@kiln/testing/until';
 import type { Lease } from '../instance/lease.js';
 import { InstanceLog } from '../logs/instance-log.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
-import type { InstanceRecord } from '@kiln/contract/records';
+import type { InstanceRecord } from '@kiln/contract/records/records';
 import { Instance } from '../instance/instance.js';
 import { Census } from '../instance/instance-state.js';
 import type { FunctionVersion } from '../port/container-driver.js';

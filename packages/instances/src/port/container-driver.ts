@@ -1,4 +1,4 @@
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 
 /** The part of a version that its instances are made from. */
 export type FunctionVersion = Pick<VersionRecord, 'function' | 'version' | 'image' | 'kind' | 'config' | 'secretRevisions'>;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { resolveConfig } from '@kiln/contract/function-config';
+import { resolveConfig } from '@kiln/contract/config/function-config';
 import { freePorts } from '@kiln/testing/ports';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { HttpAccess } from '../instance/http-access.js';

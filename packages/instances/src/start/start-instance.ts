@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
-import { dialsIn } from '@kiln/contract/function-config';
+import { KINDS } from '@kiln/contract/kinds';
 import { DialIn } from '../instance/dial-in.js';
 import { HttpAccess } from '../instance/http-access.js';
 import type { Instance } from '../instance/instance.js';
@@ -125,7 +125,7 @@ export class InstanceStarter {
       instance.life.transition('starting');
       const log = newLog(instance);
       instance.log = log;
-      const dialIn = dialsIn(kind) ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
+      const dialIn = KINDS[kind].reachedBy === 'socket' ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
       instance.access = dialIn;
       instance.container = await driver.start({
         instance: id,
@@ -155,7 +155,8 @@ async function becomeReady(instance: Instance, timeoutMs: number): Promise<void>
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(
       () => {
-        const how = dialsIn(version.kind) ? 'did not connect' : `accepted no connection on port ${version.config.port}`;
+        const how =
+          KINDS[version.kind].reachedBy === 'socket' ? 'did not connect' : `accepted no connection on port ${version.config.port}`;
         reject(new KilnError('start_timeout', withLastLines(`it ${how} within ${version.config.startTimeout} ms`, log!.lastLines)));
       },
       Math.max(1, timeoutMs),

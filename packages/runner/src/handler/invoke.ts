@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
-import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
+import { ERROR, REQUEST_ID } from '@kiln/contract/wire/headers';
 import type { FunctionExport } from './exports.js';
 import { handlerRuns, handlerSettled, type Settled } from './handler-state.js';
 import type { Ending } from './unanswered.js';

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { entryNames } from '@kiln/contract/entry-names';
+import { entryNames } from '@kiln/contract/config/entry-names';
 
 export interface EntrySearch {
   /** The module's file. */

@@ -1,5 +1,5 @@
-import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records';
-import type { SecretRevision } from '@kiln/contract/secrets';
+import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records/records';
+import type { SecretRevision } from '@kiln/contract/records/secrets';
 import { FUNCTIONS, isFunctionName, NUMBERS, versionsKey } from '../store/keys.js';
 import { readLoosely, readRecord } from '../store/read-record.js';
 import type { Store } from '../store/store.js';

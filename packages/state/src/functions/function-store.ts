@@ -1,23 +1,13 @@
-import type { Origin } from '@kiln/contract/control-api';
+import type { Origin } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records';
-import type { Traffic } from '@kiln/contract/traffic';
-import {
-  checkedVersion,
-  FUNCTIONS,
-  LOG_SIZES,
-  LOG_TIMES,
-  LOG_TOTAL,
-  logsKey,
-  NUMBERS,
-  SECRET_VALUES,
-  valueField,
-  versionsKey,
-} from '../store/keys.js';
+import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records/records';
+import type { Traffic } from '@kiln/contract/records/traffic';
+import { checkedVersion, FUNCTIONS, LOG_SIZES, LOG_TIMES, LOG_TOTAL, logsKey, NUMBERS, SECRET_VALUES, versionsKey } from '../store/keys.js';
 import { readRecord, readRecords } from '../store/read-record.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from '../store/scripts.js';
 import type { Store } from '../store/store.js';
 import { FunctionList, type FunctionWithVersions, type StoredFunctions, type VersionNeeds } from './function-list.js';
+import { functionNotFound, GONE, secretFields, secretGone, versionNotFound } from './missing.js';
 import { versionsToRemove } from './retention.js';
 import { changed, withTraffic } from './traffic-change.js';
 import { movedTo, refused, settled } from './version-proof.js';
@@ -190,7 +180,7 @@ export class FunctionStore {
       [FUNCTIONS, versionsKey(name), logsKey(name), LOG_SIZES, LOG_TOTAL, LOG_TIMES],
       [name],
     );
-    if (removed !== 1) throw notFound(name);
+    if (removed !== 1) throw functionNotFound(name);
   }
 
   /** Versions that go when a new one comes, each with its record as read: one that changes meanwhile stays. */
@@ -210,7 +200,7 @@ export class FunctionStore {
     return this.untilFirst(async () => {
       const raw = await this.field(FUNCTIONS, name);
       const before = this.existing(name, raw);
-      if (raw === null || before === undefined) throw notFound(name);
+      if (raw === null || before === undefined) throw functionNotFound(name);
       const after = await change(before);
       return after === before || (await this.replace(FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
     });
@@ -223,8 +213,7 @@ export class FunctionStore {
   ): Promise<VersionRecord> {
     return this.untilFirst(async () => {
       const found = await this.readVersion(name, number);
-      if (found === undefined)
-        throw new KilnError('version_not_found', `"${name}" has no version ${number}`, { fix: `kiln versions ${name}` });
+      if (found === undefined) throw versionNotFound(name, number);
       const after = change(found.record) ?? found.record;
       return after === found.record || (await this.replace(versionsKey(name), String(number), found.raw, after)) ? after : undefined;
     });
@@ -234,8 +223,7 @@ export class FunctionStore {
     const versions = new Map((await this.versions(name)).map((record) => [record.version, record]));
     return traffic.map(({ version }) => {
       const found = versions.get(version);
-      if (found === undefined)
-        throw new KilnError('version_not_found', `"${name}" has no version ${version}`, { fix: `kiln versions ${name}` });
+      if (found === undefined) throw versionNotFound(name, version);
       if (found.state !== 'ready') throw new KilnError('conflict', `version ${version} of "${name}" is ${found.state}, not ready`);
       return found;
     });
@@ -282,22 +270,4 @@ export class FunctionStore {
 
 function newFunction(name: string, now: string): FunctionRecord {
   return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], sticky: false, createdAt: now, updatedAt: now };
-}
-
-/** What the scripts answer for a version whose secrets are not all there. */
-const GONE = -1;
-
-function secretFields(versions: readonly Pick<VersionRecord, 'secretRevisions'>[]): string[] {
-  const all = versions.flatMap(({ secretRevisions = {} }) => Object.entries(secretRevisions));
-  return [...new Set(all.map(([name, revision]) => valueField({ name, revision })))];
-}
-
-function secretGone(name: string): KilnError {
-  return new KilnError('conflict', `a secret that this version of "${name}" was made with was removed or changed since`, {
-    fix: `deploy "${name}" again: a new version takes the secrets as they are now`,
-  });
-}
-
-function notFound(name: string): KilnError {
-  return new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
 }

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { draft } from '../state.fixture.js';
 import { store, withStore } from '../with-store.fixture.js';

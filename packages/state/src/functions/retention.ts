@@ -1,4 +1,4 @@
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 
 /** Versions kept of each function, beside those that are needed. */
 const KEPT = 20;

@@ -1,4 +1,4 @@
-import { type RolloutCounts, rolloutCounts } from '@kiln/contract/rollout';
+import { type RolloutCounts, rolloutCounts } from '@kiln/contract/records/rollout';
 import { rolloutCountsKey, rolloutLeaseKey } from '../store/keys.js';
 import { readRecords } from '../store/read-record.js';
 import { KEEP_LEASE } from '../store/scripts.js';

@@ -1,5 +1,5 @@
-import type { FunctionRecord } from '@kiln/contract/records';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { FunctionRecord } from '@kiln/contract/records/records';
+import type { Traffic } from '@kiln/contract/records/traffic';
 
 /** The function with other traffic; the same record where nothing changes. Whoever moves the traffic ends a rollout that moved it. */
 export function withTraffic(before: FunctionRecord, traffic: Traffic, sticky: boolean): FunctionRecord {

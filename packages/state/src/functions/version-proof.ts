@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 
 // What becomes of the record of a version while it is proved; undefined where it stays as it is.
 

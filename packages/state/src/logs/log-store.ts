@@ -1,4 +1,4 @@
-import { type LogRecord, logLevelName, logRecord } from '@kiln/contract/records';
+import { type LogRecord, logLevelName, logRecord } from '@kiln/contract/records/records';
 import { LOG_SIZES, LOG_TIMES, LOG_TOTAL, LOGS_PREFIX, logsKey } from '../store/keys.js';
 import { readRecord } from '../store/read-record.js';
 import type { Store } from '../store/store.js';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { SealedValue, SecretRevision } from '@kiln/contract/secrets';
+import type { SealedValue, SecretRevision } from '@kiln/contract/records/secrets';
 import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';

@@ -7,7 +7,7 @@ import {
   type SecretRevision,
   sealedValue,
   secretRecord,
-} from '@kiln/contract/secrets';
+} from '@kiln/contract/records/secrets';
 import { CHANGES, checkedSecret, MASTER_KEY, revisionOfField, SECRET_NUMBERS, SECRET_VALUES, SECRETS, valueField } from '../store/keys.js';
 import { readRecord, readRecords } from '../store/read-record.js';
 import type { Store } from '../store/store.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
 import type { ChainableCommander } from 'ioredis';
-import { describeLoss, type Loss, lossOf, type StoreState, type StoreMark } from './continuity.js';
+import { describeLoss, type Loss, lossOf, type StoreMark, type StoreState } from './continuity.js';
 import { CHANGES, LOST, MARK } from './keys.js';
 import { FOUND, guarded, NOT_AS_KNOWN, REPORT_LOSS } from './mark-scripts.js';
 import type { Store } from './store.js';

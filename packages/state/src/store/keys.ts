@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import { functionName, nodeId, projectName, variableName, versionNumber } from '@kiln/contract/names';
-import type { SecretRevision } from '@kiln/contract/secrets';
+import type { SecretRevision } from '@kiln/contract/records/secrets';
 
 /** Every Redis key in one place. A name from outside enters a key or a field only through here, checked. */
 const PREFIX = 'kiln:';

@@ -1,4 +1,4 @@
-import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/events';
+import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/wire/events';
 import type { EventClient } from '@kiln/control/event-client';
 import type { Announce } from '../../agent.js';
 

@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode, KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
-import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
+import { ERROR, REQUEST_ID } from '@kiln/contract/wire/headers';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import { SECRET } from '@kiln/contract/headers';
+import { SECRET } from '@kiln/contract/wire/headers';
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { CallerCheck } from '../../invoke/caller-check.js';

@@ -1,4 +1,4 @@
-import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/events';
+import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/wire/events';
 import { Controller, Inject } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import { Agent } from '../../agent.js';

@@ -1,9 +1,9 @@
-import { buildArgsQuery } from '@kiln/contract/build-args';
-import { buildSecretsHeader } from '@kiln/contract/build-secrets';
-import { createVersionBody, warmQuery } from '@kiln/contract/control-api';
-import { parse } from '@kiln/contract/field-errors';
-import { BUILD_SECRETS } from '@kiln/contract/headers';
+import { buildArgsQuery } from '@kiln/contract/api/build-args';
+import { buildSecretsHeader } from '@kiln/contract/api/build-secrets';
+import { createVersionBody, warmQuery } from '@kiln/contract/api/control-api';
+import { parse } from '@kiln/contract/config/field-errors';
 import { functionName } from '@kiln/contract/names';
+import { BUILD_SECRETS } from '@kiln/contract/wire/headers';
 import { Controller, Get, Headers, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { progressOf } from '@kiln/engine/progress-lines';
 import { KilnError } from '@kiln/contract/errors';
-import { type ImageKind, imageKind } from '@kiln/contract/function-config';
+import { type ImageKind, imageKind } from '@kiln/contract/kinds';
+import { progressOf } from '@kiln/engine/progress-lines';
 import type { RegistryLogin } from '@kiln/registry/login';
 import type Dockerode from 'dockerode';
 import { diskFull, isDiskFull } from '../../images/disk-full.js';

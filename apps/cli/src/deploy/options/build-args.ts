@@ -1,4 +1,4 @@
-import { type BuildArgs, buildArgs } from '@kiln/contract/build-args';
+import { type BuildArgs, buildArgs } from '@kiln/contract/api/build-args';
 import { InvalidArgumentError } from 'commander';
 
 /** One more `NAME=value` beside those given before. */

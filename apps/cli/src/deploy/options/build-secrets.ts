@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type BuildSecrets, buildSecretId, buildSecrets, MAX_BUILD_SECRET_BYTES } from '@kiln/contract/build-secrets';
+import { type BuildSecrets, buildSecretId, buildSecrets, MAX_BUILD_SECRET_BYTES } from '@kiln/contract/api/build-secrets';
 import { InvalidArgumentError } from 'commander';
 
 /** The option, for the commands that build. */

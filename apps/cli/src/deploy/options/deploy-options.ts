@@ -1,7 +1,7 @@
-import type { BuildArgs } from '@kiln/contract/build-args';
-import type { BuildSecrets } from '@kiln/contract/build-secrets';
+import type { BuildArgs } from '@kiln/contract/api/build-args';
+import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import { projectName } from '@kiln/contract/names';
-import { versionMessage } from '@kiln/contract/records';
+import { versionMessage } from '@kiln/contract/records/records';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ConfirmOptions } from '../../confirm.js';
 import { UsageFailure } from '../../failure.js';

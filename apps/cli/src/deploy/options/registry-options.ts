@@ -1,4 +1,4 @@
-import { registryPrefix } from '@kiln/contract/environment';
+import { registryPrefix } from '@kiln/contract/config/environment';
 import { splitPrefix } from '@kiln/registry/reference';
 import { Registries } from '@kiln/registry/registries';
 import type { Config } from '../../config.js';

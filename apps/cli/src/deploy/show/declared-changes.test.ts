@@ -1,5 +1,6 @@
-import { type FunctionConfigInput, type ImageKind, resolveConfig } from '@kiln/contract/function-config';
-import type { VersionRecord } from '@kiln/contract/records';
+import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
+import { type ImageKind } from '@kiln/contract/kinds';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { describe, expect, it } from 'vitest';
 import { declaredChanges } from './declared-changes.js';
 

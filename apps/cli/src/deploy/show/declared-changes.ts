@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/function-config';
-import type { VersionRecord } from '@kiln/contract/records';
+import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
+import type { VersionRecord } from '@kiln/contract/records/records';
 
 /** One key of the configuration: as it serves, and as `kiln.json` would have it. */
 export interface DeclaredChange {

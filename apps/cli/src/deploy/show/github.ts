@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import type { Config } from '../../config.js';
 import type { Terminal } from '../../output/terminal.js';
 import { shortDigest } from '../../output/units.js';
-import { type DeployLog, deployed, failed, type DeployOutcome } from '../deploy-function.js';
+import { type DeployLog, type DeployOutcome, deployed, failed } from '../deploy-function.js';
 
 /** Of one group that waits for those before it. */
 const MAX_HELD_LINES = 5000;

@@ -1,7 +1,7 @@
 import { paint } from '../../output/style.js';
 import { table } from '../../output/table.js';
 import { duration, shortDigest } from '../../output/units.js';
-import { deployed, failed, type DeployOutcome } from '../deploy-function.js';
+import { type DeployOutcome, deployed, failed } from '../deploy-function.js';
 
 export interface OutcomesOptions {
   columns?: number | undefined;

@@ -1,5 +1,5 @@
-import type { CreatedKey } from '@kiln/contract/control-api';
-import type { Scope } from '@kiln/contract/records';
+import type { CreatedKey } from '@kiln/contract/api/control-api';
+import type { Scope } from '@kiln/contract/records/records';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN_KEY, problemOf, TestCluster } from '../cluster.fixture.js';
 import { ROUTES } from './routes.js';

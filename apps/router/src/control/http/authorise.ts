@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { Scope } from '@kiln/contract/records';
+import type { Scope } from '@kiln/contract/records/records';
 import type { FastifyRequest } from 'fastify';
 import { tooManyWrongKeys } from '../../invoke/admission.js';
 import { lastOf, type Peers } from '../../invoke/request/peers.js';

@@ -1,6 +1,6 @@
-import type { Page } from '@kiln/contract/control-api';
+import type { Page } from '@kiln/contract/api/control-api';
+import { parse } from '@kiln/contract/config/field-errors';
 import { KilnError } from '@kiln/contract/errors';
-import { parse } from '@kiln/contract/field-errors';
 import { z } from 'zod';
 
 const paging = z.strictObject({

@@ -1,5 +1,5 @@
 import { KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
-import { ERROR, REQUEST_ID } from '@kiln/contract/headers';
+import { ERROR, REQUEST_ID } from '@kiln/contract/wire/headers';
 import { discard } from '@kiln/forward/exchange/upload';
 import { stillSends, writeProblem } from '@kiln/forward/server/problem';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';

@@ -1,4 +1,4 @@
-import type { FunctionView, Page } from '@kiln/contract/control-api';
+import type { FunctionView, Page } from '@kiln/contract/api/control-api';
 import { LogStore } from '@kiln/state/logs/log-store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN_KEY, type ProblemAnswer, TestCluster } from '../cluster.fixture.js';

@@ -10,12 +10,12 @@ import {
   ringView,
   rollbackBody,
   storeView,
-} from '@kiln/contract/control-api';
-import { BUILD_SECRETS } from '@kiln/contract/headers';
-import { instanceRecord, logRecord, type Scope, versionRecord } from '@kiln/contract/records';
-import { startRolloutBody } from '@kiln/contract/rollout';
-import { secretRecord, secretsRotated, secretsSet, setSecretBody, setSecretsBody } from '@kiln/contract/secrets';
-import { traffic } from '@kiln/contract/traffic';
+} from '@kiln/contract/api/control-api';
+import { instanceRecord, logRecord, type Scope, versionRecord } from '@kiln/contract/records/records';
+import { startRolloutBody } from '@kiln/contract/records/rollout';
+import { secretRecord, secretsRotated, secretsSet, setSecretBody, setSecretsBody } from '@kiln/contract/records/secrets';
+import { traffic } from '@kiln/contract/records/traffic';
+import { BUILD_SECRETS } from '@kiln/contract/wire/headers';
 import { z } from 'zod';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

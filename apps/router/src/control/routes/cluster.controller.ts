@@ -1,6 +1,6 @@
-import type { NodeView, Page, RingView } from '@kiln/contract/control-api';
+import type { NodeView, Page, RingView } from '@kiln/contract/api/control-api';
+import { parse } from '@kiln/contract/config/field-errors';
 import { KilnError } from '@kiln/contract/errors';
-import { parse } from '@kiln/contract/field-errors';
 import { nodeId } from '@kiln/contract/names';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { AgentsClient } from '../../nodes/agents-client.js';

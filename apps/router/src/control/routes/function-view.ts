@@ -1,5 +1,5 @@
-import type { FunctionView } from '@kiln/contract/control-api';
-import type { FunctionRecord } from '@kiln/contract/records';
+import type { FunctionView } from '@kiln/contract/api/control-api';
+import type { FunctionRecord } from '@kiln/contract/records/records';
 import type { RouterConfig } from '../../config.js';
 import type { NodeTable } from '../../placement/node-table.js';
 

@@ -1,11 +1,11 @@
-import type { Deployed, FunctionView, Page } from '@kiln/contract/control-api';
-import { createVersionBody, patchFunctionBody, putTrafficBody, putTrafficQuery, rollbackBody } from '@kiln/contract/control-api';
-import { parse } from '@kiln/contract/field-errors';
-import type { FunctionConfigInput } from '@kiln/contract/function-config';
+import type { Deployed, FunctionView, Page } from '@kiln/contract/api/control-api';
+import { createVersionBody, patchFunctionBody, putTrafficBody, putTrafficQuery, rollbackBody } from '@kiln/contract/api/control-api';
+import { parse } from '@kiln/contract/config/field-errors';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { functionName } from '@kiln/contract/names';
-import type { InstanceRecord, VersionRecord } from '@kiln/contract/records';
-import { startRolloutBody } from '@kiln/contract/rollout';
-import type { Traffic } from '@kiln/contract/traffic';
+import type { InstanceRecord, VersionRecord } from '@kiln/contract/records/records';
+import { startRolloutBody } from '@kiln/contract/records/rollout';
+import type { Traffic } from '@kiln/contract/records/traffic';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';

@@ -1,5 +1,5 @@
-import { type CreatedKey, createKeyBody, type KeyView, type Page } from '@kiln/contract/control-api';
-import { parse } from '@kiln/contract/field-errors';
+import { type CreatedKey, createKeyBody, type KeyView, type Page } from '@kiln/contract/api/control-api';
+import { parse } from '@kiln/contract/config/field-errors';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { Keys } from '../../cluster/keys.js';

@@ -1,7 +1,7 @@
+import { parse } from '@kiln/contract/config/field-errors';
 import { KilnError } from '@kiln/contract/errors';
-import { parse } from '@kiln/contract/field-errors';
 import { functionName, versionNumber } from '@kiln/contract/names';
-import type { VersionRecord } from '@kiln/contract/records';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { Controller, Delete, Inject, Param, Put } from '@nestjs/common';
 import { Announcer } from '../../view/announcer.js';

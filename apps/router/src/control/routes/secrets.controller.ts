@@ -1,7 +1,7 @@
-import type { Page } from '@kiln/contract/control-api';
-import { parse } from '@kiln/contract/field-errors';
+import type { Page } from '@kiln/contract/api/control-api';
+import { parse } from '@kiln/contract/config/field-errors';
 import { variableName } from '@kiln/contract/names';
-import { type SecretRecord, type SecretsRotated, type SecretsSet, setSecretBody, setSecretsBody } from '@kiln/contract/secrets';
+import { type SecretRecord, type SecretsRotated, type SecretsSet, setSecretBody, setSecretsBody } from '@kiln/contract/records/secrets';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Secrets } from '../../deploy/set-secrets.js';

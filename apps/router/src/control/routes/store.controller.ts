@@ -1,4 +1,4 @@
-import type { StoreView } from '@kiln/contract/control-api';
+import type { StoreView } from '@kiln/contract/api/control-api';
 import { Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
 import { HeldStore } from '../../cluster/held-store.js';
 

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
-import { buildSecretsHeader } from '@kiln/contract/build-secrets';
-import { buildQuery } from '@kiln/contract/control-api';
+import { buildSecretsHeader } from '@kiln/contract/api/build-secrets';
+import { buildQuery } from '@kiln/contract/api/control-api';
+import { parse } from '@kiln/contract/config/field-errors';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
-import { parse } from '@kiln/contract/field-errors';
-import { BUILD_SECRETS } from '@kiln/contract/headers';
 import { functionName } from '@kiln/contract/names';
-import { logLevelName } from '@kiln/contract/records';
+import { logLevelName } from '@kiln/contract/records/records';
+import { BUILD_SECRETS } from '@kiln/contract/wire/headers';
 import { discard, MAX_SOURCE_BYTES, tooLarge } from '@kiln/forward/exchange/upload';
 import { LogStore } from '@kiln/state/logs/log-store';
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';

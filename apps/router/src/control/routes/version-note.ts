@@ -1,4 +1,4 @@
-import type { Origin } from '@kiln/contract/control-api';
+import type { Origin } from '@kiln/contract/api/control-api';
 import type { FastifyReply } from 'fastify';
 import type { VersionNote } from '../../deploy/deploy.js';
 import type { KeyTable } from '../../view/key-table.js';

@@ -1,7 +1,7 @@
 import { isFunctionRoot } from '@kiln/builder/function-root';
 import { SourceFolder } from '@kiln/builder/source/source-folder';
+import { type DeclaredFunction, type FunctionConfigInput, readKilnJson, readProjectName } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { type DeclaredFunction, type FunctionConfigInput, readKilnJson, readProjectName } from '@kiln/contract/function-config';
 import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
 import { type IgnoreTexts, ignoredPaths } from '@kiln/project/ignored-paths';
 import { parseKilnJson } from '@kiln/project/kiln-json';

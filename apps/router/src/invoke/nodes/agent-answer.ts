@@ -10,7 +10,7 @@ import {
   type StartKind,
   TIMING,
   VERSION,
-} from '@kiln/contract/headers';
+} from '@kiln/contract/wire/headers';
 import { addConnectionNames, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers/headers';
 
 /** The head of a node's answer, read in one pass: what goes to the caller, and what the node said to us. */

@@ -1,4 +1,4 @@
-import { HEALTH_PATH, NODE } from '@kiln/contract/headers';
+import { HEALTH_PATH, NODE } from '@kiln/contract/wire/headers';
 import { connectTo, isLocalFault, type Upstream } from '@kiln/forward/client/upstream';
 import type { Control, Receiver } from '@kiln/forward/client/upstream-port';
 import type { ProbeResult } from '../../placement/node-health.js';

@@ -1,4 +1,4 @@
-import type { StartKind } from '@kiln/contract/headers';
+import type { StartKind } from '@kiln/contract/wire/headers';
 
 /** How an invocation ended for its caller. */
 export type InvocationEnd =

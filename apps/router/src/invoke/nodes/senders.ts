@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { WAITING } from '@kiln/contract/headers';
+import { WAITING } from '@kiln/contract/wire/headers';
 import { dial } from '@kiln/forward/client/upstream';
 import { type Exchange, type ForwardOptions, forward } from '@kiln/forward/exchange/forward';
 import type { RequestBody } from '@kiln/forward/exchange/request-body';

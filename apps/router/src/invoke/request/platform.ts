@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KilnError } from '@kiln/contract/errors';
-import { REQUEST_ID } from '@kiln/contract/headers';
+import { REQUEST_ID } from '@kiln/contract/wire/headers';
 import type { AddressForms } from './address.js';
 
 /**

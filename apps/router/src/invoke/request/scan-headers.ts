@@ -1,5 +1,5 @@
-import { KILN_PREFIX } from '@kiln/contract/headers';
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
+import { KILN_PREFIX } from '@kiln/contract/wire/headers';
 import { addConnectionNames, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers/headers';
 
 /** What one pass over a request's header lines yields. */

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { functionConfigInput } from '../config/function-config.js';
+import { imageKind } from '../kinds.js';
+import { functionName, nodeId, projectName, sourceDigest, versionNumber } from '../names.js';
+import { functionRecord, keyRecord, nodeRecord, scope, versionMessage } from '../records/records.js';
+import { traffic } from '../records/traffic.js';
 import { buildArgsQuery } from './build-args.js';
-import { functionConfigInput, imageKind } from './function-config.js';
-import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
-import { functionRecord, keyRecord, nodeRecord, scope, versionMessage } from './records.js';
-import { traffic } from './traffic.js';
 
 /** Where a deployment comes from, as its sender says: remembered, so that the same need not be sent again. */
 const origin = z.strictObject({ sourceDigest: sourceDigest.optional(), project: projectName.optional() });

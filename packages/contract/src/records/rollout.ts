@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { versionNumber } from './names.js';
-import { stored } from './stored.js';
+import { versionNumber } from '../names.js';
+import { stored } from '../stored.js';
 import { storedShare } from './traffic.js';
 
 const time = z.iso.datetime();

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type FieldError, KilnError } from './errors.js';
+import { type FieldError, KilnError } from '../errors.js';
 
 const MAX_FIELDS = 20;
 const MAX_CHARS = 500;

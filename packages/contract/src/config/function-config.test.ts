@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { KilnError } from './errors.js';
+import { KilnError } from '../errors.js';
 import { readKilnJson, readProjectName, resolveConfig } from './function-config.js';
 
 function refusal(action: () => unknown): KilnError {

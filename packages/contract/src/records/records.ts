@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { imageKind, storedConfig } from './function-config.js';
-import { functionName, nodeId, projectName, sourceDigest, versionNumber } from './names.js';
+import { storedConfig } from '../config/function-config.js';
+import { imageKind } from '../kinds.js';
+import { functionName, nodeId, projectName, sourceDigest, versionNumber } from '../names.js';
+import { stored } from '../stored.js';
 import { rolloutRecord } from './rollout.js';
 import { secretRevisions } from './secrets.js';
-import { stored } from './stored.js';
 import { storedShare } from './traffic.js';
 
 const time = z.iso.datetime();

@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein';
-import type { FieldError } from './errors.js';
+import type { FieldError } from '../errors.js';
 
 const MAX_CHARS = 64;
 /** More are not looked at: to find the word that was meant takes time. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { functionName, variableName, versionNumber } from './names.js';
-import { stored } from './stored.js';
+import { functionName, variableName, versionNumber } from '../names.js';
+import { stored } from '../stored.js';
 
 const MAX_VALUE_BYTES = 64 * 1024;
 /** Named by one function, or changed at once: few enough for one page of JSON. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { versionNumber } from './names.js';
-import { stored } from './stored.js';
+import { versionNumber } from '../names.js';
+import { stored } from '../stored.js';
 
 const share = { version: versionNumber, weight: z.int().min(0).max(100) };
 

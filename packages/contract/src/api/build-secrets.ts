@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BUILD_SECRETS } from './headers.js';
+import { BUILD_SECRETS } from '../wire/headers.js';
 
 const MAX_SECRETS = 16;
 /** A header's worth: all that passes them on takes headers of 16 KiB. */

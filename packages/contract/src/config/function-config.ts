@@ -1,20 +1,12 @@
 import { z } from 'zod';
+import { type ImageKind, KINDS } from '../kinds.js';
+import { functionName, projectName, suggestName, variableName } from '../names.js';
+import { stored } from '../stored.js';
 import { fraction, oneOf, refused, whole, words } from './config-values.js';
 import { fieldErrors, invalidFields } from './field-errors.js';
 import { unknownKeys } from './known-keys.js';
-import { functionName, projectName, suggestName, variableName } from './names.js';
-import { stored } from './stored.js';
 
 const MAX_ENV_BYTES = 64 * 1024;
-
-/** How an image is spoken to: `runner` (Node) and `python` hold a runner of ours and dial in to the agent, `http` listens on its port. */
-export const imageKind = z.enum(['runner', 'python', 'http']);
-export type ImageKind = z.infer<typeof imageKind>;
-
-/** Its requests come over the agent's own socket, to a runner of ours. */
-export function dialsIn(kind: ImageKind): boolean {
-  return kind !== 'http';
-}
 
 const environment = z
   .record(
@@ -52,8 +44,6 @@ const shape = {
   secrets: z.array(variableName, refused('a list of names')).max(100).default([]),
   auth: oneOf(['none', 'key']).default('none'),
 };
-
-const DEFAULT_CONCURRENCY: Record<ImageKind, number> = { runner: 1, python: 1, http: 100 };
 
 /** A version's configuration, complete. */
 export const functionConfig = z
@@ -94,7 +84,7 @@ const MAX_FUNCTIONS = 100;
 export function resolveConfig(input: unknown, kind: ImageKind, where = 'config'): FunctionConfig {
   refuseUnknownKeys(input, KEYS, where);
   const withDefaults =
-    typeof input === 'object' && input !== null ? { concurrency: DEFAULT_CONCURRENCY[kind], ...withoutUndefined(input) } : input;
+    typeof input === 'object' && input !== null ? { concurrency: KINDS[kind].concurrency, ...withoutUndefined(input) } : input;
   const parsed = functionConfig.safeParse(withDefaults);
   if (!parsed.success) throw invalidFields(fieldErrors(parsed.error, where));
   return parsed.data;

@@ -1,4 +1,4 @@
-import { ERRORS, type ErrorCode, isErrorCode, KilnError, type Problem } from './errors.js';
+import { ERRORS, type ErrorCode, isErrorCode, KilnError, type Problem } from '../errors.js';
 
 const MAX_CHARS = 65_536;
 

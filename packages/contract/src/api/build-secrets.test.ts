@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { BUILD_SECRETS } from '../wire/headers.js';
 import { type BuildSecrets, buildSecretsHeader, buildSecretsHeaders } from './build-secrets.js';
-import { BUILD_SECRETS } from './headers.js';
 
 const asHeader = (secrets: BuildSecrets) => buildSecretsHeaders(secrets)[BUILD_SECRETS];
 const base64 = (text: string) => Buffer.from(text).toString('base64');
