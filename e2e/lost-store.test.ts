@@ -11,8 +11,12 @@ import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixture, times } from './inside.js';
 
-/** How long a store refuses writes. The long form is the promise, the short one enough for heartbeats to be missed. */
-const REFUSED_MS = process.env['KILN_E2E_FULL'] === '1' ? 600_000 : 5000;
+/**
+ * How long a store refuses writes, or is empty. The long form is the promise, the short one enough for heartbeats to be missed, and longer
+ * than it takes anybody to look again.
+ */
+const TROUBLE_MS = process.env['KILN_E2E_FULL'] === '1' ? 600_000 : 5000;
+const BOUND_MS = TROUBLE_MS + 90_000;
 const MAX_CALL_MS = 1000;
 const PAUSE_MS = 20;
 const names = ['f1', 'f2', 'f3'];
@@ -90,7 +94,7 @@ describe('a store that refuses writes', () => {
     ['it has used up its memory', 'CONFIG SET maxmemory 1mb', 'CONFIG SET maxmemory 0'],
     // Heartbeats are refused, too.
     ['it is a read-only replica', 'REPLICAOF 127.0.0.1 1', 'REPLICAOF NO ONE'],
-  ])('because %s fails no call; every place says so, and all heals by itself', async (reason, refuse, takeAgain) => {
+  ])('because %s fails no call; every place says so, and all heals by itself', { timeout: BOUND_MS }, async (reason, refuse, takeAgain) => {
     const traffic = load();
     await commandRedis(cluster.shared.redisPort, refuse);
     await everywhere('routers say that writes are refused', 'refuses-writes', 10_000);
@@ -98,7 +102,7 @@ describe('a store that refuses writes', () => {
     expect([write.status, write.text]).toEqual([503, expect.stringContaining(`the store refuses writes: ${reason}`)]);
     const status = await kiln('status', '-o', 'json');
     expect(JSON.parse(status.stdout)).toMatchObject({ redis: 'refuses writes', nodes: [{ live: true }, { live: true }] });
-    await delay(REFUSED_MS);
+    await delay(TROUBLE_MS);
     expect([await cluster.liveNodes(), saying(cluster.agents, `the store refuses writes: ${reason}`)]).toEqual([cluster.nodes, 2]);
     await commandRedis(cluster.shared.redisPort, takeAgain);
     await everywhere('it takes writes again', 'well', 20_000);
@@ -111,7 +115,7 @@ describe('a store that refuses writes', () => {
 });
 
 describe('a store that was emptied', () => {
-  it('undeploys nothing and fails no call; every place says so, and it is written back', async () => {
+  it('undeploys nothing and fails no call; every place says so, and it is written back', { timeout: BOUND_MS }, async () => {
     const before = await ids();
     const versions = (await cluster.api('GET', '/v1/functions/f1/versions')).text;
     const traffic = load();
@@ -124,8 +128,7 @@ describe('a store that was emptied', () => {
     expect(JSON.parse((await kiln('status', '-o', 'json')).stdout)).toMatchObject({ router: 'degraded', redis: 'has lost data' });
     const doctor = await kiln('doctor', '-o', 'json');
     expect(JSON.parse(doctor.stdout)).toContainEqual(expect.objectContaining({ name: 'store', state: 'failed' }));
-    // Longer than it takes anybody to look again.
-    await delay(5000);
+    await delay(TROUBLE_MS);
     expect(await ids()).toEqual(expect.arrayContaining(before));
 
     expect(await kiln('doctor', '--restore-store', '-o', 'text')).toMatchObject({

@@ -11,6 +11,19 @@ function terminal(isTTY: boolean, columns?: number) {
   return { made, written: () => String(stderr.read() ?? ''), interrupt: () => interrupted.abort('SIGINT') };
 }
 
+describe('what is said', () => {
+  it('breaks no word where a person reads it, and keeps the form of code and of commands', () => {
+    const { made, written } = terminal(true, 20);
+    made.say('made key abc (read): keep it now');
+    made.say('  a line of code that is long');
+    made.say('next: kiln rollout hello --stage 50,3s');
+    expect(written()).toBe('made key abc (read):\nkeep it now\n  a line of code that is long\nnext: kiln rollout hello --stage 50,3s\n');
+    const program = terminal(false, 20);
+    program.made.say('made key abc (read): keep it now');
+    expect(program.written()).toBe('made key abc (read): keep it now\n');
+  });
+});
+
 describe('the status line', () => {
   it('stays below what is said, and goes', () => {
     const { made, written } = terminal(true);

@@ -4,6 +4,10 @@ import { Interrupted } from '../failure.js';
 import { asInvoked, invokedAs } from '../hints.js';
 import { neutralise } from './neutralise.js';
 import { hasColours, render } from './style.js';
+import { wrapWords } from './words.js';
+
+/** Somebody's code, a log, JSON; and a command, of which whoever copies it wants all. */
+const KEEPS_FORM = /^[\s>{|]|\bkiln [a-z]/;
 
 type MaybeTerminal = { isTTY?: boolean; columns?: number };
 
@@ -77,9 +81,10 @@ export class Terminal {
     return asInvoked(text, this.command);
   }
 
-  /** Prose and progress, on stderr; whatever it quotes can't steer the terminal. */
-  say(line: string): void {
-    this.announce(this.disarm(line));
+  /** Prose and progress, on stderr; whatever it quotes can't steer the terminal, and no word of a sentence is broken. */
+  say(text: string): void {
+    const lines = text.split('\n').flatMap((line) => (KEEPS_FORM.test(line) ? [line] : wrapWords(line, this.proseColumns ?? Infinity)));
+    this.announce(this.disarm(lines.join('\n')));
   }
 
   /** A line that is meant to be taken for a command by who reads the output of a workflow. */
