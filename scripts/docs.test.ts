@@ -47,13 +47,13 @@ describe('the documentation', () => {
   it('names every variable that routers, agents and the command line read', () => {
     const matches = ['router', 'agent', 'cli'].flatMap((app) => [...read(`apps/${app}/src/config.ts`).matchAll(/\b(KILN_[A-Z_]+):/g)]);
     const variables = new Set(matches.map(([, name]) => name as string));
-    const told = new Set([...read('README.md').matchAll(/`(KILN_[A-Z_]+)`/g)].map(([, name]) => name));
+    const told = new Set([...read('docs/reference/environment.md').matchAll(/`(KILN_[A-Z_]+)`/g)].map(([, name]) => name));
     expect(variables.size).toBeGreaterThan(20);
     expect([...variables].filter((name) => !told.has(name))).toEqual([]);
   });
 
   it('has an entry with the right status for every error code, and for no other', () => {
-    const entries = [...read('docs/errors.md').matchAll(/^## (\w+)\n\n(\d{3})/gm)].map(([, code, status]) => [code, Number(status)]);
+    const entries = [...read('docs/reference/errors.md').matchAll(/^## (\w+)\n\n(\d{3})/gm)].map(([, code, status]) => [code, Number(status)]);
     expect(Object.fromEntries(entries)).toEqual(Object.fromEntries(Object.entries(ERRORS).map(([code, { status }]) => [code, status])));
   });
 });

@@ -64,7 +64,7 @@ const NEXT: Record<ErrorCode, string> = {
   rate_limited: 'wait a few seconds and try again; correct the key if it is wrong',
   function_error: 'see its stack: kiln logs <function> --level error',
   internal: 'see the platform state: kiln status',
-  bad_response: 'correct what the function writes, or let an HTTP library write it: see docs/errors.md',
+  bad_response: 'correct what the function writes, or let an HTTP library write it: see docs/reference/errors.md',
   function_crashed: 'see its last lines: kiln logs <function>',
   node_lost: 'the call may have run; see which nodes are there: kiln nodes ls',
   start_failed: 'correct the code and deploy again; all it wrote: kiln logs <function>',

@@ -7,7 +7,7 @@ import { ControlApi, KEY, kiln } from './control-api.fixture.js';
 import { EXIT, exitCodeOf } from './failure.js';
 import { COMMANDS } from './hints.js';
 
-const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/reference-cli.md'), 'utf8');
+const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/reference/cli.md'), 'utf8');
 
 /** The cells of each row of the table below a heading. */
 function rowsOf(heading: string): string[][] {
