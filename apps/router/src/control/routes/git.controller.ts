@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
+import { GitServer } from '@kiln/git-push/push/git-server';
+import type { GitService } from '@kiln/git-push/repository/http-backend';
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { GitServer } from '../../git/push/git-server.js';
-import type { GitService } from '../../git/repository/http-backend.js';
 import { KeyTable } from '../../view/key-table.js';
 import { bearerOf } from '../http/basic-key.js';
 import { callerGone } from '../http/send-lines.js';

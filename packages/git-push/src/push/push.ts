@@ -1,8 +1,11 @@
+import type { Readable } from 'node:stream';
+import type { Deployed } from '@kiln/contract/api/control-api';
+import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
+import type { VersionRecord } from '@kiln/contract/records/records';
 import { packFiles } from '@kiln/project/pack';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { PushTurnStore } from '@kiln/state/push-turn-store';
-import type { Deployments, Proven, VersionNote } from '../../deploy/deploy.js';
 import type { Received } from '../repository/hook.js';
 import type { Repository } from '../repository/repositories.js';
 import { Blobs } from './blobs.js';
@@ -25,6 +28,23 @@ export interface Push {
   signal: AbortSignal;
   /** When git has moved the refs, or has not. */
   ended: Promise<void>;
+}
+
+/** A version that runs and has no traffic yet. */
+interface Proven {
+  /** Gives it the traffic. */
+  serve(): Promise<Deployed>;
+}
+
+/** Who made a version, why, and from what. */
+type VersionNote = Pick<VersionRecord, 'createdBy' | 'message' | 'sourceDigest'> & { project?: string | undefined };
+
+/** How versions are made of what is pushed. */
+interface Deployments {
+  /** @throws KilnError for what no build can make right */
+  check(config: FunctionConfigInput): Promise<void>;
+  /** Builds a gzip tar and starts it; tells lines of the build. @throws KilnError */
+  prove(name: string, source: Readable, signal: AbortSignal, note: VersionNote): AsyncGenerator<{ line: string }, Proven>;
 }
 
 export interface PushParts {

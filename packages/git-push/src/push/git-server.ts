@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { Shares } from '../../traffic/shares.js';
+import { Shares } from '@kiln/control/shares';
 import { type Command, readReceived } from '../repository/hook.js';
 import { type Backend, type GitAnswer, type GitRequest, startBackend } from '../repository/http-backend.js';
 import { MAX_SERVED, MAX_SERVED_PER_KEY, PUSH_LIMITS } from '../repository/limits.js';
