@@ -53,7 +53,10 @@ describe('the documentation', () => {
   });
 
   it('has an entry with the right status for every error code, and for no other', () => {
-    const entries = [...read('docs/reference/errors.md').matchAll(/^## (\w+)\n\n(\d{3})/gm)].map(([, code, status]) => [code, Number(status)]);
+    const entries = [...read('docs/reference/errors.md').matchAll(/^## (\w+)\n\n(\d{3})/gm)].map(([, code, status]) => [
+      code,
+      Number(status),
+    ]);
     expect(Object.fromEntries(entries)).toEqual(Object.fromEntries(Object.entries(ERRORS).map(([code, { status }]) => [code, status])));
   });
 });
