@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemctl } from '@kiln/engine/systemctl';
 import { functionsGroup } from './container-options.js';
 import type { EngineInfo } from './engine.js';
-
-const COMMAND_MS = 5000;
 
 /**
  * Gives functions together twice the processor time of what starts and removes containers, where both want it: measured with six
@@ -19,10 +17,4 @@ export async function favourFunctions({ cgroupDriver, cgroupVersion }: EngineInf
   // Not recursive: a hierarchy that is not there is not to be made.
   await mkdir(join(path, '..')).catch(() => undefined);
   await writeFile(path, value, { flag: 'r+' }).catch(() => undefined);
-}
-
-function systemctl(...args: string[]): Promise<void> {
-  return new Promise((resolve) => {
-    execFile('systemctl', ['--no-ask-password', ...args], { timeout: COMMAND_MS }, () => resolve());
-  });
 }

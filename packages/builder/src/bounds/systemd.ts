@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
+import { systemctl } from '@kiln/engine/systemctl';
 
-const COMMAND_MS = 5000;
 /** What is asked of systemd. Nothing rejects: it may not be there, or not ours to command. */
 export interface Systemd {
   /** A slice, there already or not, may have so many processes and threads. */
@@ -16,9 +15,3 @@ export const systemd: Systemd = {
     await systemctl('revert', slice);
   },
 };
-
-function systemctl(...args: string[]): Promise<void> {
-  return new Promise((resolve) => {
-    execFile('systemctl', ['--no-ask-password', ...args], { timeout: COMMAND_MS }, () => resolve());
-  });
-}
