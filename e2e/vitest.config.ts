@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
@@ -30,6 +31,8 @@ const TOGETHER = [
   'web-apps',
   'web-frameworks',
 ].map((name) => `e2e/${name}.test.ts`);
+const missing = TOGETHER.filter((file) => !existsSync(join(ROOT, file)));
+if (missing.length > 0) throw new Error(`there is no ${missing.join(', ')}`);
 
 const shared = {
   root: ROOT,
