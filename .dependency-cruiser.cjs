@@ -60,7 +60,7 @@ module.exports = {
       from: {
         orphan: true,
         path: '^(apps|packages)/[^/]+/src/',
-        pathNot: [TESTS, '\\.d\\.ts$', '/main\\.ts$', '^packages/(contract|engine)/'],
+        pathNot: [TESTS, '\\.d\\.ts$', '/main\\.ts$'],
       },
       to: {},
     },

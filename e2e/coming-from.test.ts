@@ -41,8 +41,8 @@ describe('a local-lambda function', () => {
     const given = await cluster.call('/fn/slow/', { method: 'POST', body });
     expect([given.status, given.json()], given.text).toEqual([200, { slept: 0.2, event: { sleep: 0.2, a: ['b'] } }]);
     expect((await cluster.call('/fn/slow/', { method: 'POST', body: '' })).json()).toEqual({ slept: 0.01, event: { sleep: 0.01 } });
-    const concurrently = await times(3, () => cluster.call('/fn/slow/', { method: 'POST', body }));
-    expect(concurrently.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const atOnce = await times(3, () => cluster.call('/fn/slow/', { method: 'POST', body }));
+    expect(atOnce.map(({ status }) => status)).toEqual([200, 200, 200]);
   });
 
   it('that raises is a 500 at once, and the next call is answered', async () => {

@@ -38,8 +38,8 @@ async function scaledToZero(name: string): Promise<void> {
 
 describe('simultaneous calls', () => {
   it('of 300 ms run in five instances with concurrency 1', async () => {
-    const concurrently = await times(5, () => inside(cluster, 'one', sleep(300)));
-    console.info(`concurrency: five first calls of 300 ms ran in ${new Set(concurrently.map(instanceOf)).size} instances`);
+    const atOnce = await times(5, () => inside(cluster, 'one', sleep(300)));
+    console.info(`concurrency: five first calls of 300 ms ran in ${new Set(atOnce.map(instanceOf)).size} instances`);
     // Then long ones: a busy machine may take longer to start five instances than a call of 300 ms runs.
     for (const answers of [
       await times(5, () => inside(cluster, 'one', sleep(8000))),

@@ -1,17 +1,10 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { there } from './there.js';
 
 const ROOT = join(import.meta.dirname, '..');
 
 const bounds = { testTimeout: 120_000, hookTimeout: 300_000, teardownTimeout: 60_000, expect: { poll: { timeout: 30_000 } } };
-
-/** A file that has moved would be left out without a word. */
-function there(files: string[]): string[] {
-  const missing = files.filter((file) => !existsSync(join(ROOT, file)));
-  if (missing.length > 0) throw new Error(`there is no ${missing.join(', ')}`);
-  return files;
-}
 
 /** What depends on the kind of engine: run beside another one than the machine's by `scripts/second-engine.mjs`. */
 export default defineConfig({

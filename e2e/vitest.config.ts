@@ -1,38 +1,38 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { there } from './there.js';
 
 const ROOT = join(import.meta.dirname, '..');
 
 /** Files that ask what is answered, not when: two of them may share the machine. */
-const TOGETHER = [
-  'action',
-  'bodies',
-  'build-secrets',
-  'cli',
-  'coming-from',
-  'deploy-changed',
-  'dev',
-  'escapes',
-  'functions',
-  'git',
-  'http',
-  'isolation',
-  'keys',
-  'languages',
-  'node-servers',
-  'python-apps',
-  'retention',
-  'secrets',
-  'through-registry',
-  'uploads',
-  'validation',
-  'warm',
-  'web-apps',
-  'web-frameworks',
-].map((name) => `e2e/${name}.test.ts`);
-const missing = TOGETHER.filter((file) => !existsSync(join(ROOT, file)));
-if (missing.length > 0) throw new Error(`there is no ${missing.join(', ')}`);
+const TOGETHER = there(
+  [
+    'action',
+    'bodies',
+    'build-secrets',
+    'cli',
+    'coming-from',
+    'deploy-changed',
+    'dev',
+    'escapes',
+    'functions',
+    'git',
+    'http',
+    'isolation',
+    'keys',
+    'languages',
+    'node-servers',
+    'python-apps',
+    'retention',
+    'secrets',
+    'through-registry',
+    'uploads',
+    'validation',
+    'warm',
+    'web-apps',
+    'web-frameworks',
+  ].map((name) => `e2e/${name}.test.ts`),
+);
 
 const shared = {
   root: ROOT,

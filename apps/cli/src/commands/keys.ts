@@ -50,7 +50,7 @@ function createKey(session: Session): Command {
     .action(async (name: string, options: CreateOptions) => {
       const created = await connect(session).keys.create({ name, scopes: [...new Set(options.scope)] });
       print(session.terminal, options, created, ({ apiKey }) => apiKey);
-      session.terminal.say(`made key ${created.id} (${created.scopes.join(', ')}): keep it now, it is not shown again`);
+      session.terminal.sayProse(`made key ${created.id} (${created.scopes.join(', ')}): keep it now, it is not shown again`);
     });
 }
 

@@ -38,7 +38,7 @@ function lsNodes(session: Session): Command {
 
 /** What is not as it should be on each node, for whoever reads. */
 export function sayWarnings({ terminal }: Session, nodes: readonly NodeView[]): void {
-  for (const { id, warnings } of nodes) for (const warning of warnings) terminal.say(`warning: ${id}: ${warning}`);
+  for (const { id, warnings } of nodes) for (const warning of warnings) terminal.sayProse(`warning: ${id}: ${warning}`);
 }
 
 function drainNode(session: Session): Command {

@@ -8,6 +8,7 @@ import { Failure } from '../failure.js';
 import { type OutputOptions, print, printList } from '../output/print.js';
 import { table } from '../output/table.js';
 import { age } from '../output/units.js';
+import { wrapWords } from '../output/words.js';
 import { parseVariables, requireVariableName } from '../variables/parse-variables.js';
 import { readText } from '../variables/read-text.js';
 import { readValue, type ValueSource } from '../variables/secret-value.js';
@@ -153,6 +154,7 @@ function secretTable(secrets: readonly SecretRecord[], columns?: number): string
   );
 }
 
-function rotatedText({ keyId, resealed }: SecretsRotated): string {
-  return `${resealed} values sealed anew; all are sealed with the master key ${keyId} now`;
+function rotatedText({ keyId, resealed }: SecretsRotated, columns = Number.POSITIVE_INFINITY): string {
+  const text = `${resealed} values sealed anew; all are sealed with the master key ${keyId} now`;
+  return wrapWords(text, columns).join('\n');
 }

@@ -1,6 +1,5 @@
 import { neutraliseJson } from './neutralise.js';
 import type { Terminal } from './terminal.js';
-import { wrapWords } from './words.js';
 
 export type Format = 'text' | 'json';
 
@@ -15,14 +14,8 @@ export function formatOf(options: OutputOptions, terminal: Terminal): Format {
 
 /** One answer: indented where a person reads it, one line where a program does. */
 export function print<T>(terminal: Terminal, options: OutputOptions, value: T, text: (value: T, columns?: number) => string): void {
-  const { columns } = terminal;
-  if (formatOf(options, terminal) === 'text') terminal.data(fitted(text(value, columns), columns));
+  if (formatOf(options, terminal) === 'text') terminal.data(text(value, terminal.columns));
   else terminal.data(neutraliseJson(JSON.stringify(value, null, terminal.dataIsShown ? 2 : undefined)));
-}
-
-/** A table fits by itself; of a sentence no word is broken. */
-function fitted(text: string, columns: number | undefined): string {
-  return columns === undefined ? text : wrapWords(text, columns).join('\n');
 }
 
 /** A list; where it is empty, that is said, and what to do about it. */

@@ -12,14 +12,13 @@ function terminal(isTTY: boolean, columns?: number) {
 }
 
 describe('what is said', () => {
-  it('breaks no word where a person reads it, and keeps the form of code and of commands', () => {
+  it('as a sentence breaks no word where a person reads it, and anything else keeps its form', () => {
     const { made, written } = terminal(true, 20);
-    made.say('made key abc (read): keep it now');
-    made.say('  a line of code that is long');
-    made.say('next: kiln rollout hello --stage 50,3s');
-    expect(written()).toBe('made key abc (read):\nkeep it now\n  a line of code that is long\nnext: kiln rollout hello --stage 50,3s\n');
+    made.sayProse('made key abc (read): keep it now');
+    made.say('x-header: a value that is longer than a line');
+    expect(written()).toBe('made key abc (read):\nkeep it now\nx-header: a value that is longer than a line\n');
     const program = terminal(false, 20);
-    program.made.say('made key abc (read): keep it now');
+    program.made.sayProse('made key abc (read): keep it now');
     expect(program.written()).toBe('made key abc (read): keep it now\n');
   });
 });

@@ -6,9 +6,6 @@ import { neutralise } from './neutralise.js';
 import { hasColours, render } from './style.js';
 import { wrapWords } from './words.js';
 
-/** Somebody's code, a log, JSON; and a command, of which whoever copies it wants all. */
-const KEEPS_FORM = /^[\s>{|]|\bkiln [a-z]/;
-
 type MaybeTerminal = { isTTY?: boolean; columns?: number };
 
 /** The three streams of a run and the ways to interrupt it; tests bring their own. */
@@ -81,10 +78,14 @@ export class Terminal {
     return asInvoked(text, this.command);
   }
 
-  /** Prose and progress, on stderr; whatever it quotes can't steer the terminal, and no word of a sentence is broken. */
-  say(text: string): void {
-    const lines = text.split('\n').flatMap((line) => (KEEPS_FORM.test(line) ? [line] : wrapWords(line, this.proseColumns ?? Infinity)));
-    this.announce(this.disarm(lines.join('\n')));
+  /** Lines in the form that they have, on stderr; whatever they quote can't steer the terminal. */
+  say(line: string): void {
+    this.announce(this.disarm(line));
+  }
+
+  /** A sentence of ours, of which no word is broken where a person reads it. */
+  sayProse(text: string): void {
+    this.say(wrapWords(text, this.proseColumns ?? Number.POSITIVE_INFINITY).join('\n'));
   }
 
   /** A line that is meant to be taken for a command by who reads the output of a workflow. */

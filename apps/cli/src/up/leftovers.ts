@@ -17,9 +17,9 @@ export async function removeLeftovers({ home, dockerHost, nodeIds }: Leftovers, 
     swept = await new Engine(dockerHost).sweep(nodeIds);
     await Promise.all(nodeIds.map((id) => rm(join(home, 'run', id), { recursive: true, force: true })));
   } catch (error) {
-    terminal.say(`could not remove all that was left behind: ${(error as Error).message}; the next kiln up tries again`);
+    terminal.sayProse(`could not remove all that was left behind: ${(error as Error).message}; the next kiln up tries again`);
   }
   const { containers, networks } = swept;
-  if (containers + networks > 0) terminal.say(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
+  if (containers + networks > 0) terminal.sayProse(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
   return swept;
 }

@@ -78,7 +78,10 @@ export class Supervisor {
     spawned: (member, pid) => this.options.running.setChild(member.name, pid),
     died: (member, how, againInMs) => {
       if (!this.up) this.dead.set(member, how);
-      else this.options.terminal.say(`${member.title} ended (${how}); starting it again in ${againInMs} ms, its log is ${member.log.path}`);
+      else
+        this.options.terminal.sayProse(
+          `${member.title} ended (${how}); starting it again in ${againInMs} ms, its log is ${member.log.path}`,
+        );
     },
   };
 

@@ -31,8 +31,8 @@ export function instancesMissing(demand: Demand): number {
  * few places, and short calls are served by the first instances while starts that nobody needs any more have not begun.
  */
 export function instancesToStart(demand: Demand): number {
-  const concurrently = demand.failing ? 1 : demand.startsAtOnce + demand.serving;
-  return Math.max(0, Math.min(instancesMissing(demand), concurrently - demand.coming));
+  const atOnce = demand.failing ? 1 : demand.startsAtOnce + demand.serving;
+  return Math.max(0, Math.min(instancesMissing(demand), atOnce - demand.coming));
 }
 
 /** How many of those on their way nobody would use. */

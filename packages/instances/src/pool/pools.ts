@@ -108,7 +108,7 @@ export class Pools implements PoolNode, Residents {
   }
 
   get startsAtOnce(): number {
-    return this.starter?.concurrently ?? 1;
+    return this.starter?.atOnce ?? 1;
   }
 
   start(instance: Instance): Promise<void> {

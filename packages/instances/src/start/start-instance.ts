@@ -55,7 +55,7 @@ export interface StarterParts {
 export class InstanceStarter {
   constructor(private readonly parts: StarterParts) {}
 
-  get concurrently(): number {
+  get atOnce(): number {
     return this.parts.gate.width;
   }
 
