@@ -8,6 +8,7 @@ import { Cores } from '../room/cores.js';
 import { Gate } from '../room/gate.js';
 import { StartBackoff } from '../start/start-backoff.js';
 import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
+import { Trial } from './trial.js';
 
 describe('the states of an instance', () => {
   it('are counted by the moves alone', () => {
@@ -43,6 +44,7 @@ describe('instances to start', () => {
     minInstances: 0,
     startsAtOnce: 100,
     failing: false,
+    trial: false,
   };
   it.each<[string, Partial<Demand>, number]>([
     ['none when nobody waits', {}, 0],
@@ -57,6 +59,14 @@ describe('instances to start', () => {
     ['no more at once than the engine works at, while none has become ready', { waiting: 50, startsAtOnce: 4 }, 4],
     ['none more while those are not ready', { waiting: 50, startsAtOnce: 4, coming: 4, existing: 4 }, 0],
     ['one more at once for each that serves', { waiting: 50, startsAtOnce: 4, coming: 4, serving: 3, existing: 7 }, 3],
+    ['one for all where one takes as many at once as are started at once', { waiting: 50, startsAtOnce: 4, concurrency: 20 }, 1],
+    ['fewer at once where one takes several', { waiting: 50, startsAtOnce: 64, concurrency: 20 }, 3],
+    [
+      'none for those who wait while the first one has just begun',
+      { waiting: 50, concurrency: 20, serving: 1, existing: 1, trial: true },
+      0,
+    ],
+    ['the minimum all the same', { waiting: 50, concurrency: 20, serving: 1, existing: 1, minInstances: 3, trial: true }, 2],
     ['one at a time after a failure', { waiting: 10, failing: true }, 1],
     ['none after a failure while one is tried', { waiting: 10, failing: true, coming: 1, existing: 1 }, 0],
   ])('%s', (_what, change, expected) => {
@@ -75,6 +85,27 @@ describe('instances to start', () => {
     ['all where nobody waits', { coming: 5, serving: 1 }, 5],
   ])('are dropped before they began: %s', (_what, change, expected) => {
     expect(startsToDrop({ ...calm, ...change })).toBe(expected);
+  });
+});
+
+describe('the trial of a first instance', () => {
+  const started = (answers: number[], until: number) => {
+    let now = 0;
+    const trial = new Trial(() => now);
+    trial.begin();
+    for (now of answers) trial.answered(now);
+    now = until;
+    return trial.remaining;
+  };
+
+  it.each<[string, number[], number, number]>([
+    ['has begun', [], 0, 100],
+    ['is over without an answer', [], 100, 0],
+    ['goes on with an answer', [90], 100, 90],
+    ['is not begun again by an answer that comes later', [120], 130, 0],
+    ['is over after 1 s, whatever it answers', Array.from({ length: 20 }, (_, i) => 50 * (i + 1)), 990, 10],
+  ])('%s', (_what, answers, now, remaining) => {
+    expect(started(answers, now)).toBe(remaining);
   });
 });
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Lease } from '../instance/lease.js';
@@ -34,6 +35,19 @@ describe('a pool', () => {
     expect(from.tryLease('r')).toBeUndefined();
     for (const held of [...leases, again]) held?.release();
     expect(test.pools.load).toBe(0);
+  });
+
+  it('lets the first of several requests’ instances serve a burst of short first calls, and makes no other', async () => {
+    test.driver.startMs = 100;
+    const from = pool({ concurrency: 10 });
+    const leases = Array.from({ length: 50 }, async (_, i) => {
+      const given = await lease(from, `r${i}`);
+      await delay(20);
+      given.release();
+      return given;
+    });
+    expect(new Set((await Promise.all(leases)).map(({ instance }) => instance)).size).toBe(1);
+    expect(test.driver.started).toBe(1);
   });
 
   it('starts no more instances than those who wait need', async () => {

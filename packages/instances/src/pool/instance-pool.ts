@@ -13,6 +13,7 @@ import { FreeInstances } from './free-instances.js';
 import type { KeepPolicy } from './keep-policy.js';
 import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
 import type { PoolNode } from './pool-node.js';
+import { Trial } from './trial.js';
 import { WarmUp } from './warm-up.js';
 
 /** Idle instances of a version that is retired. */
@@ -29,6 +30,7 @@ export class InstancePool {
   readonly instances = new Set<Instance>();
   private readonly waiters = new WaitQueue();
   private readonly backoff = new StartBackoff(() => performance.now());
+  private readonly trial = new Trial(() => performance.now());
   private readonly warmUp = new WarmUp();
   private readonly free = new FreeInstances();
   private minimum = 0;
@@ -174,7 +176,9 @@ export class InstancePool {
   private readonly onRelease = (lease: Lease): void => {
     const { instance } = lease;
     const hadRoom = instance.hasRoom;
-    instance.ended(lease, performance.now());
+    const now = performance.now();
+    instance.ended(lease, now);
+    this.trial.answered(now);
     this.node.leased(this.version, -1);
     if (instance.condemned || this.closed) {
       const { state } = instance;
@@ -204,7 +208,10 @@ export class InstancePool {
     }
     const pause = this.backoff.remaining;
     if (pause > 0) this.retryIn(pause);
-    else for (let missing = instancesToStart(this.demand()); missing > 0; missing--) void this.start();
+    else {
+      for (let missing = instancesToStart(this.demand()); missing > 0; missing--) void this.start();
+      if (this.trial.remaining > 0) this.retryIn(this.trial.remaining);
+    }
     this.warmUp.look(this.census);
   }
 
@@ -221,6 +228,7 @@ export class InstancePool {
       minInstances: Math.max(this.minimum, this.warmUp.minimum(serving)),
       startsAtOnce: this.node.startsAtOnce,
       failing: this.backoff.failing,
+      trial: this.trial.remaining > 0,
     };
   }
 
@@ -251,6 +259,7 @@ export class InstancePool {
     instance.readyAt = instance.idleSince = performance.now();
     instance.life.transition('idle');
     if (this.closed || instance.condemned) return this.stop(instance);
+    if (this.census.serving === 1 && this.version.config.concurrency > 1) this.trial.begin();
     this.free.add(instance);
     this.pump();
     if (instance.state === 'idle') this.watchIdle(instance);

@@ -12,8 +12,10 @@ export interface Demand {
   maxInstances: number;
   /** Kept even when nobody asks. */
   minInstances: number;
-  /** So many starts at once while none has become ready. */
+  /** So many requests may have starts at once while no instance has become ready. */
   startsAtOnce: number;
+  /** The first instance has just become ready: those who wait may need no other. */
+  trial: boolean;
   /** The last start failed: one at a time until one succeeds. */
   failing: boolean;
 }
@@ -28,11 +30,14 @@ export function instancesMissing(demand: Demand): number {
 
 /**
  * How many of them to start now. Each one that serves allows one more start at a time: a version that never becomes ready holds
- * few places, and short calls are served by the first instances while starts that nobody needs any more have not begun.
+ * few places, and short calls are served by the first instances while starts that nobody needs any more have not begun. The more
+ * requests one instance takes, the fewer are started before one has shown what it does with them.
  */
 export function instancesToStart(demand: Demand): number {
-  const atOnce = demand.failing ? 1 : demand.startsAtOnce + demand.serving;
-  return Math.max(0, Math.min(instancesMissing(demand), atOnce - demand.coming));
+  const { failing, startsAtOnce, concurrency, serving, coming, trial } = demand;
+  const atOnce = failing ? 1 : Math.ceil(startsAtOnce / concurrency) + serving;
+  const missing = instancesMissing(trial ? { ...demand, waiting: 0 } : demand);
+  return Math.max(0, Math.min(missing, atOnce - coming));
 }
 
 /** How many of those on their way nobody would use. */

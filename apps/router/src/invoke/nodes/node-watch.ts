@@ -8,15 +8,15 @@ import { LATE, NODE_LOST } from './call.js';
  * The clock by which silence is measured: it ticks at most once per round of the event loop. So a stall of this process, or a freeze of
  * its machine, counts as one tick whatever it took, and is never taken for a node's silence.
  */
-const TICK_MS = 250;
-/** With calls under way, a node from which nothing new was heard since the last tick is asked, and again so often. */
-const SILENT_TICKS = 2;
-/** What a door may take: 1 s. */
-const ANSWER_TICKS = 4;
+const TICK_MS = 100;
+/** With calls under way, a node from which nothing new was heard since the last tick is asked, and again every 500 ms. */
+const SILENT_TICKS = 5;
+/** What a door may take: 800 ms. TCP has sent a lost packet three times by then. */
+const ANSWER_TICKS = 8;
 /** Evidence does not ask a door again so soon. */
 const EVIDENCE_EVERY_MS = 100;
 /** The heartbeats of all nodes have to be missed for so long before that is logged. */
-const UNHEARD_TICKS = 8;
+const UNHEARD_TICKS = 20;
 
 export interface WatchLog {
   info(details: object, message: string): void;
@@ -25,7 +25,7 @@ export interface WatchLog {
 
 /**
  * Asks the doors of nodes that are in doubt, and ends at once what is under way on one that does not answer. Also ends calls whose time
- * is up. A call costs it a place in a set; the rest is done four times a second for all calls together.
+ * is up. A call costs it a place in a set; the rest is done ten times a second for all calls together.
  */
 export class NodeWatch {
   private readonly doors = new Map<string, NodeDoor>();
