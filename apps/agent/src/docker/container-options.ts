@@ -1,6 +1,7 @@
 import { type ImageKind, KINDS } from '@kiln/contract/kinds';
 import { memorySwap } from '@kiln/engine/memory-swap';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
+import { instanceEnvironment } from '@kiln/instances/port/instance-environment';
 
 /** What the agent knows of an image; everything else its metadata says is overridden. */
 export interface ImageFacts {
@@ -34,6 +35,8 @@ export const NODE_LABEL = 'kiln.node';
 export const ROLE_LABEL = 'kiln.role';
 export const INSTANCE_ROLE = 'instance';
 const USER = '65532:65532';
+/** Where a container sees the agent's socket. */
+const SOCKET_PATH = '/run/kiln/agent.sock';
 const PYTHON_COMMAND = { Entrypoint: ['python', '/opt/kiln/runner.py'], Cmd: [] as string[], WorkingDir: '/app' };
 /** Of a container's memory, so that Node collects garbage before the kernel kills. */
 const HEAP_SHARE = 0.7;
@@ -90,20 +93,11 @@ function imageCommand({ entrypoint, command, workingDirectory }: ImageFacts) {
   return { Entrypoint: [...entrypoint], Cmd: [...command], WorkingDir: workingDirectory === '' ? '/' : workingDirectory };
 }
 
-function environment({ function: name, version, kind, config }: FunctionVersion, secrets: Readonly<Record<string, string>>): string[] {
-  const own: Record<string, string | undefined> = { HOME: '/tmp', KILN_FUNCTION: name, KILN_VERSION: String(version) };
-  const { reachedBy, runner } = KINDS[kind];
-  if (reachedBy === 'address') own['PORT'] = String(config.port);
-  else {
-    own['KILN_SOCKET'] = '/run/kiln/agent.sock';
-    own['KILN_CONCURRENCY'] = String(config.concurrency);
-    own['KILN_TIMEOUT'] = String(config.timeout);
-    own['KILN_ENTRY'] = config.entry;
-    own['KILN_HANDLER'] = config.handler;
-    // Node sizes its pool by the machine's cores, not by the container's share of them.
-    if (runner === 'node') own['UV_THREADPOOL_SIZE'] = '4';
-  }
-  const all = { ...config.env, ...secrets, ...own };
+function environment(version: FunctionVersion, secrets: Readonly<Record<string, string>>): string[] {
+  const own: Record<string, string | undefined> = { HOME: '/tmp', ...instanceEnvironment(version, SOCKET_PATH) };
+  // Node sizes its pool by the machine's cores, not by the container's share of them.
+  if (KINDS[version.kind].runner === 'node') own['UV_THREADPOOL_SIZE'] = '4';
+  const all = { ...version.config.env, ...secrets, ...own };
   return Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
 }
 

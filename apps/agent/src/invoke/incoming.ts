@@ -8,8 +8,6 @@ export class Incoming {
   version = 0;
   requestId = '';
   notifyLease = false;
-  /** The router was told that it waits. */
-  waited = false;
   /** No hop-by-hop headers and none of ours. */
   kept: string[] = [];
 }

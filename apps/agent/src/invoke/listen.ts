@@ -6,7 +6,6 @@ import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { lingerAtClose } from '@kiln/forward/server/linger';
 import { type NodeHandlerParts, NodeInvokeHandler } from './handler.js';
 import { answerHealth, isHealthQuestion } from './health.js';
-import { UpgradeHandler } from './upgrade-handler.js';
 
 const HEADERS_MS = 10_000;
 /** Above the 30 s after which a router closes an idle connection: the client side must be the one that closes. */
@@ -36,7 +35,6 @@ export interface ListenOptions extends NodeHandlerParts {
 
 export function createDataListener(options: ListenOptions): NodeListener {
   const handler = new NodeInvokeHandler(options);
-  const upgrades = new UpgradeHandler(options);
   const server = http.createServer({
     requestTimeout: 0,
     headersTimeout: HEADERS_MS,
@@ -50,9 +48,9 @@ export function createDataListener(options: ListenOptions): NodeListener {
   lingerAtClose(server);
   server.on('request', (request, response) => {
     if (isHealthQuestion(request)) answerHealth(request, response, options.pools.nodeId, options.admit.draining);
-    else handler.handle(request, response);
+    else handler.request(request, response);
   });
-  server.on('upgrade', upgrades.handle);
+  server.on('upgrade', handler.upgrade);
   server.on('clientError', (_error, socket) => socket.destroy());
   let drainingSince = performance.now();
   return {
@@ -63,7 +61,7 @@ export function createDataListener(options: ListenOptions): NodeListener {
       options.pools.close();
       const deadline = performance.now() + timeoutMs;
       while (options.pools.activeLeases > 0 && performance.now() < deadline) await delay(POLL_MS);
-      upgrades.closeAll();
+      handler.closeSwitched();
     },
     close: async () => {
       // A router may be writing its next request at this very moment: it must get a refusal, which it may send elsewhere, no reset.

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { basename, join, sep } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DevFunction } from './dev-function.js';
+import { DevNode, type OutputLine } from './dev-node.js';
 import { DevHandler, type DevHandlerParts } from './handler.js';
-import type { OutputLine } from './output.js';
 import type { FunctionSpec, Specs } from './spec.js';
 
 /** More are started by their first call. */
@@ -25,12 +25,13 @@ export interface DevOptions extends Pick<DevHandlerParts, 'onCall'> {
 export class Dev {
   readonly server: http.Server;
   private readonly functions = new Map<string, DevFunction>();
-  private sockets = 0;
+  private readonly node: DevNode;
 
   private constructor(
     private readonly folder: string,
     private readonly options: DevOptions,
   ) {
+    this.node = new DevNode({ ...options, socketRoot: folder });
     const handler = new DevHandler({ functions: this.functions, onCall: options.onCall });
     this.server = http.createServer({ requestTimeout: 0 }, handler.handle).on('upgrade', handler.upgrade);
     for (const spec of options.specs.functions) this.add(spec);
@@ -56,7 +57,7 @@ export class Dev {
         return;
       }
     }
-    if (specs !== undefined) await this.comeAndGo(specs);
+    if (specs !== undefined) this.comeAndGo(specs);
     const byName = new Map(specs?.map((spec) => [spec.name, spec]));
     for (const [name, each] of this.functions) {
       const spec = byName.get(name) ?? each.spec;
@@ -70,17 +71,18 @@ export class Dev {
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     this.server.close();
-    await Promise.all([...this.functions.values()].map((each) => each.stop()));
+    for (const each of this.functions.values()) each.remove();
+    await this.node.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  private async comeAndGo(specs: readonly FunctionSpec[]): Promise<void> {
+  private comeAndGo(specs: readonly FunctionSpec[]): void {
     const names = new Set(specs.map(({ name }) => name));
     for (const [name, each] of this.functions) {
       if (names.has(name)) continue;
       this.functions.delete(name);
       this.options.say(`${name}: not declared any more`);
-      await each.stop();
+      each.remove();
     }
     for (const spec of specs) {
       if (this.functions.has(spec.name)) continue;
@@ -90,16 +92,7 @@ export class Dev {
   }
 
   private add(spec: FunctionSpec): DevFunction {
-    const { environment, onLine, say } = this.options;
-    const added = new DevFunction(spec, {
-      environment,
-      onLine: (line) => onLine(spec.name, line),
-      say: (line) => say(`${spec.name}: ${line}`),
-      nextSocketPath: () => {
-        this.sockets += 1;
-        return join(this.folder, `${this.sockets}.sock`);
-      },
-    });
+    const added = new DevFunction(spec, this.node, (line) => this.options.onLine(spec.name, line));
     this.functions.set(spec.name, added);
     return added;
   }

@@ -1,21 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID } from '@kiln/contract/wire/headers';
-import { AnswerError } from '@kiln/forward/client/response-fields';
-import { type Exchange, forward, type Outcome } from '@kiln/forward/exchange/forward';
+import type { Exchange } from '@kiln/forward/exchange/forward';
 import { RequestBody } from '@kiln/forward/exchange/request-body';
-import { spliceUpgrade } from '@kiln/forward/exchange/upgrade';
+import type { UpgradingClient } from '@kiln/forward/exchange/upgrade';
+import { Members } from '@kiln/forward/members';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
+import type { InstancePool } from '@kiln/instances/pool/instance-pool';
+import { serveRequest } from '@kiln/instances/serve/serve-request';
+import { serveUpgrade } from '@kiln/instances/serve/serve-upgrade';
+import type { Downstream, ServedHead } from '@kiln/instances/serve/served-request';
 import type { DevFunction } from './dev-function.js';
 import { answerHeaders, type Head, readHead, requestHeaders } from './head.js';
-import type { DevInstance } from './instance.js';
-
-const TIMEOUT = 'timeout';
-/** Connections that may turn out closed before a byte was sent, under one request. */
-const MAX_UNSENT = 3;
-const EXIT_NEWS_MS = 1000;
 
 export interface DevHandlerParts {
   functions: ReadonlyMap<string, DevFunction>;
@@ -23,8 +20,10 @@ export interface DevHandlerParts {
   onCall(call: { function: string; method: string; path: string; status: number; ms: number; requestId: string }): void;
 }
 
-/** The way of a call in `kiln dev`, as a router and a node together would have it: address, lease, forward, release. */
+/** The way of a call in `kiln dev`: a router's part in short, and then what serves a request on a node. */
 export class DevHandler {
+  private readonly switched = new Members<Exchange>();
+
   constructor(private readonly parts: DevHandlerParts) {}
 
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -54,58 +53,15 @@ export class DevHandler {
   };
 
   private async run(of: DevFunction, head: Head, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = RequestBody.of(request, of.spec.config.maxBody);
-    for (let unsent = 0; ; unsent += 1) {
-      const instance = await of.lease();
-      try {
-        const outcome = await this.exchange(of, instance, { head, request, response, body });
-        if (outcome.kind === 'not_sent' && body.replayable && unsent < MAX_UNSENT) continue;
-        const error = await failure(outcome, instance);
-        if (error !== undefined && !response.headersSent) this.refuse(request, response, head, error);
-        return;
-      } finally {
-        of.release(instance);
-      }
-    }
+    const { maxBody } = (await of.pool).version.config;
+    const body = RequestBody.of(request, maxBody);
+    const served = { head: servedHead(request, head), downstream: toCaller(head), request, response, body };
+    await byNewest(of, (pool) => serveRequest(served, pool));
   }
 
-  /** `timeout` counts from here, as on a node. */
-  private async exchange(
-    of: DevFunction,
-    instance: DevInstance,
-    { head, request, response, body }: { head: Head; request: IncomingMessage; response: ServerResponse; body: RequestBody },
-  ): Promise<Outcome> {
-    const connection = await instance.connections.take();
-    body.accepted();
-    const sent = { method: request.method as string, path: pathOf(head), headers: requestHeaders(request, head) };
-    const exchange = forward(sent, response, connection.upstream, {
-      body,
-      onHead: (status, headers) => answerHeaders(status, headers, head.requestId),
-    });
-    const timer = setTimeout(() => exchange.abort(TIMEOUT), instance.config.timeout);
-    const outcome = await exchange.outcome;
-    clearTimeout(timer);
-    instance.connections.giveBack(connection);
-    if (outcome.kind === 'aborted' && outcome.reason === TIMEOUT) of.condemn(instance);
-    return outcome;
-  }
-
-  private async runUpgrade(of: DevFunction, head: Head, client: Parameters<typeof spliceUpgrade>[0]): Promise<void> {
-    const instance = await of.lease();
-    try {
-      const sent = { method: client.request.method as string, path: pathOf(head), headers: requestHeaders(client.request, head) };
-      const exchange: Exchange = spliceUpgrade(client, sent, () => instance.connections.takeSocket(), {
-        onHead: (status, headers) => answerHeaders(status, headers, head.requestId),
-        onSwitched: () => clearTimeout(timer),
-      });
-      const timer = setTimeout(() => exchange.abort(TIMEOUT), instance.config.timeout);
-      const outcome = await exchange.outcome;
-      clearTimeout(timer);
-      const error = await failure(outcome, instance);
-      if (error !== undefined && !client.socket.destroyed) client.socket.end(problemMessage(error, head.requestId));
-    } finally {
-      of.release(instance);
-    }
+  private async runUpgrade(of: DevFunction, head: Head, client: UpgradingClient): Promise<void> {
+    const served = { head: servedHead(client.request, head), downstream: toCaller(head), client, running: this.switched };
+    await byNewest(of, (pool) => serveUpgrade(served, pool));
   }
 
   private report({ method = 'GET' }: IncomingMessage, response: ServerResponse, head: Head): void {
@@ -132,30 +88,36 @@ export class DevHandler {
   }
 }
 
+/** Whoever waited when the code changed waits for the new code: nothing of it was executed. */
+async function byNewest(of: DevFunction, serve: (pool: InstancePool) => Promise<void>): Promise<void> {
+  for (;;) {
+    const pool = await of.pool;
+    try {
+      await serve(pool);
+      return;
+    } catch (error) {
+      if (!(error instanceof KilnError) || pool === (await of.pool)) throw error;
+    }
+  }
+}
+
+function servedHead(request: IncomingMessage, head: Head): ServedHead {
+  const path = head.path.startsWith('/') ? head.path : `/${head.path}`;
+  return { requestId: head.requestId, method: request.method as string, path, headers: requestHeaders(request, head) };
+}
+
+function toCaller({ requestId }: Head): Downstream {
+  return {
+    waits: () => undefined,
+    begins: () => undefined,
+    answerLines: (_lease, status, answered) => answerHeaders(status, answered, requestId),
+    errorLines: () => [],
+  };
+}
+
 /** Relative links of a page need the slash; methods with a body run as they are. */
 function wantsSlash({ method }: IncomingMessage, { prefix, path }: Head): boolean {
   return prefix !== '' && !path.startsWith('/') && (method === 'GET' || method === 'HEAD');
-}
-
-function pathOf({ path }: Head): string {
-  return path.startsWith('/') ? path : `/${path}`;
-}
-
-/** What the caller is told; undefined where it has its answer, or is gone. */
-async function failure(outcome: Outcome, instance: DevInstance): Promise<KilnError | undefined> {
-  const { spec, config } = instance;
-  if (outcome.kind === 'body_too_large')
-    return new KilnError('payload_too_large', 'the request body is larger than the function’s maxBody');
-  if (outcome.kind === 'not_sent') return new KilnError('function_crashed', 'the function accepts no connection any more');
-  if (outcome.kind === 'aborted') {
-    if (outcome.reason !== TIMEOUT) return new KilnError('bad_request', outcome.reason);
-    return new KilnError('function_timeout', `"${spec.name}" did not answer within its timeout of ${config.timeout} ms`);
-  }
-  if (outcome.kind !== 'broken') return undefined;
-  if (outcome.error instanceof AnswerError)
-    return new KilnError('bad_response', `the function’s answer breaks HTTP: ${outcome.error.message}`);
-  const exit = await Promise.race([instance.exited, delay(EXIT_NEWS_MS, undefined, { ref: false })]);
-  return new KilnError('function_crashed', exit ?? `the function closed the connection without a whole answer (${outcome.error.message})`);
 }
 
 function notFound(name: string, functions: ReadonlyMap<string, unknown>): KilnError {

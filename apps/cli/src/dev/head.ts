@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
-import { ERROR, KILN_PREFIX, REQUEST_ID } from '@kiln/contract/wire/headers';
-import { addConnectionNames, get, hasPrefix, is, isHopByHop, withoutNamed } from '@kiln/forward/headers/headers';
+import { REQUEST_ID } from '@kiln/contract/wire/headers';
+import { get, withoutNamed } from '@kiln/forward/headers/headers';
+import { functionHeaders } from '@kiln/instances/serve/function-headers';
 
 /** The head of one call: which function, and what it gets to see, as a router would send it. */
 export interface Head {
@@ -14,7 +15,7 @@ export interface Head {
   requestId: string;
 }
 
-const FUNCTION_ERROR = 'function_error';
+const INTERNAL_ERROR = 500;
 const BY_PATH = /^\/fn\/([^/?#]+)(.*)$/s;
 
 /** @returns undefined where no function is meant. */
@@ -28,32 +29,20 @@ export function readHead(request: IncomingMessage): Head | undefined {
   return name === undefined || path === undefined ? undefined : { name, prefix: `/fn/${name}`, path, requestId };
 }
 
-const REPLACED = new Set([REQUEST_ID, 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-prefix', 'forwarded']);
+const REPLACED = [REQUEST_ID, 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-prefix', 'forwarded'];
 
 /** What goes to the function: nothing that belongs to the connection, nothing that only Kiln says. */
 export function requestHeaders(request: IncomingMessage, { prefix, requestId }: Head): string[] {
-  const kept = endToEnd(request.rawHeaders).filter(([name]) => !REPLACED.has(name.toLowerCase()));
+  const kept = withoutNamed(functionHeaders(request.rawHeaders, false), REPLACED);
   const own = [REQUEST_ID, requestId, 'x-forwarded-for', request.socket.remoteAddress ?? '', 'x-forwarded-proto', 'http'];
   own.push('x-forwarded-host', request.headers.host ?? 'localhost');
   if (prefix !== '') own.push('x-forwarded-prefix', prefix);
-  return [...kept.flat(), ...own];
+  return [...kept, ...own];
 }
 
 /** What the caller gets: of headers like Kiln's own only the one by which the runner tells its 500 from the function's. */
-export function answerHeaders(status: number, raw: readonly string[], requestId: string): string[] {
-  const kept = endToEnd(raw).filter(([name]) => !is(name, REQUEST_ID));
-  const threw = status === 500 && get(raw, ERROR) === FUNCTION_ERROR;
-  return [...kept.flat(), ...(threw ? [ERROR, FUNCTION_ERROR] : []), REQUEST_ID, requestId];
-}
-
-function endToEnd(raw: readonly string[]): [string, string][] {
-  const kept: string[] = [];
-  let named: string[] | undefined;
-  for (let i = 0; i < raw.length; i += 2) {
-    const [name, value] = [raw[i] as string, raw[i + 1] as string];
-    if (is(name, 'connection')) named = addConnectionNames(named, value);
-    if (!isHopByHop(name) && !hasPrefix(name, KILN_PREFIX)) kept.push(name, value);
-  }
-  const plain = named === undefined ? kept : withoutNamed(kept, named);
-  return plain.flatMap((name, i) => (i % 2 === 0 ? [[name, plain[i + 1] as string] as [string, string]] : []));
+export function answerHeaders(status: number, answered: readonly string[], requestId: string): string[] {
+  const kept = withoutNamed(functionHeaders(answered, status === INTERNAL_ERROR), [REQUEST_ID]);
+  kept.push(REQUEST_ID, requestId);
+  return kept;
 }

@@ -4,6 +4,7 @@ import { moduleOf } from '@kiln/builder/node/manifest';
 import { TYPESCRIPT_NAMES } from '@kiln/builder/node/typescript';
 import type { SourceFolder } from '@kiln/builder/source/source-folder';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
+import type { ImageKind } from '@kiln/contract/kinds';
 
 /** What serves a function on this machine: a runner of the platform, and what it is to serve. */
 export interface DevProgram {
@@ -12,6 +13,7 @@ export interface DevProgram {
   env: Record<string, string>;
   entry: string;
   handler: string | undefined;
+  kind: ImageKind;
   /** The runner for Node can say what a module's own `config` holds. */
   describes: boolean;
 }
@@ -36,6 +38,7 @@ export async function programFor(
       env: PYTHON,
       entry: plan.entry,
       handler: plan.handler ?? handler,
+      kind: plan.kind,
       describes: false,
     };
   }
@@ -47,6 +50,7 @@ export async function programFor(
     env: {},
     entry: source ?? plan.entry,
     handler,
+    kind: plan.kind,
     describes: true,
   };
 }

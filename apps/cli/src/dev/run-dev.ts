@@ -9,7 +9,7 @@ import { duration } from '../output/units.js';
 import { findFree } from '../up/ports.js';
 import { localAddress } from '../up/up.js';
 import { Dev } from './dev.js';
-import type { OutputLine } from './output.js';
+import type { OutputLine } from './dev-node.js';
 import { readSpecs, type Specs } from './spec.js';
 import { watchFolder } from './watch.js';
 

@@ -10,6 +10,9 @@ import type { InstanceStarter } from '../start/start-instance.js';
 import { InstancePool } from './instance-pool.js';
 import type { PoolNode } from './pool-node.js';
 
+/** What brings instances up and takes them down. */
+export type Starter = Pick<InstanceStarter, 'atOnce' | 'start' | 'stop'>;
+
 /** A node without others. */
 const NOWHERE: Elsewhere = { hasRoom: async () => false };
 
@@ -21,7 +24,7 @@ export class Pools implements PoolNode, Residents {
   private readonly pools = new Map<string, Map<number, InstancePool>>();
   private busy = 0;
   private leases = 0;
-  private starter: InstanceStarter | undefined;
+  private starter: Starter | undefined;
   private closed: KilnError | undefined;
 
   constructor(
@@ -33,7 +36,7 @@ export class Pools implements PoolNode, Residents {
   }
 
   /** Once, before the first lease. */
-  startWith(starter: InstanceStarter): void {
+  startWith(starter: Starter): void {
     this.starter = starter;
   }
 

@@ -1,9 +1,9 @@
 import { KilnError } from '@kiln/contract/errors';
 import { UnsendableError } from '@kiln/forward/client/request-head';
 import { AnswerError } from '@kiln/forward/client/response-fields';
-import type { Instance } from '@kiln/instances/instance/instance';
-import type { FunctionVersion } from '@kiln/instances/port/container-driver';
-import { crashed } from '@kiln/instances/port/exit';
+import type { Instance } from '../instance/instance.js';
+import type { FunctionVersion } from '../port/container-driver.js';
+import { crashed } from '../port/exit.js';
 
 /** Instances that may turn out gone under one request before a byte of it was sent. */
 export const MAX_LEASES = 3;

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
-import type { Lease } from '@kiln/instances/instance/lease';
-import type { InstancePool } from '@kiln/instances/pool/instance-pool';
+import type { Lease } from '../instance/lease.js';
+import type { InstancePool } from '../pool/instance-pool.js';
 
 /**
  * A place in the version's queue until there is a lease. Undefined where the client left meanwhile: then nothing is held.

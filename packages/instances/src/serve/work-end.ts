@@ -1,7 +1,7 @@
 import type { Outcome } from '@kiln/forward/exchange/forward';
-import type { Carrier } from '@kiln/instances/instance/access';
-import type { Lease } from '@kiln/instances/instance/lease';
-import type { InstancePool } from '@kiln/instances/pool/instance-pool';
+import type { Carrier } from '../instance/access.js';
+import type { Lease } from '../instance/lease.js';
+import type { InstancePool } from '../pool/instance-pool.js';
 
 /**
  * After a caller has left, for work of which nobody says when it ends, in an instance that runs one request at a time; and for work
