@@ -50,6 +50,7 @@ const ROUTES: [method: string, path: string, body: unknown, scopes: Scope[]][] =
   ['POST', '/v1/secrets/rotate', undefined, []],
   ['GET', '/v1/nodes', undefined, ['read', 'deploy']],
   ['POST', '/v1/nodes/nobody/drain', undefined, []],
+  ['DELETE', '/v1/nodes/nobody/drain', undefined, []],
   ['GET', '/v1/ring', undefined, ['read', 'deploy']],
   ['GET', '/v1/openapi.json', undefined, ['read', 'deploy']],
   ['GET', '/metrics', undefined, ['read', 'deploy']],
@@ -145,6 +146,7 @@ describe('an agent', () => {
     ['GET', '/images/facts?image=hello'],
     ['GET', '/instances?function=open'],
     ['POST', '/drain'],
+    ['DELETE', '/drain'],
     ['GET', '/metrics'],
   ];
 

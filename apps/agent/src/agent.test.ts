@@ -1,122 +1,28 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import http from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { resolveConfig } from '@kiln/contract/config/function-config';
-import type { VersionRecord } from '@kiln/contract/records/records';
-import { connectEngine } from '@kiln/engine/connect-engine';
-import { FunctionStore } from '@kiln/state/functions/function-store';
 import { LogStore } from '@kiln/state/logs/log-store';
 import { NodeStore } from '@kiln/state/node-store';
-import { connectStore, type Store } from '@kiln/state/store/store';
-import { buildRunnerImage } from '@kiln/testing/images/test-image';
-import { freePorts } from '@kiln/testing/ports';
-import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Agent } from './agent.js';
-import { startApplication } from './application.js';
-import { readConfig } from './config.js';
-import { EVALUATE } from './node.fixture.js';
+import {
+  app,
+  ask,
+  call,
+  containers,
+  control,
+  create,
+  docker,
+  functions,
+  image,
+  node,
+  ports,
+  redis,
+  start,
+  stateOf,
+  store,
+  withRunningAgent,
+} from './running-agent.fixture.js';
 
-const SECRET = 'a-cluster-secret-for-tests';
-const node = `t-${randomBytes(4).toString('hex')}`;
-const docker = connectEngine('unix:///var/run/docker.sock');
-
-let home: string;
-let redis: TestRedis;
-let store: Store;
-let functions: FunctionStore;
-let app: NestFastifyApplication;
-let image: { id: string; remove(): Promise<void> };
-let ports: { data: number; control: number };
-
-function start(): Promise<NestFastifyApplication> {
-  const config = readConfig({
-    KILN_HOME: home,
-    KILN_NODE_ID: node,
-    KILN_REDIS_URL: redis.url,
-    KILN_CLUSTER_SECRET: SECRET,
-    KILN_AGENT_PORT: String(ports.data),
-    KILN_AGENT_CONTROL_PORT: String(ports.control),
-    KILN_DRAIN_TIMEOUT: '5000',
-  });
-  return startApplication(config, pino({ level: 'silent' }));
-}
-
-beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), 'kiln-'));
-  image = await buildRunnerImage(EVALUATE);
-  redis = await startTestRedis();
-  store = connectStore(redis.url, { onError: () => undefined });
-  await store.whenReady(5000);
-  functions = new FunctionStore(store);
-  const [data, control] = (await freePorts(2)) as [number, number];
-  ports = { data, control };
-  app = await start();
-});
-afterAll(async () => {
-  await app?.close();
-  await store?.close();
-  await redis?.stop();
-  await image?.remove();
-  rmSync(home, { recursive: true, force: true });
-});
-
-interface Answer {
-  status: number;
-  headers: http.IncomingHttpHeaders;
-  text: string;
-}
-
-function ask(port: number, path: string, options: http.RequestOptions = {}, body = ''): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const request = http.request(
-      { port, path, agent: false, ...options, headers: { 'x-kiln-secret': SECRET, ...options.headers } },
-      (response) => {
-        let text = '';
-        response.on('data', (chunk) => {
-          text += String(chunk);
-        });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
-      },
-    );
-    request.on('error', reject);
-    request.end(body);
-  });
-}
-
-const control = (path: string, options: http.RequestOptions = {}) => ask(ports.control, path, options);
-const call = (name: string, version = 1, body = '') =>
-  ask(
-    ports.data,
-    '/',
-    {
-      method: body === '' ? 'GET' : 'POST',
-      headers: {
-        'x-kiln-function': name,
-        'x-kiln-version': String(version),
-        'x-request-id': 'r-1',
-        'content-length': Buffer.byteLength(body),
-      },
-    },
-    body,
-  );
-
-function create(name: string, config: object = {}, imageId = image.id): Promise<VersionRecord> {
-  return functions.createVersion(name, {
-    image: imageId,
-    digest: imageId,
-    kind: 'runner',
-    config: resolveConfig({ memory: 128, ...config }, 'runner'),
-    provingNode: node,
-  });
-}
-
-const stateOf = async (name: string, version = 1) => (await functions.version(name, version))?.state;
-const containers = () => docker.listContainers({ all: true, filters: { label: [`kiln.node=${node}`] } });
+withRunningAgent();
 
 describe('the control door', () => {
   it.each([
@@ -277,24 +183,12 @@ describe('an agent that starts again', () => {
     expect((await new NodeStore(store).list()).map(({ id }) => id)).not.toContain(node);
     const [mine, other] = [await stray(node), await stray(`${node}x`)];
     try {
-      app = await start();
+      await start();
       await expect(mine.inspect()).rejects.toMatchObject({ statusCode: 404 });
       expect((await other.inspect()).Id).toBe(other.id);
       expect((await call('proved')).headers['x-kiln-start']).toBe('cold');
     } finally {
       await other.remove({ force: true });
     }
-  });
-
-  it('drains when told: refuses, finishes what runs, and says so', async () => {
-    const running = call('proved', 1, 'await new Promise((resolve) => setTimeout(resolve, 1000)); return 1');
-    await vi.waitFor(() => expect(app.get(Agent).node.pools.activeLeases).toBe(1), 5000);
-    expect((await control('/drain', { method: 'POST' })).status).toBe(202);
-    const refused = await call('proved');
-    expect([refused.status, refused.headers['x-kiln-error'], refused.headers['x-kiln-not-executed']]).toEqual([503, 'unavailable', '1']);
-    expect((await running).status).toBe(200);
-    await vi.waitFor(async () => expect(await containers()).toEqual([]), 5000);
-    expect((await control('/readyz')).status).toBe(503);
-    await vi.waitFor(async () => expect((await new NodeStore(store).list()).find(({ id }) => id === node)?.draining).toBe(true), 5000);
   });
 });

@@ -22,12 +22,13 @@ import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type NodeListener } from './invoke/listen.js';
 import { LogShipper } from './logs/log-shipper.js';
+import { NodeDrain } from './node/drain.js';
+import { Heartbeat } from './node/heartbeat.js';
+import { NodeLifecycle } from './node/lifecycle.js';
 import { type NodeParts, openNode } from './node-parts.js';
 import { openCollector } from './open-collector.js';
 import { askNode } from './reconcile/ask-node.js';
-import { Heartbeat } from './reconcile/heartbeat.js';
 import { Homes } from './reconcile/homes.js';
-import { drain, type LeaveParts, leave } from './reconcile/leave.js';
 import { Neighbours } from './reconcile/neighbours.js';
 import { ProtectedAddresses } from './reconcile/protected-addresses.js';
 import { Reconciler } from './reconcile/reconcile.js';
@@ -47,11 +48,13 @@ export interface Announce {
 
 /** One node's agent, put together. Starts and ends in the order written here. */
 export class Agent {
+  readonly lifecycle = new NodeLifecycle();
   readonly heartbeat: Heartbeat;
   readonly reconciler: Reconciler;
   readonly builds: Builds;
   readonly listener: NodeListener;
   private readonly nodes: NodeStore;
+  private readonly drainer: NodeDrain;
   private readonly admit: Admit;
   private readonly homes: Homes;
   private readonly versions: VersionTable;
@@ -59,7 +62,6 @@ export class Agent {
   private readonly addresses = new ProtectedAddresses();
   collector: ImageCollector | undefined;
   private alive: ReadonlySet<string> = new Set();
-  private draining: Promise<void> | undefined;
   listening = false;
 
   private constructor(
@@ -79,8 +81,10 @@ export class Agent {
     this.functions = functions;
     this.homes = new Homes(config.nodeId);
     this.versions = new VersionTable(() => functions.listAll());
-    this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), pools, versions: this.versions });
-    this.listener = createDataListener({ host: config.bind, port: config.dataPort, pools, admit: this.admit, onFault: this.onFault });
+    const { lifecycle } = this;
+    this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), lifecycle, pools, versions: this.versions });
+    const { bind: host, dataPort: port } = config;
+    this.listener = createDataListener({ host, port, pools, lifecycle, admit: this.admit, onFault: this.onFault });
     this.builds = new Builds(this.newBuilder(), buildsFolder(config), this.onFault);
     const homes = this.homes;
     this.reconciler = new Reconciler({
@@ -100,6 +104,7 @@ export class Agent {
       onTrouble: this.onTrouble,
     });
     this.heartbeat = this.newHeartbeat(slots);
+    this.drainer = this.newDrain();
   }
 
   /** @throws where the engine does not answer, or the master key is not the cluster's. The store may be away. */
@@ -147,15 +152,20 @@ export class Agent {
 
   /** Takes no new work and finishes what runs; the process goes on. */
   drain(): Promise<void> {
-    this.draining ??= drain(this.leaveParts(), this.config.drainTimeout);
-    return this.draining;
+    return this.drainer.drain();
+  }
+
+  /** Takes new work again. @throws KilnError `conflict` where it leaves */
+  async resume(): Promise<void> {
+    await this.drainer.resume();
+    this.reconciler.kick();
   }
 
   /** Leaves the cluster and finishes what runs. */
   async leave(): Promise<void> {
     await this.reconciler.stop();
     await this.collector?.stop();
-    await leave(this.leaveParts(), this.config.drainTimeout);
+    await this.drainer.leave();
   }
 
   /** Leaves nothing behind on the engine and the host. */
@@ -213,6 +223,7 @@ export class Agent {
   private newHeartbeat(slots: StoredSlots): Heartbeat {
     const { advertiseHost, dataPort, controlPort, weight, masterKeys } = this.config;
     return new Heartbeat({
+      lifecycle: this.lifecycle,
       pools: this.node.pools,
       warnings: () => this.warnings,
       dataUrl: `http://${advertiseHost}:${dataPort}`,
@@ -234,15 +245,17 @@ export class Agent {
     this.addresses.of(urls).then((addresses) => this.node.engine.firewall.protect(addresses), this.onFault);
   }
 
-  private leaveParts(): LeaveParts {
-    return {
+  private newDrain(): NodeDrain {
+    return new NodeDrain({
+      lifecycle: this.lifecycle,
       heartbeat: this.heartbeat,
       listener: this.listener,
       pools: this.node.pools,
       announce: () => this.announce.nodeChanged(),
+      timeoutMs: this.config.drainTimeout,
       leaveTable: () => this.nodes.leave(this.config.nodeId),
       onTrouble: this.onTrouble,
-    };
+    });
   }
 
   private readonly onTrouble = (message: string): void => this.log.warn(message);

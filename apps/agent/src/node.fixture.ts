@@ -12,6 +12,7 @@ import { Registries } from '@kiln/registry/registries';
 import { Admit } from './invoke/admit.js';
 import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type NodeListener } from './invoke/listen.js';
+import { NodeLifecycle } from './node/lifecycle.js';
 import { type NodeParts, openNode } from './node-parts.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
@@ -37,6 +38,7 @@ export class TestNode {
   readonly faults: unknown[] = [];
   readonly troubles: string[] = [];
   readonly logs: LogRecord[] = [];
+  readonly lifecycle = new NodeLifecycle();
   parts!: NodeParts;
   listener!: NodeListener;
   port = 0;
@@ -64,8 +66,21 @@ export class TestNode {
       onTrouble: (message) => test.troubles.push(message),
     });
     const { pools } = test.parts;
-    const admit = new Admit({ check: new CallerCheck(SECRET), pools, versions: { find: (name, version) => test.find(name, version) } });
-    test.listener = createDataListener({ host: '127.0.0.1', port: 0, pools, admit, onFault: (error) => test.faults.push(error) });
+    const { lifecycle } = test;
+    const admit = new Admit({
+      check: new CallerCheck(SECRET),
+      lifecycle,
+      pools,
+      versions: { find: (name, version) => test.find(name, version) },
+    });
+    test.listener = createDataListener({
+      host: '127.0.0.1',
+      port: 0,
+      pools,
+      lifecycle,
+      admit,
+      onFault: (error) => test.faults.push(error),
+    });
     ({ port: test.port } = await test.listener.listen());
     return test;
   }
@@ -114,7 +129,9 @@ export class TestNode {
   }
 
   async stop(): Promise<void> {
-    await this.listener?.drain(0);
+    this.lifecycle.move('leaving');
+    this.parts?.pools.close();
+    await this.listener?.finish(0, new AbortController().signal);
     this.parts?.pools.cut();
     const deadline = performance.now() + 20_000;
     while (this.parts?.pools.living.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));

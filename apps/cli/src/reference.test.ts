@@ -105,5 +105,6 @@ function answerAll(api: ControlApi): void {
   api.json('POST /v1/keys', { ...key, apiKey: 'k' });
   api.json('DELETE /v1/keys/id', undefined, 204);
   api.json('POST /v1/nodes/node-1/drain', undefined, 204);
+  api.json('DELETE /v1/nodes/node-1/drain', undefined, 204);
   api.json('GET /fn/hello/', { hello: 'world' });
 }

@@ -28,7 +28,7 @@ function connected(args: string[], options: RunOptions = {}) {
 }
 
 const COMMANDS = ['up', 'down', 'status', 'doctor', 'init', 'deploy', 'invoke', 'logs', 'ls', 'inspect', 'rm'];
-const NESTED = ['nodes ls', 'nodes drain', 'keys ls', 'keys create', 'keys rm'];
+const NESTED = ['nodes ls', 'nodes drain', 'nodes undrain', 'keys ls', 'keys create', 'keys rm'];
 
 describe('help and usage', () => {
   it.each([...COMMANDS, ...NESTED, 'nodes', 'keys', ''])('shows help with examples for: kiln %s', async (command) => {
@@ -215,11 +215,6 @@ describe('lists and views', () => {
     const { stdout, stderr } = await connected(['nodes', 'ls']);
     expect(JSON.parse(stdout)).toMatchObject([{ id: 'node-1', live: true }]);
     expect(stderr).toContain('warning: node-1: no rules in INPUT');
-  });
-
-  it('drains a node', async () => {
-    api.json('POST /v1/nodes/node-1/drain', { id: 'node-1', draining: true }, 202);
-    expect(JSON.parse((await connected(['nodes', 'drain', 'node-1'])).stdout)).toEqual({ id: 'node-1', draining: true });
   });
 
   it('shows a new key once, alone on stdout', async () => {

@@ -112,6 +112,7 @@ export class KilnClient {
   readonly nodes = {
     list: (): Promise<NodeView[]> => this.all('/v1/nodes'),
     drain: (id: string): Promise<void> => this.transport.json('POST', path('nodes', id, 'drain')),
+    undrain: (id: string): Promise<void> => this.transport.json('DELETE', path('nodes', id, 'drain')),
   };
 
   readonly store = {

@@ -10,14 +10,14 @@ export function isHealthQuestion({ url, rawHeaders }: IncomingMessage): boolean 
 }
 
 /** Says nothing that a stranger may not know, and waits for nothing. */
-export function answerHealth(request: IncomingMessage, response: ServerResponse, node: string, draining: boolean): void {
-  const [status, body] = answerOf(get(request.rawHeaders, NODE), node, draining);
+export function answerHealth(request: IncomingMessage, response: ServerResponse, node: string, takesWork: boolean): void {
+  const [status, body] = answerOf(get(request.rawHeaders, NODE), node, takesWork);
   response.writeHead(status, [...TEXT, String(body.length)]);
   response.end(body);
   request.resume();
 }
 
-function answerOf(asked: string | undefined, node: string, draining: boolean): [number, string] {
+function answerOf(asked: string | undefined, node: string, takesWork: boolean): [number, string] {
   if (asked !== undefined && asked !== node) return [421, 'another node\n'];
-  return draining ? [503, 'draining\n'] : [200, 'ok\n'];
+  return takesWork ? [200, 'ok\n'] : [503, 'draining\n'];
 }

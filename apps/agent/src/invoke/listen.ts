@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { limitConnections } from '@kiln/forward/server/connections';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { lingerAtClose } from '@kiln/forward/server/linger';
+import type { NodeLifecycle } from '../node/lifecycle.js';
 import { type NodeHandlerParts, NodeInvokeHandler } from './handler.js';
 import { answerHealth, isHealthQuestion } from './health.js';
 
@@ -22,18 +23,20 @@ const CLOSE_MS = 500;
 /** The door for routers. */
 export interface NodeListener {
   listen(): Promise<{ port: number }>;
-  /** Refuses what comes from now on, and lets what runs end; after `timeoutMs` it is cut off. */
-  drain(timeoutMs: number): Promise<void>;
+  /** Lets what runs end, for the node takes nothing new; after `timeoutMs` it is cut off. Ends early where the drain is taken back. */
+  finish(timeoutMs: number, takenBack: AbortSignal): Promise<void>;
   /** Refuses on until no router sends any more, then closes. */
   close(): Promise<void>;
 }
 
 export interface ListenOptions extends NodeHandlerParts {
+  lifecycle: NodeLifecycle;
   host: string;
   port: number;
 }
 
 export function createDataListener(options: ListenOptions): NodeListener {
+  const { pools, lifecycle } = options;
   const handler = new NodeInvokeHandler(options);
   const server = http.createServer({
     requestTimeout: 0,
@@ -47,25 +50,21 @@ export function createDataListener(options: ListenOptions): NodeListener {
   limitConnections(server, connectionBudget().data);
   lingerAtClose(server);
   server.on('request', (request, response) => {
-    if (isHealthQuestion(request)) answerHealth(request, response, options.pools.nodeId, options.admit.draining);
+    if (isHealthQuestion(request)) answerHealth(request, response, pools.nodeId, lifecycle.takesWork);
     else handler.request(request, response);
   });
   server.on('upgrade', handler.upgrade);
   server.on('clientError', (_error, socket) => socket.destroy());
-  let drainingSince = performance.now();
   return {
     listen: () => listen(server, options),
-    drain: async (timeoutMs) => {
-      if (!options.admit.draining) drainingSince = performance.now();
-      options.admit.draining = true;
-      options.pools.close();
+    finish: async (timeoutMs, takenBack) => {
       const deadline = performance.now() + timeoutMs;
-      while (options.pools.activeLeases > 0 && performance.now() < deadline) await delay(POLL_MS);
-      handler.closeSwitched();
+      while (pools.activeLeases > 0 && performance.now() < deadline && !takenBack.aborted) await delay(POLL_MS);
+      if (!takenBack.aborted) handler.closeSwitched();
     },
     close: async () => {
       // A router may be writing its next request at this very moment: it must get a refusal, which it may send elsewhere, no reset.
-      while ((await connections(server)) > 0 && performance.now() - drainingSince < HEARD_MS) await delay(POLL_MS);
+      while ((await connections(server)) > 0 && lifecycle.refusesFor < HEARD_MS) await delay(POLL_MS);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await Promise.race([closed, delay(CLOSE_MS)]);
       server.closeAllConnections();

@@ -2,6 +2,7 @@ import http from 'node:http';
 import { DialIn } from '@kiln/instances/instance/dial-in';
 import { TestPools } from '@kiln/instances/pool/pools.fixture';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { NodeLifecycle } from '../node/lifecycle.js';
 import { Admit } from './admit.js';
 import { CallerCheck } from './caller-check.js';
 import { createDataListener, type NodeListener } from './listen.js';
@@ -9,6 +10,7 @@ import { createDataListener, type NodeListener } from './listen.js';
 const SECRET = 'a-cluster-secret-for-tests';
 const faults: unknown[] = [];
 let test: TestPools;
+let lifecycle: NodeLifecycle;
 let listener: NodeListener;
 let port: number;
 
@@ -16,14 +18,16 @@ beforeEach(async () => {
   test = new TestPools();
   const { pools } = test;
   const find = () => Promise.reject(new Error('every pool is there'));
-  const admit = new Admit({ check: new CallerCheck(SECRET), pools, versions: { find } });
-  listener = createDataListener({ host: '127.0.0.1', port: 0, pools, admit, onFault: (error) => faults.push(error) });
+  lifecycle = new NodeLifecycle();
+  const admit = new Admit({ check: new CallerCheck(SECRET), lifecycle, pools, versions: { find } });
+  listener = createDataListener({ host: '127.0.0.1', port: 0, pools, lifecycle, admit, onFault: (error) => faults.push(error) });
   ({ port } = await listener.listen());
 });
 
 afterEach(async () => {
   vi.restoreAllMocks();
-  await listener.drain(0);
+  lifecycle.move('leaving');
+  await listener.finish(0, new AbortController().signal);
   await listener.close();
   await test.stop();
   expect(faults.splice(0)).toEqual([]);

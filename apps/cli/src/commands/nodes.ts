@@ -15,11 +15,13 @@ export function nodesCommand(session: Session): Command {
     .description('The nodes of the cluster: one per Docker host.')
     .addCommand(lsNodes(session))
     .addCommand(drainNode(session))
+    .addCommand(undrainNode(session))
     .addHelpText(
       'after',
       examples([
         ['kiln nodes ls', 'all nodes'],
         ['kiln nodes drain node-2', 'take a node out of use'],
+        ['kiln nodes undrain node-2', 'and use it again'],
       ]),
     );
 }
@@ -44,15 +46,34 @@ export function sayWarnings({ terminal }: Session, nodes: readonly NodeView[]): 
 function drainNode(session: Session): Command {
   return dataCommand('drain', session)
     .summary('let a node finish what runs and take no new work')
-    .description('The node takes no new work from now on, finishes what runs, and stays so until its agent is started again.')
+    .description(
+      'The node takes no new work from now on, finishes what runs, and stays so until that is taken back or its agent is started again.',
+    )
     .argument('<node>', "the node's id")
     .addHelpText('after', examples([['kiln nodes drain node-2', 'before its machine is switched off']]))
     .action(async (id: string, options: OutputOptions) => {
-      if (!nodeId.safeParse(id).success) throw new UsageFailure(`"${id}" can't be a node's id`, 'see which there are: kiln nodes ls');
-      await connect(session).nodes.drain(id);
+      await connect(session).nodes.drain(checkedId(id));
       print(session.terminal, options, { id, draining: true }, () => `${id} is draining`);
       session.terminal.say(session.terminal.hint('next: kiln nodes ls shows when nothing runs there any more'));
     });
+}
+
+function undrainNode(session: Session): Command {
+  return dataCommand('undrain', session)
+    .summary('let a node that drains take new work again')
+    .description('Takes a drain back, also one that is not at its end: the node takes new work from now on.')
+    .argument('<node>', "the node's id")
+    .addHelpText('after', examples([['kiln nodes undrain node-2', 'its machine stays after all']]))
+    .action(async (id: string, options: OutputOptions) => {
+      await connect(session).nodes.undrain(checkedId(id));
+      print(session.terminal, options, { id, draining: false }, () => `${id} takes work again`);
+    });
+}
+
+/** @throws UsageFailure */
+function checkedId(id: string): string {
+  if (nodeId.safeParse(id).success) return id;
+  throw new UsageFailure(`"${id}" can't be a node's id`, 'see which there are: kiln nodes ls');
 }
 
 export function nodeTable(nodes: readonly NodeView[], columns?: number): string {

@@ -116,6 +116,18 @@ export class AgentsClient {
     (await this.call(node, 'POST', '/drain', { timeoutMs: CALL_MS })).resume();
   }
 
+  /** It takes new work again. @throws KilnError */
+  async resume(node: NodeRecord): Promise<void> {
+    try {
+      (await this.call(node, 'DELETE', '/drain', { timeoutMs: CALL_MS })).resume();
+    } catch (error) {
+      if (!(error instanceof KilnError) || error.code !== 'not_found') throw error;
+      throw new KilnError('conflict', `the agent of node "${node.id}" is of an older version, which can not take a drain back`, {
+        fix: 'start that agent again',
+      });
+    }
+  }
+
   /** @throws KilnError where it does not answer */
   private async health(node: NodeRecord): Promise<void> {
     (await this.call(node, 'GET', '/healthz', { timeoutMs: CALL_MS })).resume();

@@ -88,6 +88,12 @@ export class Pools implements PoolNode, Residents {
     for (const pool of this.all()) pool.close(this.closed);
   }
 
+  /** Takes `close` back: versions get new pools, and what still runs in the old ones ends there. */
+  reopen(): void {
+    this.closed = undefined;
+    this.pools.clear();
+  }
+
   /** Cuts every connection to an instance: what still runs there ends now. */
   cut(): void {
     for (const instance of this.living) instance.abandon();

@@ -15,7 +15,7 @@ export class NodeHealthController {
   @Get('readyz')
   ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const { warnings, draining } = this.agent.status();
-    const ready = this.agent.listening && !draining;
+    const ready = this.agent.listening && this.agent.lifecycle.takesWork;
     void reply.status(ready ? 200 : 503);
     return { ready, draining, store: this.agent.store.ready, storeTrouble: this.agent.store.trouble?.detail ?? null, warnings };
   }

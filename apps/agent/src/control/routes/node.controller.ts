@@ -4,7 +4,7 @@ import { createVersionBody, warmQuery } from '@kiln/contract/api/control-api';
 import { parse } from '@kiln/contract/config/field-errors';
 import { functionName } from '@kiln/contract/names';
 import { BUILD_SECRETS } from '@kiln/contract/wire/headers';
-import { Controller, Get, Headers, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Headers, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { Agent } from '../../agent.js';
@@ -59,6 +59,13 @@ export class NodeController {
   @HttpCode(202)
   drain() {
     this.agent.drain().catch((error: unknown) => this.log.error({ err: error }, 'the drain failed'));
+    return this.agent.status();
+  }
+
+  /** Takes a drain back. */
+  @Delete('drain')
+  async resume() {
+    await this.agent.resume();
     return this.agent.status();
   }
 }

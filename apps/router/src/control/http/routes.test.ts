@@ -56,8 +56,11 @@ describe('the rest', () => {
       next: null,
     });
     expect((await cluster.api('POST', '/v1/nodes/node-1/drain')).status).toBe(204);
+    expect((await cluster.api('DELETE', '/v1/nodes/node-1/drain')).status).toBe(204);
+    const secret = 'a-cluster-secret-for-tests';
     expect(cluster.requests.filter(({ url }) => url === '/drain')).toEqual([
-      { method: 'POST', url: '/drain', secret: 'a-cluster-secret-for-tests' },
+      { method: 'POST', url: '/drain', secret },
+      { method: 'DELETE', url: '/drain', secret },
     ]);
   });
 

@@ -107,6 +107,7 @@ export const ROUTES: readonly ApiRoute[] = [
   route('POST', '/v1/secrets/rotate', 'admin', 'Seal all values anew with the new master key', { answer: secretsRotated }),
   route('GET', '/v1/nodes', 'read', 'List the nodes', { query: PAGING, answer: page(nodeView) }),
   route('POST', '/v1/nodes/:id/drain', 'admin', 'Let a node finish what runs and take no new work', { status: 204 }),
+  route('DELETE', '/v1/nodes/:id/drain', 'admin', 'Let a node that drains take new work again', { status: 204 }),
   route('GET', '/v1/ring', 'read', 'Show where each function goes', { answer: ringView }),
   route('GET', '/v1/store', 'read', 'Show how the store is', { answer: storeView }),
   route('POST', '/v1/store/restore', 'admin', 'Write back what this router holds to a store that has lost it', { answer: storeView }),

@@ -2,7 +2,8 @@ import type { NodeView, Page, RingView } from '@kiln/contract/api/control-api';
 import { parse } from '@kiln/contract/config/field-errors';
 import { KilnError } from '@kiln/contract/errors';
 import { nodeId } from '@kiln/contract/names';
-import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import type { NodeRecord } from '@kiln/contract/records/records';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { AgentsClient } from '../../nodes/agents-client.js';
 import { NodeTable } from '../../placement/node-table.js';
 import { Catalog } from '../../view/catalog.js';
@@ -26,9 +27,19 @@ export class ClusterController {
   @Post('nodes/:id/drain')
   @HttpCode(204)
   async drain(@Param('id') id: string): Promise<void> {
+    await this.agents.drain(this.node(id));
+  }
+
+  @Delete('nodes/:id/drain')
+  @HttpCode(204)
+  async undrain(@Param('id') id: string): Promise<void> {
+    await this.agents.resume(this.node(id));
+  }
+
+  private node(id: string): NodeRecord {
     const node = this.membership.find(parse(nodeId, id, 'id'));
     if (node === undefined) throw new KilnError('not_found', `there is no node "${id}"`, { fix: 'kiln nodes ls' });
-    await this.agents.drain(node);
+    return node;
   }
 
   @Get('ring')

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { NodeRecord } from '@kiln/contract/records/records';
 import type { Pools } from '@kiln/instances/pool/pools';
+import type { NodeLifecycle } from './lifecycle.js';
 
 const EVERY_MS = 1000;
 
 export interface HeartbeatParts {
+  lifecycle: NodeLifecycle;
   pools: Pools;
   warnings(): readonly string[];
   dataUrl: string;
@@ -23,11 +25,9 @@ export interface HeartbeatParts {
 
 /** Says once a second that this node lives, how loaded it is, and what is not as it should be. */
 export class Heartbeat {
-  draining = false;
   private readonly epoch = randomBytes(8).toString('hex');
   private readonly startedAt = new Date().toISOString();
   private beat = 0;
-  private hasJoined = false;
   private sending: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -52,7 +52,7 @@ export class Heartbeat {
   }
 
   record(): NodeRecord {
-    const { pools, warnings, dataUrl, controlUrl, weight, masterKeys } = this.parts;
+    const { lifecycle, pools, warnings, dataUrl, controlUrl, weight, masterKeys } = this.parts;
     return {
       id: pools.nodeId,
       dataUrl,
@@ -63,7 +63,7 @@ export class Heartbeat {
       memoryPromised: pools.capacity.memoryPromised,
       load: pools.load,
       instances: pools.census.existing,
-      draining: this.draining,
+      draining: lifecycle.phase === 'draining' || lifecycle.phase === 'leaving',
       epoch: this.epoch,
       beat: this.beat,
       startedAt: this.startedAt,
@@ -82,8 +82,9 @@ export class Heartbeat {
       // The store is away: the reconciler says so, and routers go on with what they know.
       return;
     }
-    if (this.hasJoined) return;
-    this.hasJoined = true;
-    this.parts.joined();
+    const { lifecycle, joined } = this.parts;
+    if (lifecycle.phase !== 'joining') return;
+    lifecycle.move('serving');
+    joined();
   }
 }
