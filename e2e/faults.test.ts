@@ -134,30 +134,50 @@ describe('kill -9 of Redis', () => {
   });
 });
 
-describe('a node that drains', () => {
-  it('loses no call, whatever its method', async () => {
-    const name = names[0] as string;
-    const home = cluster.agent(String(nodeOf(await cluster.call(`/fn/${name}/?code=return%201`))));
-    const failures: string[] = [];
-    let over = false;
-    const posting = times(4, async () => {
-      while (!over) {
-        const answer = await cluster.call(`/fn/${name}/`, {
-          method: 'POST',
-          headers: { 'content-type': 'text/plain' },
-          body: 'await new Promise((r) => setTimeout(r, 50))',
-        });
-        if (answer.status !== 200) failures.push(`${answer.status} ${errorOf(answer)} ${answer.text}`);
-      }
-    });
-    const exit = await home.program.end(40_000);
+/** Calls that nobody may send twice, to the function at home on that node, until it is ended. Resolves with what failed. */
+function posting(name: string): () => Promise<string[]> {
+  const failures: string[] = [];
+  let over = false;
+  const running = times(4, async () => {
+    while (!over) {
+      const answer = await cluster.call(`/fn/${name}/`, {
+        method: 'POST',
+        headers: { 'content-type': 'text/plain' },
+        body: 'await new Promise((r) => setTimeout(r, 50))',
+      });
+      if (answer.status !== 200) failures.push(`${answer.status} ${errorOf(answer)} ${answer.text}`);
+    }
+  });
+  return async () => {
     over = true;
-    await posting;
-    expect(failures).toEqual([]);
+    await running;
+    return failures;
+  };
+}
+
+describe('a node that drains', () => {
+  const nodeOfCall = async () => String(nodeOf(await cluster.call('/fn/f1/?code=return%201')));
+
+  it('loses no call, whatever its method', async () => {
+    const home = cluster.agent(await nodeOfCall());
+    const end = posting('f1');
+    const exit = await home.program.end(40_000);
+    expect(await end()).toEqual([]);
     expect(exit.code).toBe(0);
     expect(await containersOf([home.id])).toEqual([]);
     cluster.restart(home);
     await cluster.ready();
+  });
+
+  it('takes calls again when that is taken back, and loses none either', async () => {
+    await until('every node takes calls', async () => (await cluster.liveNodes()).length === 3);
+    const home = await nodeOfCall();
+    const end = posting('f1');
+    expect((await cluster.api('POST', `/v1/nodes/${home}/drain`)).status).toBe(204);
+    await until('another node has its calls', async () => (await nodeOfCall()) !== home);
+    expect((await cluster.api('DELETE', `/v1/nodes/${home}/drain`)).status).toBe(204);
+    await until('it has its calls again', async () => (await nodeOfCall()) === home);
+    expect(await end()).toEqual([]);
   });
 });
 
