@@ -61,20 +61,25 @@ export class DevFunction {
 
   /** The first time it waits for what the module says of itself; later code has mostly the configuration of the code before. */
   private async open(spec: FunctionSpec): Promise<InstancePool> {
-    const read = this.readConfig(spec, this.reading.signal);
-    const config = this.lastConfig ?? (await read);
-    void read.then((found) => this.settle(spec, config, found));
+    const { signal } = this.reading;
+    const read = this.readConfig(spec, signal);
+    const config = this.lastConfig ?? (await read) ?? spec.config;
+    void read.then((found) => {
+      if (found !== undefined && !signal.aborted) this.settle(spec, config, found);
+    });
     return this.node.poolOf(spec, config);
   }
 
-  /** What the module says is known: where it is something else than what its instances have, there are new ones. */
+  /** What the module says is known: where its instances have something else, there are new ones. It is not read again for them. */
   private settle(spec: FunctionSpec, used: FunctionConfig, found: FunctionConfig): void {
-    if (this.current !== spec) return;
     this.lastConfig = found;
-    if (!isDeepStrictEqual(used, found)) this.reload(spec);
+    if (this.opened === undefined || isDeepStrictEqual(used, found)) return;
+    this.retire(this.opened);
+    this.opened = Promise.resolve(this.node.poolOf(spec, found));
+    this.warmUp();
   }
 
-  private async readConfig(spec: FunctionSpec, signal: AbortSignal): Promise<FunctionConfig> {
+  private async readConfig(spec: FunctionSpec, signal: AbortSignal): Promise<FunctionConfig | undefined> {
     try {
       return await readModuleConfig(spec, this.node.environmentOf(spec), signal);
     } catch (error) {

@@ -12,19 +12,19 @@ const run = promisify(execFile);
 
 /**
  * The function's configuration with what the module's own `config` says below `kiln.json`, read as a build reads it: by loading the
- * module in a process of its own.
+ * module in a process of its own. Undefined where it does not load, or the reading was given up: why shows when it is started.
  * @throws KilnError naming each wrong field
  */
 export async function readModuleConfig(
   spec: FunctionSpec,
   env: Record<string, string | undefined>,
   signal: AbortSignal,
-): Promise<FunctionConfig> {
+): Promise<FunctionConfig | undefined> {
   const { name, folder, declared, config, program } = spec;
   if (!program.describes) return config;
   const options = { cwd: folder, env, timeout: TIME_MS, signal, maxBuffer: MAX_OUTPUT_BYTES };
   const described = await run(process.execPath, [NODE_RUNNER, 'describe', program.entry], options).catch(() => undefined);
-  if (described === undefined) return config;
+  if (described === undefined) return undefined;
   const { exports } = JSON.parse(described.stdout.trimEnd().split('\n').at(-1) ?? '') as { exports: ExportDescription[] };
   const chosen = chooseExport(exports, { handler: declared.handler, functionName: name });
   return resolveConfig({ ...(chosen?.config as object | undefined), ...declared }, 'runner', `config of ${chosen?.name}`);
