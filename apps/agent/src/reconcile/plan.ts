@@ -6,7 +6,7 @@ import type { Desired } from './version-table.js';
 interface Actual {
   function: string;
   version: number;
-  standing: KeepPolicy;
+  keepPolicy: KeepPolicy;
 }
 
 export type Action =
@@ -15,7 +15,7 @@ export type Action =
   /** A version that is wanted no more, or never will be: its instances end with their last request. */
   | { kind: 'remove'; function: string; version: number }
   /** Instances to keep although nobody asks; and what idle ones are kept for. */
-  | { kind: 'keep'; version: VersionRecord; minimum: number; standing: KeepPolicy };
+  | { kind: 'keep'; version: VersionRecord; minimum: number; keepPolicy: KeepPolicy };
 
 export interface PlanInput {
   node: string;
@@ -43,7 +43,7 @@ export function plan({ node, desired, actual, isHome }: PlanInput): Action[] {
       const minimum =
         version.state === 'ready' && hasTraffic(entry, version.version) && isHome(version.function) ? version.config.minInstances : 0;
       if (version.state === 'ready' && (has !== undefined || minimum > 0))
-        actions.push({ kind: 'keep', version, minimum, standing: standingOf(entry, version.version, has?.standing) });
+        actions.push({ kind: 'keep', version, minimum, keepPolicy: keepPolicyOf(entry, version.version, has?.keepPolicy) });
     }
   }
   return actions;
@@ -54,7 +54,7 @@ function hasTraffic({ function: { traffic } }: Desired, version: number): boolea
 }
 
 /** Only the one change before is kept warm: of several deployments in a row the earlier versions go. */
-function standingOf(entry: Desired, version: number, before: KeepPolicy | undefined): KeepPolicy {
+function keepPolicyOf(entry: Desired, version: number, before: KeepPolicy | undefined): KeepPolicy {
   if (hasTraffic(entry, version)) return 'wanted';
   const { traffic, previousTraffic, rollout } = entry.function;
   if (rollout?.state === 'aborted' && rollout.version === version) return 'retired';

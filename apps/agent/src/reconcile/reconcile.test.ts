@@ -46,11 +46,11 @@ function desired(versions: VersionRecord[], traffic: number[] = [], previous: nu
 
 interface Actual {
   home?: boolean;
-  standing?: KeepPolicy;
+  keepPolicy?: KeepPolicy;
 }
 
-const run = (all: Desired[], actual: number[] = [], { home = true, standing = 'wanted' }: Actual = {}) =>
-  plan({ node: 'me', desired: all, actual: actual.map((number) => ({ function: 'f', version: number, standing })), isHome: () => home });
+const run = (all: Desired[], actual: number[] = [], { home = true, keepPolicy = 'wanted' }: Actual = {}) =>
+  plan({ node: 'me', desired: all, actual: actual.map((number) => ({ function: 'f', version: number, keepPolicy })), isHome: () => home });
 
 describe('the plan', () => {
   it('proves a new version where it was sent to be proved, and nowhere else', () => {
@@ -71,22 +71,22 @@ describe('the plan', () => {
   it('keeps what had the traffic just before for a rollback, and retires what had it earlier', () => {
     const deployed = desired([version(1), version(2), version(3)], [3], [2]);
     expect(run([deployed], [1, 2, 3])).toMatchObject([
-      { version: { version: 1 }, standing: 'retired' },
-      { version: { version: 2 }, standing: 'previous' },
-      { version: { version: 3 }, standing: 'wanted' },
+      { version: { version: 1 }, keepPolicy: 'retired' },
+      { version: { version: 2 }, keepPolicy: 'previous' },
+      { version: { version: 3 }, keepPolicy: 'wanted' },
     ]);
     const rolledBack = desired([version(1), version(2)], [1], [2]);
-    expect(run([rolledBack], [2])).toMatchObject([{ version: { version: 2 }, standing: 'previous' }]);
+    expect(run([rolledBack], [2])).toMatchObject([{ version: { version: 2 }, keepPolicy: 'previous' }]);
   });
 
   it('does not retire a version that was just proved and gets its traffic in a moment', () => {
-    expect(run([desired([version(1), version(2)], [1])], [2])).toMatchObject([{ version: { version: 2 }, standing: 'wanted' }]);
+    expect(run([desired([version(1), version(2)], [1])], [2])).toMatchObject([{ version: { version: 2 }, keepPolicy: 'wanted' }]);
   });
 
   it('retires a newer version that had traffic before the change before', () => {
     const twiceBack = desired([version(1), version(2), version(3)], [1], [2]);
-    expect(run([twiceBack], [3], { standing: 'previous' })).toMatchObject([{ version: { version: 3 }, standing: 'retired' }]);
-    expect(run([twiceBack], [3], { standing: 'retired' })).toMatchObject([{ version: { version: 3 }, standing: 'retired' }]);
+    expect(run([twiceBack], [3], { keepPolicy: 'previous' })).toMatchObject([{ version: { version: 3 }, keepPolicy: 'retired' }]);
+    expect(run([twiceBack], [3], { keepPolicy: 'retired' })).toMatchObject([{ version: { version: 3 }, keepPolicy: 'retired' }]);
   });
 
   it('retires a version that failed the guard of its rollout, also where it had traffic before', () => {
@@ -94,9 +94,9 @@ describe('the plan', () => {
     const times = { stageStartedAt: time, startedAt: time };
     const limits = startRolloutBody.parse({}).limits;
     aborted.function.rollout = { ...times, version: 2, stages: [], stage: 0, limits, state: 'aborted', from: [], previous: [] };
-    expect(run([aborted], [2])).toMatchObject([{ version: { version: 2 }, standing: 'retired' }]);
+    expect(run([aborted], [2])).toMatchObject([{ version: { version: 2 }, keepPolicy: 'retired' }]);
     aborted.function.traffic = [{ version: 2, weight: 100 }];
-    expect(run([aborted], [2])).toMatchObject([{ version: { version: 2 }, standing: 'wanted' }]);
+    expect(run([aborted], [2])).toMatchObject([{ version: { version: 2 }, keepPolicy: 'wanted' }]);
   });
 
   it('keeps minInstances at home only, and only of versions with traffic', () => {
@@ -105,7 +105,7 @@ describe('the plan', () => {
     expect(run(all)).toMatchObject([{ kind: 'keep', version: { version: 2 }, minimum: 2 }]);
     expect(run(all, [], { home: false })).toEqual([]);
     const rolledBack = desired([version(1, { config }), version(2, { config })], [1], [2]);
-    expect(run([rolledBack], [1, 2])).toMatchObject([{ minimum: 2 }, { minimum: 0, standing: 'previous' }]);
+    expect(run([rolledBack], [1, 2])).toMatchObject([{ minimum: 2 }, { minimum: 0, keepPolicy: 'previous' }]);
   });
 });
 

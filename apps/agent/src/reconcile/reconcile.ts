@@ -41,14 +41,14 @@ export class Reconciler {
     this.kick();
   }
 
-  /** Looks again, once more if it is looking at this moment. */
+  /** Requests a pass; if one is running, runs exactly one more. */
   kick(): void {
     if (this.stopped) return;
     if (this.running !== undefined) {
       this.again = true;
       return;
     }
-    this.running = this.look().finally(() => {
+    this.running = this.pass().finally(() => {
       this.running = undefined;
       if (!this.again) return;
       this.again = false;
@@ -62,13 +62,17 @@ export class Reconciler {
     await this.running;
   }
 
-  private async look(): Promise<void> {
+  private async pass(): Promise<void> {
     const { table, pools, homes, secrets, node, onTrouble } = this.parts;
     try {
       const desired = await table.load();
       await secrets.keep(desired);
       await this.parts.readNodes();
-      const actual = [...pools.all()].map(({ version, standing }) => ({ function: version.function, version: version.version, standing }));
+      const actual = [...pools.all()].map(({ version, keepPolicy }) => ({
+        function: version.function,
+        version: version.version,
+        keepPolicy,
+      }));
       const actions = plan({ node, desired, actual, isHome: homes.isHome });
       this.proofs.update(actions.flatMap((action) => (action.kind === 'prove' ? [action.version] : [])));
       for (const action of actions) this.apply(action);
@@ -84,10 +88,10 @@ export class Reconciler {
     switch (action.kind) {
       case 'keep': {
         const pool = pools.of(action.version);
-        pool.standAs(action.standing);
+        pool.keepAs(action.keepPolicy);
         pool.keep(action.minimum);
         // Versions pile up with every deployment: what nobody calls any more is forgotten until somebody does.
-        if (action.standing === 'retired' && pool.empty)
+        if (action.keepPolicy === 'retired' && pool.empty)
           pools.remove(pool, new KilnError('version_not_found', 'the version is not in use'));
         break;
       }

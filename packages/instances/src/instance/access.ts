@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Upstream } from '@kiln/forward/client/upstream';
 
 /** What is known of the work that a connection carries. */
-export interface Carrier {
+export interface WorkTracker {
   /** Header lines for the next request on it; undefined where it needs none. */
   introduce(): readonly string[] | undefined;
   /**
@@ -13,14 +13,14 @@ export interface Carrier {
 }
 
 /** A connection for one request. */
-export interface Connection extends Carrier {
+export interface Connection extends WorkTracker {
   readonly upstream: Upstream;
   /** Call once, after the exchange: a sound connection serves the next request, another is dropped. */
   giveBack(): void;
 }
 
 /** A connection for raw bytes, the caller's own. */
-export interface RawConnection extends Carrier {
+export interface RawConnection extends WorkTracker {
   readonly socket: Socket;
 }
 

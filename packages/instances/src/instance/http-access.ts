@@ -2,7 +2,7 @@ import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectTo, dial, type Upstream } from '@kiln/forward/client/upstream';
 import { Members } from '@kiln/forward/members';
-import type { Access, Carrier, Connection, RawConnection } from './access.js';
+import type { Access, Connection, RawConnection, WorkTracker } from './access.js';
 
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 50;
@@ -10,7 +10,7 @@ const PROBE_MS = 1000;
 /** Below the 5 s after which many servers close an idle connection: the client side must be the one that closes. */
 const IDLE_MS = 4000;
 
-const UNKNOWN_WORK: Carrier = { introduce: () => undefined, workEnded: () => undefined };
+const UNKNOWN_WORK: WorkTracker = { introduce: () => undefined, workEnded: () => undefined };
 
 /** Instances of any HTTP image: reached by container address. Ready when they first accept a connection. */
 export class HttpAccess implements Access {

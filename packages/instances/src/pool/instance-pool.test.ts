@@ -188,14 +188,14 @@ describe('a pool', () => {
   it('that is retired does not wait for the idle time', async () => {
     const from = pool({ idleTimeout: 300_000 });
     (await lease(from)).release();
-    from.standAs('retired');
+    from.keepAs('retired');
     await vi.waitFor(() => expect(from.census.existing).toBe(0), 3000);
   });
 
   it('that had the traffic just before keeps its idle instances for its idle time', async () => {
     const from = pool({ idleTimeout: 800 });
     const { instance } = await leased(from);
-    from.standAs('previous');
+    from.keepAs('previous');
     await vi.waitFor(() => expect(performance.now() - instance.idleSince).toBeGreaterThan(600));
     const again = from.tryLease('r');
     expect(again?.instance).toBe(instance);

@@ -35,7 +35,7 @@ export class InstancePool {
   private readonly free = new FreeInstances();
   private minimum = 0;
   private yielding = false;
-  private current: KeepPolicy = 'wanted';
+  private policy: KeepPolicy = 'wanted';
   private closed: KilnError | undefined;
   private retry: NodeJS.Timeout | undefined;
 
@@ -89,14 +89,14 @@ export class InstancePool {
     return ended;
   }
 
-  get standing(): KeepPolicy {
-    return this.current;
+  get keepPolicy(): KeepPolicy {
+    return this.policy;
   }
 
   /** Traffic went elsewhere, or came back. */
-  standAs(standing: KeepPolicy): void {
-    if (this.current === standing) return;
-    this.current = standing;
+  keepAs(policy: KeepPolicy): void {
+    if (this.policy === policy) return;
+    this.policy = policy;
     for (const instance of this.instances) if (instance.state === 'idle') this.watchIdle(instance);
   }
 
@@ -284,7 +284,7 @@ export class InstancePool {
 
   private watchIdle(instance: Instance): void {
     const { idleTimeout } = this.version.config;
-    const limit = this.current === 'retired' ? Math.min(RETIRED_IDLE_MS, idleTimeout) : idleTimeout;
+    const limit = this.policy === 'retired' ? Math.min(RETIRED_IDLE_MS, idleTimeout) : idleTimeout;
     instance.onIdleFor(limit, () => {
       if (this.census.serving > this.minimum || this.closed) this.evict(instance);
       else this.watchIdle(instance);

@@ -140,7 +140,7 @@ export class Pools implements PoolNode, Residents {
   spareable(): Spareable[] {
     return [...this.all()].flatMap((pool) => {
       const { memory } = pool.version.config;
-      const wanted = pool.standing === 'wanted';
+      const wanted = pool.keepPolicy === 'wanted';
       return pool.spareable().map((instance) => ({ instance, id: instance.id, idleSince: instance.idleSince, memory, wanted }));
     });
   }

@@ -69,7 +69,7 @@ describe('a warm-up', () => {
     const next = pool({ memory: 400 }, 'serves', 'next');
     await next.warm(2, LONG_MS);
     expect([serving.census.serving, before.census.serving, next.census.serving]).toEqual([1, 1, 0]);
-    before.standAs('previous');
+    before.keepAs('previous');
     await until('a start that was refused may be tried again', async () => {
       await next.warm(2, LONG_MS);
       return next.census.serving === 1;

@@ -126,7 +126,7 @@ describe('where there is no place', () => {
     const before = pool({ memory: 400 }, 'serves', 'before');
     await leased(serving);
     await leased(before);
-    before.standAs('previous');
+    before.keepAs('previous');
     (await lease(pool({ memory: 400 }, 'serves', 'third'))).release();
     expect([serving.census.existing, before.census.existing]).toEqual([1, 0]);
   });

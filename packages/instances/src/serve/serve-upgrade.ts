@@ -50,11 +50,11 @@ async function withLease(
 ): Promise<Error | undefined> {
   const { instance } = lease;
   const sent = { method: head.method, path: head.path, headers: [...head.headers] };
-  let carrier: RawConnection | undefined;
+  let connection: RawConnection | undefined;
   const connect = async () => {
-    carrier = await takeSocket(lease);
-    sent.headers.push(...(carrier.introduce() ?? []));
-    return carrier.socket;
+    connection = await takeSocket(lease);
+    sent.headers.push(...(connection.introduce() ?? []));
+    return connection.socket;
   };
   const exchange = spliceUpgrade(client, sent, connect, {
     onHead: (status, headers) => downstream.answerLines(lease, status, headers),
@@ -73,7 +73,7 @@ async function withLease(
   const error = await failure(outcome, lease);
   if (error !== undefined && !client.socket.destroyed)
     client.socket.end(problemMessage(error, head.requestId, downstream.errorLines(lease)));
-  if (carrier !== undefined) await untilHandlerEnds(outcome, carrier, lease, pool);
+  if (connection !== undefined) await untilHandlerEnds(outcome, connection, lease, pool);
   return undefined;
 }
 
@@ -84,12 +84,12 @@ async function takeSocket(lease: Lease): Promise<RawConnection> {
 }
 
 /** With a connection of the new protocol its handler may have some last work to do: it has the function's time for that. */
-async function untilHandlerEnds(outcome: Outcome, carrier: RawConnection, lease: Lease, pool: InstancePool): Promise<void> {
+async function untilHandlerEnds(outcome: Outcome, connection: RawConnection, lease: Lease, pool: InstancePool): Promise<void> {
   const { timeout } = pool.version.config;
   const switched = outcome.kind === 'relayed' && outcome.status === 101;
-  if (!switched && mayWorkOn(outcome)) await untilWorkEnds(lease, pool, carrier, timeout);
+  if (!switched && mayWorkOn(outcome)) await untilWorkEnds(lease, pool, connection, timeout);
   // Where nobody can say, the end of the connection is the end of the work.
-  if (switched && lease.instance.access?.saysWorkEnds === true) await untilWorkEnds(lease, pool, carrier, timeout);
+  if (switched && lease.instance.access?.saysWorkEnds === true) await untilWorkEnds(lease, pool, connection, timeout);
 }
 
 /** What the client is told; undefined where it has its answer, or none can be given any more. */

@@ -1,5 +1,5 @@
 import type { Outcome } from '@kiln/forward/exchange/forward';
-import type { Carrier } from '../instance/access.js';
+import type { WorkTracker } from '../instance/access.js';
 import type { Lease } from '../instance/lease.js';
 import type { InstancePool } from '../pool/instance-pool.js';
 
@@ -31,10 +31,10 @@ export function mayWorkOn(outcome: Outcome): boolean {
  * and cannot say. Where it cannot say and runs several, the closed connection is the end.
  * @param limitMs that the work may still take
  */
-export async function untilWorkEnds(lease: Lease, pool: InstancePool, carrier: Carrier, limitMs: number): Promise<void> {
+export async function untilWorkEnds(lease: Lease, pool: InstancePool, connection: WorkTracker, limitMs: number): Promise<void> {
   const { instance } = lease;
   if (instance.condemned) return;
-  const ended = carrier.workEnded(Math.max(limitMs, WORK_GRACE_MS));
+  const ended = connection.workEnded(Math.max(limitMs, WORK_GRACE_MS));
   if (ended !== undefined) {
     if (!(await ended)) pool.condemn(instance);
     return;
