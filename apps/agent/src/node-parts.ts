@@ -8,7 +8,7 @@ import { Pools } from '@kiln/instances/pool/pools';
 import { Capacity } from '@kiln/instances/room/capacity';
 import { Cores } from '@kiln/instances/room/cores';
 import { Gate } from '@kiln/instances/room/gate';
-import type { Elsewhere } from '@kiln/instances/room/room-maker';
+import type { Elsewhere, RoomMaker } from '@kiln/instances/room/room-maker';
 import { type ClusterSlots, InstanceStarter, type SecretsOf } from '@kiln/instances/start/start-instance';
 import type { Registries } from '@kiln/registry/registries';
 import { DockerImages } from './docker/images/docker-images.js';
@@ -68,13 +68,12 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
       return { id, entrypoint, command, workingDirectory, volumes };
     },
   });
-  const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }), options.elsewhere);
   const cores = new Cores();
   const gate = new Gate(availableParallelism(), cores);
   const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
-  pools.startWith(
-    new InstanceStarter({ driver: engine.driver, images, secretsOf, slots, room: pools.room, gate, newLog, socketRoot: sockets }),
-  );
+  const starterIn = (room: RoomMaker) =>
+    new InstanceStarter({ driver: engine.driver, images, secretsOf, slots, room, gate, newLog, socketRoot: sockets });
+  const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }), starterIn, options.elsewhere);
   return { pools, images, engine, docker, registries: options.registries, stock: new DockerStock(docker, node) };
 }
 

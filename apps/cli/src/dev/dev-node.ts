@@ -13,6 +13,7 @@ import type { ContainerRequest, FunctionVersion } from '@kiln/instances/port/con
 import { instanceEnvironment } from '@kiln/instances/port/instance-environment';
 import { Capacity } from '@kiln/instances/room/capacity';
 import { Gate } from '@kiln/instances/room/gate';
+import type { RoomMaker } from '@kiln/instances/room/room-maker';
 import { InstanceStarter } from '@kiln/instances/start/start-instance';
 import { ProcessDriver, type ProcessSpec } from './process-driver.js';
 import type { FunctionSpec } from './spec.js';
@@ -41,13 +42,14 @@ export interface DevNodeOptions {
 
 /** A node whose instances are processes of this machine. Each change of a function's code is another version of it. */
 export class DevNode {
-  private readonly pools = new Pools(NODE, new Capacity({ memory: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY }));
+  private readonly pools: Pools;
   private readonly driver = new ProcessDriver((request) => this.processOf(request));
   private readonly specs = new WeakMap<FunctionVersion, FunctionSpec>();
   private versions = 0;
 
   constructor(private readonly options: DevNodeOptions) {
-    this.pools.startWith(this.starter());
+    const capacity = new Capacity({ memory: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY });
+    this.pools = new Pools(NODE, capacity, (room) => this.starterIn(room));
   }
 
   /** The pool of a function's newest code. */
@@ -101,14 +103,14 @@ export class DevNode {
     return { command, args, cwd: spec.folder, env: { ...env, ...this.environmentOf(spec), ...own } };
   }
 
-  private starter(): Starter {
-    const { options, pools, driver } = this;
+  private starterIn(room: RoomMaker): Starter {
+    const { options, driver } = this;
     const starter = new InstanceStarter({
       driver,
       images: { ensure: async () => undefined },
       secretsOf: async () => ({}),
       slots: { reserve: async () => 'granted', release: () => undefined },
-      room: pools.room,
+      room,
       gate: new Gate(availableParallelism()),
       newLog: (instance) => this.logOf(instance),
       socketRoot: options.socketRoot,

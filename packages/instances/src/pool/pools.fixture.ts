@@ -9,6 +9,7 @@ import type { FunctionVersion } from '../port/container-driver.js';
 import { FakeDriver, type FakeImage } from '../port/fake-driver.fixture.js';
 import { Capacity } from '../room/capacity.js';
 import { Gate } from '../room/gate.js';
+import type { RoomMaker } from '../room/room-maker.js';
 import { InstanceStarter, type SlotAnswer } from '../start/start-instance.js';
 import type { InstancePool } from './instance-pool.js';
 import { Pools } from './pools.js';
@@ -26,9 +27,8 @@ export class TestPools {
   private readonly home = mkdtempSync(join(tmpdir(), 'kiln-'));
 
   constructor(cpu = 100) {
-    this.pools = new Pools('test', new Capacity({ memory: 1000, cpu }), { hasRoom: async () => this.roomElsewhere });
     const origin = { function: 'f', version: 1, node: 'test', instance: 'i', requestOfOutput: () => undefined };
-    this.pools.startWith(
+    const starterIn = (room: RoomMaker) =>
       new InstanceStarter({
         driver: this.driver,
         images: { ensure: async () => undefined },
@@ -43,12 +43,12 @@ export class TestPools {
             this.slotsLeft++;
           },
         },
-        room: this.pools.room,
+        room,
         gate: new Gate(4),
         newLog: () => new InstanceLog(origin, () => undefined),
         socketRoot: this.home,
-      }),
-    );
+      });
+    this.pools = new Pools('test', new Capacity({ memory: 1000, cpu }), starterIn, { hasRoom: async () => this.roomElsewhere });
   }
 
   pool(config: FunctionConfigInput = {}, image: FakeImage = 'serves', name = 'f', number = 1): InstancePool {

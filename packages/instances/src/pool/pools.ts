@@ -24,20 +24,17 @@ export class Pools implements PoolNode, Residents {
   private readonly pools = new Map<string, Map<number, InstancePool>>();
   private busy = 0;
   private leases = 0;
-  private starter: Starter | undefined;
+  private readonly starter: Starter;
   private closed: KilnError | undefined;
 
   constructor(
     readonly nodeId: string,
     readonly capacity: Capacity,
+    starterIn: (room: RoomMaker) => Starter,
     elsewhere: Elsewhere = NOWHERE,
   ) {
     this.room = new RoomMaker(capacity, this, elsewhere);
-  }
-
-  /** Once, before the first lease. */
-  startWith(starter: Starter): void {
-    this.starter = starter;
+    this.starter = starterIn(this.room);
   }
 
   /** The node's load in busy instances: a lease weighs 1/concurrency. */
@@ -117,16 +114,15 @@ export class Pools implements PoolNode, Residents {
   }
 
   get startsAtOnce(): number {
-    return this.starter?.atOnce ?? 1;
+    return this.starter.atOnce;
   }
 
   start(instance: Instance): Promise<void> {
-    if (this.starter === undefined) throw new Error('there is nothing to start instances with');
     return this.starter.start(instance);
   }
 
   async stop(instance: Instance): Promise<void> {
-    await this.starter?.stop(instance);
+    await this.starter.stop(instance);
     this.living.delete(instance);
   }
 
