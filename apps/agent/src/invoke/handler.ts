@@ -4,6 +4,7 @@ import { KilnError } from '@kiln/contract/errors';
 import type { Exchange } from '@kiln/forward/exchange/forward';
 import { RequestBody } from '@kiln/forward/exchange/request-body';
 import { Members } from '@kiln/forward/members';
+import { HttpDownstream } from '@kiln/forward/server/downstream';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
 import type { Pools } from '@kiln/instances/pool/pools';
 import { serveRequest } from '@kiln/instances/serve/serve-request';
@@ -50,12 +51,13 @@ export class NodeInvokeHandler {
     let body: RequestBody | undefined;
     try {
       admit.caller(incoming);
-      const downstream = new ToRouter(pools, incoming.notifyLease, response);
+      const downstream = new HttpDownstream(response);
+      const caller = new ToRouter(pools, incoming.notifyLease, downstream);
       const found = admit.pool(incoming);
-      if (found instanceof Promise) downstream.waits();
+      if (found instanceof Promise) caller.waits();
       const pool = found instanceof Promise ? await found : found;
       body = RequestBody.of(request, pool.version.config.maxBody);
-      await serveRequest({ head: headOf(request, incoming), downstream, request, response, body }, pool);
+      await serveRequest({ head: headOf(request, incoming), caller, downstream, body }, pool);
     } catch (error) {
       this.refuse(request, response, incoming, body, error);
     }
@@ -67,9 +69,9 @@ export class NodeInvokeHandler {
     try {
       admit.caller(incoming);
       const pool = await admit.pool(incoming);
-      const downstream = new ToRouter(pools, false, undefined);
+      const caller = new ToRouter(pools, false, undefined);
       const client = { request, socket, head };
-      await serveUpgrade({ head: headOf(request, incoming), downstream, client, running: this.switched }, pool);
+      await serveUpgrade({ head: headOf(request, incoming), caller, client, running: this.switched }, pool);
     } catch (error) {
       if (!(error instanceof KilnError)) throw error;
       const extra = error.code === 'unauthorized' ? [] : refusalHeaders(pools.nodeId, pools.load);

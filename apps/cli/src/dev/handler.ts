@@ -6,11 +6,12 @@ import type { Exchange } from '@kiln/forward/exchange/forward';
 import { RequestBody } from '@kiln/forward/exchange/request-body';
 import type { UpgradingClient } from '@kiln/forward/exchange/upgrade';
 import { Members } from '@kiln/forward/members';
+import { HttpDownstream } from '@kiln/forward/server/downstream';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
 import type { InstancePool } from '@kiln/instances/pool/instance-pool';
 import { serveRequest } from '@kiln/instances/serve/serve-request';
 import { serveUpgrade } from '@kiln/instances/serve/serve-upgrade';
-import type { Downstream, ServedHead } from '@kiln/instances/serve/served-request';
+import type { CallerSide, ServedHead } from '@kiln/instances/serve/served-request';
 import type { DevFunction } from './dev-function.js';
 import { answerHeaders, type Head, readHead, requestHeaders } from './head.js';
 
@@ -55,12 +56,12 @@ export class DevHandler {
   private async run(of: DevFunction, head: Head, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { maxBody } = (await of.pool).version.config;
     const body = RequestBody.of(request, maxBody);
-    const served = { head: servedHead(request, head), downstream: toCaller(head), request, response, body };
+    const served = { head: servedHead(request, head), caller: toCaller(head), downstream: new HttpDownstream(response), body };
     await byNewest(of, (pool) => serveRequest(served, pool));
   }
 
   private async runUpgrade(of: DevFunction, head: Head, client: UpgradingClient): Promise<void> {
-    const served = { head: servedHead(client.request, head), downstream: toCaller(head), client, running: this.switched };
+    const served = { head: servedHead(client.request, head), caller: toCaller(head), client, running: this.switched };
     await byNewest(of, (pool) => serveUpgrade(served, pool));
   }
 
@@ -106,7 +107,7 @@ function servedHead(request: IncomingMessage, head: Head): ServedHead {
   return { requestId: head.requestId, method: request.method as string, path, headers: requestHeaders(request, head) };
 }
 
-function toCaller({ requestId }: Head): Downstream {
+function toCaller({ requestId }: Head): CallerSide {
   return {
     waits: () => undefined,
     begins: () => undefined,

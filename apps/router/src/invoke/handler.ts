@@ -6,6 +6,7 @@ import { REQUEST_ID, VERSION } from '@kiln/contract/wire/headers';
 import { type Exchange, SLOW_BODY } from '@kiln/forward/exchange/forward';
 import { KEPT_BYTES, RequestBody } from '@kiln/forward/exchange/request-body';
 import { Members } from '@kiln/forward/members';
+import { HttpDownstream } from '@kiln/forward/server/downstream';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
 import type { Route, VersionRoute } from '../view/route-table.js';
 import { admit, type KeyCheck } from './admission.js';
@@ -88,7 +89,7 @@ export class InvokeHandler {
       const notifyLease = expectsContinue || body.length === undefined || body.length > KEPT_BYTES;
       if (body.length !== 0) await readAhead(body, notifyLease);
       const call = this.call(record, picked, address, scanned, peer, arrivedAt, notifyLease);
-      const outcome = await attemptNodes(call, parts, new RequestSender(call, response, body, expectsContinue));
+      const outcome = await attemptNodes(call, parts, new RequestSender(call, new HttpDownstream(response), body, expectsContinue));
       record.end = conclude(outcome, version.config);
     } catch (error) {
       this.refuse(error, record, response);

@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { AnswerError } from '../client/response-fields.js';
 import { connectTo, overSocket, type Upstream } from '../client/upstream.js';
 import { isHopByHop } from '../headers/headers.js';
+import { HttpDownstream } from '../server/downstream.js';
 import { type Exchange, forward, type Outcome } from './forward.js';
 import { RequestBody } from './request-body.js';
 
@@ -28,10 +29,15 @@ async function proxying(upstream: Upstream, onHead = (_status: number, headers: 
   const server = http.createServer((request, response) => {
     const body = RequestBody.of(request, 2 ** 30);
     body.accepted();
-    const exchange = forward({ method: request.method!, path: request.url!, headers: endToEnd(request.rawHeaders) }, response, upstream, {
-      body,
-      onHead,
-    });
+    const exchange = forward(
+      { method: request.method!, path: request.url!, headers: endToEnd(request.rawHeaders) },
+      new HttpDownstream(response),
+      upstream,
+      {
+        body,
+        onHead,
+      },
+    );
     exchanges.push(exchange);
     void exchange.outcome.then((outcome) => {
       outcomes.push(outcome);

@@ -1,10 +1,9 @@
-import type { ServerResponse } from 'node:http';
 import { GrowingBuffer } from '../bytes/growing-buffer.js';
 import { KeptChunks } from '../bytes/kept-chunks.js';
 import { countPassing } from '../bytes/passing-bytes.js';
 import type { Control, Receiver, Upstream } from '../client/upstream-port.js';
 import { is } from '../headers/headers.js';
-import { hintHeaders, trailerPairs } from '../headers/side-fields.js';
+import type { Downstream } from '../server/downstream.js';
 import { KEPT_BYTES, type RequestBody } from './request-body.js';
 
 /** What goes to the other side: a flat header list ready to send, no hop-by-hop headers in it. */
@@ -53,14 +52,13 @@ export interface ForwardOptions {
 /** The reason of an abort because the client stopped sending its body. */
 export const SLOW_BODY = 'the request body stopped arriving';
 
-// Node joins a head and a short string into one write; a head and a buffer become a vector, which costs twice as much.
-const ONE_WRITE_BYTES = 16 * 1024;
+const EARLY_HINTS = 103;
 const WITHHELD_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** Streams one request to the other side and its answer to the client, with back-pressure both ways. */
-export function forward(request: ForwardRequest, response: ServerResponse, upstream: Upstream, options: ForwardOptions): Exchange {
-  const exchange = new HttpExchange(response, options);
+export function forward(request: ForwardRequest, downstream: Downstream, upstream: Upstream, options: ForwardOptions): Exchange {
+  const exchange = new RelayedExchange(downstream, options);
   const { method, path, headers } = request;
   const { body } = options;
   // Whoever waits for interim answers may not send the body before one; and what is large or of unknown length may be slow to come.
@@ -70,7 +68,7 @@ export function forward(request: ForwardRequest, response: ServerResponse, upstr
 }
 
 /** The answer's way to the client. Its head is written once all that came in one read with it was found sound. */
-export class HttpExchange implements Exchange, Receiver {
+export class RelayedExchange implements Exchange, Receiver {
   readonly outcome: Promise<Outcome>;
   private resolve!: (outcome: Outcome) => void;
   private control: Control | undefined;
@@ -95,22 +93,22 @@ export class HttpExchange implements Exchange, Receiver {
   private left = false;
 
   constructor(
-    private readonly response: ServerResponse,
+    private readonly downstream: Downstream,
     private readonly options: ForwardOptions,
   ) {
     this.outcome = new Promise((resolve) => {
       this.resolve = resolve;
     });
-    response.on('close', this.onClientClose);
-    if (response.destroyed) this.onClientClose();
+    downstream.onGone(this.onClientClose);
+    if (downstream.gone) this.onClientClose();
   }
 
   abort(reason: string): void {
     if (this.settled) return;
-    const responseStarted = this.response.headersSent;
+    const responseStarted = this.downstream.started;
     this.settle({ kind: 'aborted', reason, sent: this.control !== undefined, responseStarted });
     this.control?.abort(new Error(reason));
-    if (responseStarted) cut(this.response, this.expected >= 0);
+    if (responseStarted) this.downstream.cut(this.expected >= 0);
   }
 
   onStart(control: Control): void {
@@ -128,7 +126,7 @@ export class HttpExchange implements Exchange, Receiver {
     // Whole by itself: the answer is still to come.
     this.answered = false;
     this.options.onInformation?.(status);
-    if (status === 103) relayEarlyHints(this.response, headers);
+    if (status === EARLY_HINTS) this.downstream.inform(status, headers);
   }
 
   onHead(status: number, headers: string[]): void {
@@ -167,7 +165,7 @@ export class HttpExchange implements Exchange, Receiver {
   onSound(): void {
     if (this.settled || this.withheld !== undefined) return;
     if (this.head === undefined) this.passPieces();
-    else if (this.begin() && this.received === 0) this.response.flushHeaders();
+    else if (this.begin() && this.received === 0) this.downstream.flush();
   }
 
   onEnd(trailers: string[]): void {
@@ -183,24 +181,21 @@ export class HttpExchange implements Exchange, Receiver {
     }
     if (this.head === undefined) this.passPieces();
     else if (!this.begin()) return;
-    if (trailers.length > 0) addTrailers(this.response, trailers);
     this.settle({ kind: 'relayed', status: this.status });
-    if (this.last === undefined) this.response.end();
-    else if (this.last.length > ONE_WRITE_BYTES) this.response.end(this.last);
-    else this.response.end(this.last.toString('latin1'), 'latin1');
+    this.downstream.end(this.last, trailers);
     this.options.body.discard();
   }
 
   onError(error: Error, sent: boolean): void {
     if (this.settled) return;
     const { fault } = this.options.body;
-    const responseStarted = this.response.headersSent;
+    const responseStarted = this.downstream.started;
     if (fault === 'too_large') this.settle({ kind: 'body_too_large', responseStarted });
     else if (fault === 'gone' || this.left) this.settle({ kind: 'client_gone', over: !sent });
     else if (fault === 'slow') this.settle({ kind: 'aborted', reason: SLOW_BODY, sent, responseStarted });
     else if (!sent) this.settle({ kind: 'not_sent', error });
     else this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
-    if (responseStarted) cut(this.response, this.expected >= 0);
+    if (responseStarted) this.downstream.cut(this.expected >= 0);
   }
 
   /** @returns false where the answer can't be relayed as it is */
@@ -208,7 +203,7 @@ export class HttpExchange implements Exchange, Receiver {
     const { head } = this;
     this.head = undefined;
     try {
-      this.response.writeHead(this.status, head);
+      this.downstream.begin(this.status, head!);
     } catch (error) {
       this.break(error as Error);
       return false;
@@ -227,11 +222,11 @@ export class HttpExchange implements Exchange, Receiver {
 
   private relay(chunk: Buffer): void {
     countPassing(chunk.length);
-    if (this.response.write(chunk)) return;
+    if (this.downstream.write(chunk)) return;
     this.control?.pause();
     if (this.drainWatched) return;
     this.drainWatched = true;
-    this.response.on('drain', () => this.control?.resume());
+    this.downstream.onDrain(() => this.control?.resume());
   }
 
   private withhold(chunk: Buffer): void {
@@ -246,10 +241,10 @@ export class HttpExchange implements Exchange, Receiver {
 
   /** The answer can't be relayed as it is. */
   private break(error: Error): void {
-    const responseStarted = this.response.headersSent;
+    const responseStarted = this.downstream.started;
     this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
     this.control?.abort(error);
-    if (responseStarted) cut(this.response, this.expected >= 0);
+    if (responseStarted) this.downstream.cut(this.expected >= 0);
   }
 
   private readonly onClientClose = (): void => {
@@ -266,30 +261,7 @@ export class HttpExchange implements Exchange, Receiver {
 
   private settle(outcome: Outcome): void {
     this.settled = true;
-    this.response.off('close', this.onClientClose);
+    this.downstream.offGone(this.onClientClose);
     this.resolve(outcome);
   }
-}
-
-/**
- * Ends a response that can't be completed so that the client notices. A length or chunks show the cut by themselves; an answer
- * that ends with its connection would look whole, so that connection is reset.
- */
-function cut(response: ServerResponse, framed: boolean): void {
-  if (!framed && !response.chunkedEncoding) response.socket?.resetAndDestroy();
-  response.destroy();
-}
-
-function relayEarlyHints(response: ServerResponse, headers: string[]): void {
-  if (response.headersSent || response.req.httpVersionMinor === 0) return;
-  try {
-    response.writeInformation(103, hintHeaders(headers));
-  } catch {
-    // A hint that can't be written is left out: it is never worth a failed request.
-    return;
-  }
-}
-
-function addTrailers(response: ServerResponse, trailers: string[]): void {
-  if (response.chunkedEncoding) response.addTrailers(trailerPairs(trailers));
 }

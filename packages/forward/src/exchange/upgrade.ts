@@ -6,7 +6,8 @@ import { HttpConnection, Outgoing } from '../client/connection.js';
 import type { Control, Receiver } from '../client/upstream-port.js';
 import { INSTANCE_HEAD_BYTES } from '../headers/head-limits.js';
 import { get } from '../headers/headers.js';
-import { type Exchange, type ForwardRequest, HttpExchange, type Outcome } from './forward.js';
+import { HttpDownstream } from '../server/downstream.js';
+import { type Exchange, type ForwardRequest, type Outcome, RelayedExchange } from './forward.js';
 import { RequestBody } from './request-body.js';
 
 /** A client that asked to switch protocols, as node:http's `upgrade` event hands it over. */
@@ -58,7 +59,7 @@ class UpgradeExchange implements Exchange, Receiver {
   private upstream: Socket | undefined;
   private control: Control | undefined;
   /** An answer that declines, on its way to the client. */
-  private declining: HttpExchange | undefined;
+  private declining: RelayedExchange | undefined;
   private readonly early = new GrowingBuffer();
 
   constructor(
@@ -138,7 +139,7 @@ class UpgradeExchange implements Exchange, Receiver {
     if (this.settled) return;
     const response = responseOn(this.client);
     const body = RequestBody.of(this.client.request, 0);
-    this.declining = new HttpExchange(response, { body, onHead: (code, lines) => this.hooks.onHead(code, lines) });
+    this.declining = new RelayedExchange(new HttpDownstream(response), { body, onHead: (code, lines) => this.hooks.onHead(code, lines) });
     void this.declining.outcome.then((outcome) => {
       // A client that has seen nothing yet may get another answer.
       if (!response.headersSent) response.detachSocket(this.client.socket as Socket);

@@ -1,7 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import { isLocalFault } from '@kiln/forward/client/upstream';
 import { type Exchange, forward, type Outcome } from '@kiln/forward/exchange/forward';
-import { writeProblem } from '@kiln/forward/server/problem';
 import type { Connection } from '../instance/access.js';
 import type { Lease } from '../instance/lease.js';
 import type { InstancePool } from '../pool/instance-pool.js';
@@ -20,12 +19,12 @@ const MAX_UNSENT = 3;
  * @throws KilnError where nothing was executed and nothing answered
  */
 export async function serveRequest(served: ServedRequest, pool: InstancePool): Promise<void> {
-  const { head, downstream, response, body } = served;
+  const { head, caller, downstream, body } = served;
   for (let leases = 1; ; leases++) {
     let lease = pool.tryLease(head.requestId);
     if (lease === undefined) {
-      downstream.waits();
-      lease = await waitForLease(pool, head.requestId, response);
+      caller.waits();
+      lease = await waitForLease(pool, head.requestId, downstream);
       if (lease === undefined) return;
     }
     let fault: Error | undefined;
@@ -42,8 +41,8 @@ export async function serveRequest(served: ServedRequest, pool: InstancePool): P
 
 /** `timeout` counts from here. @returns why nothing of the request reached the instance; undefined where it has ended */
 async function withLease(served: ServedRequest, pool: InstancePool, lease: Lease): Promise<Error | undefined> {
-  const { response, body } = served;
-  const limit = new TimeLimit(response, lease.since, pool.version.config.timeout);
+  const { downstream, body } = served;
+  const limit = new TimeLimit(downstream, lease.since, pool.version.config.timeout);
   try {
     for (let unsent = 0; ; unsent++) {
       const connection = await takeConnection(lease, limit);
@@ -77,21 +76,21 @@ async function takeConnection(lease: Lease, limit: TimeLimit): Promise<Connectio
   }
 }
 
-function send({ head, downstream, response, body }: ServedRequest, lease: Lease, connection: Connection, limit: TimeLimit): Exchange {
+function send({ head, caller, downstream, body }: ServedRequest, lease: Lease, connection: Connection, limit: TimeLimit): Exchange {
   const { version, access } = lease.instance;
   const introduction = connection.introduce();
   const headers = introduction === undefined ? head.headers : [...head.headers, ...introduction];
   // Two requests must not meet in an instance that runs one at a time. Where it cannot say when its work ends, its answer does.
   const readOn = version.config.concurrency === 1 && access?.saysWorkEnds === false;
   if (readOn) limit.graceAfterLeaving(WORK_GRACE_MS);
-  return forward({ method: head.method, path: head.path, headers }, response, connection.upstream, {
+  return forward({ method: head.method, path: head.path, headers }, downstream, connection.upstream, {
     body,
     readOn,
     onStart: () => {
-      downstream.begins();
+      caller.begins();
       body.accepted();
     },
-    onHead: (status, answered) => downstream.answerLines(lease, status, answered),
+    onHead: (status, answered) => caller.answerLines(lease, status, answered),
   });
 }
 
@@ -131,7 +130,7 @@ function unreached(served: ServedRequest, pool: InstancePool, lease: Lease, faul
   return undefined;
 }
 
-function fail({ head, downstream, request, response, body }: ServedRequest, lease: Lease, error: KilnError): void {
-  if (!response.headersSent && !response.destroyed) writeProblem(response, error, head.requestId, downstream.errorLines(lease));
-  if (!request.complete) body.discard();
+function fail({ head, caller, downstream, body }: ServedRequest, lease: Lease, error: KilnError): void {
+  if (!downstream.started && !downstream.gone) downstream.fail(error, head.requestId, caller.errorLines(lease));
+  body.discard();
 }

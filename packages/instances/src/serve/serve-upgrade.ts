@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { isLocalFault } from '@kiln/forward/client/upstream';
 import type { Exchange, Outcome } from '@kiln/forward/exchange/forward';
@@ -8,15 +9,15 @@ import type { RawConnection } from '../instance/access.js';
 import type { Lease } from '../instance/lease.js';
 import type { InstancePool } from '../pool/instance-pool.js';
 import { MAX_LEASES, notReached, timedOut, whyBroken } from './broken-instance.js';
-import type { Downstream, ServedHead } from './served-request.js';
+import type { CallerSide, ServedHead } from './served-request.js';
 import { TIMEOUT } from './time-limit.js';
-import { waitForLease } from './wait-for-lease.js';
+import { type Watched, waitForLease } from './wait-for-lease.js';
 import { mayWorkOn, untilWorkEnds } from './work-end.js';
 
 /** A request that asks to switch protocols. */
 export interface ServedUpgrade {
   head: ServedHead;
-  downstream: Downstream;
+  caller: CallerSide;
   client: UpgradingClient;
   /** Holds its exchange as long as it lasts. */
   running: Members<Exchange>;
@@ -29,7 +30,7 @@ export interface ServedUpgrade {
 export async function serveUpgrade(served: ServedUpgrade, pool: InstancePool): Promise<void> {
   const { head, client } = served;
   for (let leases = 1; ; leases++) {
-    const lease = pool.tryLease(head.requestId) ?? (await waitForLease(pool, head.requestId, client.socket));
+    const lease = pool.tryLease(head.requestId) ?? (await waitForLease(pool, head.requestId, watched(client.socket)));
     if (lease === undefined) return;
     let fault: Error | undefined;
     try {
@@ -43,11 +44,7 @@ export async function serveUpgrade(served: ServedUpgrade, pool: InstancePool): P
 }
 
 /** @returns why nothing of the request reached the instance; undefined where it has ended */
-async function withLease(
-  { head, downstream, client, running }: ServedUpgrade,
-  pool: InstancePool,
-  lease: Lease,
-): Promise<Error | undefined> {
+async function withLease({ head, caller, client, running }: ServedUpgrade, pool: InstancePool, lease: Lease): Promise<Error | undefined> {
   const { instance } = lease;
   const sent = { method: head.method, path: head.path, headers: [...head.headers] };
   let connection: RawConnection | undefined;
@@ -57,7 +54,7 @@ async function withLease(
     return connection.socket;
   };
   const exchange = spliceUpgrade(client, sent, connect, {
-    onHead: (status, headers) => downstream.answerLines(lease, status, headers),
+    onHead: (status, headers) => caller.answerLines(lease, status, headers),
     onSwitched: () => clearTimeout(timer),
   });
   const timer = setTimeout(() => exchange.abort(TIMEOUT), pool.version.config.timeout);
@@ -71,8 +68,7 @@ async function withLease(
   }
   if (outcome.kind === 'aborted' && outcome.reason === TIMEOUT) pool.condemn(instance);
   const error = await failure(outcome, lease);
-  if (error !== undefined && !client.socket.destroyed)
-    client.socket.end(problemMessage(error, head.requestId, downstream.errorLines(lease)));
+  if (error !== undefined && !client.socket.destroyed) client.socket.end(problemMessage(error, head.requestId, caller.errorLines(lease)));
   if (connection !== undefined) await untilHandlerEnds(outcome, connection, lease, pool);
   return undefined;
 }
@@ -98,4 +94,14 @@ async function failure(outcome: Outcome, { instance }: Lease): Promise<KilnError
     return outcome.reason === TIMEOUT ? timedOut(instance) : new KilnError('unavailable', outcome.reason);
   if (outcome.kind === 'broken' && !outcome.responseStarted) return whyBroken(instance, outcome.error);
   return undefined;
+}
+
+function watched(socket: Duplex): Watched {
+  return {
+    get gone() {
+      return socket.destroyed;
+    },
+    onGone: (listener) => void socket.once('close', listener),
+    offGone: (listener) => void socket.off('close', listener),
+  };
 }

@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestBody } from '@kiln/forward/exchange/request-body';
+import type { Downstream } from '@kiln/forward/server/downstream';
 import type { Lease } from '../instance/lease.js';
 
 /** A request as it goes to an instance. */
@@ -12,7 +12,7 @@ export interface ServedHead {
 }
 
 /** What the caller's side is told, and what it adds to an answer. */
-export interface Downstream {
+export interface CallerSide {
   /** There is no lease for it yet. */
   waits(): void;
   /** The request goes to an instance: from here on it may have run. */
@@ -26,8 +26,7 @@ export interface Downstream {
 /** An ordinary request and where its answer goes. */
 export interface ServedRequest {
   head: ServedHead;
+  caller: CallerSide;
   downstream: Downstream;
-  request: IncomingMessage;
-  response: ServerResponse;
   body: RequestBody;
 }

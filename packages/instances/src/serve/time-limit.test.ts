@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Exchange } from '@kiln/forward/exchange/forward';
+import { HttpDownstream } from '@kiln/forward/server/downstream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TimeLimit } from './time-limit.js';
 
@@ -30,7 +31,7 @@ describe('the time limit of an exchange', () => {
   ])('%s', async (_what, bytes, cut) => {
     const { response, end } = await written(bytes);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-    const limit = new TimeLimit(response, performance.now(), 900_000);
+    const limit = new TimeLimit(new HttpDownstream(response), performance.now(), 900_000);
     limit.exchange = { abort: vi.fn() } as unknown as Exchange;
     expect(response.writableNeedDrain).toBe(bytes > 100);
     await vi.advanceTimersByTimeAsync(40_100);

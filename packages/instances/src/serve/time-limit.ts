@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http';
 import type { Exchange } from '@kiln/forward/exchange/forward';
+import type { Downstream } from '@kiln/forward/server/downstream';
 
 /** The reason of an abort because the function did not answer in its time. */
 export const TIMEOUT = 'timeout';
@@ -23,7 +23,7 @@ export class TimeLimit {
   private readonly ends: number;
 
   constructor(
-    private readonly response: ServerResponse,
+    private readonly downstream: Downstream,
     since: number,
     timeout: number,
   ) {
@@ -35,7 +35,7 @@ export class TimeLimit {
   graceAfterLeaving(graceMs: number): void {
     if (this.graceMs !== undefined) return;
     this.graceMs = graceMs;
-    this.response.once('close', this.onLeft);
+    this.downstream.onGone(this.onLeft);
   }
 
   /** ms that the work may still take. */
@@ -46,7 +46,7 @@ export class TimeLimit {
   clear(): void {
     clearTimeout(this.timer);
     clearTimeout(this.grace);
-    if (this.graceMs !== undefined) this.response.off('close', this.onLeft);
+    if (this.graceMs !== undefined) this.downstream.offGone(this.onLeft);
   }
 
   private readonly onLeft = (): void => {
@@ -54,18 +54,18 @@ export class TimeLimit {
   };
 
   private readonly onTime = (): void => {
-    const { left, response } = this;
-    const heldBack = response.headersSent && response.writableNeedDrain;
+    const { left, downstream } = this;
+    const { heldBack } = downstream;
     // Timers may fire a little early.
     if (left <= 1) {
       this.late = true;
-      if (heldBack) response.destroy();
+      if (heldBack) downstream.destroy();
       else this.exchange?.abort(TIMEOUT);
       return;
     }
-    const written = heldBack ? (response.socket?.bytesWritten ?? 0) : 0;
+    const written = heldBack ? downstream.bytesTaken : 0;
     if (heldBack && written === this.written) {
-      response.destroy();
+      downstream.destroy();
       return;
     }
     this.written = written;

@@ -1,24 +1,23 @@
-import type { EventEmitter } from 'node:events';
+import type { Downstream } from '@kiln/forward/server/downstream';
 import type { Lease } from '../instance/lease.js';
 import type { InstancePool } from '../pool/instance-pool.js';
+
+/** Whoever may leave while it waits. */
+export type Watched = Pick<Downstream, 'gone' | 'onGone' | 'offGone'>;
 
 /**
  * A place in the version's queue until there is a lease. Undefined where the client left meanwhile: then nothing is held.
  * @throws KilnError; nothing was executed
  */
-export async function waitForLease(
-  pool: InstancePool,
-  requestId: string,
-  client: EventEmitter & { destroyed: boolean },
-): Promise<Lease | undefined> {
-  if (client.destroyed) return undefined;
+export async function waitForLease(pool: InstancePool, requestId: string, client: Watched): Promise<Lease | undefined> {
+  if (client.gone) return undefined;
   const waiting = pool.wait(requestId);
   const gone = Promise.withResolvers<undefined>();
   const onClose = () => gone.resolve(undefined);
-  client.once('close', onClose);
+  client.onGone(onClose);
   try {
     const lease = await Promise.race([waiting.lease, gone.promise]);
-    if (lease !== undefined && !client.destroyed) return lease;
+    if (lease !== undefined && !client.gone) return lease;
     waiting.cancel();
     // It may have been granted in this very moment.
     waiting.lease.then(
@@ -27,6 +26,6 @@ export async function waitForLease(
     );
     return undefined;
   } finally {
-    client.off('close', onClose);
+    client.offGone(onClose);
   }
 }

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { WAITING } from '@kiln/contract/wire/headers';
 import { dial } from '@kiln/forward/client/upstream';
 import { type Exchange, type ForwardOptions, forward } from '@kiln/forward/exchange/forward';
@@ -6,10 +5,12 @@ import type { RequestBody } from '@kiln/forward/exchange/request-body';
 import { spliceUpgrade, type UpgradeHooks, type UpgradingClient } from '@kiln/forward/exchange/upgrade';
 import { NODE_HEAD_BYTES } from '@kiln/forward/headers/head-limits';
 import type { Members } from '@kiln/forward/members';
+import type { Downstream } from '@kiln/forward/server/downstream';
 import type { AgentConnections } from './agents.js';
 import type { Sender } from './attempt-nodes.js';
 import type { Call } from './call.js';
 
+const CONTINUE = 100;
 const PROCESSING = 102;
 
 /** Sends an ordinary request. */
@@ -18,7 +19,7 @@ export class RequestSender implements Sender, ForwardOptions {
 
   constructor(
     private readonly call: Call,
-    private readonly response: ServerResponse,
+    private readonly downstream: Downstream,
     readonly body: RequestBody,
     /** The client waits for leave to send its body. */
     private expectsContinue: boolean,
@@ -26,7 +27,7 @@ export class RequestSender implements Sender, ForwardOptions {
 
   send({ upstream }: AgentConnections): Exchange {
     const { record, path, headers } = this.call;
-    return forward({ method: record.method, path, headers }, this.response, upstream, this);
+    return forward({ method: record.method, path, headers }, this.downstream, upstream, this);
   }
 
   canResend(): boolean {
@@ -49,7 +50,7 @@ export class RequestSender implements Sender, ForwardOptions {
     this.body.accepted();
     if (!this.expectsContinue) return;
     this.expectsContinue = false;
-    this.response.writeContinue();
+    this.downstream.inform(CONTINUE);
   }
 }
 
