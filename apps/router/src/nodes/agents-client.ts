@@ -11,7 +11,7 @@ import { SECRET } from '@kiln/contract/wire/headers';
 import { MAX_SOURCE_BYTES, passUpload } from '@kiln/forward/exchange/upload';
 import { z } from 'zod';
 import { readLines } from './read-lines.js';
-import { watchSilence } from './watch-silence.js';
+import { watchSilence } from './watch-long-answer.js';
 
 const CALL_MS = 5000;
 /** A pull of a large image. */

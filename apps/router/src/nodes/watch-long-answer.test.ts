@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { watchSilence } from './watch-silence.js';
+import { watchSilence } from './watch-long-answer.js';
 
 it('a build of hours goes on as long as its node answers, and ends when the node does not', async () => {
   let asked = 0;
