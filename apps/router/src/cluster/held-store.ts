@@ -3,9 +3,9 @@ import { KilnError } from '@kiln/contract/errors';
 import { FUNCTION_CHANGED, KEY_CHANGED } from '@kiln/contract/wire/events';
 import type { CopyStore, StoreCopy } from '@kiln/state/functions/copy-store';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
+import { SingleFlight } from '@kiln/state/store/single-flight';
 import type { Store } from '@kiln/state/store/store';
 import type { EventSender } from '../view/announcer.js';
-import { SingleFlight } from '../view/single-flight.js';
 
 export interface HeldParts {
   store: Pick<Store, 'ready' | 'trouble'>;
@@ -63,9 +63,9 @@ export class HeldStore {
 function holdsOf(copy: StoreCopy | undefined): StoreView['holds'] {
   if (copy === undefined) return null;
   const { functions, keys, secrets, secretValues } = copy;
-  const versions = Object.values(functions.versions).reduce((sum, hash) => sum + Object.keys(hash).length, 0);
+  const versions = [...functions.versions.values()].reduce((sum, hash) => sum + Object.keys(hash).length, 0);
   return {
-    functions: Object.keys(functions.functions).length,
+    functions: functions.functions.size,
     versions,
     keys: Object.keys(keys).length,
     secrets: Object.keys(secrets).length,

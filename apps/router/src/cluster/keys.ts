@@ -4,9 +4,9 @@ import { KilnError } from '@kiln/contract/errors';
 import type { KeyRecord, Scope } from '@kiln/contract/records/records';
 import { KEY_CHANGED } from '@kiln/contract/wire/events';
 import type { KeyStore } from '@kiln/state/key-store';
+import { SingleFlight } from '@kiln/state/store/single-flight';
 import type { EventSender } from '../view/announcer.js';
 import { hashOf, type KeyTable, keyId } from '../view/key-table.js';
-import { SingleFlight } from '../view/single-flight.js';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const ID_CHARS = 12;

@@ -4,7 +4,7 @@ import type { RenewedFunction, SecretRecord, SecretRevision, SecretsRotated, Sec
 import { checkMasterKeys } from '@kiln/secrets/check-master-keys';
 import { keyOf, type MasterKey, type MasterKeys } from '@kiln/secrets/master-key';
 import { seal } from '@kiln/secrets/seal';
-import type { FunctionWithVersions } from '@kiln/state/functions/function-list';
+import type { FunctionWithVersions } from '@kiln/state/functions/function-entry';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { SecretStore } from '@kiln/state/secrets/secret-store';
 import type { NodeTable } from '../placement/node-table.js';

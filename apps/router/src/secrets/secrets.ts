@@ -9,7 +9,7 @@ import type { SecretStore } from '@kiln/state/secrets/secret-store';
 export class VersionSecrets {
   constructor(
     private readonly store: Pick<SecretStore, 'get' | 'dropOthers'>,
-    private readonly functions: Pick<FunctionStore, 'needs'>,
+    private readonly functions: Pick<FunctionStore, 'neededSecrets'>,
   ) {}
 
   /**
@@ -33,8 +33,7 @@ export class VersionSecrets {
    * rejects: what stays is tried again with the next change.
    */
   async dropUnused(): Promise<void> {
-    const needed = async () => (await this.functions.needs()).flatMap(({ secretRevisions }) => secretRevisions);
-    await this.store.dropOthers(needed).catch(() => undefined);
+    await this.store.dropOthers(() => this.functions.neededSecrets()).catch(() => undefined);
   }
 
   /** Those of the versions of which a secret has changed since they were made. */

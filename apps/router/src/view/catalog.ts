@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionWithVersions } from '@kiln/state/functions/function-list';
+import type { FunctionWithVersions } from '@kiln/state/functions/function-entry';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
-import { type RouteTable, routeOf } from './route-table.js';
-import { SingleFlight } from './single-flight.js';
+import { SingleFlight } from '@kiln/state/store/single-flight';
+import type { RouteTable } from './route-table.js';
 
 /** Requests for what is not known read the functions anew no more often than that. */
 const REFRESH_ON_MISS_MS = 50;
@@ -70,6 +70,6 @@ export class Catalog {
     const all = await this.functions.listAll();
     if (all === this.last) return;
     this.last = all;
-    this.routes.replace(all.map(routeOf));
+    this.routes.replace(all);
   }
 }

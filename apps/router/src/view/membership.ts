@@ -1,8 +1,8 @@
 import type { NodeView } from '@kiln/contract/api/control-api';
 import type { NodeRecord } from '@kiln/contract/records/records';
 import type { NodeStore, StoredNode } from '@kiln/state/node-store';
+import { SingleFlight } from '@kiln/state/store/single-flight';
 import type { NodeTable } from '../placement/node-table.js';
-import { SingleFlight } from './single-flight.js';
 
 /** The nodes as last read. What is read goes into the node table at once. */
 export class Membership {

@@ -1,6 +1,6 @@
 import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import type { ImageKind } from '@kiln/contract/kinds';
-import type { FunctionWithVersions } from '@kiln/state/functions/function-list';
+import type { FunctionWithVersions } from '@kiln/state/functions/function-entry';
 
 export interface VersionRoute {
   version: number;
@@ -17,24 +17,57 @@ export interface Route {
   sticky: boolean;
 }
 
-/** The functions as requests see them. A change is a new table in place of the old one, so no request sees half of it. */
+/**
+ * The functions as requests see them. A change of a function is a new route in place of the old one, so no request sees half of it. A
+ * route is made when the first request asks for it: after a change of many functions nobody waits for the routes of all.
+ */
 export class RouteTable {
-  private routes: ReadonlyMap<string, Route> = new Map();
+  private all: readonly FunctionWithVersions[] = [];
+  private readonly entries = new Map<string, FunctionWithVersions>();
+  private readonly routes = new Map<string, Route>();
 
   find(name: string): Route | undefined {
-    return this.routes.get(name);
+    return this.routes.get(name) ?? this.make(name);
   }
 
-  replace(routes: Route[]): void {
-    this.routes = new Map(routes.map((route) => [route.name, route]));
+  /** @param all in the order of their names; entries that are the same as before have not changed */
+  replace(all: readonly FunctionWithVersions[]): void {
+    const before = this.all;
+    this.all = all;
+    let at = 0;
+    for (const entry of all) {
+      if (before[at] === entry) {
+        at++;
+        continue;
+      }
+      const { name } = entry.function;
+      for (; at < before.length && before[at]!.function.name < name; at++) this.remove(before[at]!.function.name);
+      if (before[at]?.function.name === name) at++;
+      this.entries.set(name, entry);
+      this.routes.delete(name);
+    }
+    for (; at < before.length; at++) this.remove(before[at]!.function.name);
   }
 
   names(): string[] {
-    return [...this.routes.keys()];
+    return [...this.entries.keys()];
+  }
+
+  private remove(name: string): void {
+    this.entries.delete(name);
+    this.routes.delete(name);
+  }
+
+  private make(name: string): Route | undefined {
+    const entry = this.entries.get(name);
+    if (entry === undefined) return undefined;
+    const route = routeOf(entry);
+    this.routes.set(name, route);
+    return route;
   }
 }
 
-export function routeOf({ function: { name, traffic, sticky }, versions }: FunctionWithVersions): Route {
+function routeOf({ function: { name, traffic, sticky }, versions }: FunctionWithVersions): Route {
   const ready = versions.filter(({ state }) => state === 'ready');
   return {
     name,

@@ -66,9 +66,9 @@ export class CopyStore {
     const there = Object.keys(await this.store.run((redis) => redis.hgetall(FUNCTIONS))).filter(isFunctionName);
     await this.store.transaction((pipeline) => {
       pipeline.del(FUNCTIONS, NUMBERS, KEYS, SECRETS, SECRET_NUMBERS, MASTER_KEY, ...there.map(versionsKey));
-      put(pipeline, FUNCTIONS, copy.functions.functions);
-      for (const [name, versions] of Object.entries(copy.functions.versions)) put(pipeline, versionsKey(name), versions);
-      put(pipeline, NUMBERS, copy.functions.numbers);
+      put(pipeline, FUNCTIONS, Object.fromEntries(copy.functions.functions));
+      for (const [name, versions] of copy.functions.versions) put(pipeline, versionsKey(name), versions);
+      put(pipeline, NUMBERS, Object.fromEntries(copy.functions.numbers));
       put(pipeline, KEYS, copy.keys);
       put(pipeline, SECRETS, copy.secrets);
       put(pipeline, SECRET_NUMBERS, copy.secretNumbers);

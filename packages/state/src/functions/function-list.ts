@@ -1,127 +1,178 @@
-import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records/records';
-import type { SecretRevision } from '@kiln/contract/records/secrets';
-import { FUNCTIONS, isFunctionName, NUMBERS, versionsKey } from '../store/keys.js';
-import { readLoosely, readRecord } from '../store/read-record.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import { functionRecord } from '@kiln/contract/records/records';
+import { CHANGE_NOTES, FUNCTIONS, isFunctionName, NUMBERS, versionsKey } from '../store/keys.js';
+import { readRecord } from '../store/read-record.js';
+import { SingleFlight } from '../store/single-flight.js';
 import type { Store } from '../store/store.js';
+import { FunctionEntry, type FunctionWithVersions, type StoredVersions } from './function-entry.js';
 
-export interface FunctionWithVersions {
-  function: FunctionRecord;
-  versions: VersionRecord[];
-  /** Versions that are there and that this version of Kiln can not read: they are not served here. Left out where there is none. */
-  unread?: number[];
-}
-
-/** What a stored version needs so that it can run again, whether or not the rest of its record can be read. */
-export interface VersionNeeds {
-  function: string;
-  version: number;
-  image: string;
-  createdAt: string;
-  secretRevisions: SecretRevision[];
-}
-
-/** The records as they are stored: text that this version of Kiln need not understand. */
+/** The records as they are stored, as far as they were read by now: text that this version of Kiln need not understand. */
 export interface StoredFunctions {
-  functions: Record<string, string>;
+  readonly functions: ReadonlyMap<string, string>;
   /** By function. */
-  versions: Record<string, Record<string, string>>;
-  numbers: Record<string, string>;
+  readonly versions: ReadonlyMap<string, StoredVersions>;
+  readonly numbers: ReadonlyMap<string, string>;
 }
 
 interface Listing {
-  key: string;
+  /** The connection through which it was read: through another one there may be another server. */
+  connection: number;
+  /** The counter as it was read. Whatever is changed later has a higher number. */
+  changes: number;
+  /** Of one moment. Else some functions may be of a later one, and are read again. */
+  steady: boolean;
+  byName: Map<string, FunctionEntry>;
+  /** In the order of their names. */
   all: readonly FunctionWithVersions[];
-  stored: StoredFunctions;
+  stored: { functions: Map<string, string>; versions: Map<string, StoredVersions>; numbers: Map<string, string> };
 }
 
-/** Changes that come in faster than everything is read: what was read last is nearly right, and is read again. */
-const ATTEMPTS = 5;
-const NOTHING: Listing = { key: '', all: [], stored: { functions: {}, versions: {}, numbers: {} } };
+type Hash = Record<string, string>;
 
-/** All functions with all their versions, read anew only when something has changed. */
+/** A function's record, the highest number that a version of it had, and its versions. */
+type StoredFunction = [string | null, string | null, Hash];
+
+/** Changes that come in faster than they are read: what was read last is nearly right, and is read again. */
+const ATTEMPTS = 5;
+/** Functions that are read in one go: what comes of them keeps nobody else waiting for long. */
+const AT_ONCE = 25;
+
+/**
+ * All functions with all their versions. After a change the functions that were changed are read, by the notes that stand beside the
+ * counter. Where a note is missing (a Kiln of before wrote, too much has changed, another server answers) everything is read. Either
+ * way a few functions at a time, with turns for others between them.
+ */
 export class FunctionList {
-  private last = NOTHING;
+  private last = nothing();
+  private readonly reading = new SingleFlight(() => this.read());
 
   constructor(private readonly store: Store) {}
 
   /** The same list again, not a copy, while nothing has changed. @throws KilnError `unavailable` */
   async all(): Promise<readonly FunctionWithVersions[]> {
-    return (await this.current()).all;
+    return (await this.reading.run()).all;
   }
 
   /** The same as text. @throws KilnError `unavailable` */
   async stored(): Promise<StoredFunctions> {
-    return (await this.current()).stored;
+    return (await this.reading.run()).stored;
   }
 
-  /** Of every version that is stored. @throws KilnError `unavailable` */
-  async needs(): Promise<VersionNeeds[]> {
-    const { versions } = await this.stored();
-    return Object.entries(versions).flatMap(([name, hash]) =>
-      Object.entries(hash).map(([field, raw]) => needsOf(name, Number(field), raw)),
-    );
-  }
-
-  private async current(): Promise<Listing> {
-    const { changes } = await this.store.desired.read(() => undefined);
-    const key = this.keyAt(changes);
-    if (key !== this.last.key) this.last = await this.readAll();
+  private async read(): Promise<Listing> {
+    for (let i = 0; i < ATTEMPTS; i += 1) {
+      await this.readOnce();
+      if (this.last.steady) break;
+    }
     return this.last;
   }
 
-  private async readAll(): Promise<Listing> {
-    for (let i = 1; ; i += 1) {
-      const first = await this.store.desired.read((pipeline) => pipeline.hgetall(FUNCTIONS).hgetall(NUMBERS));
-      const [functions, numbers] = first.replies as Record<string, string>[];
-      const names = Object.keys(functions!).filter(isFunctionName);
-      const second = await this.store.desired.read((pipeline) => {
-        for (const name of names) pipeline.hgetall(versionsKey(name));
-      });
-      const steady = second.steady && second.changes === first.changes;
-      if (!steady && i < ATTEMPTS) continue;
-      const versions = Object.fromEntries(names.map((name, n) => [name, second.replies[n] as Record<string, string>]));
-      const stored = { functions: functions!, versions, numbers: numbers! };
-      // What was read of two moments is read again.
-      return { key: steady ? this.keyAt(first.changes) : '', all: this.parsed(names, stored), stored };
-    }
-  }
-
-  private parsed(names: readonly string[], { functions, versions }: StoredFunctions): FunctionWithVersions[] {
-    const before = new Map(this.last.all.map((entry) => [entry.function.name, entry]));
-    return names.toSorted().flatMap((name) => {
-      // What can't be read any more is not gone: who knew it goes on with what it was.
-      const record = readRecord(this.store, functionRecord, functions[name], `${FUNCTIONS} ${name}`) ?? before.get(name)?.function;
-      return record === undefined ? [] : [this.entryOf(record, versions[name]!, before.get(name))];
+  private async readOnce(): Promise<void> {
+    const { connections } = this.store;
+    const known = this.last.connection === connections ? this.last.changes : -1;
+    const { changes, replies } = await this.store.desired.read((pipeline) => {
+      if (known >= 0) pipeline.xrange(CHANGE_NOTES, `${known + 1}-0`, '+');
     });
+    if (changes === known) return;
+    const noted = known < 0 ? undefined : namesNoted(replies[0], known, changes);
+    if (noted === undefined) await this.readAll(connections);
+    else await this.readSome(noted, connections, changes);
   }
 
-  private entryOf(record: FunctionRecord, hash: Record<string, string>, before: FunctionWithVersions | undefined): FunctionWithVersions {
-    const key = versionsKey(record.name);
-    const versions: VersionRecord[] = [];
-    const unread: number[] = [];
-    for (const [field, raw] of Object.entries(hash)) {
-      const known =
-        readRecord(this.store, versionRecord, raw, `${key} ${field}`) ?? before?.versions.find(({ version }) => String(version) === field);
-      if (known !== undefined) versions.push(known);
-      else unread.push(Number(field));
+  private async readAll(connection: number): Promise<void> {
+    const { changes, replies } = await this.store.desired.read((pipeline) => pipeline.hkeys(FUNCTIONS).hgetall(NUMBERS));
+    const [names, numbers] = replies as [string[], Hash];
+    await turn();
+    const { found, steady } = await this.find(names, changes);
+    const { functions, versions, entries } = found;
+    const all = names.toSorted().flatMap((name) => entries.get(name) ?? []);
+    const stored = { functions, versions, numbers: new Map([...Object.entries(numbers), ...found.numbers]) };
+    this.last = { connection, changes, steady, byName: entries, all, stored };
+  }
+
+  private async readSome(names: readonly string[], connection: number, changes: number): Promise<void> {
+    const { found, steady } = await this.find(names, changes);
+    const { byName, stored } = this.last;
+    const all = this.last.all.slice();
+    for (const name of names) place(all, name, found.entries.get(name));
+    // In place: copies of maps of this size for each change would keep others waiting.
+    replace(byName, names, found.entries);
+    replace(stored.functions, names, found.functions);
+    replace(stored.versions, names, found.versions);
+    for (const [name, number] of found.numbers) stored.numbers.set(name, number);
+    this.last = { connection, changes, steady, byName, all, stored };
+  }
+
+  private async find(names: readonly string[], changes: number): Promise<{ found: Found; steady: boolean }> {
+    const found = new Found(this.store, this.last.byName);
+    let steady = true;
+    for (let at = 0; at < names.length; at += AT_ONCE) {
+      const some = names.slice(at, at + AT_ONCE).filter(isFunctionName);
+      const read = await this.store.desired.read((pipeline) => {
+        for (const name of some) pipeline.hget(FUNCTIONS, name).hget(NUMBERS, name).hgetall(versionsKey(name));
+      });
+      steady &&= read.steady && read.changes === changes;
+      for (const [i, name] of some.entries()) found.add(name, read.replies.slice(3 * i, 3 * i + 3) as StoredFunction);
+      await turn();
     }
-    versions.sort((a, b) => a.version - b.version);
-    return { function: record, versions, ...(unread.length > 0 && { unread }) };
-  }
-
-  private keyAt(changes: number): string {
-    return `${this.store.connections} ${changes}`;
+    return { found, steady };
   }
 }
 
-function needsOf(name: string, version: number, raw: string): VersionNeeds {
-  const { image, createdAt, secretRevisions } = readLoosely(raw);
-  const revisions = typeof secretRevisions === 'object' && secretRevisions !== null ? Object.entries(secretRevisions) : [];
-  return {
-    function: name,
-    version,
-    image: typeof image === 'string' ? image : '',
-    createdAt: typeof createdAt === 'string' ? createdAt : new Date(0).toISOString(),
-    secretRevisions: revisions.map(([secret, revision]) => ({ name: secret, revision: Number(revision) })),
-  };
+function nothing(): Listing {
+  const stored = { functions: new Map(), versions: new Map(), numbers: new Map() };
+  return { connection: -1, changes: -1, steady: true, byName: new Map(), all: [], stored };
+}
+
+/** The functions that were changed; undefined where not every change is noted. */
+function namesNoted(reply: unknown, from: number, to: number): string[] | undefined {
+  const notes = (reply as [string, string[]][]).filter(([id]) => Number(id.split('-')[0]) <= to);
+  if (notes.length !== to - from) return undefined;
+  return [...new Set(notes.map(([, fields]) => fields[1] ?? ''))].filter((name) => name !== '');
+}
+
+/** What was read of some functions. */
+class Found {
+  readonly functions = new Map<string, string>();
+  readonly versions = new Map<string, StoredVersions>();
+  readonly numbers = new Map<string, string>();
+  readonly entries = new Map<string, FunctionEntry>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly before: ReadonlyMap<string, FunctionEntry>,
+  ) {}
+
+  add(name: string, [record, number, versions]: StoredFunction): void {
+    if (number !== null) this.numbers.set(name, number);
+    if (record === null) return;
+    this.functions.set(name, record);
+    this.versions.set(name, versions);
+    const known = this.before.get(name);
+    // What can't be read any more is not gone: who knew it goes on with what it was.
+    const read = readRecord(this.store, functionRecord, record, `${FUNCTIONS} ${name}`) ?? known?.function;
+    if (read !== undefined) this.entries.set(name, new FunctionEntry(this.store, read, versions, known));
+  }
+}
+
+/** These are as they were found, or gone. */
+function replace<T>(map: Map<string, T>, names: readonly string[], found: ReadonlyMap<string, T>): void {
+  for (const name of names) {
+    const value = found.get(name);
+    if (value === undefined) map.delete(name);
+    else map.set(name, value);
+  }
+}
+
+/** Into a list that is in the order of names; without an entry, out of it. */
+function place(list: FunctionWithVersions[], name: string, entry: FunctionWithVersions | undefined): void {
+  let from = 0;
+  let to = list.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (list[middle]!.function.name < name) from = middle + 1;
+    else to = middle;
+  }
+  const isThere = list[from]?.function.name === name;
+  if (entry === undefined) list.splice(from, isThere ? 1 : 0);
+  else list.splice(from, isThere ? 1 : 0, entry);
 }

@@ -188,6 +188,7 @@ describe('reading everything', () => {
   it('skips a broken record, and reports it once', async () => {
     await raw.hset('kiln:functions', 'broken', '{"name":"broken"', 'odd', '{"name":"odd"}');
     await raw.hset('kiln:versions:listed', '3', 'null');
+    await raw.incr('kiln:function-changes');
     const before = errors.length;
     await functions.createVersion('other', draft);
     const all = await functions.listAll();

@@ -1,15 +1,18 @@
 import type { Origin } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records/records';
+import type { SecretRevision } from '@kiln/contract/records/secrets';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import { checkedVersion, FUNCTIONS, LOG_SIZES, LOG_TIMES, LOG_TOTAL, logsKey, NUMBERS, SECRET_VALUES, versionsKey } from '../store/keys.js';
 import { readRecord, readRecords } from '../store/read-record.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from '../store/scripts.js';
 import type { Store } from '../store/store.js';
-import { FunctionList, type FunctionWithVersions, type StoredFunctions, type VersionNeeds } from './function-list.js';
+import type { FunctionWithVersions } from './function-entry.js';
+import { FunctionList, type StoredFunctions } from './function-list.js';
 import { functionNotFound, GONE, secretFields, secretGone, versionNotFound } from './missing.js';
 import { versionsToRemove } from './retention.js';
 import { changed, withTraffic } from './traffic-change.js';
+import { neededSecrets, type VersionNeeds, versionNeeds } from './version-needs.js';
 import { movedTo, refused, settled } from './version-proof.js';
 
 export type VersionDraft = Omit<VersionRecord, 'version' | 'state' | 'failure' | 'refusal' | 'createdAt' | 'function'>;
@@ -54,8 +57,13 @@ export class FunctionStore {
   }
 
   /** What all stored versions need, those that can't be read here included. */
-  needs(): Promise<VersionNeeds[]> {
-    return this.all.needs();
+  async needs(): Promise<VersionNeeds[]> {
+    return versionNeeds((await this.all.stored()).versions);
+  }
+
+  /** The revisions of secrets that stored versions need. */
+  async neededSecrets(): Promise<SecretRevision[]> {
+    return neededSecrets((await this.all.stored()).versions);
   }
 
   /** Everything as it is stored. */
@@ -83,7 +91,7 @@ export class FunctionStore {
       const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
       const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
       const more = [secrets.length, ...secrets, ...(await this.outlived(name, next, version))];
-      const done = await this.store.desired.change(CREATE_VERSION, keys, [...values, ...more]);
+      const done = await this.store.desired.change(CREATE_VERSION, keys, [...values, ...more], name);
       if (done === GONE) throw secretGone(name);
       return done === 1 ? version : undefined;
     });
@@ -122,7 +130,7 @@ export class FunctionStore {
       if (found === undefined) return 'withdrawn';
       if (found.record.state !== 'pending') return found.record;
       const values = [String(number), found.raw];
-      const done = await this.store.desired.change(WITHDRAW_RECORD, [key], values);
+      const done = await this.store.desired.change(WITHDRAW_RECORD, [key], values, name);
       return done === 1 ? 'withdrawn' : undefined;
     });
   }
@@ -179,6 +187,7 @@ export class FunctionStore {
       REMOVE_FUNCTION,
       [FUNCTIONS, versionsKey(name), logsKey(name), LOG_SIZES, LOG_TOTAL, LOG_TIMES],
       [name],
+      name,
     );
     if (removed !== 1) throw functionNotFound(name);
   }
@@ -202,7 +211,7 @@ export class FunctionStore {
       const before = this.existing(name, raw);
       if (raw === null || before === undefined) throw functionNotFound(name);
       const after = await change(before);
-      return after === before || (await this.replace(FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
+      return after === before || (await this.replace(name, FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
     });
   }
 
@@ -215,7 +224,7 @@ export class FunctionStore {
       const found = await this.readVersion(name, number);
       if (found === undefined) throw versionNotFound(name, number);
       const after = change(found.record) ?? found.record;
-      return after === found.record || (await this.replace(versionsKey(name), String(number), found.raw, after)) ? after : undefined;
+      return after === found.record || (await this.replace(name, versionsKey(name), String(number), found.raw, after)) ? after : undefined;
     });
   }
 
@@ -236,9 +245,9 @@ export class FunctionStore {
     return raw === null || record === undefined ? undefined : { raw, record };
   }
 
-  private async replace(key: string, field: string, before: string, after: object, secrets: string[] = []): Promise<boolean> {
+  private async replace(of: string, key: string, field: string, before: string, after: object, secrets: string[] = []): Promise<boolean> {
     const values = [field, before, JSON.stringify(after), ...secrets];
-    const done = await this.store.desired.change(REPLACE_RECORD, [key, SECRET_VALUES], values);
+    const done = await this.store.desired.change(REPLACE_RECORD, [key, SECRET_VALUES], values, of);
     if (done === GONE) throw secretGone(field);
     return done === 1;
   }

@@ -15,7 +15,7 @@ for i = 2, #ARGV, 6 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 3])
   redis.call('HSET', KEYS[2], ARGV[i + 4], ARGV[i + 5])
 end
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /**
@@ -28,7 +28,7 @@ if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
   if string.sub(field, 1, #ARGV[3]) == ARGV[3] then redis.call('HDEL', KEYS[2], field) end
 end
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /**
@@ -38,19 +38,19 @@ return 1`;
 export const DROP_VALUES = `
 if (redis.call('GET', changes) or '') ~= ARGV[1] then return 0 end
 for i = 2, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /** Replaces one value; 1, or 0 when it is not any more what was read. KEYS: values. ARGV: field, value as read, value. */
 export const REPLACE_VALUE = `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /** Replaces the master key's record; 1, or 0 when it is not what was read. KEYS: master key. ARGV: as read ('' = none), record. */
 export const REPLACE_MASTER_KEY = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
-redis.call('INCR', changes)
+changed()
 return 1`;

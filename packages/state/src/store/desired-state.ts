@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
 import type { ChainableCommander } from 'ioredis';
 import { describeLoss, type Loss, lossOf, type StoreMark, type StoreState } from './continuity.js';
-import { CHANGES, LOST, MARK } from './keys.js';
+import { CHANGE_NOTES, CHANGES, LOST, MARK } from './keys.js';
 import { FOUND, guarded, NOT_AS_KNOWN, REPORT_LOSS } from './mark-scripts.js';
 import type { Store } from './store.js';
 
@@ -68,15 +68,16 @@ export class DesiredState {
   }
 
   /**
-   * Runs a script that changes the desired state, in the store that was known and in no other. The script finds the counter's key as
-   * `changes`. @throws KilnError `unavailable` also where the store has lost something
+   * Runs a script that changes the desired state, in the store that was known and in no other; see `guarded`.
+   * @param of the function that it changes; left out where it changes none
+   * @throws KilnError `unavailable` also where the store has lost something
    */
-  async change(script: string, keys: readonly string[], values: readonly (string | number)[]): Promise<unknown> {
+  async change(script: string, keys: readonly string[], values: readonly (string | number)[], of = ''): Promise<unknown> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
       if (this.known === undefined || this.current !== undefined) await this.look();
       const { mark, changes } = this.known as StoreMark;
-      const all = [...keys, MARK, LOST, CHANGES];
-      const reply = await this.store.run((redis) => redis.eval(guarded(script), all.length, ...all, ...values, mark, changes));
+      const all = [...keys, MARK, LOST, CHANGES, CHANGE_NOTES];
+      const reply = await this.store.run((redis) => redis.eval(guarded(script), all.length, ...all, ...values, of, mark, changes));
       if (reply !== NOT_AS_KNOWN) return reply;
       await this.look();
     }

@@ -47,6 +47,7 @@ const OPEN = new Set(['env', 'secretRevisions']);
 async function rewrite(key: string, field: string, change: (record: object) => unknown = fromTheFuture): Promise<object> {
   const after = change(JSON.parse((await raw.hget(key, field)) as string));
   await raw.hset(key, field, JSON.stringify(after));
+  await raw.incr('kiln:function-changes');
   return after as object;
 }
 const stored = async (key: string, field: string) => JSON.parse((await raw.hget(key, field)) as string);

@@ -13,6 +13,8 @@ export const NUMBERS = `${PREFIX}version-numbers`;
 export const MARK = `${PREFIX}mark`;
 /** Counter: every change of a function, version, secret or key adds one; it never goes down. */
 export const CHANGES = `${PREFIX}function-changes`;
+/** Stream: for each number that the counter had, which function was changed. Kiln of before the notes counts and notes nothing. */
+export const CHANGE_NOTES = `${PREFIX}change-notes`;
 /** Hash: mark and changes that a process knew and misses; there only while the store has lost something. */
 export const LOST = `${PREFIX}lost`;
 /** String: written from time to time, to see whether the store takes writes. */

@@ -1,22 +1,34 @@
 /** The mark of the cluster and the counter of changes: by them a store that lost something is told from one that was given orders. */
 
+/** Changes of which is noted what they changed. */
+const KEPT_NOTES = 1000;
+
 /** What a guarded script answers where the store is not the one that was known. */
 export const NOT_AS_KNOWN = 'not as known';
 
 /**
  * A script that changes the desired state, to be run only where mark and counter are as they were known or later, and nobody misses
- * anything. Behind its own KEYS come: mark, lost, changes; behind its own ARGV: mark, changes. It finds the last key as `changes`.
+ * anything. Behind its own KEYS come: mark, lost, changes, notes; behind its own ARGV: the function that it changes ('' = none), mark,
+ * changes. It finds the counter's key as `changes`, and calls `changed()` once it has changed something: that counts the change, and
+ * notes which function it was under the number that the change got.
  */
 export function guarded(script: string): string {
   return `${GUARD}${script}`;
 }
 
 const GUARD = `
+local notes = table.remove(KEYS)
 local changes = table.remove(KEYS)
 local lost = table.remove(KEYS)
 local mark = table.remove(KEYS)
 local known = tonumber(table.remove(ARGV))
 local own = table.remove(ARGV)
+local of = table.remove(ARGV)
+local function changed()
+  local number = redis.call('INCR', changes)
+  -- Whoever misses a note reads everything: it must not fail the change.
+  redis.pcall('XADD', notes, 'MAXLEN', '~', ${KEPT_NOTES}, number .. '-0', 'function', of)
+end
 if redis.call('EXISTS', lost) == 1 or redis.call('GET', mark) ~= own then return '${NOT_AS_KNOWN}' end
 if tonumber(redis.call('GET', changes) or '0') < known then return '${NOT_AS_KNOWN}' end
 `;

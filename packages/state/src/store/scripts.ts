@@ -1,5 +1,5 @@
 /**
- * What must happen in one step inside Redis. Scripts that say `changes` are guarded, see mark-scripts.ts. Records go in and out as the
+ * What must happen in one step inside Redis. Scripts that say `changed()` are guarded, see mark-scripts.ts. Records go in and out as the
  * text that JavaScript made: Lua's JSON would turn an empty list into an object. So a change is "read, compute, replace if nobody changed it meanwhile".
  */
 
@@ -21,7 +21,7 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
 redis.call('HSET', KEYS[2], ARGV[4], ARGV[6])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /**
@@ -32,7 +32,7 @@ export const REPLACE_RECORD = `
 for i = 4, #ARGV do if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then return -1 end end
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /**
@@ -42,7 +42,7 @@ return 1`;
 export const WITHDRAW_RECORD = `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /**
@@ -56,19 +56,19 @@ local size = redis.call('ZSCORE', KEYS[4], ARGV[1])
 if size then redis.call('DECRBY', KEYS[5], size) end
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[6], ARGV[1])
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /** Stores one field of a hash; 1. KEYS: hash. ARGV: field, text. */
 export const PUT_FIELD = `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /** Removes one field of a hash; 1, or 0 when there was none. KEYS: hash. ARGV: field. */
 export const REMOVE_FIELD = `
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('INCR', changes)
+changed()
 return 1`;
 
 /**

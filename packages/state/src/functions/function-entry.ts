@@ -1,0 +1,80 @@
+import { type FunctionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records/records';
+import { versionsKey } from '../store/keys.js';
+import { readRecord } from '../store/read-record.js';
+import type { Store } from '../store/store.js';
+
+/** Version numbers to records, as text. */
+export type StoredVersions = Readonly<Record<string, string>>;
+
+export interface FunctionWithVersions {
+  readonly function: FunctionRecord;
+  /** In order. */
+  readonly versions: readonly VersionRecord[];
+  /** Versions that are there and that this version of Kiln can not read: they are not served here. Undefined where there is none. */
+  readonly unread?: readonly number[] | undefined;
+}
+
+interface ReadVersions {
+  versions: readonly VersionRecord[];
+  unread: readonly number[] | undefined;
+}
+
+/**
+ * A function whose versions are read when somebody asks for them: most versions of most functions are asked for by nobody, and reading
+ * them all would hold everybody up.
+ */
+export class FunctionEntry implements FunctionWithVersions {
+  readonly function: FunctionRecord;
+  private read: ReadVersions | undefined;
+  /** What was known of its versions before: records that can't be read any more stay what they were. */
+  private before: { known: readonly VersionRecord[]; text: StoredVersions } | undefined;
+
+  constructor(
+    private readonly store: Store,
+    record: FunctionRecord,
+    private readonly text: StoredVersions,
+    before: FunctionEntry | undefined,
+  ) {
+    this.function = record;
+    this.before = before?.knowledge();
+  }
+
+  get versions(): readonly VersionRecord[] {
+    return this.readOnce().versions;
+  }
+
+  get unread(): readonly number[] | undefined {
+    return this.readOnce().unread;
+  }
+
+  /** Of one that was never read, the text: it may have been one that could be read. */
+  private knowledge(): { known: readonly VersionRecord[]; text: StoredVersions } {
+    if (this.read !== undefined) return { known: this.read.versions, text: {} };
+    return { known: this.before?.known ?? [], text: { ...this.before?.text, ...this.text } };
+  }
+
+  private readOnce(): ReadVersions {
+    if (this.read !== undefined) return this.read;
+    const versions: VersionRecord[] = [];
+    const unread: number[] = [];
+    for (const [field, text] of Object.entries(this.text)) {
+      const record = this.record(field, text) ?? this.earlier(field);
+      if (record !== undefined) versions.push(record);
+      else unread.push(Number(field));
+    }
+    versions.sort((a, b) => a.version - b.version);
+    this.before = undefined;
+    this.read = { versions, unread: unread.length > 0 ? unread : undefined };
+    return this.read;
+  }
+
+  private record(field: string, text: string): VersionRecord | undefined {
+    return readRecord(this.store, versionRecord, text, `${versionsKey(this.function.name)} ${field}`);
+  }
+
+  private earlier(field: string): VersionRecord | undefined {
+    const text = this.before?.text[field];
+    const read = text === undefined ? undefined : this.record(field, text);
+    return read ?? this.before?.known.find(({ version }) => String(version) === field);
+  }
+}
