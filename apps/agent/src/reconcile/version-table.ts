@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 
@@ -10,10 +11,12 @@ export interface Desired {
 
 /** A look-up of something unknown asks the store at most this often. */
 const REFRESH_ON_MISS_MS = 200;
+/** Versions that are checked before others have their turn. */
+const AT_ONCE = 100;
 
 /** All versions as the store had them last, in memory: a request needs no store. */
 export class VersionTable {
-  private functions = new Map<string, ReadonlyMap<number, VersionRecord>>();
+  private functions = new Map<string, Desired>();
   /** As the store had it last. */
   all: readonly Desired[] = [];
   private loaded = false;
@@ -23,11 +26,11 @@ export class VersionTable {
   constructor(private readonly read: () => Promise<readonly Desired[]>) {}
 
   /** @throws KilnError `unavailable` where the store is away; the table stays as it was */
-  load(): Promise<readonly Desired[]> {
-    return this.read().then((all) => {
-      this.replace(all);
-      return all;
-    });
+  async load(): Promise<readonly Desired[]> {
+    const all = await this.read();
+    if (all !== this.all) await checkInTurns(all);
+    this.replace(all);
+    return all;
   }
 
   /**
@@ -45,7 +48,7 @@ export class VersionTable {
   }
 
   private known(name: string, version: number): VersionRecord | undefined {
-    const record = this.functions.get(name)?.get(version);
+    const record = this.functions.get(name)?.versions.find((each) => each.version === version);
     return record?.state === 'failed' ? undefined : record;
   }
 
@@ -65,11 +68,20 @@ export class VersionTable {
   }
 
   private replace(all: readonly Desired[]): void {
-    this.functions = new Map(
-      all.map(({ function: { name }, versions }) => [name, new Map(versions.map((record) => [record.version, record]))]),
-    );
+    if (all !== this.all) this.functions = new Map(all.map((entry) => [entry.function.name, entry]));
     this.all = all;
     this.loaded = true;
     this.loadedAt = performance.now();
+  }
+}
+
+/** Versions are checked when somebody asks for them: not all of them at once. */
+async function checkInTurns(all: readonly Desired[]): Promise<void> {
+  let checked = 0;
+  for (const { versions } of all) {
+    checked += versions.length;
+    if (checked < AT_ONCE) continue;
+    checked = 0;
+    await turn();
   }
 }
