@@ -29,18 +29,27 @@ export function newSecrets(): Pick<Shared, 'secret' | 'adminKey' | 'masterKey'> 
   return { secret: hex(24), adminKey: `kiln_${hex(6)}_${hex(20)}`, masterKey: hex(32) };
 }
 
-export function startRouter(index: number, ports: Ports, shared: Shared): Program {
-  return startApp('router', `router ${index + 1}`, {
+/** How a program is run, where not as usual. */
+interface RunAs {
+  args?: readonly string[];
+  prefix?: readonly string[];
+  /** The built checkout that it is run from; this one where none is named. */
+  checkout?: string | undefined;
+}
+
+export function startRouter(index: number, ports: Ports, shared: Shared, checkout?: string): Program {
+  const env = {
     ...common(shared),
     KILN_HTTP_PORT: ports.data,
     KILN_CONTROL_PORT: ports.control,
     KILN_ADMIN_KEY: shared.adminKey,
     ...shared.env,
-  });
+  };
+  return startApp('router', `router ${index + 1}`, env, { checkout });
 }
 
 /** @param place where it is a machine of its own on the network */
-export function startAgent(id: string, ports: Ports, shared: Shared, place?: Place): Program {
+export function startAgent(id: string, ports: Ports, shared: Shared, place?: Place, checkout?: string): Program {
   const env = {
     ...common(shared),
     // The rules of the containers' networks are the machine's; in a name space of the agent's own they are of no effect.
@@ -50,7 +59,7 @@ export function startAgent(id: string, ports: Ports, shared: Shared, place?: Pla
     KILN_AGENT_CONTROL_PORT: ports.control,
     ...shared.env,
   };
-  return startApp('agent', `agent ${id}`, env, [], place?.prefix);
+  return startApp('agent', `agent ${id}`, env, { ...(place && { prefix: place.prefix }), checkout });
 }
 
 /** As `kiln up` runs it: what was acknowledged outlives a kill -9. */
@@ -65,14 +74,14 @@ export function startRedis(port: number, folder: string, host = '127.0.0.1'): Pr
 }
 
 export function startCli(args: string[], env: Environment): Program {
-  return startApp('cli', `kiln ${args.join(' ')}`, env, args);
+  return startApp('cli', `kiln ${args.join(' ')}`, env, { args });
 }
 
-function startApp(app: string, name: string, env: Environment, args: string[] = [], prefix: readonly string[] = []): Program {
+function startApp(app: string, name: string, env: Environment, { args = [], prefix = [], checkout = ROOT }: RunAs): Program {
   const [command = process.execPath, ...before] = [...prefix, process.execPath];
   return new Program(name, {
     command,
-    args: [...before, '--enable-source-maps', '--max-semi-space-size=8', join(ROOT, 'apps', app, 'dist', 'main.js'), ...args],
+    args: [...before, '--enable-source-maps', '--max-semi-space-size=8', join(checkout, 'apps', app, 'dist', 'main.js'), ...args],
     env: { ...inherited(), ...Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])) },
   });
 }

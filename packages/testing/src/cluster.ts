@@ -25,6 +25,13 @@ export interface ClusterOptions {
   env?: Environment;
   /** A place for each node; the caller removes it after the cluster. */
   network?: ApartNetwork;
+  /** Built checkouts of other versions of Kiln, for members by their place; the others run from this one. */
+  checkouts?: Checkouts;
+}
+
+export interface Checkouts {
+  routers?: readonly (string | undefined)[];
+  nodes?: readonly (string | undefined)[];
 }
 
 export interface Member {
@@ -39,7 +46,7 @@ export interface DeployedImage extends Deployed {
 
 /** Routers, agents and a Redis as real processes on ports of their own. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const cluster = new Cluster(options.nodes ?? 1, options.routers ?? 1, await newShared(options), options.network);
+  const cluster = new Cluster(options.nodes ?? 1, options.routers ?? 1, await newShared(options), options);
   try {
     await cluster.start();
     return cluster;
@@ -77,7 +84,7 @@ export class Cluster {
     nodes: number,
     private readonly routerCount: number,
     readonly shared: ClusterShared,
-    private readonly network?: ApartNetwork,
+    private readonly options: Pick<ClusterOptions, 'network' | 'checkouts'>,
   ) {
     this.nodes = Array.from({ length: nodes }, (_, i) => `e2e-${this.run}-${i + 1}`);
     process.on('exit', this.removeNow);
@@ -85,15 +92,17 @@ export class Cluster {
 
   async start(): Promise<void> {
     this.redis = this.startRedis();
+    const { network, checkouts = {} } = this.options;
     const ports = await freePorts(2 * (this.nodes.length + this.routerCount));
     const next = (): Ports => ({ data: ports.pop() as number, control: ports.pop() as number });
     for (let i = 0; i < this.routerCount; i += 1) {
       const own = next();
-      this.routers.push({ id: `router-${i + 1}`, ports: own, program: startRouter(i, own, this.shared) });
+      this.routers.push({ id: `router-${i + 1}`, ports: own, program: startRouter(i, own, this.shared, checkouts.routers?.[i]) });
     }
     for (const [i, id] of this.nodes.entries()) {
       const own = next();
-      this.agents.push({ id, ports: own, program: startAgent(id, own, this.shared, this.network?.places[i]) });
+      const program = startAgent(id, own, this.shared, network?.places[i], checkouts.nodes?.[i]);
+      this.agents.push({ id, ports: own, program });
     }
     await this.ready();
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { NodeRecord } from '@kiln/contract/records/records';
+import { WIRE } from '@kiln/contract/wire/versions';
 import type { Pools } from '@kiln/instances/pool/pools';
 import type { NodeLifecycle } from './lifecycle.js';
 
@@ -70,6 +71,7 @@ export class Heartbeat {
       warnings: [...warnings()],
       masterKeys: [...masterKeys],
       tellsWaiting: true,
+      wire: [...WIRE],
     };
   }
 

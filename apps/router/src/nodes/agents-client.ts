@@ -82,7 +82,8 @@ export class AgentsClient {
       response = await this.call(node, 'POST', path, { source, headers, signal: either, timeoutMs: BUILD_MS });
       for await (const line of readLines(response)) {
         watch.heard();
-        yield checkedLine(line);
+        const known = knownLine(line);
+        if (known !== undefined) yield known;
       }
     } catch (error) {
       if (either.aborted) throw either.reason;
@@ -202,8 +203,12 @@ const buildLine = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), code: z.string(), detail: z.string(), fix: z.string().optional() }),
 ]);
 
-function checkedLine(line: unknown): AgentBuildLine {
-  return buildLine.parse(line) as AgentBuildLine;
+const BUILD_LINES: ReadonlySet<unknown> = new Set(buildLine.options.map(({ shape }) => shape.type.value));
+
+/** A line of a type that a later agent made up says nothing here. */
+function knownLine(line: unknown): AgentBuildLine | undefined {
+  const { type } = (line ?? {}) as { type?: unknown };
+  return typeof type === 'string' && !BUILD_LINES.has(type) ? undefined : (buildLine.parse(line) as AgentBuildLine);
 }
 
 function unreachable(node: NodeRecord, error: unknown): KilnError {

@@ -31,12 +31,15 @@ export async function rotateSecrets({ store, nodes, keys }: RotateParts): Promis
       const key = keyOf(keys, sealed.keyId);
       const value = key && open(sealed, key, revision);
       if (value === undefined) unreadable.push(`${revision.name}@${revision.revision}`);
-      return value === undefined ? undefined : seal(value, own, revision);
+      return value === undefined ? undefined : { ...sealed, ...seal(value, own, revision) };
     });
     if (changed) resealed += 1;
   }
   const now = await store.masterKey();
-  if (now?.keyId === own.id) await store.replaceMasterKey(now, { keyId: own.id });
+  if (now?.keyId === own.id) {
+    const { previousKeyId: _previous, ...record } = now;
+    await store.replaceMasterKey(now, record);
+  }
   return { keyId: own.id, resealed, unreadable };
 }
 
@@ -53,7 +56,7 @@ async function beginWith(keyId: string, { store, nodes, keys }: RotateParts): Pr
       const names = without.map(({ record }) => record.id).join(', ');
       throw new KilnError('conflict', `the new master key ${keyId} is not known yet to ${names}`, { fix: HOW });
     }
-    const after: MasterKeyRecord = { keyId, ...(before !== undefined && { previousKeyId: before.keyId }) };
+    const after: MasterKeyRecord = { ...before, keyId, ...(before !== undefined && { previousKeyId: before.keyId }) };
     if (await store.replaceMasterKey(before, after)) return;
   }
   throw new KilnError('conflict', 'the master key is being changed by somebody else', { fix: 'run it again' });

@@ -28,6 +28,14 @@ const begun = begin(record, 4, request, 'ci');
 const rollout = begun.rollout as RolloutRecord;
 
 describe('a rollout', () => {
+  it('keeps, of the shares that it changes, the keys of a later version of Kiln', () => {
+    const share = { version: 2, weight: 100, region: 'eu' };
+    expect(trafficAt([share], 4, 10)).toEqual([
+      { version: 2, weight: 90, region: 'eu' },
+      { version: 4, weight: 10 },
+    ]);
+  });
+
   it('begins with its first stage, and remembers what an abort returns to', () => {
     expect(begun.traffic).toEqual([
       { version: 2, weight: 63 },

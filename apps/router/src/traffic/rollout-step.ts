@@ -79,8 +79,8 @@ export function abort(rollout: RolloutRecord, reason: string): RolloutStep {
 export function trafficAt(from: Traffic, version: number, weight: number): Traffic {
   const others = from.filter((share) => share.version !== version && share.weight > 0);
   const total = others.reduce((sum, share) => sum + share.weight, 0);
-  const exact = others.map((share) => ({ version: share.version, weight: (share.weight * (100 - weight)) / total }));
-  const shares = exact.map((share) => ({ version: share.version, weight: Math.floor(share.weight) }));
+  const exact = others.map((share) => ({ ...share, weight: (share.weight * (100 - weight)) / total }));
+  const shares = exact.map((share) => ({ ...share, weight: Math.floor(share.weight) }));
   // Points lost by rounding go to those who lost most.
   let missing = 100 - weight - shares.reduce((sum, share) => sum + share.weight, 0);
   const byLoss = exact.map((share, i) => ({ i, loss: share.weight - shares[i]!.weight })).sort((a, b) => b.loss - a.loss);

@@ -1,6 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionRecord } from '@kiln/contract/records/records';
 import type { RolloutRecord } from '@kiln/contract/records/rollout';
+import { isOfLaterSchema } from '@kiln/contract/stored';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { RolloutStore } from '@kiln/state/functions/rollout-store';
 import type { InvocationRecord } from '../invoke/nodes/invocation-record.js';
@@ -126,6 +127,7 @@ export class Rollouts {
 
 type Running = FunctionRecord & { rollout: RolloutRecord };
 
+/** One that a later router began is left to those that know how. */
 function isRunning(record: FunctionRecord): record is Running {
-  return record.rollout?.state === 'running';
+  return record.rollout?.state === 'running' && !isOfLaterSchema(record);
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { storedConfig } from '../config/function-config.js';
 import { imageKind } from '../kinds.js';
 import { functionName, nodeId, projectName, sourceDigest, versionNumber } from '../names.js';
-import { stored } from '../stored.js';
+import { recordSchema, stored } from '../stored.js';
 import { rolloutRecord } from './rollout.js';
 import { secretRevisions } from './secrets.js';
 import { storedShare } from './traffic.js';
@@ -10,6 +10,7 @@ import { storedShare } from './traffic.js';
 const time = z.iso.datetime();
 
 export const functionRecord = stored({
+  ...recordSchema,
   name: functionName,
   /** Counts every change; a write with an older one is a conflict. */
   revision: z.int(),
@@ -39,6 +40,7 @@ export const versionMessage = z
 export const versionState = z.enum(['pending', 'ready', 'failed']);
 
 export const versionRecord = stored({
+  ...recordSchema,
   function: functionName,
   version: versionNumber,
   /** What a node runs: an image id of its engine, or a registry reference pinned by digest. */
@@ -92,20 +94,20 @@ export const nodeRecord = stored({
   masterKeys: z.array(z.string()).optional(),
   /** It tells routers when a request waits: without a word of it the function's time runs. */
   tellsWaiting: z.boolean().optional(),
+  /** Versions of the wire that it speaks; where it says nothing, the first. */
+  wire: z.array(z.int().min(1)).optional(),
 }).meta({ id: 'Node' });
 export type NodeRecord = z.infer<typeof nodeRecord>;
 
-export const instanceRecord = z
-  .object({
-    id: z.string(),
-    function: functionName,
-    version: versionNumber,
-    node: nodeId,
-    state: z.string(),
-    leases: z.int(),
-    startedAt: time,
-  })
-  .meta({ id: 'Instance' });
+export const instanceRecord = stored({
+  id: z.string(),
+  function: functionName,
+  version: versionNumber,
+  node: nodeId,
+  state: z.string(),
+  leases: z.int(),
+  startedAt: time,
+}).meta({ id: 'Instance' });
 export type InstanceRecord = z.infer<typeof instanceRecord>;
 
 export const scope = z.enum(['admin', 'deploy', 'read', 'invoke']);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { functionName, variableName, versionNumber } from '../names.js';
-import { stored } from '../stored.js';
+import { recordSchema, stored } from '../stored.js';
 
 const MAX_VALUE_BYTES = 64 * 1024;
 /** Named by one function, or changed at once: few enough for one page of JSON. */
@@ -12,7 +12,9 @@ const time = z.iso.datetime();
 const revision = z.int().min(1).max(1_000_000_000);
 
 /** A secret as everybody may see it: never its value. */
-export const secretRecord = stored({ name: variableName, revision, createdAt: time, updatedAt: time }).meta({ id: 'Secret' });
+export const secretRecord = stored({ ...recordSchema, name: variableName, revision, createdAt: time, updatedAt: time }).meta({
+  id: 'Secret',
+});
 export type SecretRecord = z.infer<typeof secretRecord>;
 
 /** Which revision of each of its secrets a version was made with. */
@@ -70,9 +72,9 @@ export const secretsRotated = z
 export type SecretsRotated = z.infer<typeof secretsRotated>;
 
 /** A value as it is stored: AES-256-GCM, in base64, the tag at the end of `data`. */
-export const sealedValue = stored({ keyId: z.string(), nonce: z.string(), data: z.string() });
+export const sealedValue = stored({ ...recordSchema, keyId: z.string(), nonce: z.string(), data: z.string() });
 export type SealedValue = z.infer<typeof sealedValue>;
 
 /** Which master key the cluster's secrets are sealed with; while keys are changed, also the one before. */
-export const masterKeyRecord = stored({ keyId: z.string(), previousKeyId: z.string().optional() });
+export const masterKeyRecord = stored({ ...recordSchema, keyId: z.string(), previousKeyId: z.string().optional() });
 export type MasterKeyRecord = z.infer<typeof masterKeyRecord>;

@@ -4,7 +4,7 @@ import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord 
 import type { SecretRevision } from '@kiln/contract/records/secrets';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import { checkedVersion, FUNCTIONS, LOG_SIZES, LOG_TIMES, LOG_TOTAL, logsKey, NUMBERS, SECRET_VALUES, versionsKey } from '../store/keys.js';
-import { readRecord, readRecords } from '../store/read-record.js';
+import { readForChange, readRecord, readRecords } from '../store/read-record.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from '../store/scripts.js';
 import type { Store } from '../store/store.js';
 import type { FunctionWithVersions } from './function-entry.js';
@@ -48,7 +48,8 @@ export class FunctionStore {
   }
 
   async version(name: string, version: number): Promise<VersionRecord | undefined> {
-    return (await this.readVersion(name, version))?.record;
+    const key = versionsKey(name);
+    return readRecord(this.store, versionRecord, await this.field(key, checkedVersion(version)), `${key} ${version}`);
   }
 
   /** Everything at once; the same list again, not a copy, while nothing has changed. */
@@ -82,7 +83,7 @@ export class FunctionStore {
     return this.untilFirst(async () => {
       const { replies } = await this.store.desired.read((pipeline) => pipeline.hget(FUNCTIONS, name).hget(NUMBERS, name));
       const [functionRaw, numberRaw] = replies as [string | null, string | null];
-      const before = this.existing(name, functionRaw);
+      const before = this.forChange(name, functionRaw);
       const number = Math.max(before?.lastVersion ?? 0, Number(numberRaw ?? 0)) + 1;
       const now = new Date().toISOString();
       const next: FunctionRecord = { ...(before ?? newFunction(name, now)), lastVersion: number, updatedAt: now };
@@ -126,7 +127,7 @@ export class FunctionStore {
   withdraw(name: string, number: number): Promise<VersionRecord | 'withdrawn'> {
     const key = versionsKey(name);
     return this.untilFirst(async () => {
-      const found = await this.readVersion(name, number);
+      const found = await this.versionForChange(name, number);
       if (found === undefined) return 'withdrawn';
       if (found.record.state !== 'pending') return found.record;
       const values = [String(number), found.raw];
@@ -208,7 +209,7 @@ export class FunctionStore {
     versionsKey(name);
     return this.untilFirst(async () => {
       const raw = await this.field(FUNCTIONS, name);
-      const before = this.existing(name, raw);
+      const before = this.forChange(name, raw);
       if (raw === null || before === undefined) throw functionNotFound(name);
       const after = await change(before);
       return after === before || (await this.replace(name, FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
@@ -221,7 +222,7 @@ export class FunctionStore {
     change: (before: VersionRecord) => VersionRecord | undefined,
   ): Promise<VersionRecord> {
     return this.untilFirst(async () => {
-      const found = await this.readVersion(name, number);
+      const found = await this.versionForChange(name, number);
       if (found === undefined) throw versionNotFound(name, number);
       const after = change(found.record) ?? found.record;
       return after === found.record || (await this.replace(name, versionsKey(name), String(number), found.raw, after)) ? after : undefined;
@@ -238,10 +239,10 @@ export class FunctionStore {
     });
   }
 
-  private async readVersion(name: string, version: number): Promise<{ raw: string; record: VersionRecord } | undefined> {
+  private async versionForChange(name: string, version: number): Promise<{ raw: string; record: VersionRecord } | undefined> {
     const key = versionsKey(name);
     const raw = await this.field(key, checkedVersion(version));
-    const record = readRecord(this.store, versionRecord, raw, `${key} ${version}`);
+    const record = readForChange(this.store, versionRecord, raw, `${key} ${version}`);
     return raw === null || record === undefined ? undefined : { raw, record };
   }
 
@@ -262,6 +263,10 @@ export class FunctionStore {
 
   private existing(name: string, raw: string | null): FunctionRecord | undefined {
     return readRecord(this.store, functionRecord, raw, `${FUNCTIONS} ${name}`);
+  }
+
+  private forChange(name: string, raw: string | null): FunctionRecord | undefined {
+    return readForChange(this.store, functionRecord, raw, `${FUNCTIONS} ${name}`);
   }
 
   private versionsOf(hash: unknown, key: string): VersionRecord[] {

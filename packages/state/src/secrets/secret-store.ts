@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { KilnError } from '@kiln/contract/errors';
 import {
   type MasterKeyRecord,
@@ -9,7 +10,7 @@ import {
   secretRecord,
 } from '@kiln/contract/records/secrets';
 import { CHANGES, checkedSecret, MASTER_KEY, revisionOfField, SECRET_NUMBERS, SECRET_VALUES, SECRETS, valueField } from '../store/keys.js';
-import { readRecord, readRecords } from '../store/read-record.js';
+import { readForChange, readRecord, readRecords } from '../store/read-record.js';
 import type { Store } from '../store/store.js';
 import { DROP_VALUES, PUT_SECRETS, REMOVE_SECRET, REPLACE_MASTER_KEY, REPLACE_VALUE } from './secret-scripts.js';
 
@@ -53,7 +54,7 @@ export class SecretStore {
     return this.untilFirst(async () => {
       const { replies } = await this.store.desired.read((pipeline) => pipeline.get(MASTER_KEY).hlen(SECRETS));
       const [keyRaw, known] = replies as [string | null, number];
-      const before = new Map((await this.get(names)).map((record) => [record.name, record]));
+      const before = await this.forChange(names);
       if (known + names.length - before.size > MAX_SECRETS) {
         throw new KilnError('conflict', `there can be at most ${MAX_SECRETS} secrets`, { fix: 'remove some: kiln secrets rm <name>' });
       }
@@ -62,7 +63,7 @@ export class SecretStore {
       const now = new Date().toISOString();
       const records = names.map((name, i) => {
         const revision = Number(numbers[i] ?? 0) + 1;
-        return { name, revision, createdAt: before.get(name)?.createdAt ?? now, updatedAt: now };
+        return { createdAt: now, ...before.get(name), name, revision, updatedAt: now };
       });
       const values = records.flatMap((record, i) => [
         ...[record.name, numbers[i] ?? '', record.revision, JSON.stringify(record), valueField(record), JSON.stringify(seal(record))],
@@ -115,7 +116,7 @@ export class SecretStore {
     const field = valueField(revision);
     return this.untilFirst(async () => {
       const [raw = null] = await this.fields(SECRET_VALUES, [field]);
-      const before = readRecord(this.store, sealedValue, raw, `${SECRET_VALUES} ${field}`);
+      const before = readForChange(this.store, sealedValue, raw, `${SECRET_VALUES} ${field}`);
       const after = before === undefined ? undefined : change(before);
       if (raw === null || after === undefined) return false;
       const values = [field, raw, JSON.stringify(after)];
@@ -129,8 +130,18 @@ export class SecretStore {
 
   /** False when it is not what was read. */
   async replaceMasterKey(before: MasterKeyRecord | undefined, after: MasterKeyRecord): Promise<boolean> {
-    const values = [before === undefined ? '' : JSON.stringify(before), JSON.stringify(after)];
+    const raw = (await this.store.desired.readOne((pipeline) => pipeline.get(MASTER_KEY))) as string | null;
+    if (!isDeepStrictEqual(this.keyRecord(raw), before)) return false;
+    if (before !== undefined) readForChange(this.store, masterKeyRecord, raw, MASTER_KEY);
+    const values = [before === undefined ? '' : (raw ?? ''), JSON.stringify(after)];
     return (await this.store.desired.change(REPLACE_MASTER_KEY, [MASTER_KEY], values)) === 1;
+  }
+
+  /** By name, those of them that are stored. @throws KilnError `conflict` */
+  private async forChange(names: readonly string[]): Promise<Map<string, SecretRecord>> {
+    const texts = await this.fields(SECRETS, names.map(checkedSecret));
+    const records = texts.map((text, i) => readForChange(this.store, secretRecord, text, `${SECRETS} ${names[i]}`));
+    return new Map(records.filter((record) => record !== undefined).map((record) => [record.name, record]));
   }
 
   private keyRecord(raw: string | null): MasterKeyRecord | undefined {

@@ -114,6 +114,16 @@ describe('a record with keys of a later version of Kiln', () => {
     expect(await secrets.masterKey()).toEqual({ keyId: 'k1', future: 1 });
     expect(await secrets.replaceValue({ name: 'A', revision: 1 }, (before) => ({ ...before, data: 'e' }))).toBe(true);
     expect(await stored('kiln:secret-values', 'A@1')).toEqual({ ...value, data: 'e' });
+    await secrets.put(['A'], (keyId) => () => ({ keyId, nonce: 'n', data: 'd' }));
+    expect(await stored('kiln:secrets', 'A')).toEqual({ ...future, revision: 2, updatedAt: expect.any(String) });
+  });
+
+  it('of the master key is replaced in whatever order its keys stand', async () => {
+    const secrets = new SecretStore(store);
+    await raw.set('kiln:master-key', JSON.stringify({ future: 1, keyId: 'k1' }));
+    const before = await secrets.masterKey();
+    expect(await secrets.replaceMasterKey(before, { ...before, keyId: 'k2' })).toBe(true);
+    expect(await secrets.masterKey()).toEqual({ keyId: 'k2', future: 1 });
   });
 
   it('of a key is read, with the scopes that are known here', async () => {

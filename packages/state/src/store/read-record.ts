@@ -1,3 +1,5 @@
+import { KilnError } from '@kiln/contract/errors';
+import { isOfLaterSchema } from '@kiln/contract/stored';
 import type { z } from 'zod';
 import type { Store } from './store.js';
 
@@ -22,6 +24,28 @@ export function readRecord<T extends z.ZodType>(store: Store, schema: T, raw: un
     );
   }
   return undefined;
+}
+
+/**
+ * The same for who writes it back: what is there and is not known in full here is not written over.
+ * @throws KilnError `conflict`
+ */
+export function readForChange<T extends z.ZodType<{ schema?: number | undefined }>>(
+  store: Store,
+  schema: T,
+  raw: unknown,
+  where: string,
+): z.output<T> | undefined {
+  const record = readRecord(store, schema, raw, where);
+  if (typeof raw === 'string' && (record === undefined || isOfLaterSchema(record))) throw notKnownInFull(where);
+  return record;
+}
+
+/** What a later version of Kiln wrote is for a later version to change. */
+function notKnownInFull(where: string): KilnError {
+  return new KilnError('conflict', `the record at ${where} is not one that this version of Kiln can change: a later one wrote it`, {
+    fix: 'upgrade every router and agent, then try again',
+  });
 }
 
 export function readRecords<T extends z.ZodType>(store: Store, schema: T, hash: unknown, where: string): z.output<T>[] {
