@@ -74,8 +74,8 @@ export class AgentModule implements OnApplicationBootstrap, OnModuleDestroy, Bef
 
 function openAgent(config: AgentConfig, events: NodeEvents, log: Logger): Promise<Agent> {
   const store = connectStore(config.redisUrl, {
-    onError: (error) => log.warn(`store: ${error.message}`),
-    onTrouble: (trouble) => log.warn(trouble === undefined ? 'the store is well again' : `${trouble.detail}; ${trouble.fix}`),
+    onError: (error) => log.warn({ err: error }, 'redis failed'),
+    onTrouble: (trouble) => (trouble === undefined ? log.info('redis recovered') : log.error(trouble, 'redis unusable')),
   });
   return Agent.open(config, store, events, log);
 }

@@ -115,7 +115,7 @@ export class Agent {
     const neighbours = new Neighbours(config.nodeId, (record) => askNode(record, config.clusterSecret));
     const secrets = new SecretValues(stored, config.masterKeys, () => neighbours.none);
     const slots = new StoredSlots(new SlotStore(store), config.nodeId, (nodes) => neighbours.anyTakes(nodes));
-    const logs = new LogShipper(new LogStore(store), (dropped) => log.warn(`${dropped} log records were dropped: the store was away`));
+    const logs = new LogShipper(new LogStore(store), (dropped) => log.warn(`${dropped} log records were dropped: redis was not reachable`));
     const registries = new Registries(config.registryAuth);
     await checkLogins(registries);
     const node = await openNode({
@@ -147,7 +147,7 @@ export class Agent {
     this.reconciler.start();
     this.heartbeat.start();
     collector.start();
-    this.log.info({ node: this.config.nodeId, port, warnings: this.node.engine.warnings }, 'node takes requests');
+    this.log.info({ node: this.config.nodeId, port, warnings: this.node.engine.warnings }, 'node started');
   }
 
   /** Takes no new work and finishes what runs; the process goes on. */
@@ -260,7 +260,7 @@ export class Agent {
 
   private readonly onTrouble = (message: string): void => this.log.warn(message);
 
-  private readonly onFault = (error: unknown): void => this.log.error({ err: error }, 'a fault of Kiln’s own');
+  private readonly onFault = (error: unknown): void => this.log.error({ err: error }, 'internal error');
 }
 
 /** A file of logins that can't be used is noticed at the start, not with the first pull. */

@@ -29,9 +29,9 @@ function endOnSignals(starting: Promise<INestApplication>, config: AgentConfig, 
     // A terminal sends one to every process, and so may whoever started this one.
     if (ending) return;
     ending = true;
-    log.info(`${signal}: draining`);
+    log.info({ signal }, 'shutdown started');
     setTimeout(() => {
-      log.error('the end took too long');
+      log.error('shutdown timed out');
       process.exit(1);
     }, config.drainTimeout + END_MS).unref();
     starting
@@ -39,7 +39,7 @@ function endOnSignals(starting: Promise<INestApplication>, config: AgentConfig, 
       .then(
         () => process.exit(0),
         (error: unknown) => {
-          log.error({ err: error }, 'the end was not clean');
+          log.error({ err: error }, 'shutdown failed');
           process.exit(1);
         },
       );

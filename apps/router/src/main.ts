@@ -28,11 +28,11 @@ function stopOnSignals(router: Router, log: pino.Logger): void {
   const stop = (why: string) => {
     if (stopping) return;
     stopping = true;
-    log.info({ why }, 'stopping');
+    log.info({ why }, 'shutdown started');
     router.stop().then(
       () => process.exit(0),
       (error: unknown) => {
-        log.error({ err: error }, 'did not stop in order');
+        log.error({ err: error }, 'shutdown failed');
         process.exit(EXIT_FAILED);
       },
     );

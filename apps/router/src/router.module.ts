@@ -70,8 +70,8 @@ const domain: Provider[] = [
     provide: Store,
     useFactory: (config: RouterConfig, log: Logger) =>
       connectStore(config.redisUrl, {
-        onError: (error) => log.warn({ err: error }, 'the store has a fault'),
-        onTrouble: (trouble) => (trouble === undefined ? log.info('the store is well again') : log.error(trouble, 'the store is not well')),
+        onError: (error) => log.warn({ err: error }, 'redis failed'),
+        onTrouble: (trouble) => (trouble === undefined ? log.info('redis recovered') : log.error(trouble, 'redis unusable')),
       }),
     inject: [CONFIG, LOG],
   },

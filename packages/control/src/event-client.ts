@@ -4,7 +4,7 @@ import { ClientRedis } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import { eventOptions, type OutageLog } from './event-options.js';
 
-/** Nobody waits longer for an event to go out; whoever misses it reads the store again soon. */
+/** The longest wait for an event to be sent. A process that misses it reads the store by the clock. */
 const EMIT_MS = 500;
 
 /** Sends control events through Nest's Redis transport. */
@@ -24,7 +24,7 @@ export class EventClient {
       const sent = lastValueFrom(this.client.emit(event, data), { defaultValue: undefined });
       await Promise.race([sent, delay(EMIT_MS, undefined, { signal: patience.signal })]);
     } catch (error) {
-      this.log.warn({ err: error, event }, 'a control event was not sent');
+      this.log.warn({ err: error, event }, 'control event not sent');
     } finally {
       patience.abort();
     }
@@ -35,7 +35,7 @@ export class EventClient {
   }
 }
 
-/** Connection errors reach the one who emits; a line for each try to reconnect says nothing more. */
+/** `emit` reports a connection error; a log line for each try to reconnect would add nothing. */
 class QuietClient extends ClientRedis {
   override registerErrorListener(client: ClientRedis['pubClient']): void {
     client.on('error', () => undefined);

@@ -5,8 +5,8 @@ import { eventOptions, type OutageLog } from './event-options.js';
 type Client = ServerRedis['subClient'];
 
 /**
- * Nest's Redis transport, made to outlive Redis. As it comes it subscribes only if Redis answers at the first try, gives up after
- * a number of them, logs every one, and a subscription that a broken connection cuts off ends the process.
+ * Nest's Redis transport, extended to survive an outage of Redis. The original subscribes only if Redis answers the first try, gives
+ * up after some tries, logs each of them, and ends the process if a connection breaks during a subscription.
  */
 export class EventServer extends ServerRedis {
   private outage = false;
@@ -15,16 +15,16 @@ export class EventServer extends ServerRedis {
     connection: ConnectionOptions,
     private readonly log: OutageLog,
   ) {
-    // The client's own renewal leaves the same rejection unheard.
+    // The client's own resubscription would leave a rejected promise without a handler.
     super({ ...eventOptions(connection), autoResubscribe: false } as ReturnType<typeof eventOptions>);
   }
 
-  /** Ready at once: the subscription follows when there is a connection, and at each one after it. */
+  /** Returns at once; subscribes when a connection is ready, and resubscribes after each reconnection. */
   override start(callback?: () => void): void {
     this.subClient.on('message', this.getMessageHandler(this.pubClient).bind(this));
     this.subClient.on('ready', () => this.subscribe());
     for (const client of [this.subClient, this.pubClient]) {
-      // It goes on by itself; the error handler has heard of it.
+      // The client retries by itself; the error handler logs the failure.
       client.connect().catch(() => undefined);
     }
     callback?.();
@@ -32,13 +32,13 @@ export class EventServer extends ServerRedis {
 
   private subscribe(): void {
     const events = [...this.messageHandlers.keys()];
-    // Cut off by the end of a connection: the next one brings it.
+    // If the connection breaks here, the next connection subscribes.
     if (events.length > 0) this.subClient.subscribe(...events).catch(() => undefined);
   }
 
   override registerErrorListener(client: Client): void {
     client.on('error', (error: Error) => {
-      if (!this.outage) this.log.warn({ err: error }, 'control events are away');
+      if (!this.outage) this.log.warn({ err: error }, 'control events disconnected');
       this.outage = true;
     });
   }
@@ -50,7 +50,7 @@ export class EventServer extends ServerRedis {
   }
 
   override registerReconnectListener(): void {
-    // Said once, with the error.
+    // The error handler has logged the outage.
   }
 
   override async close(): Promise<void> {

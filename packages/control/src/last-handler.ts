@@ -5,5 +5,5 @@ import type { Logger } from 'pino';
  * know must not end the process, and every request in it.
  */
 export function outliveFaultsInBackground(log: Pick<Logger, 'error'>): void {
-  process.on('unhandledRejection', (error) => log.error({ err: error }, 'work in the background failed; the process goes on'));
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'background work failed'));
 }

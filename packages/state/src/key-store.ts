@@ -4,7 +4,7 @@ import { readRecords } from './store/read-record.js';
 import { PUT_FIELD, REMOVE_FIELD } from './store/scripts.js';
 import type { Store } from './store/store.js';
 
-/** API keys, of which only hashes are stored. */
+/** API keys. Redis holds only their hashes. */
 export class KeyStore {
   constructor(private readonly store: Store) {}
 
@@ -17,7 +17,7 @@ export class KeyStore {
     await this.store.desired.change(PUT_FIELD, [KEYS], [checkedKeyId(record.id), JSON.stringify(record)]);
   }
 
-  /** False when there was none. */
+  /** False if there was no such key. */
   async remove(id: string): Promise<boolean> {
     return (await this.store.desired.change(REMOVE_FIELD, [KEYS], [checkedKeyId(id)])) === 1;
   }

@@ -4,14 +4,14 @@ import { readRecords } from './store/read-record.js';
 import { HEARTBEAT } from './store/scripts.js';
 import type { Store } from './store/store.js';
 
-/** Three missed heartbeats, and a node is not alive. */
+/** A node counts as dead after three missed heartbeats. */
 const ALIVE_MS = 3000;
-/** A node that was silent for so long is no member any more. */
+/** A silent node leaves the list of members after a day. */
 const FORGET_S = 24 * 3600;
 
 export type StoredNode = NodeRecord & { alive: boolean };
 
-/** Membership: who is there, and when it was last heard of. */
+/** The nodes of the cluster, and when each sent its last heartbeat. */
 export class NodeStore {
   constructor(private readonly store: Store) {}
 
@@ -30,7 +30,7 @@ export class NodeStore {
     return records.map((record, i) => ({ ...record, alive: alive[i] === 1 })).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** The node's last word; without it it would be listed as away for a day. */
+  /** Removes the node at once. Otherwise the list would show it as away for a day. */
   async leave(id: string): Promise<void> {
     await this.store.pipeline((pipeline) => {
       pipeline.hdel(NODES, checkedNode(id)).zrem(NODES_SEEN, id).del(nodeAliveKey(id));

@@ -2,7 +2,7 @@ import { checkedNode, NODE_ALIVE_PREFIX, SLOTS_PREFIX, slotIndexKey, slotMember,
 import { RELEASE_SLOT, RESERVE_SLOT, REWRITE_SLOTS } from './store/scripts.js';
 import type { Store } from './store/store.js';
 
-/** Nodes rewrite their counts with each heartbeat; counts of versions that nobody runs any more go by themselves. */
+/** Nodes rewrite their counts with each heartbeat; counts of versions that no node runs expire. */
 const KEPT_S = 3600;
 
 export interface SlotCount {
@@ -28,8 +28,8 @@ export class SlotStore {
   }
 
   /**
-   * Sets the node's counts to exactly these; what is not listed is not held. They must include slots that were asked for and not
-   * yet answered, for on the wire the order of calls is kept.
+   * Sets the node's counts to exactly these. They must include slots that were requested and not yet answered, because Redis
+   * executes the calls in the order in which they were sent.
    */
   async rewrite(node: string, counts: readonly SlotCount[]): Promise<void> {
     const held = counts.filter(({ count }) => count > 0);
@@ -38,7 +38,7 @@ export class SlotStore {
     await this.store.run((redis) => redis.eval(REWRITE_SLOTS, 1, slotIndexKey(node), ...values));
   }
 
-  /** What each node holds of these versions, in their order: for going on without the store when it is away. */
+  /** The count of each node for these versions, in the same order. Nodes need it to go on while the store is away. */
   async counts(versions: readonly Pick<SlotCount, 'function' | 'version'>[]): Promise<Record<string, number>[]> {
     const hashes = await this.store.pipeline((pipeline) => {
       for (const slot of versions) pipeline.hgetall(slotsKey(slot.function, slot.version));

@@ -76,7 +76,7 @@ class Listener implements DataListener {
       keys,
       isReady: () => !this.draining && (parts.isReady?.() ?? true),
       onInvocation,
-      onFault: (error, requestId) => log.error({ err: error, requestId }, 'a request failed in the router'),
+      onFault: (error, requestId) => log.error({ err: error, requestId }, 'request failed'),
     });
     this.server = this.createServer();
   }

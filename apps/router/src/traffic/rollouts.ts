@@ -11,7 +11,7 @@ import { abort, advance, type StageDecision, stageKey, verdictOn } from './rollo
 import { Tally, together } from './rollout-tally.js';
 
 const EVERY_MS = 1000;
-/** A router that has been silent for so long loses a rollout to another one. */
+/** A router that renews its lease no more loses the rollout to another router after this time. */
 const LEASE_MS = 5000;
 
 export interface RolloutParts {
@@ -19,7 +19,7 @@ export interface RolloutParts {
   rollouts: RolloutStore;
   catalog: Catalog;
   announcer: Announcer;
-  /** Of this process, not to be met again. */
+  /** Names this process; a later process gets another one. */
   router: string;
   log: { info(details: object, message: string): void; error(details: object, message: string): void };
 }
@@ -42,12 +42,12 @@ interface Window {
 export class Rollouts {
   private readonly windows = new Map<string, Window>();
   private timer: NodeJS.Timeout | undefined;
-  private looking = false;
+  private running = false;
 
   constructor(private readonly parts: RolloutParts) {}
 
   start(): void {
-    this.timer = setInterval(() => void this.look(), EVERY_MS);
+    this.timer = setInterval(() => void this.pass(), EVERY_MS);
   }
 
   stop(): void {
@@ -61,20 +61,20 @@ export class Rollouts {
     (record.version === window.version ? window.fresh : window.old).add(record);
   };
 
-  private async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
+  private async pass(): Promise<void> {
+    if (this.running) return;
+    this.running = true;
     try {
       const running = this.parts.catalog.known.map((entry) => entry.function).filter(isRunning);
       const names = new Set(running.map(({ name }) => name));
       for (const name of this.windows.keys()) if (!names.has(name)) this.windows.delete(name);
       await Promise.all(running.map((record) => this.follow(record)));
     } finally {
-      this.looking = false;
+      this.running = false;
     }
   }
 
-  /** Never rejects: one that can't be followed now is followed in a second. */
+  /** Never rejects: after a failure the next pass tries again. */
   private async follow(record: Running): Promise<void> {
     try {
       const window = this.windowOf(record);
@@ -83,9 +83,9 @@ export class Rollouts {
       window.leasedAt = leased ? (window.leasedAt ?? performance.now()) : undefined;
       if (leased) await this.move(record, await this.decide(record, window));
     } catch (error) {
-      // That the store is away is logged once, where its connection is.
+      // The connection logs an outage, once.
       if (error instanceof KilnError && error.code === 'unavailable') return;
-      this.parts.log.error({ err: error, function: record.name }, 'a rollout could not be followed');
+      this.parts.log.error({ err: error, function: record.name }, 'rollout check failed');
     }
   }
 
@@ -116,18 +116,21 @@ export class Rollouts {
     if (verdict.kind === 'stay') return;
     const { functions, announcer, log } = this.parts;
     const { rollout } = await functions.stepRollout(name, ({ rollout: stored }) => {
-      // What was decided is about the stage that was looked at, and about none that someone else made of it since.
+      // The decision is about the stage that was read. Another router may have changed it since.
       if (stored?.state !== 'running' || stageKey(stored) !== stageKey(seen)) return undefined;
       return verdict.kind === 'abort' ? abort(stored, verdict.reason) : advance(stored);
     });
     await announcer.functionChanged(name);
-    log.info({ function: name, version: seen.version, stage: rollout?.stage, state: rollout?.state, reason: rollout?.reason }, 'rollout');
+    log.info(
+      { function: name, version: seen.version, stage: rollout?.stage, state: rollout?.state, reason: rollout?.reason },
+      'rollout advanced',
+    );
   }
 }
 
 type Running = FunctionRecord & { rollout: RolloutRecord };
 
-/** One that a later router began is left to those that know how. */
+/** A later version of Kiln began a rollout of a later schema; only such a router moves it on. */
 function isRunning(record: FunctionRecord): record is Running {
   return record.rollout?.state === 'running' && !isOfLaterSchema(record);
 }

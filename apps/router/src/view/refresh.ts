@@ -3,16 +3,16 @@ import { KilnError } from '@kiln/contract/errors';
 const FUNCTIONS_EVERY_MS = 2000;
 const KEYS_EVERY_MS = 2000;
 const COPY_EVERY_MS = 2000;
-/** More often: a dead node is out of use no later than this after its last sign of life has run out. */
+/** More often, so that a node whose heartbeat has expired is out of use soon. */
 const NODES_EVERY_MS = 500;
-/** Events that come in a row cause one read. */
+/** Events within this time cause one read. */
 const SETTLE_MS = 20;
 
 export interface Readers {
   functions: { refresh(): Promise<void> };
   nodes: { refresh(): Promise<void> };
   keys: { refresh(): Promise<void> };
-  /** What could be written back: everything that is stored. */
+  /** The copy of all stored records, from which a store that lost data can be restored. */
   copy: { refresh(): Promise<void> };
 }
 
@@ -20,7 +20,7 @@ export interface RefreshLog {
   error(details: object, message: string): void;
 }
 
-/** Keeps what the router holds in memory near to what the store holds: from time to time, and soon after an event. */
+/** Keeps the router's memory up to date with the store: by the clock, and soon after each event. */
 export class Refresh {
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly soon = new Map<keyof Readers, NodeJS.Timeout>();
@@ -37,12 +37,12 @@ export class Refresh {
     this.timers.add(setInterval(() => void this.read('copy'), COPY_EVERY_MS));
   }
 
-  /** Reads everything once; does not reject. */
+  /** Reads everything once. Never rejects. */
   async all(): Promise<void> {
     await Promise.all([this.read('functions'), this.read('nodes'), this.read('keys'), this.read('copy')]);
   }
 
-  /** Something has changed. */
+  /** Reads soon, after an event. */
   nudge(what: keyof Readers): void {
     if (what === 'functions' || what === 'keys') this.nudge('copy');
     if (this.soon.has(what)) return;
@@ -62,9 +62,9 @@ export class Refresh {
     try {
       await this.readers[what].refresh();
     } catch (error) {
-      // That the store is away is logged once, where its connection is.
+      // The connection logs an outage, once.
       if (error instanceof KilnError && error.code === 'unavailable') return;
-      this.log.error({ err: error }, `cannot read ${what} from the store`);
+      this.log.error({ err: error }, `${what} could not be read from the store`);
     }
   }
 }

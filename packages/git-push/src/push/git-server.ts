@@ -70,12 +70,12 @@ export class GitServer {
       taken = await this.pushes.receive({ repository, received, by, signal, ended, say: (line) => say(channel, line) });
     } catch (error) {
       if (!signal.aborted) {
-        this.log.error({ err: error, project: repository.project }, 'a push failed in the router');
+        this.log.error({ err: error, project: repository.project }, 'push failed');
         await say(channel, 'the router failed; its log has the reason. Not deployed: main has not moved');
       }
     } finally {
       if (!channel.destroyed) channel.end(taken ? 'ok\n' : 'no\n');
-      this.log.info({ project: repository.project, by, commands, taken }, 'push');
+      this.log.info({ project: repository.project, by, commands, taken }, 'push received');
     }
   }
 }

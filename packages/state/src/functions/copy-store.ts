@@ -18,35 +18,35 @@ import {
 import type { Store } from '../store/store.js';
 import type { StoredFunctions } from './function-list.js';
 
-/** Bytes of sealed values beyond which a copy holds none: a router's memory is for requests. */
+/** Above so many bytes of sealed values the copy leaves them out, to keep the router's memory for requests. */
 const MAX_VALUES = 32 * 1024 * 1024;
 const RESTORE_MS = 30_000;
 const FIELDS_AT_ONCE = 500;
 
 type Hash = Record<string, string>;
 
-/** Everything that must not be lost, as it is stored: sealed values stay sealed, and of keys there are only hashes. */
+/** All records of the desired state as they are stored: sealed values stay sealed, keys are hashes. */
 export interface StoreCopy {
-  standing: StoreMark;
+  lastSeen: StoreMark;
   functions: StoredFunctions;
   keys: Hash;
   secrets: Hash;
   secretNumbers: Hash;
-  /** Undefined where there are too many of them. */
+  /** Undefined if they are too large together. */
   secretValues: Hash | undefined;
   masterKey: string | undefined;
 }
 
-/** Copies of the desired state, and what an administrator orders for a store that has lost something. */
+/** Copies the desired state, and ends the loss of a store on an administrator's order. */
 export class CopyStore {
   constructor(private readonly store: Store) {}
 
-  /** A copy of now; the one before where nothing has changed. @throws KilnError `unavailable` */
+  /** Takes a copy; gives the one before if nothing has changed. @throws KilnError `unavailable` */
   async take(functions: { stored(): Promise<StoredFunctions> }, before: StoreCopy | undefined): Promise<StoreCopy> {
     const { desired } = this.store;
-    await desired.look();
-    if (before !== undefined && sameStanding(before.standing, desired.standing)) return before;
-    // First: every secret that they name is still there when the secrets are read.
+    await desired.check();
+    if (before !== undefined && sameMark(before.lastSeen, desired.lastSeen)) return before;
+    // Functions first: a secret that they name is then still there when the secrets are read.
     const stored = await functions.stored();
     const sizes = await desired.read((pipeline) => pipeline.memory('USAGE', SECRET_VALUES, 'SAMPLES', 50));
     const small = Number(sizes.replies[0] ?? 0) <= MAX_VALUES;
@@ -55,14 +55,14 @@ export class CopyStore {
       if (small) pipeline.hgetall(SECRET_VALUES);
     });
     const [keys, secrets, secretNumbers, masterKey, secretValues] = replies as [Hash, Hash, Hash, string | null, Hash | undefined];
-    const standing = { mark: (desired.standing as StoreMark).mark, changes };
-    return { standing, functions: stored, keys, secrets, secretNumbers, secretValues, masterKey: masterKey ?? undefined };
+    const lastSeen = { mark: (desired.lastSeen as StoreMark).mark, changes };
+    return { lastSeen, functions: stored, keys, secrets, secretNumbers, secretValues, masterKey: masterKey ?? undefined };
   }
 
-  /** Writes a copy in the place of all that the store has. @throws KilnError `conflict` where there is no call for that */
+  /** Replaces all that the store has by a copy. @throws KilnError `conflict` if the store has lost nothing */
   async restore(copy: StoreCopy): Promise<void> {
     const loss = await this.requireLoss();
-    if (copy.standing.mark !== loss.missed.mark) throw new KilnError('conflict', 'what this router holds is of another cluster');
+    if (copy.lastSeen.mark !== loss.missed.mark) throw new KilnError('conflict', 'this router holds the data of another cluster');
     const there = Object.keys(await this.store.run((redis) => redis.hgetall(FUNCTIONS))).filter(isFunctionName);
     await this.store.transaction((pipeline) => {
       pipeline.del(FUNCTIONS, NUMBERS, KEYS, SECRETS, SECRET_NUMBERS, MASTER_KEY, ...there.map(versionsKey));
@@ -76,19 +76,19 @@ export class CopyStore {
       if (copy.masterKey !== undefined) pipeline.set(MASTER_KEY, copy.masterKey);
       makeWhole(pipeline, loss);
     }, RESTORE_MS);
-    await this.store.desired.look();
+    await this.store.desired.check();
   }
 
-  /** What the store has now is right, whatever was known. @throws KilnError `conflict` where there is no call for that */
+  /** Takes what the store has now as right. @throws KilnError `conflict` if the store has lost nothing */
   async accept(): Promise<void> {
     const loss = await this.requireLoss();
     await this.store.transaction((pipeline) => makeWhole(pipeline, loss));
-    await this.store.desired.look();
+    await this.store.desired.check();
   }
 
   private async requireLoss(): Promise<Loss> {
     const { desired } = this.store;
-    await desired.look().catch((error: unknown) => {
+    await desired.check().catch((error: unknown) => {
       if (desired.loss === undefined) throw error;
     });
     if (desired.loss === undefined) throw new KilnError('conflict', 'the store has lost nothing', { fix: 'see how it is: kiln status' });
@@ -99,7 +99,7 @@ export class CopyStore {
   }
 }
 
-/** From then on every process takes what is there as ordered. */
+/** From now on each process takes the store's content as the desired state. */
 function makeWhole(pipeline: ChainableCommander, { missed, seen }: Loss): void {
   pipeline
     .set(MARK, missed.mark)
@@ -112,6 +112,6 @@ function put(pipeline: ChainableCommander, key: string, hash: Hash): void {
   for (let i = 0; i < fields.length; i += FIELDS_AT_ONCE) pipeline.hset(key, ...fields.slice(i, i + FIELDS_AT_ONCE).flat());
 }
 
-function sameStanding(a: StoreMark, b: StoreMark | undefined): boolean {
+function sameMark(a: StoreMark, b: StoreMark | undefined): boolean {
   return b !== undefined && a.mark === b.mark && a.changes === b.changes;
 }

@@ -1,14 +1,14 @@
-/** The cluster's mark, written once into its store, and how often its desired state had changed when it was read. */
+/** The cluster's mark, which is written once into its store, and the change counter at the time of the read. */
 export interface StoreMark {
   mark: string;
   changes: number;
 }
 
-/** What the store says of itself. */
+/** Mark, counter and report of a loss, as read from the store. */
 export interface StoreState {
   mark: string | undefined;
   changes: number;
-  /** What another process knew and has missed. */
+  /** Another process has reported that the store lost this. */
   lost: StoreMark | undefined;
 }
 
@@ -16,17 +16,17 @@ export type Why = 'emptied' | 'behind' | 'another';
 
 export interface Loss {
   why: Why;
-  /** What is missed: of this process or, where it never knew anything, of the others. */
+  /** What the store should have: as this process saw it or, if it saw nothing yet, as others reported. */
   missed: StoreMark;
   seen: StoreState;
 }
 
 /**
- * Whether a store is the one that was known: it has the cluster's mark, its count of changes is no lower, and nobody misses anything
- * in it. What such a store does not list was removed by an order. Undefined where all is well. Asks nothing and changes nothing.
+ * Finds out if a store has lost data. A whole store has the cluster's mark and no lower change counter, and no process has reported a
+ * loss; what is missing in a whole store was deleted by a user. Undefined if the store is whole. Pure.
  */
-export function lossOf(known: StoreMark | undefined, seen: StoreState): Loss | undefined {
-  const missed = laterOf(known, seen.lost);
+export function lossOf(latest: StoreMark | undefined, seen: StoreState): Loss | undefined {
+  const missed = laterOf(latest, seen.lost);
   if (missed === undefined) return undefined;
   if (seen.mark === undefined) return { why: 'emptied', missed, seen };
   if (seen.mark !== missed.mark) return { why: 'another', missed, seen };
@@ -45,7 +45,7 @@ export function describeLoss({ why, missed, seen }: Loss): string {
   }
 }
 
-function laterOf(known: StoreMark | undefined, lost: StoreMark | undefined): StoreMark | undefined {
-  if (known === undefined || lost === undefined) return known ?? lost;
-  return lost.mark === known.mark && lost.changes > known.changes ? lost : known;
+function laterOf(latest: StoreMark | undefined, lost: StoreMark | undefined): StoreMark | undefined {
+  if (latest === undefined || lost === undefined) return latest ?? lost;
+  return lost.mark === latest.mark && lost.changes > latest.changes ? lost : latest;
 }

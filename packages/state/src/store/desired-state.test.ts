@@ -170,7 +170,7 @@ describe('a whole store', () => {
   it('is given one mark, however many find none', async () => {
     const all = await Promise.all([newProcess(), newProcess(), newProcess(), newProcess()]);
     await Promise.all(all.map(({ functions }) => functions.listAll()));
-    const marks = new Set(all.map(({ store }) => store.desired.standing?.mark));
+    const marks = new Set(all.map(({ store }) => store.desired.lastSeen?.mark));
     expect([...marks]).toEqual([await raw.get('kiln:mark')]);
   });
 });

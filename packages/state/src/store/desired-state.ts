@@ -3,11 +3,11 @@ import { KilnError } from '@kiln/contract/errors';
 import type { ChainableCommander } from 'ioredis';
 import { describeLoss, type Loss, lossOf, type StoreMark, type StoreState } from './continuity.js';
 import { CHANGE_NOTES, CHANGES, LOST, MARK } from './keys.js';
-import { FOUND, guarded, NOT_AS_KNOWN, REPORT_LOSS } from './mark-scripts.js';
+import { CREATE_MARK, guarded, REPORT_LOSS, STORE_CHANGED } from './mark-scripts.js';
 import type { Store } from './store.js';
 
 const MARK_BYTES = 12;
-/** The store changed its face that often under one write: something is very wrong. */
+/** A store that lost its mark this often during one command is not usable. */
 const ATTEMPTS = 3;
 
 const RESTORE_FIX =
@@ -15,27 +15,27 @@ const RESTORE_FIX =
 const OTHER_FIX =
   'see that KILN_REDIS_URL leads to the store of this cluster; to go on with this one, start all routers and agents of this cluster again';
 
-/** What was read, and not from a store that had lost something before or behind it. */
+/** Data that was read from a store that had lost nothing, neither before nor after the read. */
 export interface Snapshot {
-  /** How often the desired state had changed before it was read. */
+  /** The change counter at the time of the read. */
   changes: number;
-  /** Whether nothing has changed while it was read. */
+  /** True if nothing changed during the read. */
   steady: boolean;
   replies: unknown[];
 }
 
-/** What the store said of itself before and behind what was read. */
-interface Look {
+/** The store's mark and counter, read before and after the data. */
+interface StateReads {
   first: StoreState;
   last: StoreState;
 }
 
 /**
- * Functions, versions, secrets and keys in the store, as long as it is the store that was known: nothing is read from one that lost
- * something, and nothing is written to it, for absence is not an order. Whoever holds what was known goes on with that.
+ * Reads and writes functions, versions, secrets and keys, but only in a store that has lost nothing. A record that is missing from a
+ * store with a loss was not deleted by a user: the caller keeps what it has in memory.
  */
 export class DesiredState {
-  private known: StoreMark | undefined;
+  private latest: StoreMark | undefined;
   private current: Loss | undefined;
 
   constructor(
@@ -43,97 +43,102 @@ export class DesiredState {
     private readonly onChange: () => void,
   ) {}
 
-  /** What the store has lost; undefined where nothing is amiss. */
+  /** What the store has lost; undefined if nothing. */
   get loss(): Loss | undefined {
     return this.current;
   }
 
-  /** The mark of the cluster and the latest change that was seen here. */
-  get standing(): StoreMark | undefined {
-    return this.known;
+  /** The cluster's mark and the latest change that this process has seen. */
+  get lastSeen(): StoreMark | undefined {
+    return this.latest;
   }
 
-  /** Reads between two looks at mark and counter. @throws KilnError `unavailable` also where the store has lost something */
+  /** Reads mark and counter before and after the data. @throws KilnError `unavailable`, also if the store has lost something */
   async read(fill: (pipeline: ChainableCommander) => void): Promise<Snapshot> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
-      const { look, replies } = await this.ask(fill);
-      if (await this.settle(look)) return { changes: look.first.changes, steady: look.first.changes === look.last.changes, replies };
+      const { states, replies } = await this.ask(fill);
+      if (await this.judge(states)) return { changes: states.first.changes, steady: states.first.changes === states.last.changes, replies };
     }
     throw unsteady();
   }
 
-  /** One command of it. */
+  /** The same for one command; gives its reply. */
   async readOne(fill: (pipeline: ChainableCommander) => void): Promise<unknown> {
     return (await this.read(fill)).replies[0];
   }
 
   /**
-   * Runs a script that changes the desired state, in the store that was known and in no other; see `guarded`.
-   * @param of the function that it changes; left out where it changes none
-   * @throws KilnError `unavailable` also where the store has lost something
+   * Runs a script that changes the desired state, guarded against a store that has lost something; see `guarded`.
+   * @param functionName the function that the script changes; empty if none
+   * @throws KilnError `unavailable`, also if the store has lost something
    */
-  async change(script: string, keys: readonly string[], values: readonly (string | number)[], of = ''): Promise<unknown> {
+  async change(script: string, keys: readonly string[], values: readonly (string | number)[], functionName = ''): Promise<unknown> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
-      if (this.known === undefined || this.current !== undefined) await this.look();
-      const { mark, changes } = this.known as StoreMark;
+      if (this.latest === undefined || this.current !== undefined) await this.check();
+      const { mark, changes } = this.latest as StoreMark;
       const all = [...keys, MARK, LOST, CHANGES, CHANGE_NOTES];
-      const reply = await this.store.run((redis) => redis.eval(guarded(script), all.length, ...all, ...values, of, mark, changes));
-      if (reply !== NOT_AS_KNOWN) return reply;
-      await this.look();
+      const reply = await this.store.run((redis) =>
+        redis.eval(guarded(script), all.length, ...all, ...values, functionName, mark, changes),
+      );
+      if (reply !== STORE_CHANGED) return reply;
+      await this.check();
     }
     throw unsteady();
   }
 
-  /** @throws KilnError `unavailable` as `read` */
-  async look(): Promise<void> {
-    await this.settle((await this.ask()).look);
+  /** Compares the store's mark and counter with the latest ones. @throws KilnError `unavailable` as `read` */
+  async check(): Promise<void> {
+    await this.judge((await this.ask()).states);
   }
 
-  /** Not as a transaction: a store that has used up its memory queues none. */
-  private async ask(fill: (pipeline: ChainableCommander) => void = () => undefined): Promise<{ look: Look; replies: unknown[] }> {
+  /** A pipeline, not a transaction: Redis refuses transactions once its memory is full. */
+  private async ask(fill: (pipeline: ChainableCommander) => void = () => undefined): Promise<{ states: StateReads; replies: unknown[] }> {
     const all = await this.store.pipeline((pipeline) => {
       pipeline.get(MARK).get(CHANGES).hgetall(LOST);
       fill(pipeline);
       pipeline.get(MARK).get(CHANGES).hgetall(LOST);
     });
-    return { look: { first: seenIn(all.slice(0, SIZE)), last: seenIn(all.slice(-SIZE)) }, replies: all.slice(SIZE, -SIZE) };
+    return { states: { first: stateOf(all.slice(0, SIZE)), last: stateOf(all.slice(-SIZE)) }, replies: all.slice(SIZE, -SIZE) };
   }
 
-  /** False where what was read was not of a whole store, and the store is whole by now. */
-  private async settle(look: Look): Promise<boolean> {
-    // Replies that overtook each other are no loss: what is said of the store is what it says twice.
-    const { last: seen } = lossIn(this.known, look) === undefined ? look : (await this.ask()).look;
-    const loss = lossOf(this.known ?? standingIn(look.first), seen);
-    this.say(loss);
+  /** True if the data can be used; false if the read must be repeated, because the store was whole only afterwards. */
+  private async judge(states: StateReads): Promise<boolean> {
+    // Two reads of this process may finish in the wrong order, which looks like a loss: a second read confirms it.
+    const { last: seen } = lossIn(this.latest, states) === undefined ? states : (await this.ask()).states;
+    const loss = lossOf(this.latest ?? markOf(states.first), seen);
+    this.setLoss(loss);
     if (loss !== undefined) {
-      // Who started under a loss knows from others which store it is: it must not take the next empty one for a new cluster's.
-      if (loss.why !== 'another') this.known ??= loss.missed;
+      // A process that started during a loss learns the mark from the others' report. Without it, it would take the next empty
+      // store for the store of a new cluster.
+      if (loss.why !== 'another') this.latest ??= loss.missed;
       await this.report(loss);
       throw new KilnError('unavailable', describeLoss(loss), { fix: fixOf(loss), retryAfter: 5 });
     }
-    const mark = seen.mark ?? (await this.found());
-    const changes = Math.max(seen.changes, this.known?.mark === mark ? this.known.changes : 0);
-    this.known = { mark, changes };
-    return seen === look.last;
+    const mark = seen.mark ?? (await this.createMark());
+    const changes = Math.max(seen.changes, this.latest?.mark === mark ? this.latest.changes : 0);
+    this.latest = { mark, changes };
+    return seen === states.last;
   }
 
-  /** The first process that finds no mark, and nobody who misses one, gives the cluster its mark. */
-  private async found(): Promise<string> {
+  /** The first process that finds no mark and no report of a loss writes the cluster's mark. */
+  private async createMark(): Promise<string> {
     const mark = randomBytes(MARK_BYTES).toString('hex');
-    const given = await this.store.run((redis) => redis.eval(FOUND, 2, MARK, LOST, mark));
+    const given = await this.store.run((redis) => redis.eval(CREATE_MARK, 2, MARK, LOST, mark));
     if (typeof given === 'string') return given;
-    throw new KilnError('unavailable', 'others have just missed the mark of this cluster', { fix: 'try again' });
+    throw new KilnError('unavailable', 'another process has just reported that the store lost the mark of this cluster', {
+      fix: 'try again',
+    });
   }
 
-  /** Others who know less, those who start later among them, must not take the store for a whole one. */
+  /** Tells processes that start later, which could else take this store for a whole one. */
   private async report({ why, missed, seen }: Loss): Promise<void> {
     if (why === 'another' || (seen.lost !== undefined && seen.lost.changes >= missed.changes)) return;
     const done = this.store.run((redis) => redis.eval(REPORT_LOSS, 3, MARK, LOST, CHANGES, missed.mark, missed.changes));
-    // Where it is not stored, every process still goes by what it knows itself.
+    // If the report fails, each process still goes by its own latest mark.
     await done.catch(() => undefined);
   }
 
-  private say(loss: Loss | undefined): void {
+  private setLoss(loss: Loss | undefined): void {
     const before = this.current?.why;
     this.current = loss;
     if (before !== loss?.why) this.onChange();
@@ -148,23 +153,22 @@ function unsteady(): KilnError {
   return new KilnError('unavailable', 'the store keeps changing its mark', { fix: 'see that one Redis answers at KILN_REDIS_URL' });
 }
 
-/** Replies of one look. */
+/** Replies to one read of mark, counter and report. */
 const SIZE = 3;
 
-function seenIn([mark, changes, lost]: unknown[]): StoreState {
-  return { mark: (mark as string | null) ?? undefined, changes: Number(changes ?? 0), lost: standingOf(lost) };
+function stateOf([mark, changes, lost]: unknown[]): StoreState {
+  return { mark: (mark as string | null) ?? undefined, changes: Number(changes ?? 0), lost: reportOf(lost) };
 }
 
-function lossIn(known: StoreMark | undefined, { first, last }: Look): Loss | undefined {
-  return lossOf(known, first) ?? lossOf(known ?? standingIn(first), last);
+function lossIn(latest: StoreMark | undefined, { first, last }: StateReads): Loss | undefined {
+  return lossOf(latest, first) ?? lossOf(latest ?? markOf(first), last);
 }
 
-/** What a process that knew nothing knows from then on. */
-function standingIn({ mark, changes }: StoreState): StoreMark | undefined {
+function markOf({ mark, changes }: StoreState): StoreMark | undefined {
   return mark === undefined ? undefined : { mark, changes };
 }
 
-function standingOf(hash: unknown): StoreMark | undefined {
+function reportOf(hash: unknown): StoreMark | undefined {
   const { mark, changes } = hash as Record<string, string>;
   return mark === undefined ? undefined : { mark, changes: Number(changes) };
 }

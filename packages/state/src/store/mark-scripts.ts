@@ -1,16 +1,16 @@
-/** The mark of the cluster and the counter of changes: by them a store that lost something is told from one that was given orders. */
+/** Scripts for the cluster's mark and its change counter. They tell a store that lost data from one whose data users deleted. */
 
-/** Changes of which is noted what they changed. */
+/** The stream keeps about so many change notes. */
 const KEPT_NOTES = 1000;
 
-/** What a guarded script answers where the store is not the one that was known. */
-export const NOT_AS_KNOWN = 'not as known';
+/** The reply of a guarded script if the store lost its mark, went back, or has a report of a loss. */
+export const STORE_CHANGED = 'store changed';
 
 /**
- * A script that changes the desired state, to be run only where mark and counter are as they were known or later, and nobody misses
- * anything. Behind its own KEYS come: mark, lost, changes, notes; behind its own ARGV: the function that it changes ('' = none), mark,
- * changes. It finds the counter's key as `changes`, and calls `changed()` once it has changed something: that counts the change, and
- * notes which function it was under the number that the change got.
+ * Puts a guard before a script that changes the desired state. The guard stops the script unless the mark is the caller's, the counter
+ * is not below the caller's, and no process has reported a loss. After the script's own KEYS come: mark, lost, changes, notes. After
+ * its own ARGV come: the function that it changes ('' = none), mark, changes. The script calls `changed()` once it has changed
+ * something: this counts the change and adds a note that names the function. The counter's key is there as `changes`.
  */
 export function guarded(script: string): string {
   return `${GUARD}${script}`;
@@ -21,26 +21,27 @@ local notes = table.remove(KEYS)
 local changes = table.remove(KEYS)
 local lost = table.remove(KEYS)
 local mark = table.remove(KEYS)
-local known = tonumber(table.remove(ARGV))
+local latest = tonumber(table.remove(ARGV))
 local own = table.remove(ARGV)
-local of = table.remove(ARGV)
+local name = table.remove(ARGV)
 local function changed()
   local number = redis.call('INCR', changes)
-  -- Whoever misses a note reads everything: it must not fail the change.
-  redis.pcall('XADD', notes, 'MAXLEN', '~', ${KEPT_NOTES}, number .. '-0', 'function', of)
+  -- A reader that misses a note reads everything, so a failed note must not fail the change.
+  redis.pcall('XADD', notes, 'MAXLEN', '~', ${KEPT_NOTES}, number .. '-0', 'function', name)
 end
-if redis.call('EXISTS', lost) == 1 or redis.call('GET', mark) ~= own then return '${NOT_AS_KNOWN}' end
-if tonumber(redis.call('GET', changes) or '0') < known then return '${NOT_AS_KNOWN}' end
+if redis.call('EXISTS', lost) == 1 or redis.call('GET', mark) ~= own then return '${STORE_CHANGED}' end
+if tonumber(redis.call('GET', changes) or '0') < latest then return '${STORE_CHANGED}' end
 `;
 
-/** Gives the cluster a mark unless it has one; the mark, or 0 where somebody misses one. KEYS: mark, lost. ARGV: mark. */
-export const FOUND = `
+/** Writes the cluster's mark unless there is one. Gives the mark, or 0 if a loss is reported. KEYS: mark, lost. ARGV: mark. */
+export const CREATE_MARK = `
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('GET', KEYS[1])`;
 
 /**
- * Writes down what a process knew and misses, the latest of it. Never into the store of another cluster; not where it is back.
+ * Reports that the store has lost a mark or changes that a process had seen; the latest report stays. Writes nothing into the store
+ * of another cluster, nor after the lost data has come back.
  * KEYS: mark, lost, changes. ARGV: mark, changes.
  */
 export const REPORT_LOSS = `

@@ -5,10 +5,10 @@ import type { Store } from './store.js';
 
 const REMEMBERED = 200;
 
-/** Broken records that were reported already: every process reads the whole store each second or two. */
+/** Broken records that were reported before. Each process reads the store every 2 s, and would report them each time. */
 const reported = new Set<string>();
 
-/** A record as the contract knows it; undefined, and a report, when what is stored is not one. */
+/** Parses a stored record. Gives undefined, and reports it once, if the text does not fit the schema. */
 export function readRecord<T extends z.ZodType>(store: Store, schema: T, raw: unknown, where: string): z.output<T> | undefined {
   if (typeof raw !== 'string') return undefined;
   const parsed = schema.safeParse(fromJson(raw));
@@ -27,7 +27,8 @@ export function readRecord<T extends z.ZodType>(store: Store, schema: T, raw: un
 }
 
 /**
- * The same for who writes it back: what is there and is not known in full here is not written over.
+ * The same for a caller that will write the record back. A record that this version of Kiln does not understand in full is never
+ * overwritten.
  * @throws KilnError `conflict`
  */
 export function readForChange<T extends z.ZodType<{ schema?: number | undefined }>>(
@@ -37,12 +38,11 @@ export function readForChange<T extends z.ZodType<{ schema?: number | undefined 
   where: string,
 ): z.output<T> | undefined {
   const record = readRecord(store, schema, raw, where);
-  if (typeof raw === 'string' && (record === undefined || isOfLaterSchema(record))) throw notKnownInFull(where);
+  if (typeof raw === 'string' && (record === undefined || isOfLaterSchema(record))) throw ofLaterKiln(where);
   return record;
 }
 
-/** What a later version of Kiln wrote is for a later version to change. */
-function notKnownInFull(where: string): KilnError {
+function ofLaterKiln(where: string): KilnError {
   return new KilnError('conflict', `the record at ${where} is not one that this version of Kiln can change: a later one wrote it`, {
     fix: 'upgrade every router and agent, then try again',
   });
@@ -54,7 +54,7 @@ export function readRecords<T extends z.ZodType>(store: Store, schema: T, hash: 
     .filter((record) => record !== undefined);
 }
 
-/** What a record holds whose form is not known here: any of it may be missing or of another kind. */
+/** Reads a record whose form is unknown: each key may be missing or of another type. */
 export function readLoosely(raw: string): Record<string, unknown> {
   const value = fromJson(raw);
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};

@@ -1,6 +1,6 @@
 /**
- * Runs a piece of work once at a time. Who asks gets a run that begins after the question, and all who ask while one is under
- * way share the next: so a flood of questions is at most one run after another.
+ * Runs a piece of work once at a time. A call of `run` gets a run that begins after the call. All calls during a run share the next
+ * one, so many calls cause at most one run after another.
  */
 export class SingleFlight<T = void> {
   private running: Promise<T> | undefined;
@@ -11,7 +11,7 @@ export class SingleFlight<T = void> {
   run(): Promise<T> {
     if (this.running === undefined) return this.begin();
     this.next ??= this.running
-      .catch(() => undefined) // Whoever asked for that run is told.
+      .catch(() => undefined) // Its own callers get this error.
       .then(() => {
         this.next = undefined;
         return this.begin();

@@ -11,13 +11,13 @@ const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1000;
 
 export interface StoreOptions {
-  /** The first fault of an outage, and records that can't be read. Never called for a command: that rejects. */
+  /** Called for the first error of an outage, and for records that can't be read. A failed command rejects instead. */
   onError(error: Error): void;
-  /** What is not well with a store that answers, each time that it changes; undefined when all is well again. */
+  /** Called when a store that answers gets a fault, and with undefined when the fault has ended. */
   onTrouble?(trouble: StoreTrouble | undefined): void;
 }
 
-/** Connects in the background and, for as long as it is not closed, again and again. */
+/** Connects in the background, and reconnects until it is closed. */
 export function connectStore(url: string, options: StoreOptions): Store {
   return new Store(url, options);
 }
@@ -27,7 +27,7 @@ export function connectStore(url: string, options: StoreOptions): Store {
  * none waits for a connection to come back.
  */
 export class Store {
-  /** Counts up each time that a connection is there: what was read through an earlier one may be of another server. */
+  /** Counts the connections. Data that was read through an earlier connection may come from another server. */
   connections = 0;
   readonly desired: DesiredState;
   readonly writes: WriteWatch;
@@ -49,12 +49,12 @@ export class Store {
     this.writes = new WriteWatch(this, say);
   }
 
-  /** What is not well although it answers. */
+  /** The fault of a store that answers; undefined if it has none. */
   get trouble(): StoreTrouble | undefined {
     return troubleOf(this.desired.loss, this.writes.refusal);
   }
 
-  /** Whether commands are sent at all. */
+  /** True while there is a connection. Without one each command fails at once. */
   get ready(): boolean {
     return this.redis.status === 'ready';
   }
@@ -64,7 +64,7 @@ export class Store {
     await this.run((redis) => redis.ping());
   }
 
-  /** Waits for the connection, no longer than given; false when it is not there by then. */
+  /** Waits for the connection; false if there is none after `timeoutMs`. */
   whenReady(timeoutMs: number): Promise<boolean> {
     if (this.ready) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -79,7 +79,7 @@ export class Store {
     });
   }
 
-  /** @throws KilnError `unavailable` when the store is away; anything else is a fault of ours. */
+  /** @throws KilnError `unavailable` if the store does not answer or refuses writes; any other error is a bug of Kiln. */
   async run<T>(work: (redis: Redis) => Promise<T>, boundMs = COMMAND_TIMEOUT_MS): Promise<T> {
     try {
       return await inTime(work(this.redis), boundMs);
@@ -117,14 +117,14 @@ export class Store {
     }, boundMs);
   }
 
-  /** For the log: something that does not stop a caller. */
+  /** Reports an error that stops no caller. */
   report(error: Error): void {
     this.options.onError(error);
   }
 
   async close(): Promise<void> {
     this.writes.stop();
-    // Not quit(): it would wait for a server that may be away. Every caller awaits its own command.
+    // `quit()` would wait for a server that may not answer. Each caller awaits its own command.
     this.redis.disconnect();
   }
 
@@ -137,7 +137,7 @@ export class Store {
 
 const BEHAVIOUR: RedisOptions = {
   enableOfflineQueue: false,
-  // A command that was under way when the connection broke may have been executed: its caller decides, not the library.
+  // Redis may have executed a command before the connection broke. The caller decides if it sends it again, not the library.
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   connectTimeout: CONNECT_TIMEOUT_MS,
@@ -145,11 +145,11 @@ const BEHAVIOUR: RedisOptions = {
   connectionName: 'kiln',
 };
 
-/** Replies that say "not now": still loading, busy in a script, wrong password. */
+/** Errors of a server that can't answer now: it loads its data, runs a script, or does not accept the password. */
 const NOT_NOW = /^(LOADING|MASTERDOWN|BUSY|EXECABORT|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|CLUSTERDOWN)\b/;
 const FROM_SERVER = 'ReplyError';
 
-/** A process that stood still finds its replies waiting: they are read before anything is called late. */
+/** After a pause of the process the replies may wait in the socket: `setImmediate` reads them before the command counts as late. */
 function inTime<T>(reply: Promise<T>, boundMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = () => reject(new Error(`the store has not answered within ${boundMs} ms`));
@@ -161,7 +161,7 @@ function inTime<T>(reply: Promise<T>, boundMs: number): Promise<T> {
 function translated(error: unknown): unknown {
   if (error instanceof KilnError || !(error instanceof Error)) return error;
   if (error.name === FROM_SERVER && !NOT_NOW.test(error.message)) return error;
-  // Faults of our own code are no outage.
+  // A bug of our own code is no outage.
   if (error instanceof TypeError || error instanceof SyntaxError || error instanceof RangeError) return error;
   return new KilnError('unavailable', 'the store does not answer', {
     fix: 'try again; if it stays so, see that Redis runs and that KILN_REDIS_URL is right',

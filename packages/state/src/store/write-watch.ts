@@ -4,10 +4,10 @@ import type { Store } from './store.js';
 
 const EVERY_MS = 2000;
 const PROBE_KEPT_MS = 60_000;
-/** A store at its limit takes one write and refuses the next: it is well again after so many in a row. */
+/** A store near its limit accepts one write and refuses the next: only so many accepted writes in a row mean that it has recovered. */
 const ENOUGH = 3;
 
-/** Why a store that can be read takes no writes, by the word that its answer begins with; a script's answer holds it further behind. */
+/** Why a store refuses writes, by the first word of its error. In the error of a script the word stands further behind. */
 const REASONS = {
   OOM: 'it has used up its memory (OOM)',
   READONLY: 'it is a read-only replica (READONLY)',
@@ -17,9 +17,9 @@ const REASONS = {
 const WORD = /(?:^|-)(OOM|READONLY|MISCONF|NOREPLICAS)\b/;
 
 export const REFUSAL_FIX =
-  'see what Redis says (redis-cli info memory, replication, persistence) and give it memory, disk or its master back; all goes on by itself then';
+  'see what Redis says (redis-cli info memory, replication, persistence) and give it memory, disk or its master back; Kiln then goes on by itself';
 
-/** Knows whether the store takes writes: by every answer that refuses one, and by a small write from time to time. */
+/** Tracks if the store accepts writes: from each refused write, and from a small test write every 2 s. */
 export class WriteWatch {
   private reason: string | undefined;
   private taken = 0;
@@ -33,7 +33,7 @@ export class WriteWatch {
     this.timer = setInterval(() => void this.probe(), EVERY_MS).unref();
   }
 
-  /** Why writes are refused; undefined while they are taken. */
+  /** Why the store refuses writes; undefined while it accepts them. */
   get refusal(): string | undefined {
     return this.reason;
   }
@@ -56,7 +56,7 @@ export class WriteWatch {
       await this.store.run((redis) => redis.set(WRITE_PROBE, '1', 'PX', PROBE_KEPT_MS));
       this.accepted();
     } catch {
-      // A refusal is noted where all of them are; that the store is away is known too.
+      // `store.run` has noted a refusal; the connection notes an outage.
     } finally {
       this.probing = false;
     }
@@ -71,7 +71,7 @@ export class WriteWatch {
   }
 }
 
-/** Why a write was refused, where an answer says that. */
+/** Why a write was refused; undefined if the error is another one. */
 export function refusalIn(error: unknown): string | undefined {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return undefined;
   const { previousErrors = [] } = error as Error & { previousErrors?: Error[] };

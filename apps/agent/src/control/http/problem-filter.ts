@@ -28,7 +28,7 @@ export class NodeProblemFilter implements ExceptionFilter {
     if (thrown instanceof KilnError) return thrown;
     const status = thrown instanceof HttpException ? thrown.getStatus() : (thrown as { statusCode?: number } | undefined)?.statusCode;
     if (status !== undefined && status < 500) return new KilnError(BY_STATUS[status] ?? 'bad_request', (thrown as Error).message);
-    this.log.error({ err: thrown }, 'a fault of Kiln’s own');
+    this.log.error({ err: thrown }, 'control request failed');
     return new KilnError('internal', 'the agent failed; its log says why');
   }
 }

@@ -58,7 +58,7 @@ export class NodeController {
   @Post('drain')
   @HttpCode(202)
   drain() {
-    this.agent.drain().catch((error: unknown) => this.log.error({ err: error }, 'the drain failed'));
+    this.agent.drain().catch((error: unknown) => this.log.error({ err: error }, 'drain failed'));
     return this.agent.status();
   }
 

@@ -19,7 +19,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const known = toKilnError(error, request);
-    if (known.code === 'internal') this.log.error({ err: error, requestId: request.id }, 'a control request failed in the router');
+    if (known.code === 'internal') this.log.error({ err: error, requestId: request.id }, 'control request failed');
     // The head is out: all that is left is to show that the answer is not whole.
     if (reply.sent || reply.raw.headersSent) reply.raw.destroy();
     else void sendProblem(reply, known, request.id);
