@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
-import { there } from './there.js';
+import { there } from './support/there.js';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -48,7 +48,9 @@ export default defineConfig({
         test: {
           ...bounds,
           name: 'engine: platform',
-          include: there(['through-registry', 'isolation', 'timeout', 'idle'].map((name) => `e2e/${name}.test.ts`)),
+          include: there(
+            ['deploys/through-registry', 'security/isolation', 'calls/timeout', 'calls/idle'].map((name) => `e2e/${name}.test.ts`),
+          ),
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

@@ -1,36 +1,36 @@
 import { join } from 'node:path';
-import { defineConfig } from 'vitest/config';
-import { there } from './there.js';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { there } from './support/there.js';
 
 const ROOT = join(import.meta.dirname, '..');
 
 /** Files that ask what is answered, not when: two of them may share the machine. */
 const TOGETHER = there(
   [
-    'action',
-    'bodies',
-    'build-secrets',
-    'cli',
-    'coming-from',
-    'deploy-changed',
-    'dev',
-    'escapes',
-    'functions',
-    'git',
-    'http',
-    'isolation',
-    'keys',
-    'languages',
-    'node-servers',
-    'python-apps',
-    'retention',
-    'secrets',
-    'through-registry',
-    'uploads',
-    'validation',
-    'warm',
-    'web-apps',
-    'web-frameworks',
+    'builds/build-secrets',
+    'builds/coming-from',
+    'builds/functions',
+    'builds/languages',
+    'builds/node-servers',
+    'builds/python-apps',
+    'builds/web-apps',
+    'builds/web-frameworks',
+    'calls/bodies',
+    'calls/http',
+    'calls/warm',
+    'cli/cli',
+    'cli/dev',
+    'deploys/action',
+    'deploys/deploy-changed',
+    'deploys/git',
+    'deploys/retention',
+    'deploys/through-registry',
+    'security/escapes',
+    'security/isolation',
+    'security/keys',
+    'security/secrets',
+    'security/uploads',
+    'security/validation',
   ].map((name) => `e2e/${name}.test.ts`),
 );
 
@@ -52,8 +52,8 @@ export default defineConfig({
         test: {
           ...bounds,
           name: 'alone',
-          include: ['e2e/*.test.ts'],
-          exclude: TOGETHER,
+          include: ['e2e/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...TOGETHER],
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },

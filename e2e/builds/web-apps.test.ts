@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { type Answer, call } from '@kiln/testing/call';
+import { describe, expect, it } from 'vitest';
+import { colourOf, openPage, widthOf } from '../support/browser.js';
+import { example, fixture, startOf } from '../support/inside.js';
+import { browser, cluster, itLives, type Project, urlOf, WAYS, type Way, withClusterAndBrowser } from '../support/project.js';
+
+const PAGE = { accept: 'text/html' };
+withClusterAndBrowser();
+
+function ask(
+  way: Way,
+  name: string,
+  path = '/',
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Answer> {
+  const { port, hostname, pathname, search } = new URL(urlOf(way, name, path));
+  return call(Number(port), pathname + search, { ...options, headers: { host: `${hostname}:${port}`, ...options.headers } });
+}
+
+const PAGES: Project[] = [
+  {
+    // As `create-vite` lays it out.
+    name: 'vite',
+    folder: example('vite'),
+    evidence: /found vite in package\.json, index\.html and the script "build" \(vite build\)/,
+    shows: /Hello from Vite/,
+    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/icons\.svg$/, /\/favicon\.svg$/],
+    look: async (page) => expect(await colourOf(page, 'body')).toBe('rgb(12, 34, 56)'),
+    files: {
+      'src/main.js':
+        "import './style.css';\ndocument.querySelector('#app').innerHTML = '<h1>Hello again</h1><img src=\"/icons.svg\" alt=\"\">';\n",
+    },
+    showsThen: /^\s*Hello again\s*$/,
+  },
+  {
+    // As `create-vite --template react` lays it out.
+    name: 'react-app',
+    folder: fixture('react-app'),
+    evidence: /found vite in package\.json[\s\S]*found pnpm-lock\.yaml: installing what it says/,
+    shows: /Hello from React/,
+    assets: [/\/assets\/[^/]+\.js$/, /\/assets\/[^/]+\.css$/, /\/assets\/hero[^/]*\.png$/, /\/icons\.svg$/, /\/favicon\.svg$/],
+    look: async (page) => expect(await widthOf(page, '#hero')).toBe(48),
+    files: {
+      'index.html': readFileSync(`${fixture('react-app')}/index.html`, 'utf8').replace('<div id="root"></div>', '<p>Changed</p>$&'),
+    },
+    showsThen: /Changed\s*Hello from React/,
+  },
+  {
+    name: 'site',
+    folder: example('site'),
+    evidence: /found index\.html and no package\.json: serving the files as they are/,
+    shows: /A folder of files/,
+    assets: [/\/css\/site\.css$/],
+    files: { 'index.html': '<!doctype html><link rel="stylesheet" href="css/site.css"><h1>Another folder</h1>\n' },
+    showsThen: /^\s*Another folder\s*$/,
+  },
+];
+
+itLives(PAGES);
+
+describe.each(WAYS)('opened by %s', (way) => {
+  it.each(['/', '/users/5'])('a page that Vite built shows, with all that belongs to it, at %s', async (path) => {
+    const { page, faults } = await openPage(browser, urlOf(way, 'vite', path));
+    expect(await page.locator('h1').textContent()).toBe('Hello from Vite');
+    expect(await colourOf(page, 'body')).toBe('rgb(12, 34, 56)');
+    expect([await widthOf(page, '#logo'), await widthOf(page, '#icon')].every((width) => width > 0)).toBe(true);
+    expect(await page.locator('#path').textContent()).toBe(new URL(urlOf(way, 'vite', path)).pathname);
+    expect(faults).toEqual([]);
+  });
+
+  it('a React app runs, and loads later what it needs later', async () => {
+    const { page, faults } = await openPage(browser, urlOf(way, 'react-app', '/some/place'));
+    await page.getByRole('button').click();
+    expect(await page.getByRole('button').textContent()).toBe('count is 1');
+    await page.locator('#details').waitFor();
+    expect(await colourOf(page, '#details')).toBe('rgb(4, 5, 6)');
+    expect(faults).toEqual([]);
+  });
+
+  it('a folder of files is a site', async () => {
+    const { page, faults } = await openPage(browser, urlOf(way, 'site'));
+    await page.getByRole('link', { name: 'About' }).click();
+    await page.getByRole('heading', { name: 'About' }).waitFor();
+    await page.getByRole('link', { name: 'Back' }).click();
+    await page.getByRole('heading', { name: 'A folder of files' }).waitFor();
+    expect(faults).toEqual([]);
+    const missing = await ask(way, 'site', '/missing');
+    expect([missing.status, missing.text]).toEqual([404, expect.stringContaining('Nothing here')]);
+    for (const path of ['/kiln.json', '/kiln-site.json', '/..%2fkiln-site.json']) expect((await ask(way, 'site', path)).status).toBe(404);
+  });
+});
+
+describe('what a site sends', () => {
+  it('is compressed, kept for ever where its name says so, and not sent twice', async () => {
+    const page = await ask('host', 'vite', '/', { headers: { ...PAGE, 'accept-encoding': 'br' } });
+    expect([page.headers['cache-control'], page.headers['content-type']]).toEqual(['no-cache', 'text/html; charset=utf-8']);
+    const [, script] = /src="\.(\/assets\/[^"]+\.js)"/.exec((await ask('host', 'react-app')).text) ?? [];
+    const first = await ask('host', 'react-app', script, { headers: { 'accept-encoding': 'gzip, br' } });
+    expect(first.headers).toMatchObject({
+      'content-encoding': 'br',
+      vary: 'Accept-Encoding',
+      'cache-control': 'public, max-age=31536000, immutable',
+    });
+    const again = await ask('path', 'react-app', script, {
+      headers: { 'accept-encoding': 'br', 'if-none-match': String(first.headers.etag) },
+    });
+    expect([again.status, again.body.length]).toEqual([304, 0]);
+    const part = await ask('path', 'react-app', script, { headers: { range: 'bytes=0-9' } });
+    expect([part.status, part.body.length]).toEqual([206, 10]);
+  });
+
+  it('comes from an instance that starts as a function does, and answers many at a time', async () => {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => ask('host', 'vite')));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expect(new Set(answers.map(({ headers }) => headers['x-kiln-instance'])).size).toBe(1);
+    expect(answers.map(startOf)).not.toContain('cold');
+  });
+
+  it('is the files alone, and many requests are in hand at a time', async () => {
+    const [site] = await cluster.versions('vite');
+    expect([site?.kind, site?.config.entry, site?.config.concurrency]).toEqual(['runner', 'kiln-site.json', 100]);
+  });
+});
+
+describe('a page that a browser has', () => {
+  it('is the same one after the change was undone', async () => {
+    const before = await ask('host', 'vite');
+    await cluster.deploy(example('vite'), { name: 'vite', files: { 'src/main.js': "document.title = 'changed';\n" } });
+    await cluster.client.rollback('vite');
+    const after = await ask('host', 'vite', '/', { headers: { 'if-none-match': String(before.headers.etag) } });
+    expect([after.status, after.headers['x-kiln-version']]).toEqual([304, '1']);
+  });
+});
