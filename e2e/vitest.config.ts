@@ -9,6 +9,7 @@ const TOGETHER = there(
   [
     'builds/build-secrets',
     'builds/coming-from',
+    'builds/every-detector',
     'builds/functions',
     'builds/languages',
     'builds/node-servers',
@@ -36,7 +37,7 @@ const TOGETHER = there(
 
 const shared = {
   root: ROOT,
-  resolve: { alias: [{ find: /^@kiln\/(contract|client|testing)\/(.+)$/, replacement: `${ROOT}/packages/$1/src/$2.ts` }] },
+  resolve: { alias: [{ find: /^@kiln\/(builder|contract|client|testing)\/(.+)$/, replacement: `${ROOT}/packages/$1/src/$2.ts` }] },
 };
 const bounds = { testTimeout: 90_000, hookTimeout: 240_000, teardownTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
 

@@ -16,7 +16,7 @@ const FIX =
   'add index.js that exports a handler (kiln init writes one), handler.py with handler(event), or a Dockerfile; or name the module as "entry" in kiln.json';
 
 /** The first that recognises the folder builds it: what is more particular stands above what is more general. */
-const DETECTORS: readonly Detector[] = [
+export const DETECTORS: readonly Detector[] = [
   dockerfileDetector,
   goDetector,
   rustDetector,

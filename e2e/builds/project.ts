@@ -5,7 +5,7 @@ import { folderTar } from '@kiln/testing/folder-tar';
 import { until } from '@kiln/testing/until';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openPage, startBrowser } from './browser.js';
+import { openPage, startBrowser } from '../support/browser.js';
 
 /** The two ways to a function: a path of the platform's host, and a host of its own. */
 export const WAYS = ['path', 'host'] as const;
@@ -15,6 +15,8 @@ export function urlOf(way: Way, name: string, path = '/'): string {
   const { data } = cluster.router.ports;
   return way === 'path' ? `http://localhost:${data}/fn/${name}${path}` : `http://${name}.localhost:${data}${path}`;
 }
+
+const NIGHTLY = process.env['KILN_E2E_ALL'] === '1';
 
 /** With the install of a browser, and of what a file needs besides, where there is none. */
 const SET_UP_MS = 900_000;
@@ -42,6 +44,8 @@ export function withClusterAndBrowser(before: () => Promise<unknown> = async () 
 export interface Project {
   name: string;
   folder: string;
+  /** Left to the nightly run: each run lives through another project that the same detector builds. */
+  nightly?: true;
   /** What the build says it found. */
   evidence: RegExp;
   shows: RegExp;
@@ -63,9 +67,11 @@ export function changed(folder: string, file: string, from: string, to: string):
 
 /** A test for each, side by side. */
 export function itLives(projects: readonly Project[]): void {
-  describe.concurrent.each(projects)('$name', (project) => {
-    it('is deployed, shows in a browser, is deployed again with a change, and rolled back', () => liveThrough(project), LIVE_MS);
-  });
+  for (const project of projects) {
+    describe.skipIf(project.nightly && !NIGHTLY).concurrent(project.name, () => {
+      it('is deployed, shows in a browser, is deployed again with a change, and rolled back', () => liveThrough(project), LIVE_MS);
+    });
+  }
 }
 
 /** Opened each time by path and by host, as for the first time. */
