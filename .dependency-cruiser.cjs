@@ -1,5 +1,5 @@
 // The one way that imports run: apps > packages > contract; apps never meet; each framework has its own few places.
-const WIRING = '(\\.module|\\.controller|\\.guard|\\.filter|\\.exception-filter)\\.ts$|/(main|application|start)\\.ts$|/control/';
+const WIRING = '(\\.module|\\.controller|\\.guard|\\.filter|\\.exception-filter)\\.ts$|/(main|application|router)\\.ts$|/control/';
 const TESTS = '\\.(test|fixture)\\.ts$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -26,7 +26,7 @@ module.exports = {
     {
       name: 'domain-does-not-know-control',
       severity: 'error',
-      from: { path: '^apps/(router|agent)/src/', pathNot: ['/control/', '\\.module\\.ts$', '/(main|application|start)\\.ts$', TESTS] },
+      from: { path: '^apps/(router|agent)/src/', pathNot: ['/control/', '\\.module\\.ts$', '/(main|application|router)\\.ts$', TESTS] },
       to: { path: '^apps/[^/]+/src/control/' },
     },
     {

@@ -5,7 +5,7 @@ import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/bytes/garbage';
 import { pino } from 'pino';
 import { readConfig } from './config.js';
-import { type Router, startRouter } from './start.js';
+import { type Router, startRouter } from './router.js';
 
 const EXIT_USAGE = 2;
 const EXIT_FAILED = 1;

@@ -14,7 +14,7 @@ import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { until } from '@kiln/testing/until';
 import { pino } from 'pino';
 import type { RouterConfig } from '../config.js';
-import { type Router, startRouter } from '../start.js';
+import { type Router, startRouter } from '../router.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
 const MASTER_KEY = '0a'.repeat(32);

@@ -2,7 +2,7 @@ import { PushTurnStore } from '@kiln/state/push-turn-store';
 import { until } from '@kiln/testing/until';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Router, startRouter } from '../start.js';
+import { type Router, startRouter } from '../router.js';
 import { ADMIN_KEY, configFor } from './cluster.fixture.js';
 import { PushCluster } from './git.fixture.js';
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Router, startRouter } from '../start.js';
+import { type Router, startRouter } from '../router.js';
 import { ADMIN_KEY, configFor, problemOf, TestCluster } from './cluster.fixture.js';
 
 let cluster: TestCluster;

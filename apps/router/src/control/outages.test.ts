@@ -1,7 +1,7 @@
 import { startTestRedis } from '@kiln/testing/redis';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startRouter } from '../start.js';
+import { startRouter } from '../router.js';
 import { ADMIN_KEY, configFor, problemOf, TestCluster } from './cluster.fixture.js';
 
 let cluster: TestCluster;

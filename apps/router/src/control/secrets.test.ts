@@ -5,7 +5,7 @@ import { open } from '@kiln/secrets/seal';
 import { SecretStore } from '@kiln/state/secrets/secret-store';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startRouter } from '../start.js';
+import { startRouter } from '../router.js';
 import { ADMIN_KEY, configFor, problemOf, TestCluster } from './cluster.fixture.js';
 
 let cluster: TestCluster;

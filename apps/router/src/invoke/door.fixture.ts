@@ -92,6 +92,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       warn: () => undefined,
       error: options.onFault ?? failTest,
     },
+    isReady: () => true,
     onInvocation: (record) => records.push(record),
   });
   onTestFinished(async () => {

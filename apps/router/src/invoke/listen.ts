@@ -29,8 +29,8 @@ export interface DataListenerParts extends Pick<HandlerParts, 'routes' | 'keys' 
   nodes: NodeTable;
   config: DataListenerConfig;
   log: WatchLog & { error(details: object, message: string): void };
-  /** Whether load balancers should send requests; default: as long as it does not drain. */
-  isReady?: () => boolean;
+  /** Whether load balancers should send requests. */
+  isReady(): boolean;
 }
 
 export interface DataListener {
@@ -58,7 +58,6 @@ class Listener implements DataListener {
   private readonly watch: NodeWatch;
   private readonly handler: InvokeHandler;
   private readonly server: http.Server;
-  private draining = false;
 
   constructor(private readonly parts: DataListenerParts) {
     const { config, routes, nodes, keys, onInvocation, log } = parts;
@@ -74,7 +73,7 @@ class Listener implements DataListener {
       agents: this.agents,
       doubt: (node) => this.watch.doubt(node),
       keys,
-      isReady: () => !this.draining && (parts.isReady?.() ?? true),
+      isReady: () => this.server.listening && parts.isReady(),
       onInvocation,
       onFault: (error, requestId) => log.error({ err: error, requestId }, 'request failed'),
     });
@@ -94,8 +93,7 @@ class Listener implements DataListener {
   }
 
   async drain(timeoutMs: number): Promise<void> {
-    if (this.draining || !this.server.listening) return;
-    this.draining = true;
+    if (!this.server.listening) return;
     const deadline = performance.now() + timeoutMs;
     const lingerUntil = performance.now() + Math.min(LINGER_MS, timeoutMs);
     // http.Server's own close() also cuts idle connections, on which a request may be arriving at this moment.
@@ -152,7 +150,7 @@ class Listener implements DataListener {
   }
 
   private onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    if (this.draining) response.shouldKeepAlive = false;
+    if (!this.server.listening) response.shouldKeepAlive = false;
     void this.handler.request(request, response, expectsContinue).catch((error: unknown) => giveUp(response, error));
   }
 }

@@ -18,6 +18,7 @@ export class Catalog {
   constructor(
     private readonly functions: FunctionStore,
     private readonly routes: RouteTable,
+    private readonly onFirstRead?: () => void,
   ) {}
 
   /** Whether it has been read at all. */
@@ -69,7 +70,9 @@ export class Catalog {
   private async read(): Promise<void> {
     const all = await this.functions.listAll();
     if (all === this.last) return;
+    const first = this.last === undefined;
     this.last = all;
     this.routes.replace(all);
+    if (first) this.onFirstRead?.();
   }
 }

@@ -13,10 +13,10 @@ import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, R
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Deployments } from '../../deploy/deploy.js';
+import { RouterLifecycle } from '../../lifecycle.js';
 import { logLines } from '../../logs/log-lines.js';
 import { Catalog } from '../../view/catalog.js';
 import { KeyTable } from '../../view/key-table.js';
-import { Readiness } from '../http/readiness.js';
 import { callerGone, sendLines } from '../http/send-lines.js';
 import { noteOf } from './version-note.js';
 
@@ -47,7 +47,7 @@ export class StreamsController {
     @Inject(Deployments) private readonly deployments: Deployments,
     @Inject(Catalog) private readonly catalog: Catalog,
     @Inject(LogStore) private readonly logs: LogStore,
-    @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(RouterLifecycle) private readonly lifecycle: RouterLifecycle,
     @Inject(KeyTable) private readonly keys: KeyTable,
   ) {}
 
@@ -83,7 +83,7 @@ export class StreamsController {
   async read(@Param('name') name: string, @Query() query: unknown, @Res() reply: FastifyReply): Promise<void> {
     const { function: record } = await this.catalog.get(parse(functionName, name, 'name'));
     const request = withoutUndefined(parse(logQuery, query, 'query'));
-    const signal = AbortSignal.any([callerGone(reply), this.readiness.stopping]);
+    const signal = AbortSignal.any([callerGone(reply), this.lifecycle.draining]);
     await sendLines(reply, logLines(this.logs, record.name, request, signal), { headWithinMs: LOG_HEAD_MS, failed });
   }
 

@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KilnError } from '@kiln/contract/errors';
+import { EventClient } from '@kiln/control/event-client';
+import { GitServer } from '@kiln/git-push/push/git-server';
+import { Pushes } from '@kiln/git-push/push/push';
+import { Repositories } from '@kiln/git-push/repository/repositories';
+import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
+import { CopyStore } from '@kiln/state/functions/copy-store';
+import { FunctionStore } from '@kiln/state/functions/function-store';
+import { RolloutStore } from '@kiln/state/functions/rollout-store';
+import { KeyStore } from '@kiln/state/key-store';
+import { LogStore } from '@kiln/state/logs/log-store';
+import { NodeStore } from '@kiln/state/node-store';
+import { PushTurnStore } from '@kiln/state/push-turn-store';
+import { SecretStore } from '@kiln/state/secrets/secret-store';
+import { connectionOptions } from '@kiln/state/store/connection-options';
+import { connectStore } from '@kiln/state/store/store';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { createApplication } from './application.js';
+import { HeldStore } from './cluster/held-store.js';
+import { adminKey, Keys } from './cluster/keys.js';
+import type { RouterConfig } from './config.js';
+import { Metrics } from './control/http/metrics.js';
+import { Readiness } from './control/http/readiness.js';
+import { FunctionViews } from './control/routes/function-view.js';
+import { Deployments } from './deploy/deploy.js';
+import { Secrets } from './deploy/set-secrets.js';
+import { createDataListener } from './invoke/listen.js';
+import { RouterLifecycle } from './lifecycle.js';
+import { AgentsClient } from './nodes/agents-client.js';
+import { Instances } from './nodes/instances.js';
+import { NodeTable } from './placement/node-table.js';
+import { VersionSecrets } from './secrets/secrets.js';
+import { Rollouts } from './traffic/rollouts.js';
+import { Announcer } from './view/announcer.js';
+import { Catalog } from './view/catalog.js';
+import { KeyTable } from './view/key-table.js';
+import { Membership } from './view/membership.js';
+import { Refresh } from './view/refresh.js';
+import { RouteTable } from './view/route-table.js';
+
+/** A store that answers is read before the first request is taken; one that is away is not waited for any longer. */
+const FIRST_READ_MS = 2000;
+/** Beyond the drain timeout, for what comes before and after the drain. */
+const STOP_MARGIN_MS = 5000;
+
+export interface Router {
+  dataUrl: string;
+  controlUrl: string;
+  /** Says that it is not ready, after the drain delay takes nothing new, finishes what runs within the drain timeout, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/** Starts both listeners, whether or not Redis is there. In the order written here. */
+export async function startRouter(config: RouterConfig, log: Logger): Promise<Router> {
+  const lifecycle = new RouterLifecycle();
+  const stores = openStores(config, log);
+  const events = new EventClient(connectionOptions(config.redisUrl), log);
+  const view = newView(config, stores, events, lifecycle, log);
+  const work = newWork(config, stores, view, log);
+  const listener = newListener(config, view, work, lifecycle, log);
+  const app = await createApplication(config, view.keyTable, controlled(stores, view, work, lifecycle), log);
+  const parts = { config, lifecycle, stores, events, view, work, listener, app };
+  try {
+    await app.startAllMicroservices();
+    await stores.store.whenReady(FIRST_READ_MS);
+    await checkMasterKeysAtStart(stores.secrets, config.masterKeys, (message) => log.warn(message));
+    await view.refresh.all();
+    view.refresh.start();
+    work.rollouts.start();
+    const data = await listener.listen();
+    await app.listen(config.controlPort, config.bind);
+    const control = app.getHttpServer().address() as AddressInfo;
+    const url = ({ port }: { port: number }) => `http://${config.bind.includes(':') ? `[${config.bind}]` : config.bind}:${port}`;
+    return { dataUrl: url(data), controlUrl: url(control), stop: () => stop(parts) };
+  } catch (error) {
+    await stop(parts);
+    throw error;
+  }
+}
+
+/** The control API still answers while calls of functions end. Calls are served as ever until load balancers know. */
+async function stop({ config, lifecycle, stores, events, view, work, listener, app }: Parts): Promise<void> {
+  const { drainDelay, drainTimeout } = config;
+  // Uploads and readers of logs that are still there when the bound has passed are cut off.
+  const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), drainDelay + drainTimeout + STOP_MARGIN_MS);
+  lifecycle.move('draining');
+  await delay(drainDelay);
+  await listener.drain(drainTimeout);
+  await app.close();
+  work.rollouts.stop();
+  view.refresh.stop();
+  events.close();
+  await stores.store.close();
+  clearTimeout(timer);
+  lifecycle.move('gone');
+}
+
+function openStores({ redisUrl }: RouterConfig, log: Logger) {
+  const store = connectStore(redisUrl, {
+    onError: (error) => log.warn({ err: error }, 'redis failed'),
+    onTrouble: (trouble) => (trouble === undefined ? log.info('redis recovered') : log.error(trouble, 'redis unusable')),
+  });
+  return {
+    store,
+    copies: new CopyStore(store),
+    functions: new FunctionStore(store),
+    keys: new KeyStore(store),
+    logs: new LogStore(store),
+    nodes: new NodeStore(store),
+    turns: new PushTurnStore(store),
+    rollouts: new RolloutStore(store),
+    secrets: new SecretStore(store),
+  };
+}
+
+/** What the router knows, and what keeps that near to what is stored. */
+function newView(config: RouterConfig, stores: Stores, events: EventClient, lifecycle: RouterLifecycle, log: Logger) {
+  const { store, copies, functions } = stores;
+  const keyTable = new KeyTable(config.adminKey === undefined ? [] : [adminKey(config.adminKey)]);
+  const routes = new RouteTable();
+  const nodes = new NodeTable();
+  const catalog = new Catalog(functions, routes, () => {
+    if (lifecycle.can('serving')) lifecycle.move('serving');
+  });
+  const membership = new Membership(stores.nodes, nodes);
+  const keys = new Keys(stores.keys, keyTable, events);
+  const held = new HeldStore({ store, copies, functions, events });
+  const refresh = new Refresh({ functions: catalog, nodes: membership, keys, copy: held }, log);
+  const announcer = new Announcer(catalog, events);
+  return { keyTable, routes, nodes, catalog, membership, keys, held, refresh, announcer };
+}
+
+/** What it does for those who deploy. */
+function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog, announcer }: View, log: Logger) {
+  const { store, functions, rollouts: rolloutStore, turns } = stores;
+  const agents = new AgentsClient(config.clusterSecret);
+  const views = new FunctionViews(nodes, config);
+  const versionSecrets = new VersionSecrets(stores.secrets, functions);
+  const deployments = new Deployments({ functions, nodes, agents, announcer, secrets: versionSecrets, urlOf: views.urlOf });
+  const keys = config.masterKeys;
+  return {
+    agents,
+    views,
+    versionSecrets,
+    deployments,
+    instances: new Instances(nodes, agents),
+    secrets: new Secrets({ store: stores.secrets, functions, deployments, versionSecrets, nodes, keys }),
+    rollouts: new Rollouts({ functions, rollouts: rolloutStore, catalog, announcer, router: randomUUID(), log }),
+    git: new GitServer(new Repositories(config.home, config.path), new Pushes({ deployments, functions, turns }), log),
+    metrics: new Metrics({
+      storeReady: () => store.ready,
+      storeTrouble: () => store.trouble?.kind,
+      liveNodes: () => nodes.live().length,
+      functions: () => routes.names().length,
+    }),
+  };
+}
+
+function newListener(config: RouterConfig, view: View, work: Work, lifecycle: RouterLifecycle, log: Logger) {
+  const { routes, nodes, keyTable: keys, catalog } = view;
+  const find = (name: string) => (catalog.loaded ? routes.find(name) : notYet());
+  return createDataListener({
+    config,
+    routes: { find, refreshOnMiss: () => catalog.refreshOnMiss() },
+    nodes,
+    keys,
+    log,
+    isReady: () => lifecycle.isReady,
+    onInvocation: (record) => {
+      work.metrics.observe(record);
+      work.rollouts.observe(record);
+      log.debug(record, 'invocation');
+    },
+  });
+}
+
+/** What controllers ask for. */
+function controlled({ store, functions, logs }: Stores, view: View, work: Work, lifecycle: RouterLifecycle): object[] {
+  const { nodes, catalog, membership, keys, held, refresh, announcer } = view;
+  const { rollouts: _, ...asked } = work;
+  const known = [nodes, catalog, membership, keys, held, refresh, announcer];
+  return [lifecycle, new Readiness(lifecycle, store), functions, logs, ...known, ...Object.values(asked)];
+}
+
+function notYet(): never {
+  throw new KilnError('unavailable', 'the router has not read the functions from the store yet');
+}
+
+type Stores = ReturnType<typeof openStores>;
+type View = ReturnType<typeof newView>;
+type Work = ReturnType<typeof newWork>;
+
+interface Parts {
+  config: RouterConfig;
+  lifecycle: RouterLifecycle;
+  stores: Stores;
+  events: EventClient;
+  view: View;
+  work: Work;
+  listener: ReturnType<typeof newListener>;
+  app: NestFastifyApplication;
+}
