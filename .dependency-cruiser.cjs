@@ -53,7 +53,6 @@ module.exports = {
       from: { path: '^(apps|packages)/', pathNot: ['^packages/testing/', TESTS] },
       to: { path: '^packages/testing/' },
     },
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
     {
       name: 'no-orphans',
       severity: 'error',

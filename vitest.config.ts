@@ -1,4 +1,7 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+const TESTS = '{apps,packages}/*/src/**/*.test.ts';
+const ON_AN_ENGINE = '{apps,packages}/*/src/**/*.engine.test.ts';
 
 export default defineConfig({
   resolve: {
@@ -11,12 +14,24 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['{apps,packages}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
     testTimeout: 60_000,
     // Much of their time they wait for an engine, a store or a clock.
     maxWorkers: 2,
     hookTimeout: 60_000,
     // A state is waited for however busy the machine is.
     expect: { poll: { timeout: 20_000 } },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: [TESTS, 'scripts/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ON_AN_ENGINE],
+          // A test that needs an engine fails here, so its name says so: `*.engine.test.ts`.
+          env: { DOCKER_HOST: 'unix:///there-is-no-engine' },
+        },
+      },
+      { extends: true, test: { name: 'engine', include: [ON_AN_ENGINE] } },
+    ],
   },
 });

@@ -7,9 +7,9 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { debootstrap, ROOTS } from './debootstrap.mjs';
-import { buildImage, engineHost, hasImage, importImage, pullImage, tarOf } from './engine-api.mjs';
-import { asRoot, rootCommand } from './packages.mjs';
+import { buildImage, engineHost, hasImage, importImage, pullImage, tarOf } from './engine/engine-api.mjs';
+import { debootstrap, ROOTS } from './system/debootstrap.mjs';
+import { asRoot, rootCommand } from './system/packages.mjs';
 import { NODE_VERSION, nodePackage, TOOLS } from './tools.mjs';
 
 const WORK = join(TOOLS, 'work');

@@ -1,4 +1,4 @@
-// `pnpm check`: everything that needs no whole platform. The cheapest first; the first that fails ends it.
+// `npm run check`: everything that needs no engine. The cheapest first; the first that fails ends it.
 import { announce, installDependencies, main, run } from './setup.mjs';
 import { ensureTools, pnpmPath } from './tools.mjs';
 
@@ -7,7 +7,7 @@ const STEPS = [
   ['types', ['exec', 'tsc', '-p', 'tsconfig.json']],
   ['architecture', ['exec', 'node', 'scripts/check-architecture.mjs']],
   ['dead code', ['exec', 'knip']],
-  ['unit tests', ['run', 'unit']],
+  ['unit tests', ['run', 'unit', '--project', 'unit']],
 ];
 
 await main(async () => {

@@ -10,11 +10,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { FUNCTION_IMAGES } from './base-images.mjs';
-import { ROOTS } from './debootstrap.mjs';
-import { engineHost, engineState } from './engine-api.mjs';
-import { installPackages } from './packages.mjs';
+import { engineHost, engineState } from './engine/engine-api.mjs';
 import { closeLink, openLink } from './second-engine/link.mjs';
 import { ensureRoot } from './second-engine/root.mjs';
+import { ROOTS } from './system/debootstrap.mjs';
+import { installPackages } from './system/packages.mjs';
 import { nodePath } from './tools.mjs';
 
 const NAME = 'kiln2e';

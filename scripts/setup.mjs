@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { ensureBaseImages, FUNCTION_IMAGES } from './base-images.mjs';
-import { ensureEngine } from './engine.mjs';
-import { installPackages, stopService } from './packages.mjs';
+import { ensureEngine } from './engine/engine.mjs';
+import { installPackages, stopService } from './system/packages.mjs';
 import { ensureTools, pnpmPath, ROOT, toolEnvironment } from './tools.mjs';
 
 export const announce = (line) => process.stderr.write(`kiln: ${line}\n`);

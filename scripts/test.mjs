@@ -7,6 +7,8 @@ await main(async () => {
   await setUp();
   announce('checking format, lint, types, unit tests, architecture and dead code');
   run(pnpmPath(), ['run', 'check']);
+  announce('running the unit tests that need an engine');
+  run(pnpmPath(), ['run', 'unit', '--project', 'engine']);
   announce('running the whole-platform tests');
   run(pnpmPath(), ['run', 'e2e']);
   announce('running the tests of what an engine does beside Docker 26.1, with its images in containerd');

@@ -23,7 +23,7 @@ export async function startBrowser(): Promise<Browser> {
 }
 
 async function installedBrowser(): Promise<string> {
-  const script = join(import.meta.dirname, '../../scripts/browser.mjs');
+  const script = join(import.meta.dirname, '../../scripts/system/browser.mjs');
   const install = spawn(process.execPath, [script], { timeout: INSTALL_MS, stdio: ['ignore', 'pipe', 'inherit'] });
   const [path] = await Promise.all([text(install.stdout), once(install, 'close')]);
   if (install.exitCode !== 0) throw new Error(`no browser: ${script} ended with ${install.exitCode ?? install.signalCode}`);

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureBaseImages } from '../base-images.mjs';
-import { copyImages, engineState } from '../engine-api.mjs';
+import { copyImages, engineState } from '../engine/engine-api.mjs';
 import { ROOT } from '../tools.mjs';
 
 const START_TRIES = 3;

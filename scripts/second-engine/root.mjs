@@ -1,7 +1,7 @@
 // The root file system of another Debian with its own Docker engine, made once and kept.
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { debootstrap, ROOTS } from '../debootstrap.mjs';
+import { debootstrap, ROOTS } from '../system/debootstrap.mjs';
 
 const PACKAGES = ['docker.io', 'docker-cli', 'iptables', 'ca-certificates', 'procps'];
 /** Raised when a root that is there already does not serve any more. */

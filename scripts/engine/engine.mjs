@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { asRoot, installPackages, rootCommand } from '../system/packages.mjs';
 import { DEFAULT_HOST, engineHost, engineState } from './engine-api.mjs';
-import { asRoot, installPackages, rootCommand } from './packages.mjs';
 
 const START_TRIES = 5;
 const START_TIMEOUT_MS = 60_000;
