@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-const TESTS = '{apps,packages}/*/src/**/*.test.ts';
-const ON_AN_ENGINE = '{apps,packages}/*/src/**/*.engine.test.ts';
+const TESTS = ['{apps,packages}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'];
+const ON_AN_ENGINE = TESTS.map((pattern) => pattern.replace('.test.ts', '.engine.test.ts'));
 
 export default defineConfig({
   resolve: {
@@ -25,13 +25,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: [TESTS, 'scripts/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ON_AN_ENGINE],
+          include: TESTS,
+          exclude: [...configDefaults.exclude, ...ON_AN_ENGINE],
           // A test that needs an engine fails here, so its name says so: `*.engine.test.ts`.
           env: { DOCKER_HOST: 'unix:///there-is-no-engine' },
         },
       },
-      { extends: true, test: { name: 'engine', include: [ON_AN_ENGINE] } },
+      { extends: true, test: { name: 'engine', include: ON_AN_ENGINE } },
     ],
   },
 });
