@@ -1,64 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Answer, type CallOptions, call } from '@kiln/testing/call';
-import { startCli } from '@kiln/testing/cluster-programs';
-import { freePorts } from '@kiln/testing/ports';
-import type { Program } from '@kiln/testing/program';
 import { until } from '@kiln/testing/until';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { dev, home, port, processes, root, start, withDevFolder, write } from './dev-folder.js';
 import { example } from '../support/inside.js';
-import { processesOf } from '../support/processes-of.js';
 
 /** 300 ms is the promise; this machine may be busy with other things. */
 const ALLOWED_RELOAD_MS = 3000;
 /** A runner whose socket is gone waits 5 s for it. */
 const ALLOWED_ORPHAN_MS = 20_000;
 
-let home: string;
-/** What is watched. */
-let root: string;
-let port: number;
-let running: Program[];
-
-beforeEach(async () => {
-  home = mkdtempSync(join(tmpdir(), 'kiln-e2e-dev-'));
-  root = join(home, 'functions');
-  for (const folder of [root, join(home, 'tmp')]) mkdirSync(folder);
-  [port] = (await freePorts(1)) as [number];
-  running = [];
-});
-afterEach(async () => {
-  for (const program of running) if (program.alive) await program.end(10_000);
-  expect(processes()).toEqual([]);
-  rmSync(home, { recursive: true, force: true });
-});
-
-function write(files: Record<string, string>): void {
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), content);
-  }
-}
-
-function start(args: string[] = ['--port', String(port)], folder = root): Program {
-  const env = { KILN_HOME: join(home, 'kiln'), TMPDIR: join(home, 'tmp'), NOT_FOR_FUNCTIONS: 'secret' };
-  const program = startCli(['dev', folder, ...args], env);
-  running.push(program);
-  return program;
-}
-
-async function dev(args?: string[], folder?: string): Promise<Program> {
-  const program = start(args, folder);
-  await until('kiln dev is ready', () => {
-    if (!program.alive) throw new Error(`kiln dev ended: ${program.stderr}`);
-    return program.stdout.includes('"ready":true');
-  });
-  return program;
-}
-
-const processes = () => processesOf(home);
+withDevFolder();
 
 const get = (path: string, options: CallOptions = {}): Promise<Answer> => call(port, path, options);
 const textOf = async (path: string) => (await get(path)).text;

@@ -22,7 +22,7 @@ import { NodeEventsController } from './control/routes/events.controller.js';
 import { NodeHealthController } from './control/routes/health.controller.js';
 import { MetricsController } from './control/routes/metrics.controller.js';
 import { NodeController } from './control/routes/node.controller.js';
-import { CallerCheck } from './invoke/caller-check.js';
+import { CallerCheck } from './invoke/router-call.js';
 
 /** The one module of this process: what is injected where, and in which order it starts and ends. */
 @Module({})

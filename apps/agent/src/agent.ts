@@ -18,8 +18,6 @@ import type { AgentConfig } from './config.js';
 import { buildOnEngine } from './docker/build-on-engine.js';
 import type { ImageCollector } from './images/collect-images.js';
 import { lostImages } from './images/lost-images.js';
-import { Admit } from './invoke/admit.js';
-import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type NodeListener } from './invoke/listen.js';
 import { LogShipper } from './logs/log-shipper.js';
 import { NodeDrain } from './node/drain.js';
@@ -34,8 +32,8 @@ import { ProtectedAddresses } from './reconcile/protected-addresses.js';
 import { Reconciler } from './reconcile/reconcile.js';
 import { SecretValues } from './reconcile/secret-values.js';
 import { StoredSlots } from './reconcile/slots.js';
+import { type Successor, startSuccessor } from './reconcile/start-successor.js';
 import { VersionTable } from './reconcile/version-table.js';
-import { type Successor, warm } from './reconcile/warm.js';
 
 const LAST_LOGS_MS = 2000;
 const FIRST_READ_MS = 2000;
@@ -55,7 +53,6 @@ export class Agent {
   readonly listener: NodeListener;
   private readonly nodes: NodeStore;
   private readonly drainer: NodeDrain;
-  private readonly admit: Admit;
   private readonly homes: Homes;
   private readonly versions: VersionTable;
   private readonly functions: FunctionStore;
@@ -82,9 +79,9 @@ export class Agent {
     this.homes = new Homes(config.nodeId);
     this.versions = new VersionTable(() => functions.listAll());
     const { lifecycle } = this;
-    this.admit = new Admit({ check: new CallerCheck(config.clusterSecret), lifecycle, pools, versions: this.versions });
-    const { bind: host, dataPort: port } = config;
-    this.listener = createDataListener({ host, port, pools, lifecycle, admit: this.admit, onFault: this.onFault });
+    const { versions, onFault } = this;
+    const { bind: host, dataPort: port, clusterSecret: secret } = config;
+    this.listener = createDataListener({ host, port, secret, pools, lifecycle, versions, onFault });
     this.builds = new Builds(this.newBuilder(), buildsFolder(config), this.onFault);
     const homes = this.homes;
     this.reconciler = new Reconciler({
@@ -177,8 +174,8 @@ export class Agent {
   }
 
   /** A version is about to get the traffic of others. @throws KilnError */
-  warm(successor: Successor): Promise<{ wanted: number; ready: number }> {
-    return warm(this.node.pools, this.versions, successor);
+  startSuccessor(successor: Successor): Promise<{ wanted: number; ready: number }> {
+    return startSuccessor(this.node.pools, this.versions, successor);
   }
 
   status(): NodeRecord {

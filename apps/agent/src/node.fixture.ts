@@ -9,8 +9,6 @@ import { type ImageKind } from '@kiln/contract/kinds';
 import type { LogRecord } from '@kiln/contract/records/records';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { Registries } from '@kiln/registry/registries';
-import { Admit } from './invoke/admit.js';
-import { CallerCheck } from './invoke/caller-check.js';
 import { createDataListener, type NodeListener } from './invoke/listen.js';
 import { NodeLifecycle } from './node/lifecycle.js';
 import { type NodeParts, openNode } from './node-parts.js';
@@ -67,18 +65,13 @@ export class TestNode {
     });
     const { pools } = test.parts;
     const { lifecycle } = test;
-    const admit = new Admit({
-      check: new CallerCheck(SECRET),
-      lifecycle,
-      pools,
-      versions: { find: (name, version) => test.find(name, version) },
-    });
     test.listener = createDataListener({
       host: '127.0.0.1',
       port: 0,
       pools,
       lifecycle,
-      admit,
+      secret: SECRET,
+      versions: { find: (name, version) => test.find(name, version) },
       onFault: (error) => test.faults.push(error),
     });
     ({ port: test.port } = await test.listener.listen());

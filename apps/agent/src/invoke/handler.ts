@@ -1,33 +1,51 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
+import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
+import { HEALTH_PATH } from '@kiln/contract/wire/headers';
 import type { Exchange } from '@kiln/forward/exchange/forward';
 import { RequestBody } from '@kiln/forward/exchange/request-body';
 import { Members } from '@kiln/forward/members';
 import { HttpDownstream } from '@kiln/forward/server/downstream';
-import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
+import type { InstancePool } from '@kiln/instances/pool/instance-pool';
 import type { Pools } from '@kiln/instances/pool/pools';
-import { serveRequest } from '@kiln/instances/serve/serve-request';
-import { serveUpgrade } from '@kiln/instances/serve/serve-upgrade';
-import type { Admit } from './admit.js';
-import { refusalHeaders } from './answer-head.js';
-import { type Incoming, readIncoming } from './incoming.js';
-import { ToRouter } from './to-router.js';
+import type { FunctionVersion } from '@kiln/instances/port/container-driver';
+import { ServedRequest, serve } from '@kiln/instances/serve/serve';
+import { ServedUpgrade, SocketSide } from '@kiln/instances/serve/served-upgrade';
+import type { NodeLifecycle } from '../node/lifecycle.js';
+import { answerHealth, isHealthQuestion } from './health.js';
+import { CallerCheck, RouterCall } from './router-call.js';
+
+/** Versions as this node knows them. */
+interface KnownVersions {
+  /** From memory, else looked up once. @throws KilnError where there is no such version, or nobody can say */
+  find(name: string, version: number): Promise<FunctionVersion>;
+}
 
 export interface NodeHandlerParts {
+  secret: string;
+  /** Where it takes no work everything is refused; another node may take it at once. */
+  lifecycle: Pick<NodeLifecycle, 'takesWork'>;
   pools: Pools;
-  admit: Admit;
+  versions: KnownVersions;
   onFault(error: unknown): void;
 }
 
 /** The way of a request on a node, top to bottom: who asks, which version, and then the version's pool serves it. */
 export class NodeInvokeHandler {
   private readonly switched = new Members<Exchange>();
+  private readonly check: CallerCheck;
 
-  constructor(private readonly parts: NodeHandlerParts) {}
+  constructor(private readonly parts: NodeHandlerParts) {
+    this.check = new CallerCheck(parts.secret);
+  }
 
   readonly request = (request: IncomingMessage, response: ServerResponse): void => {
-    this.run(request, response).catch(this.parts.onFault);
+    if (request.url === HEALTH_PATH && isHealthQuestion(request)) {
+      answerHealth(request, response, this.parts.pools.nodeId, this.parts.lifecycle.takesWork);
+    } else {
+      this.run(request, response).catch(this.parts.onFault);
+    }
   };
 
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -45,63 +63,58 @@ export class NodeInvokeHandler {
   }
 
   private async run(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pools, admit } = this.parts;
-    const incoming = readIncoming(request.rawHeaders);
+    const downstream = new HttpDownstream(response);
+    const call = new RouterCall(request, this.parts.pools, downstream);
     response.sendDate = false;
     let body: RequestBody | undefined;
     try {
-      admit.caller(incoming);
-      const downstream = new HttpDownstream(response);
-      const caller = new ToRouter(pools, incoming.notifyLease, downstream);
-      const found = admit.pool(incoming);
-      if (found instanceof Promise) caller.waits();
+      this.admit(call);
+      const found = this.poolOf(call);
+      if (found instanceof Promise) call.waits();
       const pool = found instanceof Promise ? await found : found;
       body = RequestBody.of(request, pool.version.config.maxBody);
-      await serveRequest({ head: headOf(request, incoming), caller, downstream, body }, pool);
+      await serve(new ServedRequest(call, downstream, body), pool);
     } catch (error) {
-      this.refuse(request, response, incoming, body, error);
+      if (!(error instanceof KilnError)) {
+        response.destroy();
+        throw error;
+      }
+      // Whoever is not of the cluster learns nothing, and its connection ends.
+      if (error.code === 'unauthorized') response.shouldKeepAlive = false;
+      if (response.destroyed) return;
+      downstream.fail(error, call.requestId, linesBeside(error, call));
+      if (!request.complete) (body ?? RequestBody.of(request, 0)).discard();
     }
   }
 
   private async runUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { pools, admit } = this.parts;
-    const incoming = readIncoming(request.rawHeaders);
+    const call = new RouterCall(request, this.parts.pools, undefined);
     try {
-      admit.caller(incoming);
-      const pool = await admit.pool(incoming);
-      const caller = new ToRouter(pools, false, undefined);
-      const client = { request, socket, head };
-      await serveUpgrade({ head: headOf(request, incoming), caller, client, running: this.switched }, pool);
+      this.admit(call);
+      const pool = await this.poolOf(call);
+      await serve(new ServedUpgrade(call, { request, socket, head }, this.switched), pool);
     } catch (error) {
       if (!(error instanceof KilnError)) throw error;
-      const extra = error.code === 'unauthorized' ? [] : refusalHeaders(pools.nodeId, pools.load);
-      if (!socket.destroyed) socket.end(problemMessage(error, incoming.requestId, extra));
+      new SocketSide(socket).fail(error, call.requestId, linesBeside(error, call));
     }
   }
 
-  /** Nothing was executed. */
-  private refuse(
-    request: IncomingMessage,
-    response: ServerResponse,
-    incoming: Incoming,
-    body: RequestBody | undefined,
-    error: unknown,
-  ): void {
-    if (!(error instanceof KilnError)) {
-      this.parts.onFault(error);
-      response.destroy();
-      return;
-    }
-    if (response.destroyed) return;
-    const { pools } = this.parts;
-    const known = error.code !== 'unauthorized';
-    // Whoever is not of the cluster learns nothing, and its connection ends.
-    if (!known) response.shouldKeepAlive = false;
-    writeProblem(response, error, incoming.requestId, known ? refusalHeaders(pools.nodeId, pools.load) : []);
-    if (!request.complete) (body ?? RequestBody.of(request, 0)).discard();
+  /** @throws KilnError; nothing was executed */
+  private admit({ secret, requestId }: RouterCall): void {
+    const { lifecycle, pools } = this.parts;
+    if (!this.check.accepts(secret)) throw new KilnError('unauthorized', 'this is not one of the cluster’s routers');
+    if (!REQUEST_ID_PATTERN.test(requestId)) throw new KilnError('bad_request', 'the router gave no request id');
+    if (!lifecycle.takesWork) throw new KilnError('unavailable', `node ${pools.nodeId} is draining`);
+  }
+
+  /** Without waiting for a version that has a pool here. @throws KilnError; nothing was executed */
+  private poolOf({ function: name, version }: RouterCall): InstancePool | Promise<InstancePool> {
+    const { pools, versions } = this.parts;
+    return pools.find(name, version) ?? versions.find(name, version).then((found) => pools.of(found));
   }
 }
 
-function headOf(request: IncomingMessage, { requestId, kept }: Incoming) {
-  return { requestId, method: request.method!, path: request.url!, headers: kept };
+/** Nothing was executed. */
+function linesBeside(error: KilnError, call: RouterCall): string[] {
+  return error.code === 'unauthorized' ? [] : call.refusalLines();
 }

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { FUNCTION, HEALTH_PATH, NODE } from '@kiln/contract/wire/headers';
+import { FUNCTION, NODE } from '@kiln/contract/wire/headers';
 import { get } from '@kiln/forward/headers/headers';
 
 const TEXT = ['Content-Type', 'text/plain', 'Cache-Control', 'no-store', 'Content-Length'];
 
-/** Somebody asks whether this door answers; a function's own path of that name comes with the function's name. */
-export function isHealthQuestion({ url, rawHeaders }: IncomingMessage): boolean {
-  return url === HEALTH_PATH && get(rawHeaders, FUNCTION) === undefined;
+/** Somebody who comes with `HEALTH_PATH` asks whether this door answers; a function's own path of that name comes with the function's name. */
+export function isHealthQuestion({ rawHeaders }: IncomingMessage): boolean {
+  return get(rawHeaders, FUNCTION) === undefined;
 }
 
 /** Says nothing that a stranger may not know, and waits for nothing. */

@@ -6,7 +6,6 @@ import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { lingerAtClose } from '@kiln/forward/server/linger';
 import type { NodeLifecycle } from '../node/lifecycle.js';
 import { type NodeHandlerParts, NodeInvokeHandler } from './handler.js';
-import { answerHealth, isHealthQuestion } from './health.js';
 
 const HEADERS_MS = 10_000;
 /** Above the 30 s after which a router closes an idle connection: the client side must be the one that closes. */
@@ -49,10 +48,7 @@ export function createDataListener(options: ListenOptions): NodeListener {
   });
   limitConnections(server, connectionBudget().data);
   lingerAtClose(server);
-  server.on('request', (request, response) => {
-    if (isHealthQuestion(request)) answerHealth(request, response, pools.nodeId, lifecycle.takesWork);
-    else handler.request(request, response);
-  });
+  server.on('request', handler.request);
   server.on('upgrade', handler.upgrade);
   server.on('clientError', (_error, socket) => socket.destroy());
   return {

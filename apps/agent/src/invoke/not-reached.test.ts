@@ -3,8 +3,6 @@ import { DialIn } from '@kiln/instances/instance/dial-in';
 import { TestPools } from '@kiln/instances/pool/pools.fixture';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { NodeLifecycle } from '../node/lifecycle.js';
-import { Admit } from './admit.js';
-import { CallerCheck } from './caller-check.js';
 import { createDataListener, type NodeListener } from './listen.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
@@ -19,8 +17,8 @@ beforeEach(async () => {
   const { pools } = test;
   const find = () => Promise.reject(new Error('every pool is there'));
   lifecycle = new NodeLifecycle();
-  const admit = new Admit({ check: new CallerCheck(SECRET), lifecycle, pools, versions: { find } });
-  listener = createDataListener({ host: '127.0.0.1', port: 0, pools, lifecycle, admit, onFault: (error) => faults.push(error) });
+  const onFault = (error: unknown) => faults.push(error);
+  listener = createDataListener({ host: '127.0.0.1', port: 0, secret: SECRET, pools, lifecycle, versions: { find }, onFault });
   ({ port } = await listener.listen());
 });
 

@@ -22,16 +22,13 @@ const TAKES_WORK: ReadonlySet<NodePhase> = new Set(['joining', 'serving']);
 
 /** The phase of this node and the only way to change it. Its door, its heartbeat and its answers about itself read it here. */
 export class NodeLifecycle {
+  /** Where it does not, everything is refused, and another node may take it at once. Only `move` writes it. */
+  takesWork = true;
   private current: NodePhase = 'joining';
   private since = performance.now();
 
   get phase(): NodePhase {
     return this.current;
-  }
-
-  /** Where it does not, everything is refused, and another node may take it at once. */
-  get takesWork(): boolean {
-    return TAKES_WORK.has(this.current);
   }
 
   /** ms since it has taken no new work; 0 while it does. */
@@ -48,6 +45,7 @@ export class NodeLifecycle {
     if (!this.can(to)) throw new Error(`a node cannot go from ${this.current} to ${to}`);
     const took = this.takesWork;
     this.current = to;
+    this.takesWork = TAKES_WORK.has(to);
     if (took && !this.takesWork) this.since = performance.now();
   }
 }

@@ -33,7 +33,7 @@ export class DevFunction {
 
   /** Starts the first instance before anybody asks for it. */
   warmUp(): void {
-    void this.pool.then((pool) => pool.warm(1, pool.version.config.startTimeout));
+    void this.pool.then((pool) => pool.startAhead(1, pool.version.config.startTimeout));
   }
 
   /** The code or its configuration changed. */

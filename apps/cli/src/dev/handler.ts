@@ -4,14 +4,11 @@ import { KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID } from '@kiln/contract/wire/headers';
 import type { Exchange } from '@kiln/forward/exchange/forward';
 import { RequestBody } from '@kiln/forward/exchange/request-body';
-import type { UpgradingClient } from '@kiln/forward/exchange/upgrade';
 import { Members } from '@kiln/forward/members';
 import { HttpDownstream } from '@kiln/forward/server/downstream';
-import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
-import type { InstancePool } from '@kiln/instances/pool/instance-pool';
-import { serveRequest } from '@kiln/instances/serve/serve-request';
-import { serveUpgrade } from '@kiln/instances/serve/serve-upgrade';
-import type { CallerSide, ServedHead } from '@kiln/instances/serve/served-request';
+import { writeProblem } from '@kiln/forward/server/problem';
+import { type Served, type ServedCall, ServedRequest, serve } from '@kiln/instances/serve/serve';
+import { ServedUpgrade, SocketSide } from '@kiln/instances/serve/served-upgrade';
 import type { DevFunction } from './dev-function.js';
 import { answerHeaders, type Head, readHead, requestHeaders } from './head.js';
 
@@ -45,24 +42,17 @@ export class DevHandler {
     const head = readHead(request);
     const found = head && this.parts.functions.get(head.name);
     if (head === undefined || found === undefined) {
-      socket.end(problemMessage(notFound(head?.name ?? '', this.parts.functions), head?.requestId ?? ''));
+      new SocketSide(socket).fail(notFound(head?.name ?? '', this.parts.functions), head?.requestId ?? '');
       return;
     }
-    this.runUpgrade(found, head, { request, socket, head: data }).catch((error: unknown) => {
-      if (!socket.destroyed) socket.end(problemMessage(asKilnError(error), head.requestId));
-    });
+    const served = new ServedUpgrade(callOf(request, head), { request, socket, head: data }, this.switched);
+    byNewest(found, served).catch((error: unknown) => new SocketSide(socket).fail(asKilnError(error), head.requestId));
   };
 
   private async run(of: DevFunction, head: Head, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { maxBody } = (await of.pool).version.config;
     const body = RequestBody.of(request, maxBody);
-    const served = { head: servedHead(request, head), caller: toCaller(head), downstream: new HttpDownstream(response), body };
-    await byNewest(of, (pool) => serveRequest(served, pool));
-  }
-
-  private async runUpgrade(of: DevFunction, head: Head, client: UpgradingClient): Promise<void> {
-    const served = { head: servedHead(client.request, head), caller: toCaller(head), client, running: this.switched };
-    await byNewest(of, (pool) => serveUpgrade(served, pool));
+    await byNewest(of, new ServedRequest(callOf(request, head), new HttpDownstream(response), body));
   }
 
   private report({ method = 'GET' }: IncomingMessage, response: ServerResponse, head: Head): void {
@@ -90,11 +80,11 @@ export class DevHandler {
 }
 
 /** Whoever waited when the code changed waits for the new code: nothing of it was executed. */
-async function byNewest(of: DevFunction, serve: (pool: InstancePool) => Promise<void>): Promise<void> {
+async function byNewest(of: DevFunction, served: Served): Promise<void> {
   for (;;) {
     const pool = await of.pool;
     try {
-      await serve(pool);
+      await serve(served, pool);
       return;
     } catch (error) {
       if (!(error instanceof KilnError) || pool === (await of.pool)) throw error;
@@ -102,13 +92,13 @@ async function byNewest(of: DevFunction, serve: (pool: InstancePool) => Promise<
   }
 }
 
-function servedHead(request: IncomingMessage, head: Head): ServedHead {
-  const path = head.path.startsWith('/') ? head.path : `/${head.path}`;
-  return { requestId: head.requestId, method: request.method as string, path, headers: requestHeaders(request, head) };
-}
-
-function toCaller({ requestId }: Head): CallerSide {
+function callOf(request: IncomingMessage, head: Head): ServedCall {
+  const { requestId, path } = head;
   return {
+    requestId,
+    method: request.method as string,
+    path: path.startsWith('/') ? path : `/${path}`,
+    headers: requestHeaders(request, head),
     waits: () => undefined,
     begins: () => undefined,
     answerLines: (_lease, status, answered) => answerHeaders(status, answered, requestId),

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
 import { REQUEST_ID } from '@kiln/contract/wire/headers';
 import { get, withoutNamed } from '@kiln/forward/headers/headers';
-import { functionHeaders } from '@kiln/instances/serve/function-headers';
+import { functionHeaders } from '@kiln/instances/serve/end-to-end';
 
 /** The head of one call: which function, and what it gets to see, as a router would send it. */
 export interface Head {

@@ -1,11 +1,12 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { dirname, join } from 'node:path';
+import { CONNECTION } from '@kiln/contract/wire/headers';
+import { overSocket, type Upstream } from '@kiln/forward/client/upstream';
 import { Members } from '@kiln/forward/members';
 import { TokenBucket } from '../logs/token-bucket.js';
 import type { Access, Connection, RawConnection } from './access.js';
-import { Dialled } from './dialled.js';
-import { SOCKET_NAME, SOCKET_ROOT_MODE, WORK_SOCKET_NAME } from './socket-root.js';
+import { listenAt, SOCKET_NAME, SOCKET_ROOT_MODE, WORK_SOCKET_NAME } from './socket-root.js';
 import { WorkNotices } from './work-notices.js';
 
 /** A ready instance that offers no connection for so long is broken. */
@@ -64,7 +65,7 @@ export class DialIn implements Access {
     await chmod(folder, 0o755);
     const [notices] = await Promise.all([
       WorkNotices.open(join(folder, WORK_SOCKET_NAME), () => dialIn.countUseless()),
-      dialIn.listen(join(folder, SOCKET_NAME)),
+      listenAt(dialIn.server, join(folder, SOCKET_NAME)),
     ]);
     dialIn.notices = notices;
     return dialIn;
@@ -113,16 +114,6 @@ export class DialIn implements Access {
     this.closed = true;
     this.server.close();
     this.notices.stopListening();
-  }
-
-  private async listen(path: string): Promise<void> {
-    await rm(path, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', reject);
-      this.server.listen(path, resolve);
-    });
-    // The instance's user is not ours. On this machine the folder above keeps all others out; the container sees only this one.
-    await chmod(path, 0o666);
   }
 
   private takeIdle(): Dialled | undefined {
@@ -182,26 +173,103 @@ export class DialIn implements Access {
   /** The next connection that is opened or given back. */
   private next(): Promise<Dialled> {
     if (this.destroyed) return Promise.reject(new Error('the instance is gone'));
-    return new Promise((resolve, reject) => {
-      const give = () => {
-        this.waiters.splice(this.waiters.indexOf(waiter), 1);
-        reject(new Error(`the instance opened no connection within ${CONNECTION_WAIT_MS} ms`));
-      };
-      const timer = setTimeout(give, CONNECTION_WAIT_MS);
-      const waiter: Waiter = {
-        resolve: (dialled) => {
-          clearTimeout(timer);
-          resolve(dialled);
-        },
-        reject: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      };
-      this.waiters.push(waiter);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<Dialled>();
+    const waiter: Waiter = { resolve, reject };
+    this.waiters.push(waiter);
+    const timer = setTimeout(() => {
+      this.waiters.splice(this.waiters.indexOf(waiter), 1);
+      reject(new Error(`the instance opened no connection within ${CONNECTION_WAIT_MS} ms`));
+    }, CONNECTION_WAIT_MS);
+    return promise.finally(() => clearTimeout(timer));
   }
 }
 
-// A connection that is refused may be broken already.
+/** One connection that an instance opened. Until its first request nothing may be said on it: nobody has asked for anything. */
+class Dialled implements Connection, RawConnection {
+  private over: Upstream | undefined;
+  private taken = false;
+  private introduced = false;
+  private sent = false;
+
+  /**
+   * @param number by which the runner names it in its notices
+   * @param back a request on it has ended
+   */
+  constructor(
+    readonly socket: net.Socket,
+    private readonly number: number,
+    private readonly notices: WorkNotices,
+    private readonly back: (dialled: Dialled) => void,
+  ) {
+    socket.on('error', ignore);
+    // Not `data`: that would take bytes out of the socket which belong to whoever gets it.
+    socket.on('readable', this.onUnasked);
+  }
+
+  get used(): boolean {
+    return this.taken;
+  }
+
+  /** On its first request only: the runner remembers it. */
+  introduce(): readonly string[] | undefined {
+    if (this.introduced) return undefined;
+    this.introduced = true;
+    return [CONNECTION, String(this.number)];
+  }
+
+  /** Open, and nothing was said on it that nobody asked for. */
+  get sound(): boolean {
+    if (this.over !== undefined) return this.over.connected;
+    return !this.socket.destroyed && !this.socket.readableEnded && this.socket.readableLength === 0;
+  }
+
+  get upstream(): Upstream {
+    if (this.over === undefined) {
+      this.take();
+      this.over = overSocket(this.socket);
+    }
+    return this.over;
+  }
+
+  /** The bare socket, for whoever speaks for itself on it; only of an unused one. */
+  take(): RawConnection {
+    this.taken = true;
+    this.socket.off('readable', this.onUnasked);
+    return this;
+  }
+
+  workEnded(limitMs: number): Promise<boolean> | undefined {
+    const { notices, number, socket } = this;
+    // Nothing was sent on it ever, so the runner knows of nothing.
+    if (socket.bytesWritten === 0) return Promise.resolve(true);
+    if (!notices.connected) return undefined;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        notices.forget(number);
+        resolve(false);
+      }, limitMs);
+      void notices.ended(number).then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
+  giveBack(): void {
+    // What could not be written has introduced nothing.
+    if (!this.sent) this.introduced = this.sent = this.socket.bytesWritten > 0;
+    this.back(this);
+  }
+
+  drop(): void {
+    this.over?.destroy();
+    this.socket.destroy();
+  }
+
+  private readonly onUnasked = (): void => {
+    this.socket.destroy();
+  };
+}
+
+// What goes wrong on a connection shows in its `close`, and to the request on it; one that is refused may be broken already.
 function ignore(): void {}

@@ -1,43 +1,106 @@
 import type { KilnError } from '@kiln/contract/errors';
 import type { InstanceRecord } from '@kiln/contract/records/records';
+import type { StartKind } from '@kiln/contract/wire/headers';
 import type { InstanceLog } from '../logs/instance-log.js';
 import type { FunctionVersion, RunningContainer } from '../port/container-driver.js';
 import type { Access } from './access.js';
-import { type Census, InstanceLife, type InstanceState } from './instance-state.js';
 
 /** A line that arrives this shortly after the only request ended still belongs to it: output travels through the engine. */
 const LINE_DELAY_MS = 250;
 /** Node's timers take no longer one. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-type HeldLease = { readonly requestId: string };
+/** What an instance can be. `removed` is the end: its container is confirmed gone. */
+export type InstanceState = 'created' | 'starting' | 'idle' | 'busy' | 'draining' | 'stopping' | 'failed' | 'removed';
+
+/**
+ * Every move there is. `created`: promised, no container yet; it stops where nobody needs it any more. `draining`: takes no new lease and ends with its last one.
+ * `failed`: never became ready.
+ */
+const MOVES: Record<InstanceState, readonly InstanceState[]> = {
+  created: ['starting', 'stopping', 'failed'],
+  starting: ['idle', 'failed'],
+  idle: ['busy', 'stopping'],
+  busy: ['idle', 'draining', 'stopping'],
+  draining: ['stopping'],
+  stopping: ['removed'],
+  failed: ['removed'],
+  removed: [],
+};
+
+/** How many instances are in each state, and how many ever entered it. Only transitions write here, so numbers can't drift. */
+export class Census {
+  readonly now: Record<InstanceState, number> = zeros();
+  readonly ever: Record<InstanceState, number> = zeros();
+
+  /** Instances that exist: all but the removed. */
+  get existing(): number {
+    const { created, starting, idle, busy, draining, stopping, failed } = this.now;
+    return created + starting + idle + busy + draining + stopping + failed;
+  }
+
+  /** On their way to being ready. */
+  get coming(): number {
+    return this.now.created + this.now.starting;
+  }
+
+  /** Ready and taking leases. */
+  get serving(): number {
+    return this.now.idle + this.now.busy;
+  }
+
+  enter(to: InstanceState, from?: InstanceState): void {
+    if (from !== undefined) this.now[from]--;
+    if (to !== 'removed') this.now[to]++;
+    this.ever[to]++;
+  }
+}
+
+/** The state of one instance and the only way to change it. */
+export class InstanceLife {
+  private current: InstanceState = 'created';
+
+  /** Every census named counts this instance from now on. */
+  constructor(private readonly censuses: readonly Census[]) {
+    for (const census of censuses) census.enter('created');
+  }
+
+  get state(): InstanceState {
+    return this.current;
+  }
+
+  /** @throws Error for a move that the table does not have: a fault of ours, never of a caller. */
+  transition(to: InstanceState): void {
+    const from = this.current;
+    if (!MOVES[from].includes(to)) throw new Error(`an instance cannot go from ${from} to ${to}`);
+    this.current = to;
+    for (const census of this.censuses) census.enter(to, from);
+  }
+}
+
+/** Why an instance is started. */
+export interface StartReason {
+  /** Whether anybody has a use for it still: asked before each step of its start, until the engine's work begins. */
+  needed(): boolean;
+  /** Ahead of any request: not at the cost of an instance that may be wanted. */
+  readonly ahead: boolean;
+}
 
 /** One container's worth of a version, from the promise to make it until it is confirmed gone. */
 export class Instance {
   readonly life: InstanceLife;
-  readonly leases = new Set<HeldLease>();
+  readonly leases = new Set<Lease>();
   readonly startedAt = new Date();
+  /** Set by its start, step by step. */
   access: Access | undefined;
   container: RunningContainer | undefined;
   log: InstanceLog | undefined;
-  /** On the monotonic clock; set when it becomes ready. */
-  readyAt = 0;
-  /** When its last request ended. */
-  idleSince = 0;
-  /** Requests that it was given. */
-  served = 0;
-  /** Whether anybody has a use for it: asked before each step of its start, until the engine's work begins. */
-  needed: () => boolean = always;
-  /** What its start waits for, told to those who wait for it in vain. */
-  obstacle: (() => KilnError) | undefined;
-  /** Its memory. */
-  hasMemory = false;
-  /** Gives back what was taken for it, once it is gone. */
-  readonly held: (() => void)[] = [];
-  /** Started ahead of any request: not at the cost of an instance that may be wanted. */
-  ahead = false;
-  /** Takes no more leases, and gets no grace when it ends. */
-  condemned = false;
+  private ready = 0;
+  private idle = 0;
+  private given = 0;
+  private waitsFor: (() => KilnError) | undefined;
+  private noMore = false;
+  private readonly held = new Map<'slot' | 'memory', () => void>();
   private lastRequest: string | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
   private idleLimit = 0;
@@ -46,8 +109,63 @@ export class Instance {
     readonly id: string,
     readonly version: FunctionVersion,
     censuses: readonly Census[],
+    readonly reason: StartReason,
   ) {
     this.life = new InstanceLife(censuses);
+  }
+
+  /** When it became ready, on the monotonic clock. */
+  get readyAt(): number {
+    return this.ready;
+  }
+
+  /** When its last request ended. */
+  get idleSince(): number {
+    return this.idle;
+  }
+
+  /** It was never given a request. */
+  get unused(): boolean {
+    return this.given === 0;
+  }
+
+  /** Takes no more leases, and gets no grace when it ends. */
+  get condemned(): boolean {
+    return this.noMore;
+  }
+
+  condemn(): void {
+    this.noMore = true;
+  }
+
+  becameReady(): void {
+    this.ready = this.idle = performance.now();
+    this.life.transition('idle');
+  }
+
+  /** What its start waits for, told to those who wait for it in vain. */
+  get obstacle(): (() => KilnError) | undefined {
+    return this.waitsFor;
+  }
+
+  startWaitsFor(obstacle: (() => KilnError) | undefined): void {
+    this.waitsFor = obstacle;
+  }
+
+  /** Something scarce was taken for it. */
+  hold(what: 'slot' | 'memory', giveBack: () => void): void {
+    this.held.set(what, giveBack);
+  }
+
+  holds(what: 'slot' | 'memory'): boolean {
+    return this.held.has(what);
+  }
+
+  /** Nothing is left of it. */
+  gone(): void {
+    for (const giveBack of this.held.values()) giveBack();
+    this.held.clear();
+    this.life.transition('removed');
   }
 
   get state(): InstanceState {
@@ -55,25 +173,25 @@ export class Instance {
   }
 
   get hasRoom(): boolean {
-    return !this.condemned && this.leases.size < this.version.config.concurrency;
+    return !this.noMore && this.leases.size < this.version.config.concurrency;
   }
 
-  added(lease: HeldLease): void {
+  added(lease: Lease): void {
     this.leases.add(lease);
-    this.served++;
+    this.given++;
     if (this.life.state === 'idle') this.life.transition('busy');
   }
 
-  ended(lease: HeldLease, now: number): void {
+  ended(lease: Lease, now: number): void {
     this.leases.delete(lease);
     this.lastRequest = lease.requestId;
-    this.idleSince = now;
+    this.idle = now;
     if (this.leases.size === 0 && this.life.state === 'busy') this.life.transition('idle');
   }
 
   /** Nothing more is waited for, its readiness included. */
   abandon(): void {
-    this.condemned = true;
+    this.noMore = true;
     this.access?.destroy();
   }
 
@@ -81,7 +199,7 @@ export class Instance {
   requestOfOutput(now: number): string | undefined {
     if (this.leases.size > 1) return undefined;
     for (const lease of this.leases) return lease.requestId || undefined;
-    return now - this.idleSince < LINE_DELAY_MS ? this.lastRequest || undefined : undefined;
+    return now - this.idle < LINE_DELAY_MS ? this.lastRequest || undefined : undefined;
   }
 
   /**
@@ -95,7 +213,7 @@ export class Instance {
     const look = () => {
       this.idleTimer = undefined;
       if (this.state !== 'idle') return;
-      const left = this.idleSince + limit - performance.now();
+      const left = this.idle + limit - performance.now();
       if (left > 0) this.idleTimer = setTimeout(look, Math.min(left, LONGEST_TIMER_MS));
       else callback();
     };
@@ -116,6 +234,43 @@ export class Instance {
   }
 }
 
-function always(): boolean {
-  return true;
+/** How a request came to its instance, in ms. */
+export interface Waited {
+  start: StartKind;
+  queueMs: number;
+  startMs: number;
+}
+
+export const NOT_WAITED: Waited = { start: 'warm', queueMs: 0, startMs: 0 };
+
+/** `since`: when the wait began, on the monotonic clock. */
+export function waitedFor(instance: Instance, since: number): Waited {
+  const ms = performance.now() - since;
+  return instance.readyAt > since ? { start: 'cold', queueMs: 0, startMs: ms } : { start: 'warm', queueMs: ms, startMs: 0 };
+}
+
+/** The right to run one request in an instance. */
+export class Lease {
+  readonly since = performance.now();
+  private released = false;
+
+  constructor(
+    readonly instance: Instance,
+    readonly requestId: string,
+    readonly waited: Waited,
+    private readonly onRelease: (lease: Lease) => void,
+  ) {
+    instance.added(this);
+  }
+
+  /** Gives it back. Calling again does nothing. */
+  release(): void {
+    if (this.released) return;
+    this.released = true;
+    this.onRelease(this);
+  }
+}
+
+function zeros(): Record<InstanceState, number> {
+  return { created: 0, starting: 0, idle: 0, busy: 0, draining: 0, stopping: 0, failed: 0, removed: 0 };
 }

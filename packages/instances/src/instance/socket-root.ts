@@ -1,4 +1,5 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import type net from 'node:net';
 import { join } from 'node:path';
 
 /** A Unix socket's path ends at 107 bytes. */
@@ -24,4 +25,15 @@ export function socketRoot(home: string, node: string): string {
 export async function openSocketRoot(root: string): Promise<void> {
   await mkdir(root, { recursive: true, mode: SOCKET_ROOT_MODE });
   await chmod(root, SOCKET_ROOT_MODE);
+}
+
+/** Listens at a path in an instance's folder, in place of what may have been left there. */
+export async function listenAt(server: net.Server, path: string): Promise<void> {
+  await rm(path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  // The instance's user is not ours. On this machine the folders above keep all others out; the container sees only this one.
+  await chmod(path, 0o666);
 }

@@ -1,6 +1,6 @@
-import { chmod, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { TokenBucket } from '../logs/token-bucket.js';
+import { listenAt } from './socket-root.js';
 
 /** `ended <number of the connection>`, one line each. */
 const NOTICE = /^ended (\d{1,15})$/;
@@ -29,19 +29,12 @@ export class WorkNotices {
 
   static async open(path: string, onMisuse: () => void): Promise<WorkNotices> {
     const notices = new WorkNotices(onMisuse);
-    await rm(path, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      notices.server.once('error', reject);
-      notices.server.listen(path, resolve);
-    });
-    await chmod(path, 0o666);
+    await listenAt(notices.server, path);
     return notices;
   }
 
-  /** The runner of this instance says when work ends. */
-  get connected(): boolean {
-    return this.connection !== undefined && !this.connection.destroyed;
-  }
+  /** The runner of this instance says when work ends. A field, since every call looks at it; only its connection's events write it. */
+  connected = false;
 
   /** What is kept for those who wait, and for those who may come. */
   get kept(): number {
@@ -81,10 +74,14 @@ export class WorkNotices {
       return;
     }
     this.connection = socket;
+    this.connected = true;
     this.unfinished = '';
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => this.onText(socket, text));
-    socket.once('close', () => this.onMisuse());
+    socket.once('close', () => {
+      this.connected = false;
+      this.onMisuse();
+    });
   }
 
   private onText(socket: net.Socket, text: string): void {

@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import { describe, expect, it } from 'vitest';
-import { Census, InstanceLife } from '../instance/instance-state.js';
+import { Census, InstanceLife } from '../instance/instance.js';
 import { crashed } from '../port/exit.js';
 import { Capacity } from '../room/capacity.js';
 import { type Candidate, chooseVictims } from '../room/choose-victims.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Lease } from '../instance/lease.js';
+import type { Lease } from '../instance/instance.js';
 import type { FakeContainer } from '../port/fake-driver.fixture.js';
 import { lease, leased, many, TestPools } from './pools.fixture.js';
 

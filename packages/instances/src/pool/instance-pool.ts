@@ -1,20 +1,15 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { Instance } from '../instance/instance.js';
-import { Census } from '../instance/instance-state.js';
-import { Lease, NOT_WAITED, type Waited, waitedFor } from '../instance/lease.js';
+import { Census, type Instance, Lease, NOT_WAITED, type Waited, waitedFor } from '../instance/instance.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import { withLastLines } from '../port/exit.js';
 import { Refusal } from '../port/refusal.js';
 import { StartDropped } from '../port/start-dropped.js';
 import { leaseTimedOut, queueIsFull } from '../queue/queue-errors.js';
 import { WAIT_MARGIN_MS, type Waiting, WaitQueue } from '../queue/wait-queue.js';
-import { StartBackoff } from '../start/start-backoff.js';
-import { FreeInstances } from './free-instances.js';
 import type { KeepPolicy } from './keep-policy.js';
-import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
 import type { PoolNode } from './pool-node.js';
+import { StartPlan } from './start-plan.js';
 import { Trial } from './trial.js';
-import { WarmUp } from './warm-up.js';
 
 /** Idle instances of a version that is retired. */
 const RETIRED_IDLE_MS = 500;
@@ -29,11 +24,10 @@ export class InstancePool {
   readonly census = new Census();
   readonly instances = new Set<Instance>();
   private readonly waiters = new WaitQueue();
-  private readonly backoff = new StartBackoff(() => performance.now());
-  private readonly trial = new Trial(() => performance.now());
-  private readonly warmUp = new WarmUp();
-  private readonly free = new FreeInstances();
-  private minimum = 0;
+  private readonly plan: StartPlan;
+  private trial: Trial | undefined;
+  /** Ready instances with room; the one used last is used next, so that the others can grow old. */
+  private readonly free: Instance[] = [];
   private yielding = false;
   private policy: KeepPolicy = 'wanted';
   private closed: KilnError | undefined;
@@ -42,7 +36,9 @@ export class InstancePool {
   constructor(
     readonly version: FunctionVersion,
     private readonly node: PoolNode,
-  ) {}
+  ) {
+    this.plan = new StartPlan(version.config, this.census, node);
+  }
 
   get waiting(): number {
     return this.waiters.size;
@@ -55,7 +51,7 @@ export class InstancePool {
 
   /** A lease on a ready instance, or undefined where none has room. */
   tryLease(requestId: string): Lease | undefined {
-    const instance = this.free.next;
+    const instance = this.free.at(-1);
     return instance === undefined || this.closed ? undefined : this.grant(instance, requestId, NOT_WAITED);
   }
 
@@ -65,11 +61,11 @@ export class InstancePool {
    */
   wait(requestId: string): Waiting {
     if (this.closed) throw this.closed;
-    const { refusal } = this.backoff;
+    const { refusal } = this.plan;
     if (refusal !== undefined && this.census.serving + this.census.coming === 0) throw refusal;
-    if (this.waiters.size >= this.mayWait(1)) throw queueIsFull(this.version);
+    if (this.waiters.size >= this.plan.mayWait(this.waiters.size + 1)) throw queueIsFull(this.version);
     const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () =>
-      leaseTimedOut(this.version, this.census, this.instances, this.backoff.refused),
+      leaseTimedOut(this.version, this.census, this.instances, this.plan.refused),
     );
     this.pump();
     return waiting;
@@ -77,14 +73,14 @@ export class InstancePool {
 
   /** So many instances are kept, whoever asks or not. */
   keep(minimum: number): void {
-    this.minimum = minimum;
+    this.plan.minimum = minimum;
     this.pump();
   }
 
   /** Starts instances ahead of their requests: resolves when so many serve, when no more can be had now, and after `limitMs`. */
-  warm(count: number, limitMs: number): Promise<void> {
+  startAhead(count: number, limitMs: number): Promise<void> {
     if (this.closed) return Promise.resolve();
-    const ended = this.warmUp.begin(count, limitMs);
+    const ended = this.plan.startAhead(count, limitMs);
     this.pump();
     return ended;
   }
@@ -103,8 +99,7 @@ export class InstancePool {
   /** No more leases; starts are given up, idle instances end, busy ones with their last lease. Who waits gets the error. */
   close(error: KilnError): void {
     this.closed = error;
-    this.minimum = 0;
-    this.warmUp.stop();
+    this.plan.close();
     clearTimeout(this.retry);
     this.waiters.trim(0, () => error);
     for (const instance of this.instances) {
@@ -118,22 +113,22 @@ export class InstancePool {
    * An instance with nothing in it ends now.
    */
   condemn(instance: Instance): void {
-    instance.condemned = true;
-    this.free.remove(instance);
+    instance.condemn();
+    this.leaveFree(instance);
     if (instance.state === 'idle') this.stop(instance);
     else if (instance.state === 'busy') instance.life.transition('draining');
   }
 
   /** Its process has ended by itself. Requests in it notice by their connections. */
   private ended(instance: Instance): void {
-    instance.condemned = true;
-    this.free.remove(instance);
+    instance.condemn();
+    this.leaveFree(instance);
     const { state } = instance;
     if (state !== 'idle' && state !== 'busy' && state !== 'draining') return;
     // Ready and gone without a request: as good as never ready, and to be held back like it.
-    if (instance.served === 0 && performance.now() - instance.readyAt < SOON_MS) {
+    if (instance.unused && performance.now() - instance.readyAt < SOON_MS) {
       const detail = withLastLines('it ended by itself right after it was ready', instance.log?.lastLines ?? []);
-      this.backoff.failed(new KilnError('start_failed', detail));
+      this.plan.failed(new KilnError('start_failed', detail));
     }
     this.stop(instance);
   }
@@ -141,19 +136,19 @@ export class InstancePool {
   /** Code in it does harm to the node. */
   private misused(instance: Instance, reason: string): void {
     instance.log?.note('error', `kiln: this instance is replaced: ${reason}`);
-    this.backoff.failed(new KilnError('start_failed', reason));
+    this.plan.failed(new KilnError('start_failed', reason));
     this.condemn(instance);
   }
 
   /** Idle instances that may be taken to make room: those beyond the minimum. */
   spareable(): Instance[] {
     const idle = [...this.instances].filter(({ state }) => state === 'idle').sort((a, b) => a.idleSince - b.idleSince);
-    return idle.slice(0, Math.max(0, this.census.serving - this.minimum));
+    return idle.slice(0, Math.max(0, this.census.serving - this.plan.minimum));
   }
 
   /** Whether another serves on where one goes for a version that has none. */
   get canYield(): boolean {
-    return this.census.serving > Math.max(1, this.minimum);
+    return this.census.serving > Math.max(1, this.plan.minimum);
   }
 
   /** The next instance whose request ends goes, although others wait for it. */
@@ -168,7 +163,7 @@ export class InstancePool {
 
   private grant(instance: Instance, requestId: string, waited: Waited): Lease {
     const lease = new Lease(instance, requestId, waited, this.onRelease);
-    if (!instance.hasRoom) this.free.remove(instance);
+    if (!instance.hasRoom) this.leaveFree(instance);
     this.node.leased(this.version, 1);
     return lease;
   }
@@ -178,14 +173,14 @@ export class InstancePool {
     const hadRoom = instance.hasRoom;
     const now = performance.now();
     instance.ended(lease, now);
-    this.trial.answered(now);
+    if (this.trial !== undefined) this.answeredInTrial(this.trial, now);
     this.node.leased(this.version, -1);
     if (instance.condemned || this.closed) {
       const { state } = instance;
       if (instance.leases.size === 0 && (state === 'draining' || state === 'idle')) this.stop(instance);
       return;
     }
-    if (!hadRoom) this.free.add(instance);
+    if (!hadRoom) this.free.push(instance);
     if (this.yielding) this.giveUp(instance);
     if (this.waiters.size > 0) this.pump();
     if (instance.state === 'idle') this.watchIdle(instance);
@@ -198,50 +193,35 @@ export class InstancePool {
     else this.condemn(instance);
   }
 
+  /** Its answers show whether those who wait need another instance. */
+  private answeredInTrial(trial: Trial, now: number): void {
+    trial.answered(now);
+    if (trial.remaining === 0) this.trial = undefined;
+  }
+
   /** Gives what is free to those who wait, and starts what they still need. */
   private pump(): void {
     if (this.closed) return;
     for (let waiter = this.waiters.first(); waiter !== undefined; waiter = this.waiters.first()) {
-      const instance = this.free.next;
+      const instance = this.free.at(-1);
       if (instance === undefined) break;
       waiter.resolve(this.grant(instance, waiter.requestId, waitedFor(instance, waiter.since)));
     }
-    const pause = this.backoff.remaining;
+    const { pause } = this.plan;
+    const trial = this.trial?.remaining ?? 0;
     if (pause > 0) this.retryIn(pause);
     else {
-      for (let missing = instancesToStart(this.demand()); missing > 0; missing--) void this.start();
-      if (this.trial.remaining > 0) this.retryIn(this.trial.remaining);
+      for (let missing = this.plan.toStart(this.waiters.size, trial > 0); missing > 0; missing--) void this.start();
+      if (trial > 0) this.retryIn(trial);
     }
-    this.warmUp.look(this.census);
-  }
-
-  private demand(more = 0): Demand {
-    const { concurrency, maxInstances } = this.version.config;
-    const { coming, existing, serving } = this.census;
-    return {
-      waiting: this.waiters.size + more,
-      coming,
-      existing,
-      serving,
-      concurrency,
-      maxInstances,
-      minInstances: Math.max(this.minimum, this.warmUp.minimum(serving)),
-      startsAtOnce: this.node.startsAtOnce,
-      failing: this.backoff.failing,
-      trial: this.trial.remaining > 0,
-    };
-  }
-
-  /** Beyond its queue as many may wait as instances can still be made for. */
-  private mayWait(more = 0): number {
-    const { queue, concurrency } = this.version.config;
-    return queue + (this.census.coming + instancesMissing(this.demand(more))) * concurrency;
+    this.plan.endStartsAhead();
   }
 
   private async start(): Promise<void> {
-    const instance = this.node.create(this.version, this.census);
-    instance.needed = () => this.closed === undefined && startsToDrop(this.demand()) === 0;
-    instance.ahead = this.warmUp.active && this.waiters.size === 0;
+    const instance = this.node.create(this.version, this.census, {
+      needed: () => this.closed === undefined && this.plan.needsStarts(this.waiters.size),
+      ahead: this.plan.startsAhead && this.waiters.size === 0,
+    });
     this.instances.add(instance);
     try {
       await this.node.start(instance);
@@ -253,31 +233,32 @@ export class InstancePool {
       if (!dropped) this.onStartFailed(error as KilnError);
       return;
     }
-    this.backoff.succeeded();
+    this.plan.succeeded();
     void instance.container?.ended.then(() => this.ended(instance));
     void instance.access?.misused?.then((reason) => this.misused(instance, reason));
-    instance.readyAt = instance.idleSince = performance.now();
-    instance.life.transition('idle');
+    instance.becameReady();
     if (this.closed || instance.condemned) return this.stop(instance);
-    if (this.census.serving === 1 && this.version.config.concurrency > 1) this.trial.begin();
-    this.free.add(instance);
+    if (this.census.serving === 1 && this.version.config.concurrency > 1) {
+      this.trial = new Trial(() => performance.now());
+      this.trial.begin();
+    }
+    this.free.push(instance);
     this.pump();
     if (instance.state === 'idle') this.watchIdle(instance);
   }
 
   private onStartFailed(error: KilnError): void {
-    if (error instanceof Refusal) this.backoff.refuse(error);
-    else this.backoff.failed(error);
+    this.plan.failed(error);
     if (this.closed) return;
     const comes = this.census.serving + this.census.coming > 0 || (error instanceof Refusal && error.passing);
     // What is up, coming, or will be had serves those who wait, as many as may wait.
-    if (comes) this.waiters.trim(this.mayWait(), () => queueIsFull(this.version));
+    if (comes) this.waiters.trim(this.plan.mayWait(this.waiters.size), () => queueIsFull(this.version));
     else this.waiters.trim(0, () => error);
     this.pump();
   }
 
   private retryIn(ms: number): void {
-    if (this.waiters.size === 0 && this.census.serving + this.census.coming >= this.minimum) return;
+    if (this.waiters.size === 0 && this.census.serving + this.census.coming >= this.plan.minimum) return;
     clearTimeout(this.retry);
     this.retry = setTimeout(() => this.pump(), ms + 1);
   }
@@ -286,13 +267,13 @@ export class InstancePool {
     const { idleTimeout } = this.version.config;
     const limit = this.policy === 'retired' ? Math.min(RETIRED_IDLE_MS, idleTimeout) : idleTimeout;
     instance.onIdleFor(limit, () => {
-      if (this.census.serving > this.minimum || this.closed) this.evict(instance);
+      if (this.census.serving > this.plan.minimum || this.closed) this.evict(instance);
       else this.watchIdle(instance);
     });
   }
 
   private stop(instance: Instance): void {
-    this.free.remove(instance);
+    this.leaveFree(instance);
     instance.life.transition('stopping');
     this.gone(instance);
   }
@@ -303,5 +284,10 @@ export class InstancePool {
       this.instances.delete(instance);
       this.pump();
     });
+  }
+
+  private leaveFree(instance: Instance): void {
+    const at = this.free.lastIndexOf(instance);
+    if (at !== -1) this.free.splice(at, 1);
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
 import { until } from '@kiln/testing/until';
-import type { Lease } from '../instance/lease.js';
+import type { Lease } from '../instance/instance.js';
 import { InstanceLog } from '../logs/instance-log.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import { FakeDriver, type FakeImage } from '../port/fake-driver.fixture.js';

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { KilnError } from '@kiln/contract/errors';
 import type { InstanceRecord } from '@kiln/contract/records/records';
-import { Instance } from '../instance/instance.js';
-import { Census } from '../instance/instance-state.js';
+import { Census, Instance, type StartReason } from '../instance/instance.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import type { Capacity } from '../room/capacity.js';
 import { type Elsewhere, type Residents, RoomMaker, type Spareable } from '../room/room-maker.js';
@@ -107,8 +106,8 @@ export class Pools implements PoolNode, Residents {
   /** Every instance that is not confirmed gone, those of removed pools included. */
   readonly living = new Set<Instance>();
 
-  create(version: FunctionVersion, census: Census): Instance {
-    const instance = new Instance(randomBytes(6).toString('hex'), version, [census, this.census]);
+  create(version: FunctionVersion, census: Census, reason: StartReason): Instance {
+    const instance = new Instance(randomBytes(6).toString('hex'), version, [census, this.census], reason);
     this.living.add(instance);
     return instance;
   }
@@ -156,22 +155,24 @@ export class Pools implements PoolNode, Residents {
 
   leaving(): number {
     let memory = 0;
-    for (const { state, hasMemory, version } of this.living) {
-      if ((state === 'stopping' || state === 'failed') && hasMemory) memory += version.config.memory;
+    for (const instance of this.living) {
+      const { state, version } = instance;
+      if ((state === 'stopping' || state === 'failed') && instance.holds('memory')) memory += version.config.memory;
     }
     return memory;
   }
 
   cpuInUse(): number {
     let cpu = 0;
-    for (const { state, hasMemory, version } of this.living) {
-      if (hasMemory && state !== 'idle' && state !== 'stopping' && state !== 'failed') cpu += version.config.cpu;
+    for (const instance of this.living) {
+      const { state, version } = instance;
+      if (instance.holds('memory') && state !== 'idle' && state !== 'stopping' && state !== 'failed') cpu += version.config.cpu;
     }
     return cpu;
   }
 
   hasSibling({ version }: Instance): boolean {
-    for (const other of this.find(version.function, version.version)?.instances ?? []) if (other.hasMemory) return true;
+    for (const other of this.find(version.function, version.version)?.instances ?? []) if (other.holds('memory')) return true;
     return false;
   }
 }

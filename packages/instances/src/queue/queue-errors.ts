@@ -1,6 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { Instance } from '../instance/instance.js';
-import type { Census } from '../instance/instance-state.js';
+import type { Census, Instance } from '../instance/instance.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import { Refusal } from '../port/refusal.js';
 

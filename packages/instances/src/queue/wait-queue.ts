@@ -1,6 +1,6 @@
 import type { KilnError } from '@kiln/contract/errors';
 import { Members } from '@kiln/forward/members';
-import type { Lease } from '../instance/lease.js';
+import type { Lease } from '../instance/instance.js';
 
 /** A waiter's bound beyond `startTimeout`, for what comes before the start itself: an image, a slot, room, the gate. */
 export const WAIT_MARGIN_MS = 5000;
@@ -23,11 +23,9 @@ export interface Waiting {
 
 /** First come, first served; nobody waits past the deadline. */
 export class WaitQueue {
+  /** A field, since every call that ends looks at it; only `add` and what it returns write it. */
+  size = 0;
   private readonly waiters = new Members<Waiter>();
-
-  get size(): number {
-    return this.waiters.size;
-  }
 
   /** `expired` makes the error of one who waited `timeoutMs` in vain. */
   add(requestId: string, timeoutMs: number, expired: () => KilnError): Waiting {
@@ -35,6 +33,7 @@ export class WaitQueue {
     const leave = () => {
       clearTimeout(timer);
       leaveQueue();
+      this.size = this.waiters.size;
     };
     const waiter: Waiter = {
       requestId,
@@ -50,6 +49,7 @@ export class WaitQueue {
     };
     const timer = setTimeout(() => waiter.reject(expired()), timeoutMs);
     const leaveQueue = this.waiters.add(waiter);
+    this.size = this.waiters.size;
     return { lease: promise, cancel: leave };
   }
 
@@ -60,7 +60,7 @@ export class WaitQueue {
 
   /** Refuses those who came last until `size` are left. */
   trim(size: number, error: () => KilnError): void {
-    if (this.waiters.size <= size) return;
+    if (this.size <= size) return;
     for (const waiter of [...this.waiters].slice(Math.max(0, size))) waiter.reject(error());
   }
 }

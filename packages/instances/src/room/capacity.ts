@@ -6,8 +6,6 @@ import type { Room } from './choose-victims.js';
  */
 export class Capacity {
   private promised = 0;
-  /** After each release. */
-  onRelease: () => void = () => undefined;
 
   constructor(readonly total: Readonly<Room>) {}
 
@@ -29,7 +27,6 @@ export class Capacity {
       if (released) return;
       released = true;
       this.promised -= memory;
-      this.onRelease();
     };
   }
 }

@@ -51,6 +51,8 @@ interface Waiting {
  * ones wait, for their calls have another instance to wait for. First come, first served, but who waits holds back nobody that fits.
  */
 export class RoomMaker {
+  /** How many starts wait for room. A field, since every call that ends looks at it; only `reserve` and `settle` write it. */
+  waiting = 0;
   private readonly queue = new Set<Waiting>();
   private timer: NodeJS.Timeout | undefined;
   private soon: NodeJS.Timeout | undefined;
@@ -59,13 +61,7 @@ export class RoomMaker {
     private readonly capacity: Capacity,
     private readonly residents: Residents,
     private readonly elsewhere: Elsewhere,
-  ) {
-    capacity.onRelease = () => this.wake();
-  }
-
-  get waiting(): number {
-    return this.queue.size;
-  }
+  ) {}
 
   /**
    * Resolves when the instance has its memory. One that is started ahead of any request gets room at the cost of versions
@@ -79,7 +75,8 @@ export class RoomMaker {
     if (this.queue.size >= MAX_WAITING) return Promise.reject(this.full(instance, false));
     return new Promise((resolve, reject) => {
       this.queue.add({ instance, deadline: performance.now() + limitMs, askedAt: Number.NEGATIVE_INFINITY, resolve, reject });
-      instance.obstacle = () => this.full(instance, true);
+      this.waiting = this.queue.size;
+      instance.startWaitsFor(() => this.full(instance, true));
       if (this.queue.size === 1) this.look();
       else this.wake();
     });
@@ -99,7 +96,7 @@ export class RoomMaker {
     const idle = new Set(this.residents.spareable());
     for (const waiting of this.queue) {
       const { instance } = waiting;
-      if (!instance.needed()) this.settle(waiting, new StartDropped());
+      if (!instance.reason.needed()) this.settle(waiting, new StartDropped());
       else if (now >= waiting.deadline) this.settle(waiting, this.full(instance, true));
       else if (!this.fitsCpu(instance, cpu)) this.onFull(waiting, now);
       else if (this.grant(waiting)) cpu += instance.version.config.cpu;
@@ -107,7 +104,7 @@ export class RoomMaker {
         const gained = this.clear(instance, leaving, idle);
         if (gained === undefined) {
           this.onFull(waiting, now);
-          if (!instance.ahead && !this.residents.hasSibling(instance)) this.residents.yieldTo(instance);
+          if (!instance.reason.ahead && !this.residents.hasSibling(instance)) this.residents.yieldTo(instance);
         } else leaving += gained;
       }
     }
@@ -117,7 +114,8 @@ export class RoomMaker {
   private fitsCpu(instance: Instance, inUse: number): boolean {
     // Cores are fractions, and sums of them drift.
     return (
-      inUse + instance.version.config.cpu <= this.capacity.total.cpu + 1e-6 || !(instance.ahead || this.residents.hasSibling(instance))
+      inUse + instance.version.config.cpu <= this.capacity.total.cpu + 1e-6 ||
+      !(instance.reason.ahead || this.residents.hasSibling(instance))
     );
   }
 
@@ -125,8 +123,10 @@ export class RoomMaker {
     const { instance } = waiting;
     const release = this.capacity.reserve(instance.version.config.memory);
     if (release === undefined) return false;
-    instance.hasMemory = true;
-    instance.held.push(release);
+    instance.hold('memory', () => {
+      release();
+      this.wake();
+    });
     this.settle(waiting);
     return true;
   }
@@ -137,7 +137,7 @@ export class RoomMaker {
     if (missing <= leaving) return -missing;
     const victims = chooseVictims(
       missing - leaving,
-      [...idle].filter(({ wanted }) => !(instance.ahead && wanted)),
+      [...idle].filter(({ wanted }) => !(instance.reason.ahead && wanted)),
     );
     if (victims.length === 0) return undefined;
     let gained = 0;
@@ -150,7 +150,7 @@ export class RoomMaker {
   }
 
   private onFull(waiting: Waiting, now: number): void {
-    if (waiting.instance.ahead) this.settle(waiting, this.full(waiting.instance, false));
+    if (waiting.instance.reason.ahead) this.settle(waiting, this.full(waiting.instance, false));
     else if (now - waiting.askedAt >= ASK_MS) {
       waiting.askedAt = now;
       void this.askElsewhere(waiting);
@@ -168,7 +168,8 @@ export class RoomMaker {
 
   private settle(waiting: Waiting, error?: Error): void {
     this.queue.delete(waiting);
-    waiting.instance.obstacle = undefined;
+    this.waiting = this.queue.size;
+    waiting.instance.startWaitsFor(undefined);
     if (error === undefined) waiting.resolve();
     else waiting.reject(error);
   }

@@ -1,15 +1,16 @@
 import type { Downstream } from '@kiln/forward/server/downstream';
-import type { Lease } from '../instance/lease.js';
+import type { Lease } from '../instance/instance.js';
 import type { InstancePool } from '../pool/instance-pool.js';
-
-/** Whoever may leave while it waits. */
-export type Watched = Pick<Downstream, 'gone' | 'onGone' | 'offGone'>;
 
 /**
  * A place in the version's queue until there is a lease. Undefined where the client left meanwhile: then nothing is held.
  * @throws KilnError; nothing was executed
  */
-export async function waitForLease(pool: InstancePool, requestId: string, client: Watched): Promise<Lease | undefined> {
+export async function waitForLease(
+  pool: InstancePool,
+  requestId: string,
+  client: Pick<Downstream, 'gone' | 'onGone' | 'offGone'>,
+): Promise<Lease | undefined> {
   if (client.gone) return undefined;
   const waiting = pool.wait(requestId);
   const gone = Promise.withResolvers<undefined>();

@@ -80,17 +80,16 @@ export class InstanceStarter {
     const graceful = instance.state === 'stopping' && !instance.condemned;
     await instance.container?.remove(graceful ? GRACE_MS : 0);
     instance.log?.end();
-    for (const release of instance.held.splice(0)) release();
-    instance.life.transition('removed');
+    instance.gone();
   }
 
   private async makeReady(instance: Instance): Promise<void> {
     this.parts.driver.admit();
     const { images, secretsOf } = this.parts;
     const { version } = instance;
-    instance.obstacle = () => imageOnItsWay(version);
+    instance.startWaitsFor(() => imageOnItsWay(version));
     await images.ensure(version.image);
-    instance.obstacle = undefined;
+    instance.startWaitsFor(undefined);
     // Whoever may have to wait for the store does so before it holds anything that is scarce.
     const secrets = version.secretRevisions === undefined ? NO_SECRETS : await secretsOf(version);
     await this.reserve(instance);
@@ -107,7 +106,7 @@ export class InstanceStarter {
       const detail = `"${version.function}" has its ${version.config.maxInstances} instances, all busy`;
       throw new Refusal('concurrency_limit', detail, { passing: answer === 'passing' });
     }
-    instance.held.push(() => slots.release(version));
+    instance.hold('slot', () => slots.release(version));
     throwUnlessNeeded(instance);
     await room.reserve(instance, version.config.startTimeout + WAIT_MARGIN_MS);
   }
@@ -117,11 +116,11 @@ export class InstanceStarter {
     const { driver, gate, newLog, socketRoot } = this.parts;
     const { id, version } = instance;
     const { config, kind } = version;
-    instance.obstacle = () => gateIsBusy(version);
+    instance.startWaitsFor(() => gateIsBusy(version));
     const leave = await gate.enter(version.function);
     try {
       throwUnlessNeeded(instance);
-      instance.obstacle = undefined;
+      instance.startWaitsFor(undefined);
       instance.life.transition('starting');
       const log = newLog(instance);
       instance.log = log;
@@ -146,7 +145,7 @@ export class InstanceStarter {
 }
 
 function throwUnlessNeeded(instance: Instance): void {
-  if (!instance.needed()) throw new StartDropped();
+  if (!instance.reason.needed()) throw new StartDropped();
 }
 
 async function becomeReady(instance: Instance, timeoutMs: number): Promise<void> {

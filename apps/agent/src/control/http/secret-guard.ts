@@ -2,7 +2,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { SECRET } from '@kiln/contract/wire/headers';
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { CallerCheck } from '../../invoke/caller-check.js';
+import { CallerCheck } from '../../invoke/router-call.js';
 
 /** The one route that asks for nothing: whether this process lives. */
 const HEALTH_PATH = '/healthz';

@@ -51,7 +51,7 @@ export class NodeController {
   @HttpCode(200)
   warm(@Query() query: unknown) {
     const { function: name, version, serving } = parse(warmQuery, query);
-    return this.agent.warm({ name, version, serving });
+    return this.agent.startSuccessor({ name, version, serving });
   }
 
   /** Answers at once; `status` tells when it is done. */

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Exchange } from '@kiln/forward/exchange/forward';
 import { HttpDownstream } from '@kiln/forward/server/downstream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { TimeLimit } from './time-limit.js';
+import { TimeLimit } from './serve.js';
 
 describe('the time limit of an exchange', () => {
   afterEach(() => vi.useRealTimers());

@@ -1,7 +1,7 @@
 import { until } from '@kiln/testing/until';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { instancesLike } from './need-instance.js';
 import { lease, leased, many, TestPools } from './pools.fixture.js';
-import { instancesLike } from './warm-up.js';
 
 const LONG_MS = 60_000;
 
@@ -17,7 +17,7 @@ describe('a warm-up', () => {
   it('has so many instances ready when it resolves, and no more', async () => {
     const from = pool();
     await leased(from);
-    await from.warm(8, LONG_MS);
+    await from.startAhead(8, LONG_MS);
     expect([from.census.now.idle, from.census.existing, test.driver.started]).toEqual([8, 8, 8]);
     for (const each of await many(8, from)) {
       expect(each.waited.start).toBe('warm');
@@ -27,7 +27,7 @@ describe('a warm-up', () => {
 
   it('starts a few at a time: others must get in between', async () => {
     const from = pool();
-    const warm = from.warm(20, LONG_MS);
+    const warm = from.startAhead(20, LONG_MS);
     expect(from.census.coming).toBe(4);
     await warm;
     expect(from.census.serving).toBe(20);
@@ -35,30 +35,30 @@ describe('a warm-up', () => {
 
   it('ends with what there is where the node has no more room', async () => {
     const from = pool({ memory: 300 });
-    await from.warm(8, LONG_MS);
+    await from.startAhead(8, LONG_MS);
     expect(from.census.serving).toBe(3);
   });
 
   it('ends with what there is where the cluster gives no more', async () => {
     test.slotsLeft = 2;
     const from = pool();
-    await from.warm(8, LONG_MS);
+    await from.startAhead(8, LONG_MS);
     expect(from.census.serving).toBe(2);
   });
 
   it('of a version that can’t start ends, and ends once its time is over', async () => {
-    await pool({}, 'exits').warm(8, LONG_MS);
+    await pool({}, 'exits').startAhead(8, LONG_MS);
     const silent = pool({ startTimeout: 200 }, 'silent', 'silent');
-    await silent.warm(2, 20);
+    await silent.startAhead(2, 20);
     expect(silent.census.serving).toBe(0);
   });
 
   it('ends when the pool is closed, and does not begin after that', async () => {
     const from = pool({ startTimeout: 200 }, 'silent');
-    const warm = from.warm(2, LONG_MS);
+    const warm = from.startAhead(2, LONG_MS);
     test.pools.close();
     await warm;
-    await from.warm(2, LONG_MS);
+    await from.startAhead(2, LONG_MS);
   });
 
   it('takes no room from what is wanted, but from what had the traffic before', async () => {
@@ -67,11 +67,11 @@ describe('a warm-up', () => {
     await leased(serving);
     await leased(before);
     const next = pool({ memory: 400 }, 'serves', 'next');
-    await next.warm(2, LONG_MS);
+    await next.startAhead(2, LONG_MS);
     expect([serving.census.serving, before.census.serving, next.census.serving]).toEqual([1, 1, 0]);
     before.keepAs('previous');
     await until('a start that was refused may be tried again', async () => {
-      await next.warm(2, LONG_MS);
+      await next.startAhead(2, LONG_MS);
       return next.census.serving === 1;
     });
     expect([serving.census.serving, before.census.serving]).toEqual([1, 0]);
@@ -79,7 +79,7 @@ describe('a warm-up', () => {
 
   it('does not keep its instances beyond their idle time', async () => {
     const from = pool({ idleTimeout: 100 });
-    await from.warm(3, LONG_MS);
+    await from.startAhead(3, LONG_MS);
     await until('they are gone', async () => from.census.existing === 0);
     (await lease(from)).release();
   });

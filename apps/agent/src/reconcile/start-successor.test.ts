@@ -2,7 +2,7 @@ import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
 import { many, TestPools } from '@kiln/instances/pool/pools.fixture';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { warm } from './warm.js';
+import { startSuccessor } from './start-successor.js';
 
 let test: TestPools;
 
@@ -22,7 +22,7 @@ describe('before the traffic of others moves to a version', () => {
     const leases = await many(5, before);
     leases[0]?.release();
     const next = test.pool({}, 'serves', 'f', 2);
-    const made = await warm(test.pools, knows(next.version as VersionRecord), successor);
+    const made = await startSuccessor(test.pools, knows(next.version as VersionRecord), successor);
     expect([made, next.census.now.idle]).toEqual([{ wanted: 5, ready: 5 }, 5]);
     for (const lease of leases.slice(1)) lease.release();
   });
@@ -30,13 +30,13 @@ describe('before the traffic of others moves to a version', () => {
   it('there are no more of them than maxInstances', async () => {
     const leases = await many(5, test.pool());
     const next = test.pool({ maxInstances: 2 }, 'serves', 'f', 2);
-    expect(await warm(test.pools, knows(next.version as VersionRecord), successor)).toEqual({ wanted: 2, ready: 2 });
+    expect(await startSuccessor(test.pools, knows(next.version as VersionRecord), successor)).toEqual({ wanted: 2, ready: 2 });
     for (const lease of leases) lease.release();
   });
 
   it('a node where the others do not run starts nothing, and need not know the version', async () => {
     const unknown = { find: () => Promise.reject(new KilnError('version_not_found', 'not known here')) };
-    expect(await warm(test.pools, unknown, successor)).toEqual({ wanted: 0, ready: 0 });
+    expect(await startSuccessor(test.pools, unknown, successor)).toEqual({ wanted: 0, ready: 0 });
     expect(test.driver.started).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
+import { instancesLike } from '@kiln/instances/pool/need-instance';
 import type { Pools } from '@kiln/instances/pool/pools';
-import { instancesLike } from '@kiln/instances/pool/warm-up';
 import type { VersionTable } from './version-table.js';
 
 /** Traffic that is about to move waits for the instances no longer than that. */
@@ -16,7 +16,7 @@ export interface Successor {
  * Starts as many instances of a version as it takes to do what others do here now, before it gets their traffic. Resolves with how
  * many that are and how many there were in time. @throws KilnError where the version is not known
  */
-export async function warm(
+export async function startSuccessor(
   pools: Pools,
   versions: Pick<VersionTable, 'find'>,
   { name, version, serving }: Successor,
@@ -28,6 +28,6 @@ export async function warm(
   const busyness = taking.map(({ leases, version: { config } }) => ({ leases: leases.size, concurrency: config.concurrency }));
   const wanted = Math.min(instancesLike(busyness, record.config.concurrency), record.config.maxInstances);
   const pool = pools.of(record);
-  await pool.warm(wanted, LIMIT_MS);
+  await pool.startAhead(wanted, LIMIT_MS);
   return { wanted, ready: pool.census.serving };
 }

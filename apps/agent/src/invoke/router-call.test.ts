@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { CallerCheck } from './caller-check.js';
+import { CallerCheck } from './router-call.js';
 
 it('accepts the secret and nothing else', () => {
   const check = new CallerCheck('open sesame');

@@ -1,10 +1,10 @@
-import type { Census } from '../instance/instance-state.js';
+import type { Census } from '../instance/instance.js';
 
 /** Starts that nobody waits for must not keep those out for which somebody does. */
 const AT_ONCE = 4;
 
 /** Instances that are started ahead of their requests. It is given up where no more can be had: requests start what they need. */
-export class WarmUp {
+export class StartsAhead {
   private target = 0;
   private end: () => void = nothing;
 
@@ -31,7 +31,7 @@ export class WarmUp {
   }
 
   /** After all that could be started was. */
-  look({ serving, coming }: Census): void {
+  endIfReached({ serving, coming }: Census): void {
     if (serving >= this.target || coming === 0) this.stop();
   }
 
@@ -40,18 +40,6 @@ export class WarmUp {
     this.end();
     this.end = nothing;
   }
-}
-
-/** What an instance of a version that serves now has to do. */
-interface Busyness {
-  leases: number;
-  concurrency: number;
-}
-
-/** How many instances of another version could take over what these do. An idle one stands for the requests of before. */
-export function instancesLike(serving: readonly Busyness[], concurrency: number): number {
-  const places = serving.reduce((sum, each) => sum + Math.max(each.leases, Math.min(each.concurrency, concurrency)), 0);
-  return Math.ceil(places / concurrency);
 }
 
 function nothing(): void {}

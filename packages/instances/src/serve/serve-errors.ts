@@ -1,15 +1,29 @@
 import { KilnError } from '@kiln/contract/errors';
 import { UnsendableError } from '@kiln/forward/client/request-head';
 import { AnswerError } from '@kiln/forward/client/response-fields';
+import { type Outcome, SLOW_BODY } from '@kiln/forward/exchange/forward';
 import type { Instance } from '../instance/instance.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import { crashed } from '../port/exit.js';
 
-/** Instances that may turn out gone under one request before a byte of it was sent. */
-export const MAX_LEASES = 3;
+/** The reason of an abort because the function did not answer in its time. */
+export const TIMEOUT = 'timeout';
+
+/** What a caller is told of whose exchange nothing has been answered. */
+export async function failureOf(outcome: Extract<Outcome, { responseStarted: boolean }>, instance: Instance): Promise<KilnError> {
+  switch (outcome.kind) {
+    case 'body_too_large':
+      return new KilnError('payload_too_large', 'the request body is larger than the function’s maxBody');
+    case 'aborted':
+      if (outcome.reason === TIMEOUT) return timedOut(instance);
+      return new KilnError(outcome.reason === SLOW_BODY ? 'bad_request' : 'unavailable', outcome.reason);
+    case 'broken':
+      return whyBroken(instance, outcome.error);
+  }
+}
 
 /** Why there is no whole answer to a request: the answer breaks HTTP, the process ended, or it cut the connection. */
-export async function whyBroken(instance: Instance, broken: Error): Promise<KilnError> {
+async function whyBroken(instance: Instance, broken: Error): Promise<KilnError> {
   if (broken instanceof AnswerError) return badResponse(broken);
   const { container, log, version } = instance;
   const exit = await container?.exitNews();
