@@ -4,8 +4,8 @@ import { type Answer, type CallOptions, call } from '@kiln/testing/call';
 import { until } from '@kiln/testing/until';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { dev, home, port, processes, root, start, withDevFolder, write } from './dev-folder.js';
 import { example } from '../support/inside.js';
+import { dev, home, port, processes, root, start, withDevFolder, write } from './dev-folder.js';
 
 /** 300 ms is the promise; this machine may be busy with other things. */
 const ALLOWED_RELOAD_MS = 3000;

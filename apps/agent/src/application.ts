@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { EventServer } from '@kiln/control/event-server';
 import { NestLogger } from '@kiln/control/nest-logger';
-import { endIdleConnections, limitConnections } from '@kiln/forward/server/connections';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
+import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
 import { connectionOptions } from '@kiln/state/store/connection-options';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';

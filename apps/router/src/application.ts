@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import type { RouterConfig } from './config.js';
 import { createAdapter } from './control/http/fastify.js';
 import { ProblemFilter } from './control/http/problem-filter.js';
-import { Peers } from './invoke/request/peers.js';
+import { Peers } from './invoke/request-head.js';
 import { routerModule } from './router.module.js';
 import type { KeyTable } from './view/key-table.js';
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KilnError } from '@kiln/contract/errors';
 import { EventClient } from '@kiln/control/event-client';
 import { GitServer } from '@kiln/git-push/push/git-server';
 import { Pushes } from '@kiln/git-push/push/push';
@@ -28,6 +27,7 @@ import { Readiness } from './control/http/readiness.js';
 import { FunctionViews } from './control/routes/function-view.js';
 import { Deployments } from './deploy/deploy.js';
 import { Secrets } from './deploy/set-secrets.js';
+import type { InvocationRecord } from './invoke/invocation.js';
 import { createDataListener } from './invoke/listen.js';
 import { RouterLifecycle } from './lifecycle.js';
 import { AgentsClient } from './nodes/agents-client.js';
@@ -142,6 +142,15 @@ function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog,
   const versionSecrets = new VersionSecrets(stores.secrets, functions);
   const deployments = new Deployments({ functions, nodes, agents, announcer, secrets: versionSecrets, urlOf: views.urlOf });
   const keys = config.masterKeys;
+  const metrics = new Metrics({
+    storeReady: () => store.ready,
+    storeTrouble: () => store.trouble?.kind,
+    liveNodes: () => nodes.live().length,
+    functions: () => routes.names().length,
+  });
+  const debug = (record: InvocationRecord) => log.debug(record, 'invocation');
+  /** Called for each request to a function, once it is over. */
+  const observers = new Set([metrics.observe, ...(log.isLevelEnabled('debug') ? [debug] : [])]);
   return {
     agents,
     views,
@@ -149,45 +158,47 @@ function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog,
     deployments,
     instances: new Instances(nodes, agents),
     secrets: new Secrets({ store: stores.secrets, functions, deployments, versionSecrets, nodes, keys }),
-    rollouts: new Rollouts({ functions, rollouts: rolloutStore, catalog, announcer, router: randomUUID(), log }),
+    rollouts: new Rollouts({ functions, rollouts: rolloutStore, catalog, announcer, observers, router: randomUUID(), log }),
     git: new GitServer(new Repositories(config.home, config.path), new Pushes({ deployments, functions, turns }), log),
-    metrics: new Metrics({
-      storeReady: () => store.ready,
-      storeTrouble: () => store.trouble?.kind,
-      liveNodes: () => nodes.live().length,
-      functions: () => routes.names().length,
-    }),
+    metrics,
+    observers,
   };
 }
 
 function newListener(config: RouterConfig, view: View, work: Work, lifecycle: RouterLifecycle, log: Logger) {
   const { routes, nodes, keyTable: keys, catalog } = view;
-  const find = (name: string) => (catalog.loaded ? routes.find(name) : notYet());
   return createDataListener({
     config,
-    routes: { find, refreshOnMiss: () => catalog.refreshOnMiss() },
+    routes,
+    refreshOnMiss: () => catalog.refreshOnMiss(),
     nodes,
     keys,
     log,
     isReady: () => lifecycle.isReady,
-    onInvocation: (record) => {
-      work.metrics.observe(record);
-      work.rollouts.observe(record);
-      log.debug(record, 'invocation');
-    },
+    observers: work.observers,
   });
 }
 
 /** What controllers ask for. */
 function controlled({ store, functions, logs }: Stores, view: View, work: Work, lifecycle: RouterLifecycle): object[] {
   const { nodes, catalog, membership, keys, held, refresh, announcer } = view;
-  const { rollouts: _, ...asked } = work;
+  const { agents, views, versionSecrets, deployments, instances, secrets, git, metrics } = work;
   const known = [nodes, catalog, membership, keys, held, refresh, announcer];
-  return [lifecycle, new Readiness(lifecycle, store), functions, logs, ...known, ...Object.values(asked)];
-}
-
-function notYet(): never {
-  throw new KilnError('unavailable', 'the router has not read the functions from the store yet');
+  return [
+    lifecycle,
+    new Readiness(lifecycle, store),
+    functions,
+    logs,
+    ...known,
+    agents,
+    views,
+    versionSecrets,
+    deployments,
+    instances,
+    secrets,
+    git,
+    metrics,
+  ];
 }
 
 type Stores = ReturnType<typeof openStores>;

@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
 import { HEALTH_PATH } from '@kiln/contract/wire/headers';
+import type { RequestBody } from '@kiln/forward/body/request-body';
 import type { Exchange } from '@kiln/forward/exchange/forward';
-import { RequestBody } from '@kiln/forward/exchange/request-body';
 import { Members } from '@kiln/forward/members';
-import { HttpDownstream } from '@kiln/forward/server/downstream';
+import { bodyOf, HttpDownstream } from '@kiln/forward/server/http-server';
 import type { InstancePool } from '@kiln/instances/pool/instance-pool';
 import type { Pools } from '@kiln/instances/pool/pools';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
@@ -72,7 +72,7 @@ export class NodeInvokeHandler {
       const found = this.poolOf(call);
       if (found instanceof Promise) call.waits();
       const pool = found instanceof Promise ? await found : found;
-      body = RequestBody.of(request, pool.version.config.maxBody);
+      body = bodyOf(request, pool.version.config.maxBody);
       await serve(new ServedRequest(call, downstream, body), pool);
     } catch (error) {
       if (!(error instanceof KilnError)) {
@@ -83,7 +83,7 @@ export class NodeInvokeHandler {
       if (error.code === 'unauthorized') response.shouldKeepAlive = false;
       if (response.destroyed) return;
       downstream.fail(error, call.requestId, linesBeside(error, call));
-      if (!request.complete) (body ?? RequestBody.of(request, 0)).discard();
+      if (!request.complete) (body ?? bodyOf(request, 0)).discard();
     }
   }
 

@@ -1,9 +1,8 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { limitConnections } from '@kiln/forward/server/connections';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
-import { lingerAtClose } from '@kiln/forward/server/linger';
+import { limitConnections, lingerAtClose } from '@kiln/forward/server/http-server';
 import type { NodeLifecycle } from '../node/lifecycle.js';
 import { type NodeHandlerParts, NodeInvokeHandler } from './handler.js';
 

@@ -3,9 +3,8 @@ import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { REQUEST_ID } from '@kiln/contract/wire/headers';
 import type { Exchange } from '@kiln/forward/exchange/forward';
-import { RequestBody } from '@kiln/forward/exchange/request-body';
 import { Members } from '@kiln/forward/members';
-import { HttpDownstream } from '@kiln/forward/server/downstream';
+import { bodyOf, HttpDownstream } from '@kiln/forward/server/http-server';
 import { writeProblem } from '@kiln/forward/server/problem';
 import { type Served, type ServedCall, ServedRequest, serve } from '@kiln/instances/serve/serve';
 import { ServedUpgrade, SocketSide } from '@kiln/instances/serve/served-upgrade';
@@ -51,7 +50,7 @@ export class DevHandler {
 
   private async run(of: DevFunction, head: Head, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { maxBody } = (await of.pool).version.config;
-    const body = RequestBody.of(request, maxBody);
+    const body = bodyOf(request, maxBody);
     await byNewest(of, new ServedRequest(callOf(request, head), new HttpDownstream(response), body));
   }
 
@@ -70,7 +69,7 @@ export class DevHandler {
       return;
     }
     writeProblem(response, asKilnError(error), requestId);
-    if (!request.complete) RequestBody.of(request, Number.MAX_SAFE_INTEGER).discard();
+    if (!request.complete) bodyOf(request, Number.MAX_SAFE_INTEGER).discard();
   }
 
   private listFunctions(response: ServerResponse): void {

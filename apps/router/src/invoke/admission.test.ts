@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { pickVersion } from './address.js';
 import { echoed, exchangeRaw, get, openDoor, routeOf, text, valuesOf } from './door.fixture.js';
-import { pickVersion } from './request/pick-version.js';
 
 const keys = {
   allows: (authorization: string | undefined, scope: string) =>

@@ -8,30 +8,12 @@ export interface KeyCheck {
   allows(authorization: string | undefined, scope: Scope, address: string): KeyVerdict;
 }
 
-/** What is looked at of a request. */
-export interface Asking {
-  authorization: string | undefined;
-  /** Of the caller. */
-  address: string;
-  /** Undefined where it is not known before its end. */
-  bodyLength: number | undefined;
-}
-
 /** The answer to a caller who guesses. */
 export function tooManyWrongKeys(): KilnError {
   return new KilnError('rate_limited', 'too many wrong API keys came from this address', {
     fix: 'correct the key, and try again in a few seconds',
     retryAfter: 5,
   });
-}
-
-/**
- * Whether a version takes the request at all.
- * @throws KilnError
- */
-export function admit(config: FunctionConfig, keys: KeyCheck, { authorization, address, bodyLength }: Asking): void {
-  if (config.auth === 'key') requireKey(keys, authorization, address);
-  if (bodyLength !== undefined && bodyLength > config.maxBody) throw tooLarge(config);
 }
 
 /** The answer to a body over the version's limit. */
@@ -41,7 +23,8 @@ export function tooLarge(config: FunctionConfig): KilnError {
   });
 }
 
-function requireKey(keys: KeyCheck, authorization: string | undefined, address: string): void {
+/** @throws KilnError where the caller has no key for that, or may try no more. @param address of the caller */
+export function requireKey(keys: KeyCheck, authorization: string | undefined, address: string): void {
   switch (keys.allows(authorization, 'invoke', address)) {
     case 'ok':
       return;

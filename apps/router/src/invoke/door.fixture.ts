@@ -5,8 +5,8 @@ import type { NodeRecord } from '@kiln/contract/records/records';
 import { onTestFinished } from 'vitest';
 import { NodeTable } from '../placement/node-table.js';
 import type { Route } from '../view/route-table.js';
+import type { InvocationRecord } from './invocation.js';
 import { createDataListener, type DataListener, type DataListenerConfig } from './listen.js';
-import type { InvocationRecord } from './nodes/invocation-record.js';
 
 export const SECRET = 'a-cluster-secret-for-tests';
 
@@ -84,16 +84,13 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       placementHeaders: true,
       ...options.config,
     },
-    routes: { find: (name) => routes.get(name), refreshOnMiss: async () => undefined },
+    routes: { find: (name) => routes.get(name) },
+    refreshOnMiss: async () => undefined,
     nodes,
     keys: options.keys ?? { allows: () => 'unauthorized' },
-    log: {
-      info: () => undefined,
-      warn: () => undefined,
-      error: options.onFault ?? failTest,
-    },
+    log: { info: () => undefined, warn: () => undefined, error: options.onFault ?? failTest },
     isReady: () => true,
-    onInvocation: (record) => records.push(record),
+    observers: [(record) => records.push(record)],
   });
   onTestFinished(async () => {
     listener.close();

@@ -1,15 +1,12 @@
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import http, { type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import { limitConnections } from '@kiln/forward/server/connections';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
-import { lingerAtClose } from '@kiln/forward/server/linger';
-import { MAX_HEADER_BYTES } from '@kiln/forward/server/strict';
+import { limitConnections, lingerAtClose } from '@kiln/forward/server/http-server';
 import type { NodeTable } from '../placement/node-table.js';
-import { type HandlerParts, InvokeHandler } from './handler.js';
-import { Agents } from './nodes/agents.js';
-import { NodeWatch, type WatchLog } from './nodes/node-watch.js';
+import { NodeWatch, type WatchLog } from './node-watch.js';
+import { Pipeline, type PipelineParts } from './pipeline.js';
 import { refuseConnect, refuseExpectation, refuseUnparsed } from './refuse-socket.js';
-import { Peers } from './request/peers.js';
+import { MAX_HEADER_BYTES, Peers } from './request-head.js';
 
 /** The part of the router's configuration that the data listener reads. */
 export interface DataListenerConfig {
@@ -25,7 +22,7 @@ export interface DataListenerConfig {
   placementHeaders: boolean;
 }
 
-export interface DataListenerParts extends Pick<HandlerParts, 'routes' | 'keys' | 'onInvocation'> {
+export interface DataListenerParts extends Pick<PipelineParts, 'routes' | 'refreshOnMiss' | 'keys' | 'observers'> {
   nodes: NodeTable;
   config: DataListenerConfig;
   log: WatchLog & { error(details: object, message: string): void };
@@ -54,27 +51,25 @@ export function createDataListener(parts: DataListenerParts): DataListener {
 }
 
 class Listener implements DataListener {
-  private readonly agents: Agents;
   private readonly watch: NodeWatch;
-  private readonly handler: InvokeHandler;
+  private readonly pipeline: Pipeline;
   private readonly server: http.Server;
 
   constructor(private readonly parts: DataListenerParts) {
-    const { config, routes, nodes, keys, onInvocation, log } = parts;
-    this.agents = new Agents(nodes);
-    this.watch = new NodeWatch(nodes, this.agents, log);
-    this.handler = new InvokeHandler({
+    const { config, routes, refreshOnMiss, nodes, keys, observers, log } = parts;
+    this.watch = new NodeWatch(nodes, log);
+    this.pipeline = new Pipeline({
       forms: { domain: config.domain, byPath: config.callsByPath },
       secret: config.clusterSecret,
       placementHeaders: config.placementHeaders,
       peers: new Peers(config.trustedProxies),
       routes,
+      refreshOnMiss,
       nodes,
-      agents: this.agents,
       doubt: (node) => this.watch.doubt(node),
       keys,
       isReady: () => this.server.listening && parts.isReady(),
-      onInvocation,
+      observers,
       onFault: (error, requestId) => log.error({ err: error, requestId }, 'request failed'),
     });
     this.server = this.createServer();
@@ -94,6 +89,9 @@ class Listener implements DataListener {
 
   async drain(timeoutMs: number): Promise<void> {
     if (!this.server.listening) return;
+    const { request, expecting } = this.pipeline;
+    this.server.off('request', request).on('request', endAfterAnswer).on('request', request);
+    this.server.off('checkContinue', expecting).on('checkContinue', endAfterAnswer).on('checkContinue', expecting);
     const deadline = performance.now() + timeoutMs;
     const lingerUntil = performance.now() + Math.min(LINGER_MS, timeoutMs);
     // http.Server's own close() also cuts idle connections, on which a request may be arriving at this moment.
@@ -109,11 +107,11 @@ class Listener implements DataListener {
   }
 
   close(): void {
-    for (const exchange of this.handler.upgrades) exchange.abort('the router is stopping');
+    for (const exchange of this.pipeline.upgrades) exchange.abort('the router is stopping');
     this.server.close();
     this.server.closeAllConnections();
     this.watch.stop();
-    this.agents.destroy();
+    this.parts.nodes.destroy();
   }
 
   private createServer(): http.Server {
@@ -134,12 +132,12 @@ class Listener implements DataListener {
     server.maxHeadersCount = 0;
     lingerAtClose(server);
     const { answering } = limitConnections(server, connectionBudget().data);
-    server.on('request', (request, response) => this.onRequest(request, response, false));
-    server.on('checkContinue', (request, response) => this.onRequest(request, response, true));
+    server.on('request', this.pipeline.request);
+    server.on('checkContinue', this.pipeline.expecting);
     server.on('checkExpectation', (_request, response) => refuseExpectation(response));
     server.on('upgrade', (request, socket, head) => {
       if (answering(socket) !== undefined) socket.destroy();
-      else void this.handler.upgrade(request, socket as Socket, head).catch((error: unknown) => giveUp(socket, error));
+      else this.pipeline.upgrade(request, socket as Socket, head);
     });
     server.on('connect', (_request, socket) => {
       if (answering(socket) !== undefined) socket.destroy();
@@ -148,15 +146,9 @@ class Listener implements DataListener {
     server.on('clientError', (error, socket) => refuseUnparsed(error, socket, answering(socket)));
     return server;
   }
-
-  private onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    if (!this.server.listening) response.shouldKeepAlive = false;
-    void this.handler.request(request, response, expectsContinue).catch((error: unknown) => giveUp(response, error));
-  }
 }
 
-/** A fault of ours that no step of a request knows of: the caller must not wait for ever. The last handler of the process tells it. */
-function giveUp(caller: { destroy(): void }, error: unknown): never {
-  caller.destroy();
-  throw error;
+/** While it drains each connection ends with its answer. */
+function endAfterAnswer(_request: unknown, response: ServerResponse): void {
+  response.shouldKeepAlive = false;
 }

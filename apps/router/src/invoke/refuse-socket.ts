@@ -3,9 +3,9 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
-import { dropIncoming } from '@kiln/forward/server/linger';
+import { dropIncoming } from '@kiln/forward/server/http-server';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
-import { parserRefusal, RefusedAtDoor } from './refuse-at-door.js';
+import { MAX_HEADER_BYTES, RefusedAtDoor } from './request-head.js';
 
 /** Answers CONNECT: the router tunnels nothing. */
 export function refuseConnect(socket: Duplex): void {
@@ -53,4 +53,18 @@ function endWith(socket: Duplex, error: KilnError): void {
   socket.on('error', () => socket.destroy());
   socket.write(problemMessage(error, randomUUID(), [], error instanceof RefusedAtDoor ? error.status : undefined));
   (socket as Socket).destroySoon();
+}
+
+/** What a failure of Node's parser, or of its patience, is for the client. */
+function parserRefusal(error: NodeJS.ErrnoException): KilnError {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new RefusedAtDoor(431, `the header block is larger than ${MAX_HEADER_BYTES} bytes`);
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return new RefusedAtDoor(413, 'the chunk extensions are too large');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new RefusedAtDoor(408, 'the request head did not come in time');
+    default:
+      return new KilnError('bad_request', 'the request is not well-formed HTTP/1.1');
+  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseNodes, type NodeLoad } from './choose-nodes.js';
+import { chooseNodes, type NodeLoad } from './node-table.js';
 
 const node = (id: string, load: number, { weight = 1, cores = 2 } = {}): NodeLoad => ({ id, load, weight, cores });
 const order = (...nodes: NodeLoad[]) => chooseNodes(nodes).map(({ id }) => id);

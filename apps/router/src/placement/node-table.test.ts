@@ -1,5 +1,6 @@
 import type { NodeRecord } from '@kiln/contract/records/records';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { UnderWay } from './node.js';
 import type { ProbeResult } from './node-health.js';
 import { NodeTable } from './node-table.js';
 
@@ -26,6 +27,7 @@ const record = (id: string, changes: Partial<NodeRecord & { alive: boolean }> = 
   ...changes,
 });
 
+const weighing = (weight: number): UnderWay => ({ weight, deadline: Number.POSITIVE_INFINITY, end: () => undefined });
 const NODES = ['node-1', 'node-2', 'node-3'];
 const beat = (...records: (NodeRecord & { alive: boolean })[]) => {
   beats++;
@@ -165,25 +167,25 @@ describe('NodeTable', () => {
   it('takes the larger of its own count and a fresh report as load', () => {
     all();
     const load = () => table.live().find(({ id }) => id === 'node-1')!.load;
-    const release = table.begin('node-1', 0.5);
+    const claim = table.find('node-1')!.claim(weighing(0.5));
     expect(load()).toBe(0.5);
-    table.reportLoad('node-1', 7);
+    table.find('node-1')!.claim(weighing(0)).giveBack(7);
     expect(load()).toBe(7);
     now += 2001;
     expect(load()).toBe(0.5);
-    release();
-    release();
+    claim.giveBack();
+    claim.giveBack();
     expect(load()).toBe(0);
   });
 
   it('forgets the load of a node that came back as a new one', () => {
     all();
-    const release = table.begin('node-1', 1);
+    const claim = table.find('node-1')!.claim(weighing(1));
     beat(record('node-2'));
     says('node-1', 'no_answer');
     all();
     expect(table.live().find(({ id }) => id === 'node-1')!.load).toBe(0);
-    release();
+    claim.giveBack();
     expect(table.live().find(({ id }) => id === 'node-1')!.load).toBe(0);
     expect(ids()).toContain('node-1');
   });

@@ -1,12 +1,25 @@
 import type { NodeRecord } from '@kiln/contract/records/records';
 import { Ring } from '@kiln/ring/ring';
-import { type LiveNode, NodeEntry } from './node-entry.js';
+import { type NodeConnections, NodeEntry } from './node.js';
 import type { ProbeResult } from './node-health.js';
 
-export type { LiveNode } from './node-entry.js';
-
 const CACHED_PREFERENCES = 10_000;
-const NONE: readonly LiveNode[] = [];
+const NONE: readonly NodeEntry[] = [];
+
+/** What is known of a node at the moment of the choice. */
+export interface NodeLoad {
+  readonly id: string;
+  /** Capacity relative to other nodes. */
+  readonly weight: number;
+  readonly cores: number;
+  /** Busy instances: a lease counts 1/concurrency. */
+  readonly load: number;
+}
+
+/** A node may carry this much more than its share of the load. */
+const OVER_MEAN = 1.25;
+/** A node with fewer busy instances than this per core is never over its bound. */
+const ALWAYS_PER_CORE = 4;
 
 /**
  * The nodes in memory. The store says which there are; whether one is in use is decided at its own door, which is asked where its
@@ -19,6 +32,9 @@ export class NodeTable {
   private ringKey = '';
   private preferences = new Map<string, readonly NodeEntry[]>();
   private someUsable = false;
+  /** Connections of earlier lives or addresses, until nothing is under way there any more. */
+  private readonly former = new Set<NodeConnections>();
+  private readonly retire = (connections: NodeConnections): void => void this.former.add(connections);
 
   /** @param clock ms that only grow */
   constructor(private readonly clock: () => number = performance.now.bind(performance)) {}
@@ -29,19 +45,19 @@ export class NodeTable {
     for (const { alive, ...record } of records) {
       listed.add(record.id);
       const entry = this.entries.get(record.id);
-      if (entry === undefined) this.entries.set(record.id, new NodeEntry(this.clock, record, alive, now));
+      if (entry === undefined) this.entries.set(record.id, new NodeEntry(this.clock, record, alive, now, this.retire));
       else entry.update(record, alive, now);
     }
     for (const [id, entry] of this.entries) {
       if (listed.has(id)) continue;
       entry.unlist(now);
-      if (!entry.usable) this.entries.delete(id);
+      if (!entry.usable) this.forget(id, entry);
     }
     this.rebuild();
   }
 
   /** The nodes in use, draining ones included. */
-  live(): LiveNode[] {
+  live(): NodeEntry[] {
     return [...this.entries.values()].filter(({ usable }) => usable);
   }
 
@@ -50,7 +66,7 @@ export class NodeTable {
     return this.entries.has(id);
   }
 
-  find(id: string): LiveNode | undefined {
+  find(id: string): NodeEntry | undefined {
     return this.entries.get(id);
   }
 
@@ -60,12 +76,12 @@ export class NodeTable {
   }
 
   /** The function's usable nodes in ring order: in use and not draining. */
-  preference(name: string): readonly LiveNode[] {
+  preference(name: string): readonly NodeEntry[] {
     return this.someUsable ? this.order(name) : NONE;
   }
 
   /** The same for a call; where no node is usable, those that are out of use: the call finds out. */
-  order(name: string): readonly LiveNode[] {
+  order(name: string): readonly NodeEntry[] {
     let order = this.preferences.get(name);
     if (order === undefined) {
       order = this.ring.preference(name).map((id) => this.entries.get(id)!);
@@ -76,7 +92,7 @@ export class NodeTable {
   }
 
   /** The nodes whose doors it is time to ask although no request met a fault there. */
-  due(): LiveNode[] {
+  due(): NodeEntry[] {
     const now = this.clock();
     return [...this.entries.values()].filter((entry) => entry.isDue(now));
   }
@@ -92,7 +108,7 @@ export class NodeTable {
     if (entry === undefined) return false;
     const wasUsable = entry.usable;
     entry.settle(verdict);
-    if (!entry.usable && !entry.listed) this.entries.delete(id);
+    if (!entry.usable && !entry.listed) this.forget(id, entry);
     this.rebuild();
     return wasUsable !== entry.usable;
   }
@@ -109,22 +125,22 @@ export class NodeTable {
     return used;
   }
 
-  /** Counts a request that is about to be sent. The release may be called twice. */
-  begin(id: string, weight: number): () => void {
-    const entry = this.entries.get(id);
-    if (entry === undefined) return nothing;
-    entry.inFlight += weight;
-    let open = true;
-    return () => {
-      if (!open) return;
-      open = false;
-      entry.inFlight -= weight;
-    };
+  /** All that have something under way or may get something; those that are of no more use are dropped. */
+  connections(): NodeConnections[] {
+    for (const connections of this.former) if (connections.underWay.size === 0) this.former.delete(connections);
+    return [...[...this.entries.values()].flatMap(({ connected }) => connected), ...this.former];
   }
 
-  /** What the node said of its load with an answer. */
-  reportLoad(id: string, load: number): void {
-    this.entries.get(id)?.report(load, this.clock());
+  /** Ends what is under way everywhere. */
+  destroy(): void {
+    for (const entry of this.entries.values()) entry.disconnect();
+    for (const { upstream } of this.former) upstream.destroy();
+    this.former.clear();
+  }
+
+  private forget(id: string, entry: NodeEntry): void {
+    entry.disconnect();
+    this.entries.delete(id);
   }
 
   private rebuild(): void {
@@ -143,4 +159,32 @@ export class NodeTable {
   }
 }
 
-function nothing(): void {}
+/**
+ * The order in which nodes are tried for one request: the home and its successors as long as they are under their bound, then the
+ * others, least loaded first. Every node given is in it, so the router can walk on when one refuses.
+ * @param preference the usable nodes in the function's ring order, home first
+ */
+export function chooseNodes<T extends NodeLoad>(preference: readonly T[]): readonly T[] {
+  const { length } = preference;
+  if (length < 2) return preference;
+  let load = 0;
+  let weight = 0;
+  for (const node of preference) {
+    load += node.load;
+    weight += node.weight;
+  }
+  const share = (OVER_MEAN * load) / weight;
+  let under = 0;
+  while (under < length && isUnder(preference[under]!, share)) under++;
+  if (under === length) return preference;
+  const free: T[] = [];
+  const full: T[] = [];
+  for (const node of preference) (isUnder(node, share) ? free : full).push(node);
+  // The sort is stable: ties go to the earlier one on the ring.
+  full.sort((a, b) => a.load / a.weight - b.load / b.weight);
+  return free.concat(full);
+}
+
+function isUnder(node: NodeLoad, share: number): boolean {
+  return node.load < Math.max(share * node.weight, ALWAYS_PER_CORE * node.cores);
+}

@@ -1,5 +1,5 @@
 import type { RolloutTally } from '@kiln/contract/records/rollout';
-import type { InvocationRecord } from '../invoke/nodes/invocation-record.js';
+import type { InvocationRecord } from '../invoke/invocation.js';
 
 /** Durations are counted in buckets that grow by a tenth, from a tenth of a millisecond to more than the longest timeout. */
 const FIRST_MS = 0.1;
@@ -13,7 +13,7 @@ export class Tally {
   private readonly buckets = new Uint32Array(BUCKETS);
 
   /** A caller that left says nothing of the function. Waiting for an instance is no fault of the code, so only its run is measured. */
-  add({ status, end, execMs }: Pick<InvocationRecord, 'status' | 'end' | 'execMs'>): void {
+  add({ status = 0, end, execMs }: Pick<InvocationRecord, 'status' | 'end' | 'execMs'>): void {
     if (end === 'client_gone') return;
     this.requests += 1;
     if (status >= 500 || end === 'cut') this.errors += 1;

@@ -7,7 +7,6 @@ import { connectStore, type Store } from '@kiln/state/store/store';
 import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
 import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { newRecord } from '../invoke/nodes/invocation-record.js';
 import { Announcer } from '../view/announcer.js';
 import { Catalog } from '../view/catalog.js';
 import { RouteTable } from '../view/route-table.js';
@@ -41,7 +40,15 @@ async function router(id: string) {
   const announcer = new Announcer(catalog, { emit: async () => undefined });
   const faults: unknown[] = [];
   const log = { info: () => undefined, error: (details: object) => void faults.push(details) };
-  const rollouts = new Rollouts({ functions: ownFunctions, rollouts: new RolloutStore(own), catalog, announcer, router: id, log });
+  const rollouts = new Rollouts({
+    functions: ownFunctions,
+    rollouts: new RolloutStore(own),
+    catalog,
+    announcer,
+    observers: new Set(),
+    router: id,
+    log,
+  });
   const refresh = setInterval(() => void catalog.refresh().catch(() => undefined), 100);
   rollouts.start();
   const stop = async () => {
@@ -68,7 +75,7 @@ async function rolledOut(at: Router, name: string, { stages = [{ weight: 20, for
 
 function requests(at: Router, name: string, version: number, count: number, { status = 200, execMs = 10 } = {}): void {
   for (let i = 0; i < count; i += 1) {
-    at.rollouts.observe({ ...newRecord('r', 'GET'), function: name, version, status, end: 'answered', execMs });
+    at.rollouts.observe({ function: name, version, status, end: 'answered', execMs });
   }
 }
 

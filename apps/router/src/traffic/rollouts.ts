@@ -4,7 +4,7 @@ import type { RolloutRecord } from '@kiln/contract/records/rollout';
 import { isOfLaterSchema } from '@kiln/contract/stored';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { RolloutStore } from '@kiln/state/functions/rollout-store';
-import type { InvocationRecord } from '../invoke/nodes/invocation-record.js';
+import type { InvocationRecord } from '../invoke/invocation.js';
 import type { Announcer } from '../view/announcer.js';
 import type { Catalog } from '../view/catalog.js';
 import { abort, advance, type StageDecision, stageKey, verdictOn } from './rollout-step.js';
@@ -19,6 +19,8 @@ export interface RolloutParts {
   rollouts: RolloutStore;
   catalog: Catalog;
   announcer: Announcer;
+  /** Called for each request to a function; `Rollouts` adds itself while a rollout runs. */
+  observers: Set<(record: InvocationRecord) => void>;
   /** Names this process; a later process gets another one. */
   router: string;
   log: { info(details: object, message: string): void; error(details: object, message: string): void };
@@ -55,7 +57,7 @@ export class Rollouts {
   }
 
   /** Part of every request: two look-ups at most, and counters. */
-  readonly observe = (record: InvocationRecord): void => {
+  readonly observe = (record: Pick<InvocationRecord, 'function' | 'version' | 'status' | 'end' | 'execMs'>): void => {
     const window = this.windows.get(record.function);
     if (window === undefined) return;
     (record.version === window.version ? window.fresh : window.old).add(record);
@@ -66,6 +68,9 @@ export class Rollouts {
     this.running = true;
     try {
       const running = this.parts.catalog.known.map((entry) => entry.function).filter(isRunning);
+      const { observers } = this.parts;
+      if (running.length > 0) observers.add(this.observe);
+      else observers.delete(this.observe);
       const names = new Set(running.map(({ name }) => name));
       for (const name of this.windows.keys()) if (!names.has(name)) this.windows.delete(name);
       await Promise.all(running.map((record) => this.follow(record)));

@@ -1,4 +1,5 @@
 import type { FunctionConfig } from '@kiln/contract/config/function-config';
+import { KilnError } from '@kiln/contract/errors';
 import type { ImageKind } from '@kiln/contract/kinds';
 import type { FunctionWithVersions } from '@kiln/state/functions/function-entry';
 
@@ -22,17 +23,19 @@ export interface Route {
  * route is made when the first request asks for it: after a change of many functions nobody waits for the routes of all.
  */
 export class RouteTable {
-  private all: readonly FunctionWithVersions[] = [];
+  /** Undefined until the functions were read. */
+  private all: readonly FunctionWithVersions[] | undefined;
   private readonly entries = new Map<string, FunctionWithVersions>();
   private readonly routes = new Map<string, Route>();
 
+  /** @throws KilnError `unavailable` where the functions were never read */
   find(name: string): Route | undefined {
     return this.routes.get(name) ?? this.make(name);
   }
 
   /** @param all in the order of their names; entries that are the same as before have not changed */
   replace(all: readonly FunctionWithVersions[]): void {
-    const before = this.all;
+    const before = this.all ?? [];
     this.all = all;
     let at = 0;
     for (const entry of all) {
@@ -59,6 +62,7 @@ export class RouteTable {
   }
 
   private make(name: string): Route | undefined {
+    if (this.all === undefined) throw new KilnError('unavailable', 'the router has not read the functions from the store yet');
     const entry = this.entries.get(name);
     if (entry === undefined) return undefined;
     const route = routeOf(entry);

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
+import { missingFraming, requestHead } from '../headers/headers.js';
 import { BodyWriter } from './body-writer.js';
-import { missingFraming, requestHead } from './request-head.js';
 import { type ParsedAnswer, ResponseParser } from './response-parser.js';
 import type { Control, Heard, Receiver, Sending } from './upstream-port.js';
 
@@ -66,12 +66,13 @@ export class HttpConnection {
 
   /**
    * Only on a usable one.
+   * @param again in place of an error where the connection breaks before any byte of an answer
    * @returns false where the other side was gone before any byte could leave: then the request may go over another connection, and
    * the receiver has heard of no end
    */
-  send(outgoing: Outgoing, receiver: Receiver): boolean {
+  send(outgoing: Outgoing, receiver: Receiver, again?: (error: Error) => void): boolean {
     const { sending, head, chunked } = outgoing;
-    const turn = new Turn(this, receiver);
+    const turn = new Turn(this, receiver, again);
     this.turn = turn;
     this.parser.expect(sending.method, sending.switches);
     receiver.onStart(turn);
@@ -196,7 +197,8 @@ export class HttpConnection {
     if (turn === undefined) return;
     const sent = turn.writer?.untouched !== true;
     turn.writer?.stop();
-    turn.receiver.onError(error, sent);
+    if (turn.again === undefined || turn.answered) turn.receiver.onError(error, sent);
+    else turn.again(error);
   }
 }
 
@@ -215,6 +217,8 @@ class Turn implements Control {
   constructor(
     private readonly connection: HttpConnection,
     readonly receiver: Receiver,
+    /** Sends the request anew; undefined where it may not be sent twice, or nobody wants that. */
+    public again: ((error: Error) => void) | undefined,
   ) {}
 
   /** @internal */
@@ -232,6 +236,7 @@ class Turn implements Control {
   }
 
   abort(error: Error): void {
+    this.again = undefined;
     this.connection.abort(this, error);
   }
 }

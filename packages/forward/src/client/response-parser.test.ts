@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { AnswerError } from './response-fields.js';
+import { AnswerError } from '../headers/headers.js';
 import { ResponseParser } from './response-parser.js';
 
 /** What a parser said, in order. */

@@ -1,6 +1,5 @@
 import { GrowingBuffer } from '../bytes/growing-buffer.js';
-import { get, is } from '../headers/headers.js';
-import { AnswerError, readFields, withLengths } from './response-fields.js';
+import { AnswerError, get, is, readFields, withLengths } from '../headers/headers.js';
 
 /** What a parser finds, in this order: any `onInformation`, `onHead`, `onBody` pieces, `onComplete`; or `onSwitch` and pieces. */
 export interface ParsedAnswer {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { UnsendableError } from './request-head.js';
+import { UnsendableError } from '../headers/headers.js';
 import { connectTo, overSocket, type Upstream } from './upstream.js';
 import type { Control, Receiver, Sending } from './upstream-port.js';
 

@@ -3,7 +3,6 @@ import { Readable } from 'node:stream';
 import { INSTANCE_HEAD_BYTES } from '../headers/head-limits.js';
 import { Members } from '../members.js';
 import { HttpConnection, Outgoing } from './connection.js';
-import { mayResend, ResendOnce } from './resend-once.js';
 import type { Heard, Receiver, Sending, Upstream } from './upstream-port.js';
 
 export type { Upstream } from './upstream-port.js';
@@ -70,10 +69,9 @@ class DialledUpstream implements Upstream {
       return;
     }
     const connection = this.closed ? undefined : this.takeIdle(isUpload(sending) ? FRESH_MS : Number.POSITIVE_INFINITY);
-    if (connection === undefined) this.dial(outgoing, receiver);
-    else if (mayResend(sending))
-      this.sendOver(connection, outgoing, new ResendOnce(receiver, (error) => this.dial(outgoing, receiver, error)));
-    else this.sendOver(connection, outgoing, receiver);
+    // The other side may have closed a connection that served before at the very moment of the sending.
+    const again = mayResend(sending) ? (error: Error) => this.dial(outgoing, receiver, error) : undefined;
+    if (connection?.send(outgoing, receiver, again) !== true) this.dial(outgoing, receiver);
   }
 
   close(): void {
@@ -86,10 +84,6 @@ class DialledUpstream implements Upstream {
     this.closed = true;
     this.forgetIdle();
     for (const socket of this.sockets) socket.destroy(new Error('the upstream was destroyed'));
-  }
-
-  private sendOver(connection: HttpConnection, outgoing: Outgoing, receiver: Receiver): void {
-    if (!connection.send(outgoing, receiver)) this.dial(outgoing, receiver);
   }
 
   /** @param before why the first try broke, a byte of it sent; told where there is no second */
@@ -156,6 +150,14 @@ class DialledUpstream implements Upstream {
     clearInterval(this.sweep);
     this.sweep = undefined;
   }
+}
+
+/** Methods that may run twice (RFC 9110 section 9.2.2, and QUERY). */
+export const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'QUERY']);
+
+/** It may run twice, and all of it is at hand. */
+function mayResend({ method, body }: Sending): boolean {
+  return IDEMPOTENT.has(method) && (body === null || Buffer.isBuffer(body));
 }
 
 /** A body that streams can't be sent twice. */

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
 import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { KilnError } from '@kiln/contract/errors';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { connectTo } from '../client/upstream.js';
 import type { Downstream } from '../server/downstream.js';
+import { NO_BODY } from '../server/http-server.js';
 import { forward } from './forward.js';
-import { RequestBody } from './request-body.js';
 
 const LARGE = 8 * 1024 * 1024;
 
@@ -81,9 +81,8 @@ async function answering(answer: http.RequestListener) {
     server.close();
   });
   return (to: Downstream) => {
-    const body = new RequestBody(new http.IncomingMessage(new net.Socket()), 0, 0);
     const request = { method: 'GET', path: '/', headers: ['Host', 'nobody'] };
-    return forward(request, to, upstream, { body, onHead: (_status, headers) => headers });
+    return forward(request, to, upstream, { body: NO_BODY, onHead: (_status, headers) => headers });
   };
 }
 

@@ -1,12 +1,10 @@
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { AnswerError } from '../client/response-fields.js';
 import { connectTo, overSocket, type Upstream } from '../client/upstream.js';
-import { isHopByHop } from '../headers/headers.js';
-import { HttpDownstream } from '../server/downstream.js';
+import { AnswerError, isHopByHop } from '../headers/headers.js';
+import { bodyOf, HttpDownstream } from '../server/http-server.js';
 import { type Exchange, forward, type Outcome } from './forward.js';
-import { RequestBody } from './request-body.js';
 
 /** A server on a port of its own, closed when the test ends. */
 async function listening<T extends net.Server>(server: T): Promise<{ server: T; port: number }> {
@@ -27,7 +25,7 @@ async function proxying(upstream: Upstream, onHead = (_status: number, headers: 
   const outcomes: Outcome[] = [];
   const exchanges: Exchange[] = [];
   const server = http.createServer((request, response) => {
-    const body = RequestBody.of(request, 2 ** 30);
+    const body = bodyOf(request, 2 ** 30);
     body.accepted();
     const exchange = forward(
       { method: request.method!, path: request.url!, headers: endToEnd(request.rawHeaders) },

@@ -1,10 +1,10 @@
+import { KeptChunks } from '../body/kept-chunks.js';
+import { KEPT_BYTES, type RequestBody } from '../body/request-body.js';
 import { GrowingBuffer } from '../bytes/growing-buffer.js';
-import { KeptChunks } from '../bytes/kept-chunks.js';
 import { countPassing } from '../bytes/passing-bytes.js';
 import type { Control, Receiver, Upstream } from '../client/upstream-port.js';
 import { is } from '../headers/headers.js';
 import type { Downstream } from '../server/downstream.js';
-import { KEPT_BYTES, type RequestBody } from './request-body.js';
 
 /** What goes to the other side: a flat header list ready to send, no hop-by-hop headers in it. */
 export interface ForwardRequest {

@@ -6,9 +6,8 @@ import { HttpConnection, Outgoing } from '../client/connection.js';
 import type { Control, Receiver } from '../client/upstream-port.js';
 import { INSTANCE_HEAD_BYTES } from '../headers/head-limits.js';
 import { get } from '../headers/headers.js';
-import { HttpDownstream } from '../server/downstream.js';
+import { bodyOf, HttpDownstream } from '../server/http-server.js';
 import { type Exchange, type ForwardRequest, type Outcome, RelayedExchange } from './forward.js';
-import { RequestBody } from './request-body.js';
 
 /** A client that asked to switch protocols, as node:http's `upgrade` event hands it over. */
 export interface UpgradingClient {
@@ -138,7 +137,7 @@ class UpgradeExchange implements Exchange, Receiver {
   onHead(status: number, headers: string[]): void {
     if (this.settled) return;
     const response = responseOn(this.client);
-    const body = RequestBody.of(this.client.request, 0);
+    const body = bodyOf(this.client.request, 0);
     this.declining = new RelayedExchange(new HttpDownstream(response), { body, onHead: (code, lines) => this.hooks.onHead(code, lines) });
     void this.declining.outcome.then((outcome) => {
       // A client that has seen nothing yet may get another answer.

@@ -1,7 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
-import { UnsendableError } from '@kiln/forward/client/request-head';
-import { AnswerError } from '@kiln/forward/client/response-fields';
 import { type Outcome, SLOW_BODY } from '@kiln/forward/exchange/forward';
+import { AnswerError, UnsendableError } from '@kiln/forward/headers/headers';
 import type { Instance } from '../instance/instance.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import { crashed } from '../port/exit.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Exchange } from '@kiln/forward/exchange/forward';
-import { HttpDownstream } from '@kiln/forward/server/downstream';
+import { HttpDownstream } from '@kiln/forward/server/http-server';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TimeLimit } from './serve.js';
 

@@ -2,7 +2,7 @@ import { KilnError } from '@kiln/contract/errors';
 import type { Scope } from '@kiln/contract/records/records';
 import type { FastifyRequest } from 'fastify';
 import { tooManyWrongKeys } from '../../invoke/admission.js';
-import { lastOf, type Peers } from '../../invoke/request/peers.js';
+import { callerOf, type Peers } from '../../invoke/request-head.js';
 import type { KeyTable } from '../../view/key-table.js';
 import { bearerOf, isGit } from './basic-key.js';
 import { ROUTES } from './routes.js';
@@ -35,9 +35,8 @@ export function authorise(keys: KeyTable, peers: Peers, request: FastifyRequest)
 }
 
 function addressOf({ headers, raw }: FastifyRequest, peers: Peers): string {
-  const { address, trusted } = peers.of(raw.socket);
   const forwarded = headers['x-forwarded-for'];
-  return (trusted && typeof forwarded === 'string' ? lastOf(forwarded) : undefined) ?? address;
+  return callerOf(peers.of(raw.socket), typeof forwarded === 'string' ? forwarded : undefined);
 }
 
 function scopeOf({ method, routeOptions }: FastifyRequest): Scope | undefined {

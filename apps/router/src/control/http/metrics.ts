@@ -1,6 +1,6 @@
 import type { StoreTrouble } from '@kiln/state/store/trouble';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { InvocationRecord } from '../../invoke/nodes/invocation-record.js';
+import type { InvocationRecord } from '../../invoke/invocation.js';
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
 /** Functions with series of their own; those beyond are counted together, so that names can't fill the memory. */
@@ -50,7 +50,7 @@ export class Metrics {
 
   readonly observe = (record: InvocationRecord): void => {
     const labels = { function: this.labelOf(record.function), start: record.start ?? '' };
-    this.invocations.inc({ ...labels, status: String(record.status), code: record.code ?? '' });
+    this.invocations.inc({ ...labels, status: String(record.status ?? 0), code: record.code ?? '' });
     this.durations.observe(labels, record.totalMs / 1000);
   };
 

@@ -1,4 +1,4 @@
-import { GrowingBuffer } from './growing-buffer.js';
+import { GrowingBuffer } from '../bytes/growing-buffer.js';
 
 /** What a chunk costs beside its bytes counts for one that is smaller. */
 const SMALL_BYTES = 1024;

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type DoorOptions, get, openDoor, routeOf, text } from '../door.fixture.js';
-import { pickVersion } from './pick-version.js';
-import { stuckTo } from './sticky.js';
+import { pickVersion, stuckTo } from './address.js';
+import { type DoorOptions, get, openDoor, routeOf, text } from './door.fixture.js';
 
 const shared = (sticky: boolean, weights = [50, 50]) => ({
   ...routeOf('hello', {}),

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { get, openDoor } from '../door.fixture.js';
-import { cookieBelow, keepToPrefix } from './path-origin.js';
+import { get, openDoor } from './door.fixture.js';
+import { cookieBelow, keepToPrefix } from './from-node.js';
 
-const FORM = { prefix: '/fn/hello', hasSlash: true };
+const PREFIX = '/fn/hello';
 
 describe('cookieBelow', () => {
   it.each([
@@ -22,23 +22,23 @@ describe('cookieBelow', () => {
     ['a=1; Path="/"', 'a=1'],
     ['', ''],
   ])('turns %j into %j', (cookie, expected) => {
-    expect(cookieBelow(cookie, FORM)).toBe(expected);
+    expect(cookieBelow(cookie, PREFIX, true)).toBe(expected);
   });
 
   it('names the prefix where the default path would be the one above', () => {
-    expect(cookieBelow('a=1', { ...FORM, hasSlash: false })).toBe('a=1; Path=/fn/hello/');
-    expect(cookieBelow('a=1; Path=x', { ...FORM, hasSlash: false })).toBe('a=1; Path=/fn/hello/');
+    expect(cookieBelow('a=1', PREFIX, false)).toBe('a=1; Path=/fn/hello/');
+    expect(cookieBelow('a=1; Path=x', PREFIX, false)).toBe('a=1; Path=/fn/hello/');
   });
 
   it('sets the prefix where the path would be too long for browsers, which then take the path of the page above', () => {
-    expect(cookieBelow(`a=1; Path=/${'x'.repeat(2000)}`, FORM)).toBe('a=1; Path=/fn/hello/');
+    expect(cookieBelow(`a=1; Path=/${'x'.repeat(2000)}`, PREFIX, true)).toBe('a=1; Path=/fn/hello/');
   });
 
   it('takes time that grows with the length alone', () => {
     const measure = (length: number) => {
       const cookie = `a=1;${' '.repeat(length)}${'path ='.repeat(length / 6)}`;
       const began = performance.now();
-      for (let i = 0; i < 20; i++) cookieBelow(cookie, FORM);
+      for (let i = 0; i < 20; i++) cookieBelow(cookie, PREFIX, true);
       return performance.now() - began;
     };
     measure(1000);
@@ -62,12 +62,12 @@ describe('keepToPrefix', () => {
       'C',
       '3',
     ];
-    expect(keepToPrefix(lines, FORM)).toEqual(['A', '1', 'B', '2', 'C', '3']);
+    expect(keepToPrefix(lines, PREFIX, true)).toEqual(['A', '1', 'B', '2', 'C', '3']);
   });
 
   it('touches nothing else', () => {
     const lines = ['Content-Type', 'text/html', 'ETag', '"x"', 'X-Nel', '1', 'Location', '/'];
-    expect(keepToPrefix(lines, FORM)).toBe(lines);
+    expect(keepToPrefix(lines, PREFIX, true)).toBe(lines);
   });
 });
 

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { endIdleConnections, limitConnections } from './connections.js';
+import { endIdleConnections, limitConnections } from './http-server.js';
 
 const sockets: net.Socket[] = [];
 afterEach(() => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { requestHead, UnsendableError } from './request-head.js';
+import { requestHead, UnsendableError } from './headers.js';
 
 describe('the head of a request', () => {
   it('carries header lines as they are', () => {

@@ -1,7 +1,7 @@
 import { HEALTH_PATH, NODE } from '@kiln/contract/wire/headers';
 import { connectTo, isLocalFault, type Upstream } from '@kiln/forward/client/upstream';
 import type { Control, Receiver } from '@kiln/forward/client/upstream-port';
-import type { ProbeResult } from '../../placement/node-health.js';
+import type { ProbeResult } from '../placement/node-health.js';
 
 const LEAVING = 503;
 /** Another node answers at this address. */

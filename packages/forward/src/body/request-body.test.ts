@@ -1,8 +1,9 @@
 import http, { type IncomingMessage } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { RequestBody } from './request-body.js';
+import { bodyOf } from '../server/http-server.js';
+import { StreamedBody } from './request-body.js';
 
 /** A request whose head has come; its body is what the test writes. */
 async function arriving(headers: string): Promise<{ message: IncomingMessage; client: Socket }> {
@@ -37,15 +38,26 @@ const read = (source: Buffer | Readable | null): { bytes: () => number; ended: (
 
 describe('RequestBody', () => {
   it('knows the declared length, and that there may be none', async () => {
-    expect(RequestBody.of((await sized(5)).message, 100).length).toBe(5);
-    expect(RequestBody.of((await arriving('Transfer-Encoding: chunked')).message, 100).length).toBeUndefined();
-    const none = RequestBody.of((await arriving('X: y')).message, 100);
+    expect(bodyOf((await sized(5)).message, 100).length).toBe(5);
+    expect(bodyOf((await arriving('Transfer-Encoding: chunked')).message, 100).length).toBeUndefined();
+    const none = bodyOf((await arriving('X: y')).message, 100);
     expect([none.length, none.source(), none.whole]).toEqual([0, null, true]);
+  });
+
+  it('is read from whatever gives bytes, as from a server’s message', async () => {
+    const source = new PassThrough();
+    const body = new StreamedBody(source, undefined, 100, (sender) => sender.destroy());
+    const { bytes, ended } = read(body.source());
+    source.end('hello');
+    await expect.poll(ended).toBe(true);
+    expect([bytes(), body.bytes, body.whole, String(body.source())]).toEqual([5, 5, true, 'hello']);
+    const unwanted = new StreamedBody(new PassThrough(), 3, 100, (sender) => sender.destroy());
+    expect(await unwanted.readWhole(10)).toBe('slow');
   });
 
   it('reads a small body whole, and gives it out again and again', async () => {
     const { message, client } = await sized(5);
-    const body = RequestBody.of(message, 100);
+    const body = bodyOf(message, 100);
     client.write('he');
     setTimeout(() => client.write('llo'), 20);
     expect(await body.readWhole(1000)).toBeUndefined();
@@ -56,9 +68,9 @@ describe('RequestBody', () => {
 
   it('gives a body up that does not come in time, or whose sender leaves', async () => {
     const slow = await sized(5);
-    expect(await RequestBody.of(slow.message, 100).readWhole(50)).toBe('slow');
+    expect(await bodyOf(slow.message, 100).readWhole(50)).toBe('slow');
     const gone = await sized(5);
-    const body = RequestBody.of(gone.message, 100);
+    const body = bodyOf(gone.message, 100);
     setTimeout(() => gone.client.destroy(), 20);
     expect(await body.readWhole(1000)).toBe('gone');
     expect(body.replayable).toBe(false);
@@ -68,7 +80,7 @@ describe('RequestBody', () => {
     const size = 1_000_000;
     const { message, client } = await sized(size);
     client.write(Buffer.alloc(size));
-    const body = RequestBody.of(message, size);
+    const body = bodyOf(message, size);
     const first = body.source() as Readable;
     const seen = read(first);
     await expect.poll(() => body.bytes).toBeGreaterThan(64 * 1024);
@@ -85,7 +97,7 @@ describe('RequestBody', () => {
 
   it('counts what was not declared, and stops at maxBody', async () => {
     const { message, client } = await arriving('Transfer-Encoding: chunked');
-    const body = RequestBody.of(message, 10);
+    const body = bodyOf(message, 10);
     const seen = read(body.source());
     client.write('8\r\nabcdefgh\r\n');
     await expect.poll(seen.bytes).toBe(8);
@@ -96,7 +108,7 @@ describe('RequestBody', () => {
 
   it('ends with a fault, never as if it were whole, when the sender leaves', async () => {
     const { message, client } = await sized(100);
-    const body = RequestBody.of(message, 100);
+    const body = bodyOf(message, 100);
     body.accepted();
     const seen = read(body.source());
     client.write('abc');

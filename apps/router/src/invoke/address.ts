@@ -1,4 +1,5 @@
 import { FUNCTION_NAME_PATTERN } from '@kiln/contract/names';
+import type { Route, VersionRoute } from '../view/route-table.js';
 
 export interface FunctionAddress {
   kind: 'function';
@@ -21,6 +22,13 @@ export type Address =
   /** Neither: the router's own paths. */
   | { kind: 'platform'; path: string };
 
+/** What a request runs. */
+export interface Picked {
+  readonly version: VersionRoute;
+  /** `Set-Cookie` for a caller that shall meet this version again. */
+  readonly cookie: string | undefined;
+}
+
 /** By what functions are addressed. */
 export interface AddressForms {
   /** Hosts below it are functions'. */
@@ -33,6 +41,9 @@ const PATH_FORM = '/fn/';
 const VERSION_HOST = /^v([1-9][0-9]{0,8})--(.+)$/;
 const VERSION_SUFFIX = /^([^@]*)@([1-9][0-9]{0,8})$/;
 const SHOWN_CHARACTERS = 80;
+const STICKY_COOKIE = 'x-kiln-sticky';
+const STICKY_S = 86_400;
+const STICKY_FORM = new RegExp(`(?:^|;)\\s*${STICKY_COOKIE}=([1-9]\\d{0,8})\\s*(?:;|$)`);
 
 /** Reads the address of a function from the host (`<name>.<domain>`, `v<n>--<name>.<domain>`) or the path (`/fn/<name>[@<n>]/…`). */
 export function addressOf(host: string | undefined, target: string, { domain, byPath: takesPaths }: AddressForms): Address {
@@ -88,4 +99,48 @@ function decodedOnce(segment: string): string {
 
 function noFunction(name: string): Address {
   return { kind: 'no_function', name: name.slice(0, SHOWN_CHARACTERS) };
+}
+
+/**
+ * The version that a request runs: the fixed one; else, where clients keep theirs, the one that this client met before as long as
+ * it has weight; else one drawn by traffic weight with a number from [0, 1).
+ */
+export function pickVersion(
+  route: Route,
+  fixed: number | undefined,
+  draw: () => number,
+  stuck?: number | undefined,
+): VersionRoute | undefined {
+  if (fixed !== undefined) return route.versions.get(fixed);
+  const { traffic } = route;
+  if (traffic.length === 1) return route.versions.get(traffic[0]!.version);
+  if (stuck !== undefined && route.sticky && traffic.some(({ version }) => version === stuck)) return route.versions.get(stuck);
+  let total = 0;
+  for (const { weight } of traffic) total += weight;
+  let at = draw() * total;
+  for (const { version, weight } of traffic) {
+    at -= weight;
+    if (at < 0) return route.versions.get(version);
+  }
+  return undefined;
+}
+
+/**
+ * The version that a client met before, by what it says itself. It is believed only among versions that have weight, so a forged
+ * one is worth no more than a lucky draw.
+ */
+export function stuckTo(cookie: string | undefined): number | undefined {
+  const version = cookie === undefined ? undefined : STICKY_FORM.exec(cookie)?.[1];
+  return version === undefined ? undefined : Number(version);
+}
+
+/** For a client that shall meet this version again, and does not say so itself. */
+export function cookieFor(route: Route, address: FunctionAddress, version: number, stuck: number | undefined): string | undefined {
+  if (!route.sticky || route.traffic.length < 2 || address.version !== undefined) return undefined;
+  return stuck === version ? undefined : stickyCookie(version, address.prefix);
+}
+
+/** For this function's addresses only: on a host of its own all of them, in path form those below its prefix. */
+function stickyCookie(version: number, prefix: string | undefined): string {
+  return `${STICKY_COOKIE}=${version}; Path=${prefix ?? ''}/; Max-Age=${STICKY_S}; HttpOnly; SameSite=Lax`;
 }

@@ -1,9 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { KeptChunks } from '../bytes/kept-chunks.js';
 import { countPassing } from '../bytes/passing-bytes.js';
-import { get } from '../headers/headers.js';
-import { isLingering } from '../server/linger.js';
+import { KeptChunks } from './kept-chunks.js';
 
 /** What is kept of a body, so that it can be sent a second time. */
 export const KEPT_BYTES = 64 * 1024;
@@ -17,53 +14,75 @@ const DISCARD_BYTES = 256 * 1024 * 1024;
 /** Why a body did not come whole. */
 export type BodyFault = 'too_large' | 'gone' | 'slow';
 
-/**
- * The body of one incoming request. It is read only while somebody wants it, is counted against `maxBody`, and its first 64 KiB
- * are kept so that the request can be sent again. Beyond them it is held back until `accepted()`: from then on it streams and the
- * copy is dropped, so nothing can be sent twice by mistake.
- */
-export class RequestBody {
+/** What a body is read from: the message of an HTTP server, or whatever else gives bytes. */
+interface BodySource extends Readable {
+  /** Whether all of it has come, read or not; where that is not said, it has once it was read to its end. */
+  readonly complete?: boolean;
+}
+
+/** The body of one request, for whoever sends it on. */
+export interface RequestBody {
   /** Declared bytes; undefined where the sender did not say. */
   readonly length: number | undefined;
-  fault: BodyFault | undefined;
+  readonly fault: BodyFault | undefined;
   /** Bytes that came so far. */
+  readonly bytes: number;
+  /** True while all that came is still at hand, so that another attempt would send the same bytes. */
+  readonly replayable: boolean;
+  /** True where the whole body is at hand. */
+  readonly whole: boolean;
+  /** Reads all of it; only for bodies that are declared to fit into what is kept. Undefined: it came whole. */
+  readWhole(timeoutMs: number): Promise<BodyFault | undefined>;
+  /**
+   * Begins to listen, and waits until the server has read what came in one segment with the head: a body that is broken there never
+   * gets on its way.
+   */
+  firstSegment(): Promise<BodyFault | undefined>;
+  /** Whoever runs the request has it for good: stream on, whatever the size. */
+  accepted(): void;
+  /** The body from its start, for one attempt. Ask only while it is replayable. */
+  source(): Buffer | Readable | null;
+  /**
+   * Nobody wants the rest. It is read and dropped, within bounds, so that the answer is not lost in a reset of the connection
+   * and the connection may serve the next request.
+   */
+  discard(): void;
+}
+
+/**
+ * A body that is read only while somebody wants it. It is counted against `maxBody`, and its first 64 KiB are kept so that the request
+ * can be sent again. Beyond them it is held back until `accepted()`: from then on it streams and the copy is dropped, so nothing can be
+ * sent twice by mistake.
+ */
+export class StreamedBody<S extends BodySource> implements RequestBody {
+  fault: BodyFault | undefined;
   bytes = 0;
   private kept: KeptChunks | undefined = new KeptChunks();
   private held: Buffer | undefined;
   private isAccepted = false;
   private started = false;
-  private ended: boolean;
+  private ended = false;
   private reader: BodyStream | undefined;
   private finished: (() => void) | undefined;
   private silence: NodeJS.Timeout | undefined;
   private bytesAtTick = 0;
 
+  /** @param giveUp ends whoever sends on what nobody wants */
   constructor(
-    private readonly message: IncomingMessage,
-    length: number | undefined,
+    private readonly message: S,
+    readonly length: number | undefined,
     private readonly maxBody: number,
-  ) {
-    this.length = length;
-    this.ended = length === 0;
-  }
+    private readonly giveUp: (message: S) => void,
+  ) {}
 
-  static of(message: IncomingMessage, maxBody: number): RequestBody {
-    const declared = get(message.rawHeaders, 'content-length');
-    const chunked = declared === undefined && get(message.rawHeaders, 'transfer-encoding') !== undefined;
-    return new RequestBody(message, chunked ? undefined : Number(declared ?? 0), maxBody);
-  }
-
-  /** True while all that came is still at hand, so that another attempt would send the same bytes. */
   get replayable(): boolean {
     return this.kept !== undefined && this.fault === undefined;
   }
 
-  /** True where the whole body is at hand. */
   get whole(): boolean {
     return this.ended && this.replayable;
   }
 
-  /** Reads all of it; only for bodies that are declared to fit into what is kept. Undefined: it came whole. */
   async readWhole(timeoutMs: number): Promise<BodyFault | undefined> {
     if (this.ended || this.fault !== undefined) return this.fault;
     const timer = setTimeout(() => this.fail('slow'), timeoutMs);
@@ -76,17 +95,12 @@ export class RequestBody {
     return this.fault;
   }
 
-  /**
-   * Begins to listen, and waits until the server has read what came in one segment with the head: a body that is broken there never
-   * gets on its way.
-   */
   async firstSegment(): Promise<BodyFault | undefined> {
     this.start();
     await undefined;
     return this.fault;
   }
 
-  /** Whoever runs the request has it for good: stream on, whatever the size. */
   accepted(): void {
     if (this.isAccepted) return;
     this.isAccepted = true;
@@ -97,9 +111,7 @@ export class RequestBody {
     if (this.reader === undefined || this.reader.push(held)) this.message.resume();
   }
 
-  /** The body from its start, for one attempt. Ask only while it is replayable. */
   source(): Buffer | Readable | null {
-    if (this.length === 0) return null;
     const kept = this.kept?.list() ?? [];
     if (this.ended && this.kept !== undefined) return kept.length === 1 ? kept[0]! : Buffer.concat(kept);
     this.reader = new BodyStream(this, kept);
@@ -107,23 +119,19 @@ export class RequestBody {
     return this.reader;
   }
 
-  /**
-   * Nobody wants the rest. It is read and dropped, within bounds, so that the answer is not lost in a reset of the connection
-   * and the connection may serve the next request.
-   */
   discard(): void {
     this.stopTimer();
     const { message } = this;
     this.kept = undefined;
     this.held = undefined;
-    if (this.ended || message.complete || message.destroyed) return;
+    if (this.ended || (message.complete ?? message.readableEnded) || message.destroyed) return;
     let dropped = 0;
     const until = performance.now() + DISCARD_MS;
-    const silence = setTimeout(() => isLingering(message.socket) || message.socket.destroy(), DISCARD_SILENCE_MS).unref();
+    const silence = setTimeout(() => this.giveUp(message), DISCARD_SILENCE_MS).unref();
     message.removeAllListeners('data');
     message.on('data', (chunk: Buffer) => {
       dropped += chunk.length;
-      if (dropped > DISCARD_BYTES || performance.now() > until) message.socket.destroy();
+      if (dropped > DISCARD_BYTES || performance.now() > until) this.giveUp(message);
       else silence.refresh();
     });
     message.once('close', () => clearTimeout(silence)).once('end', () => clearTimeout(silence));
@@ -210,7 +218,7 @@ export class BodyError extends Error {
 
 class BodyStream extends Readable {
   constructor(
-    private readonly body: RequestBody,
+    private readonly body: Pick<StreamedBody<BodySource>, 'pull' | 'left'>,
     kept: readonly Buffer[],
   ) {
     super({ highWaterMark: KEPT_BYTES });

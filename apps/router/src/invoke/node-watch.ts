@@ -1,8 +1,8 @@
-import type { ProbeResult } from '../../placement/node-health.js';
-import type { NodeTable } from '../../placement/node-table.js';
-import type { AgentConnections, Agents } from './agents.js';
+import type { NodeConnections } from '../placement/node.js';
+import type { ProbeResult } from '../placement/node-health.js';
+import type { NodeTable } from '../placement/node-table.js';
 import { NodeDoor } from './ask-door.js';
-import { LATE, NODE_LOST } from './call.js';
+import { LATE, NODE_LOST } from './try-nodes.js';
 
 /**
  * The clock by which silence is measured: it ticks at most once per round of the event loop. So a stall of this process, or a freeze of
@@ -34,7 +34,6 @@ export class NodeWatch {
 
   constructor(
     private readonly nodes: NodeTable,
-    private readonly agents: Agents,
     private readonly log: WatchLog,
   ) {}
 
@@ -59,9 +58,9 @@ export class NodeWatch {
 
   private readonly tick = (): void => {
     const now = performance.now();
-    for (const agent of this.agents.all()) {
-      for (const call of agent.underWay) if (now > call.deadline) call.end(LATE);
-      this.listenTo(agent);
+    for (const connections of this.nodes.connections()) {
+      for (const call of connections.underWay) if (now > call.deadline) call.end(LATE);
+      this.listenTo(connections);
     }
     for (const door of this.doors.values()) door.tick(ANSWER_TICKS);
     for (const { id, record } of this.nodes.due()) this.ask(id, record.dataUrl);
@@ -74,20 +73,20 @@ export class NodeWatch {
   };
 
   /** Whether a node on which calls run has become silent. */
-  private listenTo(agent: AgentConnections): void {
-    const { id, url, epoch, upstream } = agent;
+  private listenTo(connections: NodeConnections): void {
+    const { id, url, epoch, upstream, underWay } = connections;
     const record = this.nodes.find(id)?.record;
     if (record !== undefined && record.epoch !== epoch) {
       // The agent was started anew: nobody is left who could answer.
-      agent.endCalls(NODE_LOST);
+      connections.endCalls(NODE_LOST);
       return;
     }
-    if (upstream.heard !== agent.heard) {
-      agent.heard = upstream.heard;
-      agent.silentTicks = 0;
+    if (upstream.heard !== connections.heard) {
+      connections.heard = upstream.heard;
+      connections.silentTicks = 0;
       this.doors.get(id)?.hear();
-    } else if (agent.underWay.size === 0) agent.silentTicks = 0;
-    else if (agent.silentTicks++ % SILENT_TICKS === 0) this.ask(id, url);
+    } else if (underWay.size === 0) connections.silentTicks = 0;
+    else if (connections.silentTicks++ % SILENT_TICKS === 0) this.ask(id, url);
   }
 
   /** One question per node at a time. */
@@ -106,7 +105,7 @@ export class NodeWatch {
   private readonly settle = (id: string, verdict: ProbeResult): void => {
     if (this.nodes.settle(id, verdict)) this.logChange(id, verdict);
     if (verdict !== 'no_answer') return;
-    for (const agent of this.agents.all()) if (agent.id === id) agent.endCalls(NODE_LOST);
+    for (const connections of this.nodes.connections()) if (connections.id === id) connections.endCalls(NODE_LOST);
   };
 
   private logChange(node: string, verdict: ProbeResult): void {

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { type DoorOptions, openDoor } from '../door.fixture.js';
+import { type DoorOptions, openDoor } from './door.fixture.js';
 
 interface Got {
   status: number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { connected, type Door, type DoorAnswer, echo, exchangeRaw, get, openDoor, refuseWith, text } from '../door.fixture.js';
+import { connected, type Door, type DoorAnswer, echo, exchangeRaw, get, openDoor, refuseWith, text } from './door.fixture.js';
 
 const cut: DoorAnswer = (request) => request.socket.destroy();
 const served = (door: Door) => door.agents.map(({ id, requests }) => [id, requests.length]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { connected, type Door, type DoorAnswer, exchangeRaw, get, openDoor, silent, text } from '../door.fixture.js';
+import { connected, type Door, type DoorAnswer, exchangeRaw, get, openDoor, silent, text } from './door.fixture.js';
 
 const cut: DoorAnswer = (request) => request.socket.destroy();
 const POST = 'POST /fn/hello/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello';
