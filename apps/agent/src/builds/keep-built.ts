@@ -3,13 +3,13 @@ import type { Builder } from './run-build.js';
 
 interface Keeper {
   keep(image: string): Promise<void>;
-  /** Before the build: room on the disk, as far as there can be more. */
+  /** Called before the build: tries to make room on the disk. */
   makeRoom(): Promise<void>;
-  /** There was not enough. */
+  /** Called where the disk was full. */
   wantRoom(): void;
 }
 
-/** The same builder, whose images are this node's from then on. */
+/** Wraps a builder: this node holds the images that it makes. */
 export function keepBuilt(builder: Builder, { keep, makeRoom, wantRoom }: Keeper): Builder {
   return async (input) => {
     await makeRoom();

@@ -3,11 +3,14 @@ import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { AgentBuildLine, BuiltImage } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
+import { Turns } from '@kiln/control/turns';
 import { receiveSource } from './receive-source.js';
 
-/** More builds at once would take the machine from the functions. */
+/** More builds at once would take too much of the machine from the functions. */
 const MAX_BUILDS = 2;
 const MAX_WAITING = 20;
+/** All builds of a node share its turns. */
+const ALL = 'builds';
 
 export interface BuildInput {
   /** Gzip tar of the folder. */
@@ -19,28 +22,27 @@ export interface BuildInput {
   signal: AbortSignal;
 }
 
-/** What its steps are told. */
+/** Build arguments and secrets for the steps of the Dockerfile. */
 export type BuildVariables = Partial<Pick<BuildInput, 'buildArgs' | 'secrets'>>;
 
 export type Builder = (input: BuildInput) => Promise<BuiltImage>;
 
 /** Builds sent by a router, a few at a time. */
 export class Builds {
-  private running = 0;
-  /** Those whose source is on its way, who wait, and who run. */
+  private readonly turns = new Turns(MAX_BUILDS);
+  /** Builds that receive their source, wait or run. */
   private present = 0;
-  private readonly waiting: (() => void)[] = [];
   private readonly functions = new Map<string, number>();
 
   constructor(
     private readonly builder: Builder,
-    /** Where sources lie until they are built. */
+    /** Folder for sources until they are built. */
     private readonly folder: string,
     private readonly onFault: (error: unknown) => void,
   ) {}
 
   /**
-   * Starts a build and gives its lines, the last one saying how it went. Closing the stream cancels the build.
+   * Starts a build and returns its output lines; the last line says how the build ended. Closing the stream cancels the build.
    * @throws KilnError `unavailable` where too many wait already
    */
   start(functionName: string, source: Readable, { buildArgs = {}, secrets = {} }: BuildVariables = {}): Readable {
@@ -49,12 +51,12 @@ export class Builds {
     }
     const output = new PassThrough();
     const cancelled = new AbortController();
-    output.once('close', () => cancelled.abort());
-    // The sender may leave at any moment; whoever reads the source is told by its error.
+    output.once('close', () => cancelled.abort(new KilnError('unavailable', 'the build was cancelled')));
+    // The sender may leave at any moment; the reader of the source gets the same error.
     source.on('error', () => undefined);
-    const onLine = (line: string) => say(output, { type: 'log', line });
+    const onLine = (line: string) => writeLine(output, { type: 'log', line });
     void this.run({ functionName, source, buildArgs, secrets, onLine, signal: cancelled.signal }).then((last) => {
-      say(output, last);
+      writeLine(output, last);
       output.end();
     });
     return output;
@@ -85,46 +87,17 @@ export class Builds {
     }
   }
 
-  /** The source comes first: a sender that is slow, or silent, must not hold a turn that others wait for. */
+  /** Receives the source before it takes a turn: a slow or silent sender must not hold a turn for which others wait. */
   private async receiveAndBuild(input: BuildInput): Promise<BuiltImage> {
     const received = await receiveSource(input.source, this.folder, { signal: input.signal });
     try {
-      await this.enter(input);
-      try {
-        return await this.builder({ ...input, source: received.read() });
-      } finally {
-        this.leave();
-      }
+      const leave = await this.turns.enter(ALL, input.signal, (before) =>
+        input.onLine(`waiting for one of ${before} builds before this one`),
+      );
+      return await this.builder({ ...input, source: received.read() }).finally(leave);
     } finally {
       await received.remove();
     }
-  }
-
-  /** One that is cancelled while it waits gives its place away at once. */
-  private async enter({ signal, onLine }: BuildInput): Promise<void> {
-    if (this.running < MAX_BUILDS) {
-      this.running++;
-      return;
-    }
-    onLine(`waiting for one of ${this.running + this.waiting.length} builds before this one`);
-    await new Promise<void>((resolve, reject) => {
-      const cancel = () => {
-        this.waiting.splice(this.waiting.indexOf(enter), 1);
-        reject(new KilnError('unavailable', 'the build was cancelled'));
-      };
-      const enter = () => {
-        signal.removeEventListener('abort', cancel);
-        resolve();
-      };
-      this.waiting.push(enter);
-      signal.addEventListener('abort', cancel, { once: true });
-    });
-  }
-
-  private leave(): void {
-    const next = this.waiting.shift();
-    if (next === undefined) this.running--;
-    else next();
   }
 }
 
@@ -132,6 +105,6 @@ function failure({ code, message, fix }: KilnError): AgentBuildLine {
   return { type: 'failed', code, detail: message, ...(fix !== undefined && { fix }) };
 }
 
-function say(output: PassThrough, line: AgentBuildLine): void {
+function writeLine(output: PassThrough, line: AgentBuildLine): void {
   if (!output.destroyed) output.write(`${JSON.stringify(line)}\n`);
 }

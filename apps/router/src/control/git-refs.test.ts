@@ -89,7 +89,7 @@ describe('pushes at once to one project', () => {
     pushes.finish(response);
     expect((await first).code).toBe(0);
     const { code, text } = await second;
-    expect([code, text]).toEqual([1, expect.stringContaining('another push has moved main meanwhile')]);
+    expect([code, text]).toEqual([1, expect.stringContaining('another push has moved main in the meantime')]);
     await other.git('pull', '--quiet', '--rebase', '--strategy-option=theirs', 'kiln', 'main');
     const failing = pushes.holdBuilds();
     const third = other.run(['push', 'kiln', 'main']);
@@ -116,7 +116,7 @@ describe('pushes at once to one project', () => {
     await folder.git('push', '--quiet', repository, 'main');
     pushes.finish(response);
     const { code, text } = await slow;
-    expect([code, text]).toEqual([1, expect.stringContaining('another push has moved main meanwhile')]);
+    expect([code, text]).toEqual([1, expect.stringContaining('another push has moved main in the meantime')]);
     expect((await pushes.cluster.api('GET', '/v1/functions/shared/traffic')).json()).toEqual([{ version: 1, weight: 100 }]);
   });
 
@@ -131,7 +131,7 @@ describe('pushes at once to one project', () => {
       running.push(folder.run(['push', 'kiln', 'main'], leaving.signal, (text) => lines.push(text)));
       await until('it waits', () => lines.join('').split('waiting for').length > i);
     }
-    expect((await folder.run(['push', 'kiln', 'main'])).text).toContain('4 pushes to "crowd" wait already');
+    expect((await folder.run(['push', 'kiln', 'main'])).text).toContain('4 wait already for "crowd"');
     leaving.abort();
     await Promise.all(running);
   });

@@ -6,7 +6,7 @@ const HEADER = /^([0-9a-f]{40}) blob (\d+)$/;
 const MAX_HEADER_BYTES = 200;
 const LF = 10;
 
-/** Contents of files, as git keeps them: no filter, no attribute and no line ending of the repository's changes a byte. One at a time. */
+/** Reads contents of files exactly as git stores them, without filters, attributes or changed line endings. One file at a time. */
 export class Blobs {
   private readonly child: ChildProcessByStdio<Writable, Readable, null>;
   private readonly chunks: AsyncIterator<Buffer>;
@@ -20,19 +20,19 @@ export class Blobs {
     this.chunks = this.child.stdout[Symbol.asyncIterator]();
   }
 
-  /** @throws GitFailure when there is no such blob, or git has ended */
+  /** @throws GitFailure where the blob is missing, or git has ended */
   async *content(id: string): AsyncGenerator<Buffer> {
     this.child.stdin.write(`${id}\n`);
     let left = await this.header(id);
     while (left > 0) {
-      const chunk = await this.some();
+      const chunk = await this.chunk();
       const taken = chunk.subarray(0, left);
       this.rest = chunk.subarray(taken.length);
       left -= taken.length;
       yield taken;
     }
-    const end = await this.some();
-    if (end[0] !== LF) throw new GitFailure('git cat-file answered out of step');
+    const end = await this.chunk();
+    if (end[0] !== LF) throw new GitFailure('git cat-file sent an unexpected response');
     this.rest = end.subarray(1);
   }
 
@@ -40,7 +40,7 @@ export class Blobs {
     return (await this.start(id)).toString('utf8');
   }
 
-  /** Its first bytes; git gives the others all the same. */
+  /** The first bytes of a file; git sends all of them in any case. */
   async start(id: string, bytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let kept = 0;
@@ -56,11 +56,11 @@ export class Blobs {
   }
 
   private async header(id: string): Promise<number> {
-    let line = await this.some();
+    let line = await this.chunk();
     while (!line.includes(LF)) {
-      if (line.length > MAX_HEADER_BYTES) throw new GitFailure('git cat-file answered out of step');
+      if (line.length > MAX_HEADER_BYTES) throw new GitFailure('git cat-file sent an unexpected response');
       this.rest = Buffer.alloc(0);
-      line = Buffer.concat([line, await this.some()]);
+      line = Buffer.concat([line, await this.chunk()]);
     }
     const end = line.indexOf(LF);
     this.rest = line.subarray(end + 1);
@@ -69,8 +69,8 @@ export class Blobs {
     return Number(size);
   }
 
-  /** What was read and not used, else more; never empty. */
-  private async some(): Promise<Buffer> {
+  /** The unused rest of the last chunk, or the next chunk; never empty. */
+  private async chunk(): Promise<Buffer> {
     if (this.rest.length > 0) return this.rest;
     const { done, value } = await this.chunks.next();
     if (done === true) throw new GitFailure('git cat-file ended early');

@@ -7,7 +7,7 @@ import { gitText } from '../repository/run-git.js';
 export interface TreeEntry {
   /** Relative to the root, with `/`. */
   path: string;
-  /** Links and submodules are listed, to be refused by name where they would be deployed. */
+  /** Links and submodules are listed too, so that an error can name them. */
   kind: 'file' | 'link' | 'submodule';
   id: string;
   size: number;
@@ -17,14 +17,14 @@ export interface TreeEntry {
 const ENTRY = /^(\d{6}) (blob|commit) ([0-9a-f]{40}) +(\d+|-)\t(.+)$/s;
 const LINK = '120000';
 
-/** How commits are read that may not be part of the repository yet. */
+/** Reads commits that may still be in quarantine. */
 export interface CommitReader {
   repository: string;
   env: Record<string, string>;
   signal: AbortSignal;
 }
 
-/** All files of a commit, in git's order. @throws KilnError `payload_too_large` or `bad_request` naming the file that is not taken */
+/** All files of a commit, in git's order. @throws KilnError `payload_too_large` or `bad_request` that names the refused file */
 export async function readCommitTree({ repository, env, signal }: CommitReader, commit: string): Promise<TreeEntry[]> {
   const args = ['--git-dir', repository, 'ls-tree', '-r', '-z', '--long', '--full-tree', commit];
   const lines = (await gitText({ args, env, signal })).split('\0').filter((line) => line !== '');
@@ -34,7 +34,7 @@ export async function readCommitTree({ repository, env, signal }: CommitReader, 
   return lines.map(parseEntry);
 }
 
-/** What a version made from it is remembered by. */
+/** The message for versions of this commit. */
 export async function messageOf({ repository, env, signal }: CommitReader, commit: string): Promise<string> {
   const args = ['--git-dir', repository, 'log', '-1', '--no-show-signature', '--format=%s', commit];
   return commitMessage(commit, await gitText({ args, env, signal }));
@@ -53,7 +53,7 @@ function parseEntry(line: string): TreeEntry {
   return { path, kind, id, size: bytes, executable: mode === '100755' };
 }
 
-/** Git checks names when it receives them; nothing here rests on that alone. */
+/** Git checks paths on receipt; this is a second check. */
 function requirePlainPath(path: string): void {
   const plain = path.split('/').every((name) => name !== '' && name !== '.' && name !== '..' && name.toLowerCase() !== '.git');
   if (plain && !path.includes('\uFFFD')) return;

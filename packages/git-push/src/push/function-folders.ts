@@ -6,29 +6,29 @@ import type { TreeEntry } from './commit-tree.js';
 export interface Folder {
   path: string;
   entries: readonly TreeEntry[];
-  /** The project that the nearest folder above it names, below the root. */
+  /** The project that the nearest folder above names, without the root. */
   project?: string;
 }
 
 interface Root {
   /** Content of the `kiln.json` at the root. */
   rootJson: object | undefined;
-  /** Whether a build would recognise the root itself. */
+  /** Whether the root itself is a function. */
   isFunction(): Promise<boolean>;
-  /** The project that a folder's kiln.json names, where it says nothing else. */
+  /** The project that a folder's kiln.json names, where the file has no other key. */
   projectAlone(folder: string): Promise<string | undefined>;
-  /** Which of these folders, a `/` at their ends, the root's own files leave out: they are not looked into. */
+  /** The folders among these, with a `/` at the end, that the ignore files of the root exclude. */
   ignored(folders: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 const KILN_JSON = 'kiln.json';
 const MAX_DEPTH = 6;
-/** Those of functions, and those that only lie in one. Each costs a look at every file of the commit. */
+/** Folders with a kiln.json, also those inside a function. Each costs a pass over all files of the commit. */
 const MAX_FOLDERS = 10 * PUSH_LIMITS.functions;
 
 /**
- * Which folders are to be deployed, as `kiln deploy` chooses them: the root, where it is a function or declares some; else each folder
- * with a `kiln.json`, and what lies below one is its own. Where there is none, the root again: its build says what it lacks.
+ * The folders to deploy, by the rules of `kiln deploy`: the root, where it is a function or declares functions; otherwise each folder with
+ * a `kiln.json`, including all below it. Without such a folder the root: its build then reports what is missing.
  */
 export async function functionFolders(entries: readonly TreeEntry[], root: Root): Promise<Folder[]> {
   const whole = [{ path: '', entries }];
@@ -38,19 +38,19 @@ export async function functionFolders(entries: readonly TreeEntry[], root: Root)
   return await withoutRepositories(entries, folders, root);
 }
 
-/** A folder whose kiln.json only names a project is no function: those below it are. */
+/** A folder whose kiln.json only names a project is no function, but the folders below it are. */
 async function withoutRepositories(entries: readonly TreeEntry[], folders: readonly string[], root: Root): Promise<Folder[]> {
-  const above = new Set(folders.flatMap(uppers));
+  const above = new Set(folders.flatMap(parents));
   const found = new Map<string, Folder>();
   const projects = new Map<string, string>();
   for (const path of folders) {
-    if (uppers(path).some((upper) => found.has(upper))) continue;
+    if (parents(path).some((parent) => found.has(parent))) continue;
     const own = above.has(path) ? await root.projectAlone(path) : undefined;
     if (own !== undefined) {
       projects.set(path, own);
       continue;
     }
-    const nearest = uppers(path).find((upper) => projects.has(upper));
+    const nearest = parents(path).find((parent) => projects.has(parent));
     const project = nearest === undefined ? undefined : projects.get(nearest);
     found.set(path, { ...below(entries, path), ...(project !== undefined && { project }) });
   }
@@ -58,7 +58,7 @@ async function withoutRepositories(entries: readonly TreeEntry[], folders: reado
 }
 
 /** The folders above one, nearest first. */
-function uppers(path: string): string[] {
+function parents(path: string): string[] {
   const names = path.split('/');
   return names.slice(1).map((_, i) => names.slice(0, names.length - 1 - i).join('/'));
 }

@@ -14,7 +14,7 @@ export interface GitLog {
   error(details: object, message: string): void;
 }
 
-/** Smart HTTP git, by git itself; pushes are deployed on the way. */
+/** Serves smart HTTP git with git's own backend; deploys pushes to main. */
 export class GitServer {
   private readonly shares = new Shares('git exchanges', MAX_SERVED, MAX_SERVED_PER_KEY);
 
@@ -24,7 +24,7 @@ export class GitServer {
     private readonly log: GitLog,
   ) {}
 
-  /** @throws KilnError before git has said anything */
+  /** @throws KilnError before the first output of git */
   async serve(project: string, request: GitRequest, signal: AbortSignal): Promise<GitAnswer> {
     const leave = this.shares.take(request.key.id);
     let backend: Backend;
@@ -45,18 +45,18 @@ export class GitServer {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(PUSH_LIMITS.time)]);
     bounded.throwIfAborted();
     const backend = startBackend(repository, request, bounded);
-    if (pushes && !opensPush) void this.converse(repository, backend, { by: request.key.name, signal: bounded });
+    if (pushes && !opensPush) void this.answerHook(repository, backend, { by: request.key.name, signal: bounded });
     return backend;
   }
 
-  /** The question that opens a push only reads: the repository is made by the push itself. */
+  /** The list of refs before a push only reads; the push itself makes the repository. */
   private repository(project: string, pushes: boolean, opensPush: boolean): Promise<Repository> {
     if (!pushes) return this.repositories.find(project);
     return opensPush ? this.repositories.findOrEmpty(project) : this.repositories.findOrMake(project);
   }
 
-  /** What the hook asks for one push. Does not reject. */
-  private async converse(
+  /** Answers the hook of one push. Does not reject. */
+  private async answerHook(
     repository: Repository,
     { channel, ended }: Backend,
     { by, signal }: { by: string; signal: AbortSignal },
@@ -75,22 +75,22 @@ export class GitServer {
       }
     } finally {
       if (!channel.destroyed) channel.end(taken ? 'ok\n' : 'no\n');
-      this.log.info({ project: repository.project, by, commands, taken }, 'push received');
+      this.log.info({ project: repository.project, by, commands, taken }, 'push ended');
     }
   }
 }
 
-/** To the client's terminal. No faster than the client reads. */
+/** Writes a line to the client's terminal, no faster than the client reads. */
 async function say(channel: Duplex, line: string): Promise<void> {
   if (channel.destroyed) return;
-  if (!channel.write(` ${harmless(line)}\n`)) await Promise.race([once(channel, 'drain'), once(channel, 'close')]).catch(() => undefined);
+  if (!channel.write(` ${printable(line)}\n`)) await Promise.race([once(channel, 'drain'), once(channel, 'close')]).catch(() => undefined);
 }
 
-/** Without colours, and without what else a build could write to steer a terminal or to make text read other than it is. */
-function harmless(line: string): string {
-  const steering = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/** Removes colours and all characters by which a build could control a terminal or disguise text. */
+function printable(line: string): string {
+  const control = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
   return line
     .slice(0, MAX_LINE_CHARS)
     .replace(/\p{Cc}\[[0-9;]*m/gu, '')
-    .replace(steering, ' ');
+    .replace(control, ' ');
 }

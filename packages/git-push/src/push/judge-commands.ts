@@ -5,15 +5,15 @@ export const MAIN = 'refs/heads/main';
 const SHOWN = 10;
 
 export interface Judged {
-  /** Why nothing of the push is taken. */
+  /** Why the whole push is refused. */
   refused?: string;
   /** The commit to deploy, where main is pushed. */
   main?: { before: string | undefined; after: string };
-  /** What is taken and not deployed, in words. */
+  /** Lines about refs that are stored and not deployed. */
   notes: string[];
 }
 
-/** What becomes of each ref of a push: main is deployed and stays; everything else is stored. */
+/** Decides about each ref of a push: main is deployed and can't be deleted; every other ref is only stored. */
 export function judgeCommands(commands: readonly Command[]): Judged {
   if (commands.length > PUSH_LIMITS.commands) {
     return { refused: `more than ${PUSH_LIMITS.commands} branches and tags in one push: push main alone, git push kiln main`, notes: [] };
@@ -31,7 +31,7 @@ export function judgeCommands(commands: readonly Command[]): Judged {
 
 function noteOf({ ref }: Command): string {
   const [, kind, name = ref] = /^refs\/(heads|tags)\/(.*)$/.exec(ref) ?? [];
-  // A tag may be an object of its own; a branch moves to the commit that it names.
+  // A tag may be an object of its own; main must point to its commit.
   const source = kind === 'tags' ? `'${name}^{}:refs/heads/main'` : `${name}:main`;
   const what = kind === 'tags' ? `the tag ${name}` : name;
   return `only main is deployed: ${what} is stored and not deployed; to deploy it: git push kiln ${source}`;

@@ -8,30 +8,32 @@ interface Move {
   after: string;
 }
 
-/** What a push does to main: where it is now, and whether commits of it are left behind. */
+/** The move of main by a push, the present commit of main, and whether the move leaves commits behind. */
 export interface MainMove extends Move {
   now: string | undefined;
   forced: boolean;
 }
 
 /**
- * Looks at main when it is this push's turn. A push that waited may find it moved on; it is taken when it continues from there.
- * @param env sees the new objects too
- * @throws KilnError `conflict` when it would undo what another push did meanwhile
+ * Reads main when it is this push's turn. Main may have moved while the push waited; the push is accepted if it contains that commit.
+ * @param env shows the new objects, too
+ * @throws KilnError `conflict` where the push would undo another push
  */
-export async function lookAtMain(repository: Repository, move: Move, env: Record<string, string>): Promise<MainMove> {
+export async function readMain(repository: Repository, move: Move, env: Record<string, string>): Promise<MainMove> {
   const now = await mainOf(repository);
   const { before, after } = move;
   const contains = async (commit: string | undefined) => commit === undefined || (await isAncestor(repository, commit, after, env));
   if (now === before) return { ...move, now, forced: !(await contains(before)) };
   if (now !== undefined && (await contains(now))) return { ...move, now, forced: false };
-  throw new KilnError('conflict', 'another push has moved main meanwhile', { fix: 'fetch it and push again: git pull --rebase kiln main' });
+  throw new KilnError('conflict', 'another push has moved main in the meantime', {
+    fix: 'fetch it and push again: git pull --rebase kiln main',
+  });
 }
 
 /**
- * Git moves main only from where the client saw it, so that is where it is put for the moment until git has ended. The pushes of one
- * project take turns: no other sees it there, but a fetch.
- * @returns what puts it back, had git not moved it
+ * Git moves main only from the commit that the client saw, so this moves main back to that commit until git has ended. Pushes of one
+ * project take turns, so only a fetch can see main there.
+ * @returns moves main forward again, where git has not moved it
  */
 export async function yieldMain(repository: Repository, { now, before }: MainMove): Promise<() => Promise<void>> {
   if (now === undefined || now === before) return async () => undefined;
@@ -52,7 +54,7 @@ async function isAncestor({ folder }: Repository, earlier: string, later: string
   return code === 0;
 }
 
-/** From where it is known to be, or not at all. */
+/** Moves main only from the given commit. */
 async function setMain({ folder, env }: Repository, to: string | undefined, from: string | undefined): Promise<void> {
   const ref = to === undefined ? ['-d', MAIN, from ?? ''] : [MAIN, to, from ?? ''];
   await gitText({ args: ['--git-dir', folder, 'update-ref', ...ref], env });

@@ -3,47 +3,48 @@ import type { Deployed } from '@kiln/contract/api/control-api';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
+import { Turns } from '@kiln/control/turns';
 import { packFiles } from '@kiln/project/pack';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { PushTurnStore } from '@kiln/state/push-turn-store';
 import type { Received } from '../repository/hook.js';
+import { MAX_WAITING } from '../repository/limits.js';
 import type { Repository } from '../repository/repositories.js';
 import { Blobs } from './blobs.js';
 import { messageOf, readCommitTree } from './commit-tree.js';
 import { judgeCommands } from './judge-commands.js';
-import { lookAtMain, yieldMain } from './main-ref.js';
+import { readMain, yieldMain } from './main-ref.js';
 import { type PushedFunction, readFunctions } from './read-functions.js';
 import { type SharedTurn, SharedTurns } from './shared-turns.js';
-import { Turns } from './turns.js';
 
-/** One push whose pack is received and checked, and whose refs have not moved. */
+/** One push: git has received and checked its pack, and no ref has moved. */
 export interface Push {
   repository: Repository;
   received: Received;
-  /** Name of the key with which it is pushed. */
+  /** Name of the API key of the push. */
   by: string;
   /** A line for the person who pushes. */
   say(line: string): Promise<void>;
   /** Aborted when the client leaves. */
   signal: AbortSignal;
-  /** When git has moved the refs, or has not. */
+  /** Resolves when git has ended, with or without a move of the refs. */
   ended: Promise<void>;
 }
 
-/** A version that runs and has no traffic yet. */
+/** A proved version without traffic. */
 interface Proven {
   /** Gives it the traffic. */
   serve(): Promise<Deployed>;
 }
 
-/** Who made a version, why, and from what. */
+/** Key, message and source of a version. */
 type VersionNote = Pick<VersionRecord, 'createdBy' | 'message' | 'sourceDigest'> & { project?: string | undefined };
 
-/** How versions are made of what is pushed. */
+/** Makes versions of pushed functions. */
 interface Deployments {
-  /** @throws KilnError for what no build can make right */
+  /** @throws KilnError for a configuration with which every build would fail */
   check(config: FunctionConfigInput): Promise<void>;
-  /** Builds a gzip tar and starts it; tells lines of the build. @throws KilnError */
+  /** Builds a gzip tar and starts an instance; yields lines of the build. @throws KilnError */
   prove(name: string, source: Readable, signal: AbortSignal, note: VersionNote): AsyncGenerator<{ line: string }, Proven>;
 }
 
@@ -54,21 +55,21 @@ export interface PushParts {
 }
 
 interface Turn {
-  /** @throws KilnError where it is not this push's any more */
+  /** @throws KilnError where this push has lost its turn */
   confirm(): Promise<void>;
   beforeItEnds?: () => Promise<void>;
 }
 
-/** The way of a deployment by `git push`: until the last step nothing that serves has changed, and neither has main. */
+/** Deploys a `git push`. Until the last step, neither the serving versions nor main have changed. */
 export class Pushes {
-  private readonly turns = new Turns();
+  private readonly turns = new Turns(1, MAX_WAITING);
   private readonly shared: SharedTurns;
 
   constructor(private readonly parts: PushParts) {
     this.shared = new SharedTurns(parts.turns);
   }
 
-  /** Whether git may move the refs. @throws the signal's reason when the client left, and faults that are nobody's push */
+  /** @returns whether git may move the refs. @throws the signal's reason where the client left; internal errors */
   async receive(push: Push): Promise<boolean> {
     const { repository, received, say, signal } = push;
     const { refused, main, notes } = judgeCommands(received.commands);
@@ -78,13 +79,13 @@ export class Pushes {
     try {
       const turn = await this.turn(push);
       const env = withNewObjects(repository, received.quarantine);
-      const { forced } = await lookAtMain(repository, main, env);
+      const { forced } = await readMain(repository, main, env);
       if (forced) await say('note: this push is forced; commits of main that it does not contain are left behind');
       const proven = await this.proveChanged(main.after, env, push);
       signal.throwIfAborted();
       await turn.confirm();
-      // Again: whatever else has access to the repositories may have moved it meanwhile.
-      const move = await lookAtMain(repository, main, env);
+      // A second read: another program with access to the repository may have moved main.
+      const move = await readMain(repository, main, env);
       await serveAll(proven, say);
       turn.beforeItEnds = await yieldMain(repository, move);
       return true;
@@ -96,7 +97,7 @@ export class Pushes {
     }
   }
 
-  /** It ends when git has: only then is main where the next push has to see it. */
+  /** Takes a turn that ends with git: only then has main moved for the next push. */
   private async turn({ repository: { project }, say, signal, ended }: Push): Promise<Turn> {
     const leave = await this.turns.enter(project, signal, (before) => {
       void say(`waiting for ${before === 1 ? 'another push' : `${before} other pushes`} to "${project}"`);
@@ -118,7 +119,7 @@ export class Pushes {
     return this.shared.enter(project, signal, () => void say(`waiting for a push to "${project}" through another router`));
   }
 
-  /** Builds and proves every function whose sources are not those of what serves. No traffic moves. */
+  /** Builds and proves every function whose sources differ from its serving version. No traffic moves. */
   private async proveChanged(commit: string, env: Record<string, string>, push: Push): Promise<Map<string, Proven>> {
     const { repository, say, signal, by } = push;
     const reader = { repository: repository.folder, env, signal };
@@ -137,11 +138,11 @@ export class Pushes {
     return proven;
   }
 
-  /** What no build can make right is said before the first one. @throws KilnError naming the function */
+  /** Checks all configurations before the first build. @throws KilnError that names the function */
   private async check(functions: readonly PushedFunction[]): Promise<void> {
     for (const { name, config } of functions) {
       await this.parts.deployments.check(config).catch((error: unknown) => {
-        throw error instanceof KilnError ? ofFunction(name, error) : error;
+        throw ofFunction(name, error);
       });
     }
   }
@@ -150,8 +151,7 @@ export class Pushes {
     const { name, files, digest, project } = pushed;
     const { repository, say, signal } = push;
     await say(`${name}: building ${files.length} files`);
-    const blobs = new Blobs(repository.folder, env);
-    try {
+    return await reading(repository, env, async (blobs) => {
       const packed = packFiles(files, (file) => blobs.content(file.id));
       const lines = this.parts.deployments.prove(name, packed, signal, { ...note, sourceDigest: digest, project });
       for (;;) {
@@ -159,14 +159,12 @@ export class Pushes {
         if (done === true) return value;
         await say(`${name} | ${value.line}`);
       }
-    } catch (error) {
-      throw error instanceof KilnError ? ofFunction(name, error) : error;
-    } finally {
-      blobs.close();
-    }
+    }).catch((error: unknown) => {
+      throw ofFunction(name, error);
+    });
   }
 
-  /** The version that has all the traffic, where it was made from the same. */
+  /** The version with all the traffic, where it has the same sources. */
   private async servingVersion({ name, digest }: PushedFunction): Promise<number | undefined> {
     const record = await this.parts.functions.get(name);
     const all = record?.traffic.find(({ weight }) => weight === 100)?.version;
@@ -174,7 +172,7 @@ export class Pushes {
     return (await this.parts.functions.version(name, all))?.sourceDigest === digest ? all : undefined;
   }
 
-  /** A push removes no function: that is for who knows that nobody calls it any more. */
+  /** A push removes no function; this names those that are no longer in the repository. */
   private async nameLeftBehind(functions: readonly PushedFunction[], { repository: { project }, say }: Push): Promise<void> {
     const pushed = new Set(functions.map(({ name }) => name));
     const left = (await this.parts.functions.listAll())
@@ -184,11 +182,14 @@ export class Pushes {
   }
 }
 
-function ofFunction(name: string, { code, message, fix }: KilnError): KilnError {
+/** Names the function in an error of ours; any other error stays as it is. */
+function ofFunction(name: string, error: unknown): unknown {
+  if (!(error instanceof KilnError)) return error;
+  const { code, message, fix } = error;
   return new KilnError(code, `${name}: ${message}`, { ...(fix !== undefined && { fix }) });
 }
 
-/** Objects of a push lie apart until it is taken. */
+/** The environment in which git sees the objects in quarantine. */
 function withNewObjects({ folder, env }: Repository, quarantine: string | undefined): Record<string, string> {
   if (quarantine === undefined) return env;
   return { ...env, GIT_OBJECT_DIRECTORY: quarantine, GIT_ALTERNATE_OBJECT_DIRECTORIES: `${folder}/objects` };
@@ -215,7 +216,7 @@ async function serveAll(proven: ReadonlyMap<string, Proven>, say: Push['say']): 
   }
 }
 
-/** Everything was proved, and still one did not get its traffic: somebody else deployed it, or the store went away. */
+/** All functions were proved, but one got no traffic: somebody else deployed it, or the store is away. */
 class NotServed extends KilnError {
   constructor(
     name: string,
@@ -226,23 +227,13 @@ class NotServed extends KilnError {
   }
 }
 
-function servedLine({
-  function: name,
-  version,
-  url,
-  changed,
-}: {
-  function: string;
-  version: number;
-  url: string;
-  changed: boolean;
-}): string {
+function servedLine({ function: name, version, url, changed }: Deployed): string {
   return changed ? `${name}: version ${version} serves at ${url}` : `${name}: the same image, version ${version} serves on`;
 }
 
 function failureLines(error: KilnError): string[] {
   const { code, message, fix } = error;
-  // What is wrong with a folder is no request to whoever pushed it.
+  // For a fault of a folder, the title of the error ("bad request") would mislead.
   const reason = (code === 'bad_request' ? message : `${ERRORS[code].title}: ${message}`).split('\n');
   const next = fix === undefined ? [] : [`next: ${fix}`];
   const served = error instanceof NotServed ? error.served : [];

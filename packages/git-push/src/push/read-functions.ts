@@ -14,7 +14,7 @@ import { type Folder, functionFolders } from './function-folders.js';
 /** A function as a commit holds it. */
 export interface PushedFunction {
   name: string;
-  /** What is sent to the builder, with paths below the function's own folder. */
+  /** Files for the builder, with paths relative to the function's folder. */
   files: TreeEntry[];
   /** Equal for equal sources and configuration. */
   digest: string;
@@ -28,8 +28,8 @@ const MAX_TEXT_BYTES = 1024 * 1024;
 const SHOWN = 10;
 
 /**
- * The functions of a commit, by the rules of `kiln deploy`. What is below the project's name belongs to it, unless `kiln.json` says otherwise.
- * @throws KilnError saying what is wrong, and in which folder
+ * The functions of a commit, by the rules of `kiln deploy`. They belong to the repository's project, unless `kiln.json` names another.
+ * @throws KilnError that names the fault and its folder
  */
 export async function readFunctions(entries: readonly TreeEntry[], blobs: Blobs, project: string): Promise<PushedFunction[]> {
   const root = { path: '', entries };
@@ -60,7 +60,7 @@ async function functionsIn(
   const where = folder.path === '' ? KILN_JSON : `${folder.path}/${KILN_JSON}`;
   const text = await textIn(folder, KILN_JSON, blobs);
   const content = text === undefined ? {} : parseKilnJson(text, where);
-  // The root has no name of its own in a repository: the project lends its.
+  // The root folder has no name in a repository, so it gets the name of the project.
   const name = folder.path === '' ? project : (folder.path.split('/').at(-1) as string);
   const declared = declaredFunctions(content, name, where);
   const files = sentFiles(folder, await sent(folder.entries, await ignoreTexts(folder, blobs)));
@@ -86,7 +86,7 @@ function declaredFunctions(content: object, folderName: string, where: string): 
   const isNamed = 'name' in content || 'functions' in content;
   const isName = FUNCTION_NAME_PATTERN.test(folderName);
   try {
-    // A key that is written wrongly first: it may be the name.
+    // Reports a misspelled key first: it may be the name.
     const functions = readKilnJson(content, isName ? folderName : suggestName(folderName));
     if (isNamed || isName) return functions;
   } catch (error) {
@@ -129,7 +129,7 @@ function sentFiles({ path: folder }: Folder, sent: TreeEntry[]): TreeEntry[] {
   });
 }
 
-/** A file of the folder's own, where there is one. */
+/** The text of a file in the folder; undefined without one. */
 async function textIn({ path: folder, entries }: Folder, name: string, blobs: Blobs): Promise<string | undefined> {
   const file = entries.find(({ path, kind }) => path === name && kind === 'file');
   if (file === undefined) return undefined;

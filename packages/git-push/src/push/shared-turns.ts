@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { PushTurnStore } from '@kiln/state/push-turn-store';
 
-/** A router that is gone holds the others up for no longer. */
+/** A dead router blocks the others for no longer. */
 const LEASE_MS = 10_000;
-const KEEP_EVERY_MS = 3000;
-const LOOK_EVERY_MS = 300;
+const RENEW_MS = 3000;
+const RETRY_MS = 300;
 
-/** The turns of pushes among routers: of all that share the store, one push of a project is deployed at a time. */
+/** Turns of pushes among routers: all routers of a store deploy one push of a project at a time. */
 export class SharedTurns {
   constructor(private readonly store: PushTurnStore) {}
 
@@ -23,12 +23,12 @@ export class SharedTurns {
       signal.throwIfAborted();
       if (await this.store.lease(project, push, LEASE_MS)) return new SharedTurn(this.store, project, push);
       if (!waits) onWait();
-      await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      await delay(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
 }
 
-/** Kept as long as this process lives, and reaches the store. */
+/** A lease in the store, renewed as long as this process lives and reaches the store. */
 export class SharedTurn {
   private readonly timer: NodeJS.Timeout;
 
@@ -37,24 +37,24 @@ export class SharedTurn {
     private readonly project: string,
     private readonly push: string,
   ) {
-    // Where it does not get through once, the next one may still come in time.
-    this.timer = setInterval(() => void this.keep().catch(() => undefined), KEEP_EVERY_MS);
+    // After a failed renewal, the next one may still come in time.
+    this.timer = setInterval(() => void this.renew().catch(() => undefined), RENEW_MS);
   }
 
-  /** Before anything moves. @throws KilnError where another push has the turn by now, or the store does not say */
+  /** To be called before main or traffic moves. @throws KilnError where another push has the turn, or the store does not answer */
   async confirm(): Promise<void> {
-    if (await this.keep()) return;
+    if (await this.renew()) return;
     const why = `this push was silent for too long, and another one to "${this.project}" is under way`;
     throw new KilnError('conflict', why, { fix: 'push again', retryAfter: 10 });
   }
 
-  /** Never rejects: a turn that can't be given back runs out. */
+  /** Never rejects: a lease that can't be released expires. */
   async leave(): Promise<void> {
     clearInterval(this.timer);
     await this.store.giveBack(this.project, this.push).catch(() => undefined);
   }
 
-  private keep(): Promise<boolean> {
+  private renew(): Promise<boolean> {
     return this.store.lease(this.project, this.push, LEASE_MS);
   }
 }

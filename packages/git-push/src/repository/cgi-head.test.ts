@@ -29,12 +29,12 @@ describe('readCgiHead', () => {
   it('refuses what ends too early, and a head without end', async () => {
     const short = new PassThrough();
     short.end('Status: 200');
-    await expect(readCgiHead(short)).rejects.toThrow('ended without an answer');
+    await expect(readCgiHead(short)).rejects.toThrow('ended without a response');
     const long = new PassThrough();
     long.write('x: '.padEnd(20_000, 'y'));
     await expect(readCgiHead(long)).rejects.toThrow('too long a head');
     const broken = new PassThrough();
     setImmediate(() => broken.destroy());
-    await expect(readCgiHead(broken)).rejects.toThrow('ended without an answer');
+    await expect(readCgiHead(broken)).rejects.toThrow('ended without a response');
   });
 });

@@ -10,15 +10,15 @@ export interface CgiHead {
 }
 
 /**
- * Reads the head of a CGI program's answer; the stream then begins with the body.
- * @throws Error when it ends before its head does, or the head is too long
+ * Reads the head of a CGI response; the stream then starts with the body.
+ * @throws Error where the response ends before its head, or the head is too long
  */
 export async function readCgiHead(output: Readable): Promise<CgiHead> {
   let read = Buffer.alloc(0);
   for (;;) {
     const chunk = output.read() as Buffer | null;
     if (chunk === null) {
-      if (output.readableEnded || output.destroyed) throw new Error('git http-backend ended without an answer');
+      if (output.readableEnded || output.destroyed) throw new Error('git http-backend ended without a response');
       await Promise.race([once(output, 'readable'), once(output, 'end'), once(output, 'close')]);
       continue;
     }

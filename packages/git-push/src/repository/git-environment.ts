@@ -1,18 +1,18 @@
 import { PUSH_LIMITS } from './limits.js';
 
-/** Where git is found, and where its repositories are. */
+/** The places of git and of its repositories. */
 export interface GitPlaces {
   /** PATH of the router. */
   path: string;
   /** Holds one bare repository per project. */
   root: string;
-  /** Holds the only hook there is: ours. */
+  /** Folder with the only hook, Kiln's own. */
   hooks: string;
 }
 
 /**
- * All that a git process of ours is told, field by field: nothing of the router's own environment, of a user's or of the machine's
- * configuration, and nothing of what was pushed. Given for one command, these settings win over what a repository's file says.
+ * The whole environment of a git process, field by field: nothing from the router's environment, from a user's or the machine's
+ * configuration, or from pushed content. These settings win over the configuration file of a repository.
  */
 export function gitEnvironment({ path, root, hooks }: GitPlaces, repository: string): Record<string, string> {
   const settings: [key: string, value: string][] = [
@@ -26,16 +26,16 @@ export function gitEnvironment({ path, root, hooks }: GitPlaces, repository: str
     ['http.receivepack', 'true'],
     ['http.getanyfile', 'false'],
     ['receive.fsckObjects', 'true'],
-    // Old commits of well-known projects have these, and they harm nobody.
+    // Old commits of well-known projects have these faults, which do no harm.
     ...['badTimezone', 'missingSpaceBeforeDate', 'zeroPaddedFilemode'].map((fault): [string, string] => [
       `receive.fsck.${fault}`,
       'ignore',
     ]),
     ['receive.maxInputSize', String(PUSH_LIMITS.packBytes)],
-    // A pack is kept as it came and checked while it streams, however few objects it holds.
+    // Git keeps a pack as it came and checks it while it streams, even with few objects.
     ['receive.unpackLimit', '1'],
     ['receive.denyNonFastForwards', 'false'],
-    // Within the push, and so within its bounds.
+    // Maintenance runs within the push, and so within its bounds.
     ['gc.autoDetach', 'false'],
     ['maintenance.autoDetach', 'false'],
   ];

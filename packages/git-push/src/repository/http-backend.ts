@@ -10,16 +10,16 @@ import { endGroup, exitOf, keepText } from './run-git.js';
 
 export type GitService = 'git-receive-pack' | 'git-upload-pack';
 
-/** One request of a git client, as far as git needs to know it. */
+/** The parts of a git client's request that git needs. */
 export interface GitRequest {
   service: GitService;
-  /** The announcement of refs that opens each exchange, or the exchange itself. */
+  /** Undefined for the list of refs, with which each exchange starts. */
   body: Readable | undefined;
   contentType?: string | undefined;
   contentEncoding?: string | undefined;
   /** The header `git-protocol`. */
   protocol?: string | undefined;
-  /** The key: its id is, for git, who is logged in; its name is told of what it deploys. */
+  /** The API key: git gets its id as the user, and versions get its name. */
   key: { id: string; name: string };
 }
 
@@ -30,24 +30,24 @@ export interface GitAnswer extends CgiHead {
 export interface Backend {
   /** @throws KilnError `unavailable` where git did not answer */
   answer: Promise<GitAnswer>;
-  /** To and from the hook. */
+  /** The connection to the hook. */
   channel: Duplex;
-  /** When it and all that it started have ended. */
+  /** Resolves when git and all its children have ended. */
   ended: Promise<void>;
 }
 
-/** What was begun is put in order so long, before it is ended by a signal: on one, git leaves behind what it has half received. */
+/** Git gets so much time to end in order before a signal: after a signal it leaves half-received objects. */
 const END_MS = 5000;
 const PROTOCOL = /^version=[0-2]$/;
 
-/** Starts git's own `http-backend` for one request. Aborting the signal ends it with all that it started. */
+/** Starts git's own `http-backend` for one request. Aborting the signal ends it and all its children. */
 export function startBackend(repository: Repository, request: GitRequest, signal: AbortSignal): Backend {
   const stdio = ['pipe', 'pipe', 'pipe', 'pipe'] as const;
   const child = spawn('git', ['http-backend'], { env: cgiEnvironment(repository, request), stdio: [...stdio], detached: true });
   const channel = child.stdio[HOOK_FD] as Duplex;
   const stop = () => windUp(child, channel);
   signal.addEventListener('abort', stop, { once: true });
-  // Both ends when git does: what there is to say of it is said by its exit.
+  // The channel closes with git; the exit code tells the reason.
   channel.on('error', () => undefined);
   const stderr = keepText(child);
   const ended = exitOf(child).finally(() => signal.removeEventListener('abort', stop));
@@ -62,7 +62,7 @@ export function startBackend(repository: Repository, request: GitRequest, signal
   };
 }
 
-/** The hook sees the end of its channel and declines, git that of its input. */
+/** Closes the channel, on which the hook declines the push, and the input of git. */
 function windUp(child: ChildProcess, channel: Duplex): void {
   channel.destroy();
   child.stdin?.destroy();
@@ -78,19 +78,19 @@ async function answerOf(child: ChildProcess, ended: Promise<number>, stderr: () 
   });
   failed.catch(() => undefined);
   try {
-    return { ...(await readCgiHead(output)), body: relayed(output) };
+    return { ...(await readCgiHead(output)), body: passOn(output) };
   } catch (error) {
     const cause = await failed.catch((reason: unknown) => reason);
     if (cause instanceof KilnError) throw cause;
-    throw new KilnError('unavailable', 'git did not answer', { cause: cause ?? error });
+    throw new KilnError('unavailable', 'git gave no response', { cause: cause ?? error });
   }
 }
 
 /**
- * A client that leaves does not stop git from writing, for it would die of that in the middle of things. One that stops reading is
- * taken for one that has left.
+ * Reads git's output on where the client has left, because a closed pipe would kill git in the middle of its work. A client that
+ * stops reading counts as one that has left.
  */
-function relayed(output: Readable): Readable {
+function passOn(output: Readable): Readable {
   const body = new PassThrough();
   let idle: NodeJS.Timeout | undefined;
   output.on('data', (chunk: Buffer) => {
@@ -111,8 +111,8 @@ function relayed(output: Readable): Readable {
 }
 
 /**
- * A client that leaves half-way, or falls silent, must not look like one that has sent all: git is ended. What git does not take any
- * more is read on into nothing for a while, so that the client comes to read why.
+ * Ends git where the client leaves or falls silent before the end of its body: an incomplete body must not look complete. Reads on for
+ * a while where git takes no more, so that the client gets to read the reason.
  */
 function feed(stdin: Writable, body: Readable | undefined): void {
   stdin.on('error', () => undefined);
@@ -121,7 +121,7 @@ function feed(stdin: Writable, body: Readable | undefined): void {
   else passUpload(body, stdin, { maxBytes: Number.POSITIVE_INFINITY, idleMs: IDLE_MS }).catch(() => stdin.destroy());
 }
 
-/** CGI, field by field. */
+/** The CGI variables, field by field. */
 function cgiEnvironment({ project, root, env }: Repository, request: GitRequest): Record<string, string> {
   const { service, body, contentType, contentEncoding, protocol, key } = request;
   return {

@@ -1,6 +1,6 @@
 const MIB = 1024 * 1024;
 
-/** Bounds of what is pushed. */
+/** Bounds of a push. */
 export const PUSH_LIMITS = {
   /** Bytes that one push may send, packed. */
   packBytes: 512 * MIB,
@@ -12,7 +12,7 @@ export const PUSH_LIMITS = {
   functionFiles: 50_000,
   functionBytes: 1024 * MIB,
   functions: 100,
-  /** Bytes that the repository of one project may hold before a push. */
+  /** Bytes of one project's repository before a push. */
   repositoryBytes: 4096 * MIB,
   repositories: 1000,
   /** Branches and tags of one push. */
@@ -21,15 +21,15 @@ export const PUSH_LIMITS = {
   time: 3_600_000,
 } as const;
 
-/** Git processes that serve requests, at once in one router. */
+/** Git processes that serve requests at a time in one router. */
 export const MAX_SERVED = 16;
-/** Of these, for clients with the same key. */
+/** The same for clients with one key. */
 export const MAX_SERVED_PER_KEY = 8;
-/** ms for which a client may neither send what is awaited of it nor read what is said to it. */
+/** ms for which a client may neither send its body nor read the response. */
 export const IDLE_MS = 30_000;
-/** Pushes to one project that wait for the one that is being deployed. */
+/** Pushes to one project that may wait for the running one. */
 export const MAX_WAITING = 4;
-/** ms that a git command may take that only reads, or makes a repository. */
+/** ms for a git command that only reads, or makes a repository. */
 export const COMMAND_MS = 60_000;
 
 export function mebibytes(bytes: number): string {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
@@ -9,23 +10,23 @@ import { mebibytes, PUSH_LIMITS } from './limits.js';
 import { gitText } from './run-git.js';
 
 const HOOKS = '.hooks';
-/** No project can have this name. */
+/** The name of an empty repository; no project can have it. */
 const EMPTY = '_empty';
-/** As git names the folder of what it has received and not taken yet. */
+/** How git names the folder of objects in quarantine. */
 const QUARANTINE = 'tmp_objdir-';
 
 /** One project's bare repository. */
 export interface Repository {
   project: string;
-  /** Where all of them are. */
+  /** The folder of all repositories. */
   root: string;
   folder: string;
   env: Record<string, string>;
 }
 
 /**
- * The bare repositories, one per project, made at the first push. They are where pushes land, not where code is kept: one that is
- * lost or removed is made anew by the next push, which then sends the whole history.
+ * The bare repositories, one for each project, made at the first push. They are no store of code: after the loss of a repository the
+ * next push makes it again, and sends the whole history.
  */
 export class Repositories {
   readonly places: GitPlaces;
@@ -36,30 +37,30 @@ export class Repositories {
     this.places = { path, root, hooks: join(root, HOOKS) };
   }
 
-  /** @param project checked here: it becomes a folder's name. @throws KilnError `not_found` */
+  /** @param project is checked here, because it becomes the name of a folder. @throws KilnError `not_found` */
   async find(project: string): Promise<Repository> {
     const repository = this.at(project);
-    if (await exists(repository.folder)) return repository;
+    if (existsSync(repository.folder)) return repository;
     throw new KilnError('not_found', `nothing was pushed to "${project}" yet`, { fix: 'push first: git push kiln main' });
   }
 
-  /** The same, made where it is not there yet. @throws KilnError `unavailable` where it can't be, or is full */
+  /** Finds or makes a repository. @throws KilnError `unavailable` where it can't be made, or is full */
   async findOrMake(project: string): Promise<Repository> {
     const repository = this.at(project);
     await this.prepare();
-    if (await exists(repository.folder)) {
+    if (existsSync(repository.folder)) {
       await removeLeftovers(repository);
       await refuseFull(repository);
     } else await this.make(repository);
     return repository;
   }
 
-  /** The same for a question: where there is none yet, an empty one that is nobody's. @throws KilnError as findOrMake */
+  /** Finds a repository for the list of refs; an empty one where the project has none. @throws KilnError as findOrMake */
   async findOrEmpty(project: string): Promise<Repository> {
-    if (await exists(this.at(project).folder)) return this.findOrMake(project);
+    if (existsSync(this.at(project).folder)) return this.findOrMake(project);
     await this.prepare();
     const empty = this.repository(EMPTY);
-    if (!(await exists(empty.folder))) await this.init(empty);
+    if (!existsSync(empty.folder)) await this.init(empty);
     return empty;
   }
 
@@ -78,9 +79,9 @@ export class Repositories {
   }
 
   private async make(repository: Repository): Promise<void> {
-    const there = (await readdir(this.places.root)).filter((name) => name.endsWith('.git') && name !== `${EMPTY}.git`).length;
-    if (there >= PUSH_LIMITS.repositories) {
-      throw new KilnError('unavailable', `there are ${there} projects already`, {
+    const projects = (await readdir(this.places.root)).filter((name) => name.endsWith('.git') && name !== `${EMPTY}.git`).length;
+    if (projects >= PUSH_LIMITS.repositories) {
+      throw new KilnError('unavailable', `there are ${projects} projects already`, {
         fix: `remove one that is not needed from ${this.places.root}`,
       });
     }
@@ -94,12 +95,12 @@ export class Repositories {
       await rename(half, folder);
     } catch (error) {
       await rm(half, { recursive: true, force: true });
-      // Another push was first.
-      if (!(await exists(folder))) throw error;
+      // Another push has made the repository.
+      if (!existsSync(folder)) throw error;
     }
   }
 
-  /** Once: the folder, which only this user enters, and the hook. @throws KilnError `unavailable` */
+  /** Makes, once, the folder that only this user can read, and the hook. @throws KilnError `unavailable` */
   private prepare(): Promise<void> {
     this.hook ??= this.writeHook().catch((error: Error) => {
       this.hook = undefined;
@@ -111,7 +112,7 @@ export class Repositories {
     return this.hook;
   }
 
-  /** Whole or not at all: a push of another router on this machine may run it just now. */
+  /** Replaces the hook in one step: a push of another router on this machine may run it now. */
   private async writeHook(): Promise<void> {
     await mkdir(this.places.hooks, { recursive: true, mode: 0o700 });
     const half = join(this.places.hooks, `.${randomBytes(6).toString('hex')}`);
@@ -120,14 +121,7 @@ export class Repositories {
   }
 }
 
-async function exists(folder: string): Promise<boolean> {
-  return stat(folder).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** What pushes left behind that were killed with the router or the machine: older than any that could still run. */
+/** Removes objects of pushes that were killed with the router or the machine: older than any push that could still run. */
 async function removeLeftovers({ folder }: Repository): Promise<void> {
   const objects = join(folder, 'objects');
   for (const name of (await readdir(objects)).filter((name) => name.startsWith(QUARANTINE))) {

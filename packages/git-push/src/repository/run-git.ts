@@ -5,7 +5,7 @@ import { COMMAND_MS } from './limits.js';
 
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const MAX_STDERR_CHARS = 4000;
-/** After SIGTERM, on which git removes what it has half written. */
+/** Time after SIGTERM, in which git removes half-written files. */
 const KILL_MS = 5000;
 
 export interface GitCommand {
@@ -21,10 +21,10 @@ export interface GitResult {
   stderr: string;
 }
 
-/** A git command that failed, or wrote more than it may. */
+/** A git command that failed or passed a bound. */
 export class GitFailure extends Error {}
 
-/** Runs one git command to its end, without a shell. @throws KilnError `unavailable` where there is no git; GitFailure past a bound */
+/** Runs one git command without a shell. @throws KilnError `unavailable` where git is missing; GitFailure past a bound */
 export async function runGit({ args, env, signal, maxBytes = MAX_OUTPUT_BYTES }: GitCommand): Promise<GitResult> {
   const either = AbortSignal.any([AbortSignal.timeout(COMMAND_MS), ...(signal === undefined ? [] : [signal])]);
   const child = spawn('git', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -51,14 +51,14 @@ export async function runGit({ args, env, signal, maxBytes = MAX_OUTPUT_BYTES }:
   }
 }
 
-/** The same where every code but 0 is a failure. @throws GitFailure with what git said */
+/** Runs a git command that must end with code 0. @throws GitFailure with git's message */
 export async function gitText(command: GitCommand): Promise<string> {
   const { code, stdout, stderr } = await runGit(command);
   if (code !== 0) throw new GitFailure(`git ${command.args[0]} ended with ${code}: ${stderr.trim()}`);
   return stdout.toString('utf8');
 }
 
-/** Settles when the process has ended and its output is read; -1 for a signal. */
+/** Resolves with the exit code when the process has ended and its output is read; -1 for a signal. */
 export function exitOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'ENOENT' ? noGit(error) : error));
@@ -66,7 +66,7 @@ export function exitOf(child: ChildProcess): Promise<number> {
   });
 }
 
-/** The last of what it writes to stderr. */
+/** Keeps the end of the process's stderr. */
 export function keepText(child: ChildProcess): () => string {
   let text = '';
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -75,7 +75,7 @@ export function keepText(child: ChildProcess): () => string {
   return () => text;
 }
 
-/** Ends a process and all that it started: it must be the leader of its group. */
+/** Ends a process and all its children; it must be the leader of its process group. */
 export function endGroup(child: ChildProcess): void {
   signalGroup(child, 'SIGTERM');
   const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_MS).unref();

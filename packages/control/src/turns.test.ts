@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_WAITING } from '../repository/limits.js';
 import { Turns } from './turns.js';
 
 const never = new AbortController().signal;
 const ignore = () => undefined;
+const MAX_WAITING = 4;
 
 describe('Turns', () => {
   it('come in order, one at a time for each project, and a turn ends once', async () => {
-    const turns = new Turns();
+    const turns = new Turns(1);
     const order: number[] = [];
     const first = await turns.enter('a', never, ignore);
     const waited: number[] = [];
@@ -26,7 +26,7 @@ describe('Turns', () => {
   });
 
   it('are given up by those who leave, and are refused to too many', async () => {
-    const turns = new Turns();
+    const turns = new Turns(1, MAX_WAITING);
     const leave = await turns.enter('a', never, ignore);
     const leaving = new AbortController();
     const gone = turns.enter('a', leaving.signal, ignore);
@@ -38,5 +38,16 @@ describe('Turns', () => {
     leave();
     for (const each of [...waiting, last]) (await each)();
     (await turns.enter('a', never, () => expect.fail('nobody is there')))();
+  });
+
+  it('run as many at a time as there may be', async () => {
+    const turns = new Turns(2);
+    const leave = await turns.enter('a', never, ignore);
+    await turns.enter('a', never, () => expect.fail('there is room for two'));
+    const waited: number[] = [];
+    const third = turns.enter('a', never, (before) => waited.push(before));
+    leave();
+    await third;
+    expect(waited).toEqual([2]);
   });
 });
