@@ -14,9 +14,9 @@ const NOTHING = Buffer.alloc(0);
 let parsers: Promise<Parser[]> | undefined;
 
 /**
- * Reads the whole body into `rawBody` and leaves the request readable: the parsers of an Express app, and whoever pipes the
- * request, find the stream untouched.
- * @throws Error when the client leaves before the end.
+ * Reads the whole body into `rawBody` and puts it back, so that the parsers of an Express app, and code that pipes the request, can
+ * still read the stream.
+ * @throws Error where the client leaves before the end
  */
 export async function readBody(request: ParsedRequest): Promise<void> {
   request.rawBody = hasBody(request) ? await readAndPutBack(request) : NOTHING;
@@ -24,7 +24,7 @@ export async function readBody(request: ParsedRequest): Promise<void> {
 
 /**
  * Sets `body` from `rawBody` as Express's parsers do.
- * @throws Error with a `status` when the body is not what its content type says.
+ * @throws Error with a `status` where the body does not match its content type
  */
 export async function parseBody(request: ParsedRequest, response: ServerResponse): Promise<void> {
   const raw = request.rawBody ?? NOTHING;
@@ -51,7 +51,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 async function loadParsers(): Promise<Parser[]> {
   const { default: express } = await import('express');
-  // The platform bounds the body (`maxBody`); a second bound here would only disagree with it.
+  // The platform bounds the body (`maxBody`); a second bound here could only differ from it.
   const limit = Number.POSITIVE_INFINITY;
   return [
     express.json({ limit, strict: false, type: ['application/json', 'application/*+json'] }),
@@ -72,7 +72,7 @@ function readAndPutBack(request: IncomingMessage): Promise<Buffer> {
       for (let chunk = request.read() as Buffer | null; chunk !== null; chunk = request.read() as Buffer | null) chunks.push(chunk);
       if (!request.complete) return;
       const whole = Buffer.concat(chunks);
-      // Everything has arrived, and 'end' is only announced in a later tick: put back now, the stream is as new.
+      // The body is complete, and 'end' comes only in a later tick: put back now, the stream is as before.
       if (whole.length > 0) request.unshift(whole);
       done(() => resolve(whole));
     };

@@ -33,7 +33,7 @@ afterEach(() => {
 });
 
 function dialIn(concurrency: number, onUnreachable: () => void = () => undefined): void {
-  new RunnerDialIn(server, { socketPath, concurrency, onUnreachable, workEnd: { say: (number) => said.push(number) } }).start();
+  new RunnerDialIn(server, { socketPath, concurrency, onUnreachable, workEnd: { report: (number) => said.push(number) } }).start();
 }
 
 const open = () => sockets.filter((socket) => !socket.destroyed);

@@ -6,26 +6,25 @@ import type { WorkEnd } from './handler/work-end.js';
 const RETRY_MS = 50;
 const GIVE_UP_MS = 5000;
 
-/** By which the agent knows a connection; it says so with the first request. */
+/** The agent's number of a connection, which comes with the first request. */
 const NUMBER = Symbol('number');
-/** Who has the state of the last handler on it. */
-const CARRIER = Symbol('carrier');
+/** The response or the upgraded socket of the last request on a connection; the state of its handler is kept there. */
+const LAST_ANSWER = Symbol('last answer');
 
-type AgentSocket = net.Socket & { [NUMBER]?: string; [CARRIER]?: ServerResponse | net.Socket };
+type AgentSocket = net.Socket & { [NUMBER]?: string; [LAST_ANSWER]?: ServerResponse | net.Socket };
 
 export interface DialInOptions {
   socketPath: string;
   /** Never more connections than this. */
   concurrency: number;
-  workEnd: Pick<WorkEnd, 'say'>;
+  workEnd: Pick<WorkEnd, 'report'>;
   /** The agent's socket could not be reached for 5 s. */
   onUnreachable(): void;
 }
 
 /**
- * Serves HTTP on connections that it opens itself to the agent's socket, one request at a time on each. There is always an
- * idle one beyond the busy ones, up to `concurrency`; as many as the busy ones while those are many, so that a burst does
- * not wait for one connection after another.
+ * Serves HTTP on connections that it opens itself to the agent's socket, one request at a time on each. It keeps as many idle connections
+ * as busy ones, and at least one, up to `concurrency` in all: so a burst does not wait for one connection after another.
  */
 export class RunnerDialIn {
   readonly #connections = new Set<net.Socket>();
@@ -37,7 +36,7 @@ export class RunnerDialIn {
     private readonly server: Server,
     private readonly options: DialInOptions,
   ) {
-    // Before the function sees it.
+    // Runs before the function sees the request.
     server.prependListener('request', (request, response) => {
       const { socket } = request;
       this.#begin(request, response);
@@ -50,10 +49,10 @@ export class RunnerDialIn {
     this.#fill();
   }
 
-  #begin(request: IncomingMessage, carrier: ServerResponse | net.Socket): void {
+  #begin(request: IncomingMessage, answer: ServerResponse | net.Socket): void {
     const socket = request.socket as AgentSocket;
-    if (socket[NUMBER] === undefined) introduce(request, socket);
-    socket[CARRIER] = carrier;
+    if (socket[NUMBER] === undefined) takeNumber(request, socket);
+    socket[LAST_ANSWER] = answer;
     this.#busy.add(socket);
     this.#fill();
   }
@@ -66,7 +65,7 @@ export class RunnerDialIn {
 
   #open(): void {
     const socket = net.connect(this.options.socketPath);
-    // Whether the process has anything left to do is for the function's own work to decide: see Unanswered.
+    // Only the function's own work keeps the process alive: see Unanswered.
     socket.unref();
     this.#connections.add(socket);
     let connectedAt: number | undefined;
@@ -79,9 +78,9 @@ export class RunnerDialIn {
     socket.once('close', () => this.#lost(socket, connectedAt));
   }
 
-  /** One that lived is replaced at once; one that did not waits, lest an agent that is going away be asked without pause. */
+  /** Replaces a connection that lived at once. One that failed is retried after a pause, because the agent may be shutting down. */
   #lost(socket: AgentSocket, connectedAt: number | undefined): void {
-    if (socket[NUMBER] !== undefined) this.options.workEnd.say(socket[NUMBER], socket[CARRIER]);
+    if (socket[NUMBER] !== undefined) this.options.workEnd.report(socket[NUMBER], socket[LAST_ANSWER]);
     this.#connections.delete(socket);
     this.#busy.delete(socket);
     const now = performance.now();
@@ -98,8 +97,8 @@ export class RunnerDialIn {
   }
 }
 
-/** Takes the connection's number out of its first request: a function sees nothing of it. */
-function introduce(request: IncomingMessage, socket: AgentSocket): void {
+/** Takes the connection's number out of its first request, so that the function does not see it. */
+function takeNumber(request: IncomingMessage, socket: AgentSocket): void {
   const number = request.headers[CONNECTION];
   if (typeof number !== 'string') return;
   socket[NUMBER] = number;

@@ -4,7 +4,7 @@ import type { FunctionExport } from './handler/exports.js';
 import { Unanswered } from './handler/unanswered.js';
 import { createListener, createServer, type ServedExport } from './server.js';
 
-/** Serves every export at `/<export>`; the function sees the path behind that, as on the platform. */
+/** Serves every export at `/<export>`; the function sees the rest of the path, as on the platform. */
 export async function serveLocally(exports: readonly FunctionExport[], port: number): Promise<void> {
   const unanswered = new Unanswered(1);
   const byName = new Map<string, ServedExport>();
@@ -25,7 +25,7 @@ export async function serveOne(target: FunctionExport, port: number): Promise<vo
 
 async function listen(port: number, choose: Parameters<typeof createServer>[0]): Promise<string> {
   const server = createServer(choose);
-  // See Unanswered: neither the door nor an open connection says that something is left to do.
+  // Neither the listener nor an open connection keeps the process alive: see Unanswered.
   server.on('connection', (socket) => socket.unref());
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -3,7 +3,7 @@ import { format } from 'node:util';
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
 
-/** What the agent keeps of a line is 16 KiB, and the line has more in it than the message. */
+/** The agent keeps 16 KiB of a line, and the line holds more than the message. */
 const MAX_MESSAGE = 15 * 1024;
 const LEVELS: Readonly<Record<'debug' | 'log' | 'info' | 'warn' | 'error', Level>> = {
   debug: 'debug',
@@ -15,7 +15,7 @@ const LEVELS: Readonly<Record<'debug' | 'log' | 'info' | 'warn' | 'error', Level
 
 const requestIds = new AsyncLocalStorage<string>();
 
-/** Lines written by `action`, and by whatever it starts, carry the request's id. */
+/** Lines of `action`, and of all that it starts, get the request's id. */
 export function withRequestId<T>(requestId: string, action: () => T): T {
   return requestIds.run(requestId, action);
 }

@@ -31,7 +31,7 @@ async function run(): Promise<void> {
   await serveInstance(options);
 }
 
-/** The module is loaded before the first connection: that connection tells the agent that this instance is ready. */
+/** Loads the module before the first connection, because that connection tells the agent that the instance is ready. */
 async function serveInstance({ entry, handler, functionName, socketPath, concurrency }: RunnerOptions): Promise<void> {
   consoleToAgent();
   process.on('uncaughtException', crash);
@@ -39,18 +39,18 @@ async function serveInstance({ entry, handler, functionName, socketPath, concurr
   const unanswered = new Unanswered(concurrency);
   const listener = await createListener(target, (response, ending) => unanswered.wait(response, ending));
   const server = createServer(() => ({ target, listener }));
-  // First of all: the agent must know that it will be told before it gives the first request.
+  // Connects first: the agent must know, before the first request, that this runner reports the end of work.
   const workEnd = new WorkEnd(socketPath, concurrency, unanswered);
   new RunnerDialIn(server, { socketPath, concurrency, workEnd, onUnreachable: () => process.exit(0) }).start();
 }
 
-/** As Node would, but as one line of the log. A function that listens for itself decides for itself. */
+/** Ends the process as Node would, but with one log line. A function with a listener of its own decides itself. */
 function crash(error: Error): void {
   console.error('uncaught exception:', error);
   if (process.listenerCount('uncaughtException') === 1) process.exit(1);
 }
 
-/** Prints the exports as JSON, and nothing else: what the module itself prints goes to stderr. */
+/** Prints only the exports, as JSON: the module's own output goes to stderr. */
 async function describe(entry: string): Promise<void> {
   process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
   const exports = await loadExports(entry);

@@ -17,7 +17,7 @@ export interface LocalOptions {
   port: number;
 }
 
-/** In an image of one's own: serve one handler at `/`. */
+/** In a user's own image: serve one handler at `/`. */
 export interface ServeOptions {
   mode: 'serve';
   entry: string;
@@ -26,7 +26,7 @@ export interface ServeOptions {
   port: number;
 }
 
-/** In a build: make a folder ready to be served. */
+/** In a build: make a site of a folder. */
 export interface SiteCommand {
   mode: 'site';
   source: string;
@@ -37,7 +37,7 @@ export interface SiteCommand {
 
 export type Options = RunnerOptions | LocalOptions | ServeOptions | SiteCommand | { mode: 'describe'; entry: string } | { mode: 'help' };
 
-/** The command line or a variable is wrong; the message says what is allowed. */
+/** A wrong option or variable; the message says what is allowed. */
 export class UsageError extends Error {}
 
 export const USAGE = `Usage: kiln-runner [--port PORT] [ENTRY]
@@ -64,8 +64,8 @@ site makes a folder of static files ready to be served: TARGET is then an ENTRY.
 
 /** @throws UsageError */
 export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.ProcessEnv = process.env): Options {
-  const given = parseArguments(argv);
-  const { help, port, app, copied, positionals } = given;
+  const { values, positionals } = parseArguments(argv);
+  const { help, port, app, copied, handler, function: functionName } = values;
   if (help) return { mode: 'help' };
   if (positionals[0] === 'site') return siteCommand(positionals.slice(1), app, copied);
   const command = ['describe', 'serve'].find((name) => name === positionals[0]);
@@ -73,9 +73,9 @@ export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.
   if (rest.length > 0) throw new UsageError(`one module at a time, not also ${rest.join(' ')}`);
   const entry = argument ?? (env['KILN_ENTRY'] || '.');
   if (command === 'describe') return { mode: 'describe', entry };
-  // On the machine where it is written, 8080 is the router's.
+  // On a developer's machine the router listens on 8080.
   const listensOn = (usual: string) => wholeNumber('port', port ?? (env['PORT'] || usual), 0, 65_535);
-  if (command === 'serve') return { mode: 'serve', entry, handler: given.handler, functionName: given.function, port: listensOn('8080') };
+  if (command === 'serve') return { mode: 'serve', entry, handler, functionName, port: listensOn('8080') };
   const socketPath = env['KILN_SOCKET'];
   if (!socketPath) return { mode: 'local', entry, port: listensOn('3000') };
   return {
@@ -93,29 +93,18 @@ function siteCommand([source, target, ...rest]: string[], app: boolean, copied: 
   return { mode: 'site', source, target, app, copied };
 }
 
-interface Arguments {
-  help: boolean;
-  port: string | undefined;
-  app: boolean;
-  copied: string | undefined;
-  handler: string | undefined;
-  function: string | undefined;
-  positionals: string[];
-}
+const OPTIONS = {
+  help: { type: 'boolean', short: 'h', default: false },
+  port: { type: 'string', short: 'p' },
+  app: { type: 'boolean', default: false },
+  copied: { type: 'string' },
+  handler: { type: 'string' },
+  function: { type: 'string' },
+} as const;
 
-function parseArguments(argv: string[]): Arguments {
+function parseArguments(args: string[]) {
   try {
-    const options = {
-      help: { type: 'boolean', short: 'h' },
-      port: { type: 'string', short: 'p' },
-      app: { type: 'boolean' },
-      copied: { type: 'string' },
-      handler: { type: 'string' },
-      function: { type: 'string' },
-    } as const;
-    const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
-    const { help = false, port, app = false, copied, handler } = values;
-    return { help, port, app, copied, handler, function: values.function, positionals };
+    return parseArgs({ args, options: OPTIONS, allowPositionals: true });
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

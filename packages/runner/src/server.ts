@@ -6,12 +6,12 @@ import { handlerRuns, handlerSettled } from './handler/handler-state.js';
 import { invoke, type OnUnanswered, refuseBody, requestIdOf } from './handler/invoke.js';
 import { withRequestId } from './log.js';
 
-/** Above the router's own bound on a header block, so that it is the router who refuses. */
+/** Above the router's bound, so that the router refuses a large header block. */
 const MAX_HEADER_BYTES = 64 * 1024;
 
 type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void;
 
-/** An export with its listener; or what answers a request that is for none. */
+/** An export with its listener. */
 export interface ServedExport {
   target: FunctionExport;
   listener: Listener;
@@ -19,9 +19,9 @@ export interface ServedExport {
 type Answer = (response: http.ServerResponse) => void;
 
 /**
- * An HTTP server, not yet listening. No time limits: those are the platform's. A WebSocket handshake goes to the `upgrade`
+ * An HTTP server that does not listen yet. It has no time limits: the platform has them. A WebSocket handshake goes to the `upgrade`
  * of the target; any other Upgrade header is ignored, as HTTP allows.
- * @param find says who serves a request; may rewrite its URL.
+ * @param find finds the export for a request; may rewrite its URL
  */
 export function createServer(find: (request: http.IncomingMessage) => ServedExport | Answer): http.Server {
   const server = http.createServer(
@@ -46,7 +46,7 @@ export function createServer(find: (request: http.IncomingMessage) => ServedExpo
   return server;
 }
 
-/** Serves one export. An app is called as it is; a function gets Express's `req` and `res`. */
+/** A listener for one export. An app is called directly; a function gets Express's `req` and `res`. */
 export async function createListener(target: FunctionExport, onUnanswered: OnUnanswered): Promise<Listener> {
   const call: Listener = (request, response) => void invoke(target, request, response, onUnanswered);
   if (target.kind === 'app') platformDefaults(target.handler);
@@ -61,17 +61,17 @@ async function serve(target: FunctionExport, request: ParsedRequest, response: h
   try {
     await readBody(request);
   } catch {
-    // The client left: there is nobody to answer.
+    // The client has left.
     response.destroy();
     return;
   }
   try {
     await parseBody(request, response);
   } catch (error) {
-    // An app may have parsers of its own that take what these don't.
+    // An app may have parsers of its own that accept the body.
     if (target.kind !== 'app') return refuseBody(request, response, error);
   }
-  // The client left meanwhile: the agent has no place for work of which it knows no more.
+  // The client has left: the agent does not count this request any more.
   if (response.destroyed) return;
   enter(request, response);
 }
@@ -85,8 +85,8 @@ async function expressShell(listener: Listener): Promise<Listener> {
 }
 
 /**
- * Where an app did not choose for itself: it sees the caller's address and protocol, which the router has made
- * trustworthy, and its own error page shows no stack to callers.
+ * Settings of an app that did not choose its own: it trusts the client's address and protocol, which the router has checked, and its
+ * error page shows no stack to clients.
  */
 function platformDefaults(app: unknown): void {
   const { settings, set } = app as { settings?: Record<string, unknown>; set?: unknown };

@@ -8,7 +8,7 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =
 /** `definition`: an object with `func` or `definition`; `app`: an Express app or router; `function`: any other function. */
 export type ExportKind = 'definition' | 'function' | 'app';
 
-/** What `describe` tells of an export. */
+/** The description of an export, as `describe` prints it. */
 export interface ExportDescription {
   name: string;
   kind: ExportKind;
@@ -20,14 +20,14 @@ export interface FunctionExport extends ExportDescription {
   upgrade: Upgrade | undefined;
 }
 
-/** Under this name goes `module.exports` itself, or an ES module's default export. */
+/** The name of `module.exports` itself, and of an ES module's default export. */
 const DEFAULT = 'default';
 const UPGRADE = 'upgrade';
 
-/** Every export that is a function in the sense of the contract, in the order of the module. */
+/** Every export that Kiln can serve, in the order of the module. */
 export function functionExports(namespace: object): FunctionExport[] {
   const candidates = new Map<string, unknown>();
-  // `import` of CommonJS names guessed exports beside the true object, which goes under this key.
+  // For CommonJS, `import` also gives guessed export names; the true object has this key.
   const root = 'module.exports' in namespace ? namespace['module.exports'] : undefined;
   if (root === undefined) addMembers(candidates, namespace);
   else addObject(candidates, root);
@@ -37,8 +37,8 @@ export function functionExports(namespace: object): FunctionExport[] {
 }
 
 /**
- * The export to serve: the one that was named, else the one named like the function, else the default, else the only one.
- * @returns undefined where none of these is there.
+ * The export to serve: the one that `handler` names, else the one named like the function, else the default, else the only one.
+ * @returns undefined where the module has none of these
  */
 export function chooseExport<T extends ExportDescription>(
   exports: readonly T[],
@@ -66,7 +66,7 @@ function detected(candidates: ReadonlyMap<string, unknown>): FunctionExport[] {
     if (described !== undefined) found.push({ name, ...described });
   }
   const handlers = found.filter(({ name }) => name !== UPGRADE);
-  // Alone, an export of this name is a function like any other.
+  // As the only export, one with this name is a function like any other.
   if (handlers.length === 0) return found;
   const shared = found.find(({ name, kind }) => name === UPGRADE && kind === 'function')?.handler as unknown as Upgrade | undefined;
   return handlers.map((entry) => ({ ...entry, upgrade: entry.upgrade ?? shared }));

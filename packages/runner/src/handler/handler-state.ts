@@ -1,31 +1,31 @@
-/** On the response of a request, or on the socket of an upgrade: what its handler is at. */
+/** The state of a handler, kept on the response of its request, or on the socket of its upgrade. */
 const STATE = Symbol('handler');
 
 /**
- * `settled`: it returned a promise that has settled, or it threw. `left open`: it returned no promise and had not ended its answer, so a
- * callback may be at work for it.
+ * `settled`: the handler returned a promise that has settled, or it threw. `left open`: it returned no promise and had not ended its
+ * response, so a callback may still work on it.
  */
 export type Settled = 'settled' | 'left open';
 
 type State = 'running' | Settled | ((settled: Settled) => void);
 
-interface Carrier {
+interface Answer {
   [STATE]?: State;
 }
 
-export function handlerRuns(carrier: object): void {
-  (carrier as Carrier)[STATE] = 'running';
+export function handlerRuns(answer: object): void {
+  (answer as Answer)[STATE] = 'running';
 }
 
-export function handlerSettled(carrier: object, settled: Settled): void {
-  const state = (carrier as Carrier)[STATE];
-  (carrier as Carrier)[STATE] = settled;
+export function handlerSettled(answer: object, settled: Settled): void {
+  const state = (answer as Answer)[STATE];
+  (answer as Answer)[STATE] = settled;
   if (typeof state === 'function') state(settled);
 }
 
-/** Calls back when its handler has settled: at once where it has, or never ran. */
-export function whenHandlerSettled(carrier: object, callback: (settled: Settled) => void): void {
-  const state = (carrier as Carrier)[STATE];
-  if (state === 'running') (carrier as Carrier)[STATE] = callback;
+/** Calls back when the handler has settled; at once where it has settled already, or never ran. */
+export function whenHandlerSettled(answer: object, callback: (settled: Settled) => void): void {
+  const state = (answer as Answer)[STATE];
+  if (state === 'running') (answer as Answer)[STATE] = callback;
   else callback(typeof state === 'string' ? state : 'settled');
 }

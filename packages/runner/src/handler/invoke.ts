@@ -5,10 +5,10 @@ import type { FunctionExport } from './exports.js';
 import { handlerRuns, handlerSettled, type Settled } from './handler-state.js';
 import type { Ending } from './unanswered.js';
 
-/** Called when a handler ended without an answer. */
+/** Called where a handler ended without a response. */
 export type OnUnanswered = (response: ServerResponse, ending: Ending) => void;
 
-/** Runs a handler. One that throws before it answered gives `function_error`. An app answers for itself, its errors included. */
+/** Runs a handler. One that throws before its response gives `function_error`. An app responds itself, also to its errors. */
 export async function invoke(
   target: FunctionExport,
   request: IncomingMessage,
@@ -41,7 +41,7 @@ export function requestIdOf(request: IncomingMessage): string {
   return typeof id === 'string' ? id : '';
 }
 
-/** A body that is not what its content type says never reaches the handler. */
+/** Refuses a body that does not match its content type, before the handler sees it. */
 export function refuseBody(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   const status = typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 400;
   const problem = toProblem(new KilnError('bad_request', `the body can't be read: ${(error as Error).message}`), requestIdOf(request));
@@ -52,7 +52,7 @@ export function refuseBody(request: IncomingMessage, response: ServerResponse, e
 function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   console.error(error);
   if (response.headersSent) {
-    // A clean end would pass for a whole answer.
+    // A clean end would look like a complete response.
     response.destroy();
     return;
   }

@@ -1,24 +1,23 @@
 import type { ServerResponse } from 'node:http';
 
-/** An async handler that has ended may have asked for its answer without waiting for it, as `res.sendFile` allows. */
+/** An async handler may end before its response does, as with `res.sendFile`. */
 const ENDED_GRACE_MS = 1000;
 
-/** What a handler did without answering: `returned` no promise, or one that `resolved`. */
+/** How a handler ended without a response: it `returned` no promise, or its promise `resolved`. */
 export type Ending = 'returned' | 'resolved';
 
 /**
- * Gives an empty 200 where a handler ended without answering and nothing else will. The runner's own sockets do not keep
- * the process alive, a timer of its own does; while a response waits here that timer is let go as well, so Node announces
- * `beforeExit` exactly when nothing is left that could still answer: no timer, no file, no connection, no job in the
- * thread pool. With something left, a handler that resolved gets a little more time; one that returned waits for its
- * answer or its timeout.
+ * Sends an empty 200 where a handler ended without a response and nothing else will respond. Only a timer of the runner keeps the
+ * process alive, not its sockets. While a response waits here, that timer does not count either, so Node emits `beforeExit` exactly when
+ * nothing is left that could respond: no timer, no file, no connection, no job in the thread pool. With something left, a handler that
+ * resolved gets one second more; a handler that returned waits for its response or its timeout.
  */
 export class Unanswered {
   readonly #waiting = new Set<ServerResponse>();
   readonly #callbacks = new Set<() => void>();
   readonly #hold = setInterval(() => {}, 2 ** 30);
 
-  /** @param concurrency with more than one request at a time, another may answer what a handler that returned left open */
+  /** @param concurrency above 1, the work of another request may still end the response of a handler that returned */
   constructor(private readonly concurrency: number) {
     process.on('beforeExit', () => {
       this.#hold.ref();
@@ -28,7 +27,7 @@ export class Unanswered {
     });
   }
 
-  /** Calls back once, when nothing is left that could still do anything; not after the returned function was called. */
+  /** Calls back once, when nothing is left that could still work. The returned function cancels the callback. */
   whenNothingIsLeft(callback: () => void): () => void {
     this.#callbacks.add(callback);
     this.#hold.unref();

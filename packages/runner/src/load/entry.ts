@@ -5,11 +5,11 @@ import { entryNames } from '@kiln/contract/config/entry-names';
 export interface EntrySearch {
   /** The module's file. */
   found: string | undefined;
-  /** What was looked at, in order, in words for a user. */
+  /** The candidates, in order, in words for a user. */
   lookedFor: string[];
 }
 
-/** The module that `path` means: itself where it is a file; in a folder `main` of its package.json, else the first usual name. */
+/** The module of a path: the file itself, or in a folder `main` of its package.json, else the first usual name. */
 export function findEntry(path: string): EntrySearch {
   const folder = resolve(path);
   if (isFile(folder)) return { found: folder, lookedFor: [path] };

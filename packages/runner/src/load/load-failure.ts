@@ -4,7 +4,7 @@ import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 
-/** A line that somebody wrote; column 0 where only the line is known. */
+/** A place in a source file; column 0 where only the line is known. */
 interface Position {
   file: string;
   line: number;
@@ -21,15 +21,15 @@ const COMPILE_TIME_MS = 5000;
 const MAX_OUTPUT_BYTES = 256 * 1024;
 
 /**
- * Why a module does not load, as its author can use it: the message, where it happened, and the lines around it. Frames of Node and
- * of this runner are left out: nobody can correct anything there.
+ * Explains to the author of a module why it does not load: the message, the place, and the lines around it. Leaves out frames of Node
+ * and of this runner, which the author can't correct.
  */
 export function explainLoadFailure(error: unknown, entry: string): string {
-  if (!(error instanceof Error)) return `the module threw ${inspect(error).slice(0, MAX_MESSAGE)}\n    in ${shown(entry)}`;
+  if (!(error instanceof Error)) return `the module threw ${inspect(error).slice(0, MAX_MESSAGE)}\n    in ${shortPath(entry)}`;
   const frames = ownFrames(error.stack ?? '');
   const at = importOf(error) ?? headOf(error.stack ?? '') ?? (isFromCompiler(error, frames) ? compileAgain(entry) : undefined);
   const positions = at === undefined ? frames : [at, ...frames.filter((frame) => !isSame(frame, at))];
-  const where = positions.length === 0 ? [`    in ${shown(entry)}`] : positions.slice(0, MAX_FRAMES).map(frameText);
+  const where = positions.length === 0 ? [`    in ${shortPath(entry)}`] : positions.slice(0, MAX_FRAMES).map(frameText);
   const first = positions.find(({ file }) => !file.includes(`${sep}node_modules${sep}`)) ?? positions[0];
   return [messageOf(error), ...where, ...codeFrame(first), ...adviceOf(error), ...causes(error)].join('\n');
 }
@@ -81,7 +81,7 @@ function readLink(path: string): string {
   }
 }
 
-/** Node puts the place above some errors: `<file>:<line>`, the line, and a mark below it. */
+/** The place above the stack of some errors: `<file>:<line>`, the line, and a mark below it. */
 function headOf(stack: string): Position | undefined {
   const lines = stack.split('\n', 6).map((line) => line.slice(0, MAX_MESSAGE));
   const [, file, row] = /^((?:file:\/\/)?\/.*):(\d+)$/.exec(lines[0] ?? '') ?? [];
@@ -96,8 +96,8 @@ function isFromCompiler(error: Error, frames: readonly Position[]): boolean {
 }
 
 /**
- * Node tells where an ES module breaks the grammar only when nobody catches the error. What does not compile has not begun to run, so
- * another process may come to the same end.
+ * Loads the module in another process: Node shows the place of a syntax error in an ES module only where nobody catches the error. A
+ * module that does not compile has not run, so a second load has no effects.
  */
 function compileAgain(entry: string): Position | undefined {
   const code = `await import(${JSON.stringify(pathToFileURL(entry).href)})`;
@@ -113,7 +113,7 @@ function compileAgain(entry: string): Position | undefined {
   return first < 0 ? undefined : headOf(lines.slice(first).join('\n'));
 }
 
-/** Where a module asks for one that is not there. */
+/** The place where a module imports one that is missing. */
 function importOf({ message }: Error): Position | undefined {
   const [, wanted, from] = /^Cannot find (?:module|package) '([^'\n]+)' imported from ([^\n]+)/.exec(message.slice(0, MAX_MESSAGE)) ?? [];
   const file = from === undefined ? undefined : pathOf(from);
@@ -127,10 +127,10 @@ function importOf({ message }: Error): Position | undefined {
   return { file, line: 1, column: 0 };
 }
 
-/** Of a file that is not there, Node's own message names the one that is meant. */
+/** Advice for a missing package; for a missing file, Node's message is enough. */
 function adviceOf({ message }: Error): string[] {
   const [, name] = /^Cannot find (?:package|module) '((?:@[\w.-]+\/)?[\w.-]+)'/.exec(message) ?? [];
-  return name === undefined ? [] : [`a package has to stand in package.json: npm install ${name}`];
+  return name === undefined ? [] : [`the package must be in package.json: npm install ${name}`];
 }
 
 function isSame(a: Position, b: Position): boolean {
@@ -138,11 +138,11 @@ function isSame(a: Position, b: Position): boolean {
 }
 
 function frameText({ file, line, column }: Position): string {
-  return `    at ${shown(file)}:${line}${column > 0 ? `:${column}` : ''}`;
+  return `    at ${shortPath(file)}:${line}${column > 0 ? `:${column}` : ''}`;
 }
 
-/** As its author knows it. */
-function shown(file: string): string {
+/** The path relative to the working folder, where the file is below it. */
+function shortPath(file: string): string {
   const below = relative(process.cwd(), file);
   return below.startsWith('..') || isAbsolute(below) ? file : below;
 }
@@ -155,7 +155,7 @@ function codeFrame(at: Position | undefined): string[] {
   const first = Math.max(1, at.line - LINES_AROUND);
   const last = Math.min(lines.length, at.line + LINES_AROUND);
   const width = String(last).length;
-  // Of a line that was made by a program, the part that is meant.
+  // Of a long line, such as a generated one, only the part around the column.
   const from = Math.max(0, at.column - Math.round(MAX_WIDTH / 2));
   const frame: string[] = [];
   for (let number = first; number <= last; number += 1) {
@@ -173,6 +173,6 @@ function sourceLines(file: string): string[] {
     const content = readFileSync(file);
     return content.length > MAX_SOURCE_BYTES ? [] : content.toString('utf8').split(/\r?\n/);
   } catch {
-    return []; // Then it is told without.
+    return []; // Explained without lines.
   }
 }

@@ -5,25 +5,25 @@ import { chooseExport, type FunctionExport, functionExports } from '../handler/e
 import { SITE_LIST } from '../site/site-list.js';
 import { findEntry } from './entry.js';
 
-/** The user's module gives nothing to serve. */
+/** The user's module exports nothing that can be served. */
 export class LoadError extends Error {}
 
-/** The user's module does not load; the message is what its author needs to know. */
+/** The user's module does not load; the message explains it to its author. */
 export class ModuleFailure extends Error {}
 
-/** Node's own frames, of which an import has many, must not push out those of the module. */
+/** Enough for the many frames of Node's own in an import, and for those of the module. */
 const STACK_FRAMES = 60;
 
 /**
- * Runs the module that `entry` means.
+ * Loads the module of `entry`.
  * @throws LoadError where there is no module or no function in it, ModuleFailure where it throws or does not compile
  */
 export async function loadExports(entry: string): Promise<FunctionExport[]> {
   const { found, lookedFor } = findEntry(entry);
   if (found === undefined) throw new LoadError(`no module in ${entry}; looked for ${lookedFor.join(', ')}`);
-  // Loaded by those alone that have a site to serve: every other start is the faster for it.
+  // Imported only for a site, so that every other start is faster.
   if (basename(found) === SITE_LIST) return [(await import('../site/serve-site.js')).siteExport(found)];
-  // A stack then names the lines that somebody wrote. It has to be said before the module is loaded.
+  // Before the import, so that stacks show lines of the user's sources.
   if (existsSync(`${found}.map`)) process.setSourceMapsEnabled(true);
   const exports = functionExports(await importModule(found));
   if (exports.length > 0) return exports;

@@ -10,10 +10,10 @@ import { type Encoding, folderOf, SITE_LIST, type SiteFile, type SiteList } from
 const MAX_FILES = 50_000;
 const LEAST_COMPRESSED = 1024;
 const MOST_COMPRESSED = 16 * 1024 * 1024;
-/** Above this the best brotli takes seconds, for a few percent. */
+/** Above this size, the best brotli level takes seconds for a few percent. */
 const BEST_BROTLI = 512 * 1024;
 const COMPRESSIBLE = /^text\/|[/+](json|javascript|xml|wasm|ttf|otf|manifest\+json|vnd\.ms-fontobject)\b|^image\/(svg|bmp|x-icon)/;
-/** At the root, and never for the public. */
+/** Names at the root that are never public. */
 const PRIVATE = new Set(['kiln.json', 'node_modules']);
 const PUBLIC_DOT_NAMES = new Set(['.well-known']);
 const HASHED_NAME = /[.-]([\w-]{8}|[0-9a-f]{9,64})(\.chunk)?\.\w+(\.map)?$/;
@@ -24,11 +24,11 @@ export interface SiteOptions {
   source: string;
   target: string;
   app: boolean;
-  /** Folder whose files a bundler copies under the names they have: no such name tells of a content. */
+  /** Folder whose files a bundler copies under their own names: a hash in such a name does not follow the content. */
   copied: string | undefined;
 }
 
-/** Copies what is public of a folder, compresses it as browsers ask for it, and lists it: the list is all that is ever served. */
+/** Copies the public files of a folder, compresses them, and lists them; only listed files are ever served. */
 export async function makeSite({ source, target, app, copied }: SiteOptions): Promise<SiteList> {
   const list: SiteList = { app, files: {} };
   for (const path of await publicFiles(source, '')) {
@@ -41,7 +41,7 @@ export async function makeSite({ source, target, app, copied }: SiteOptions): Pr
   return list;
 }
 
-/** Regular files only: a link could lead anywhere. */
+/** Regular files only: a link could point anywhere. */
 async function publicFiles(root: string, below: string): Promise<string[]> {
   const found: string[] = [];
   for (const entry of (await readdir(join(root, below), { withFileTypes: true })).sort(byName)) {
@@ -59,7 +59,7 @@ function byName(a: Dirent, b: Dirent): number {
   return a.name < b.name ? -1 : 1;
 }
 
-/** `index-BQ3x_1aZ.js`, `main.1a2b3c4d.css`, all that Next.js names: a name that was never given by hand. */
+/** Whether a tool made the name from the content: `index-BQ3x_1aZ.js`, `main.1a2b3c4d.css`, all files of Next.js. */
 export function isHashedName(path: string): boolean {
   if (path.startsWith(NEXT_FILES)) return true;
   const [, hash] = HASHED_NAME.exec(posix.basename(path)) ?? [];

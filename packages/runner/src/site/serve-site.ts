@@ -8,18 +8,18 @@ import { type Encoding, folderOf, type SiteFile, type SiteList } from './site-li
 
 const INDEX = '/index.html';
 const NOT_FOUND_PAGE = '/404.html';
-/** Depths of paths whose page is kept; deeper ones are made each time. */
+/** Pages in the cache, by depth of the path; deeper pages are made for each request. */
 const MAX_KEPT = 8;
 const REVALIDATE = 'no-cache';
 const FOREVER = 'public, max-age=31536000, immutable';
 
-/** The site that a list describes, as an export like any other. */
+/** The site of a list, as an export. */
 export function siteExport(listPath: string): FunctionExport {
   const site = new Site(dirname(listPath), JSON.parse(readFileSync(listPath, 'utf8')) as SiteList);
   return { name: 'default', kind: 'app', handler: (request, response) => site.answer(request, response), upgrade: undefined };
 }
 
-/** What the file system holds is never looked up by a caller's path: a path is in the list, or nothing is there. */
+/** Never looks a client's path up in the file system: a path is in the list, or it is not found. */
 class Site {
   readonly #files: ReadonlyMap<string, SiteFile>;
   readonly #pages = new Map<number, Buffer>();
@@ -47,7 +47,7 @@ class Site {
     else answerText(response, 404, 'there is no such page');
   }
 
-  /** The file itself, a folder's page, or the page that a path without an ending means. */
+  /** The file itself, the index page of a folder, or the `.html` file of a path without an extension. */
   #find(path: string): string | undefined {
     const names = path.endsWith('/') ? [`${path.slice(0, -1)}${INDEX}`] : [path, `${path}.html`];
     return names.find((name) => this.#files.has(name));
@@ -55,7 +55,7 @@ class Site {
 
   #sendFile(request: IncomingMessage, response: ServerResponse, path: string, status = 200): void {
     const file = this.#files.get(path)!;
-    // Parts of a file are counted in its own bytes.
+    // A range counts bytes of the uncompressed file.
     const encoding = request.headers.range === undefined ? chosenEncoding(request, file.encodings) : undefined;
     response.statusCode = status;
     describe(response, file, `"${file.hash}${encoding === undefined ? '' : `-${encoding}`}"`);
@@ -73,7 +73,7 @@ class Site {
       .pipe(response);
   }
 
-  /** The app's page for a path that only the app's own code knows. */
+  /** The app's page, for a path that the app's own code handles. */
   #sendPage(request: IncomingMessage, response: ServerResponse, path: string): void {
     const depth = path.split('/').length - 2;
     const page = this.#files.get(INDEX)!;
@@ -94,7 +94,7 @@ class Site {
     response.end(request.method === 'HEAD' ? undefined : content);
   }
 
-  /** Paths in the page that are relative to the app's root go up as many folders as the path has. */
+  /** The page with relative links that go up as many folders as the path has. */
   #pageAt(depth: number): Buffer {
     const kept = this.#pages.get(depth);
     if (kept !== undefined) return kept;
@@ -114,7 +114,7 @@ function describe(response: ServerResponse, file: SiteFile, etag: string): void 
   if (file.encodings.length > 0) response.setHeader('Vary', 'Accept-Encoding');
 }
 
-/** Somebody opens a page; a script, a style or a picture that is missing is missing. */
+/** Whether a browser opens a page; a missing script, style or image is just not found. */
 function isNavigation({ headers }: IncomingMessage, path: string): boolean {
   const mode = headers['sec-fetch-mode'];
   const opensPage = mode === undefined ? (headers.accept ?? '').includes('text/html') : mode === 'navigate';
@@ -136,7 +136,7 @@ function splitTarget(url: string): [string, string] {
   return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at)];
 }
 
-/** What can't be decoded is no file's name. */
+/** A path that can't be decoded stays as it is: no file has such a name. */
 function decoded(target: string): string {
   try {
     return decodeURIComponent(target);
@@ -145,7 +145,7 @@ function decoded(target: string): string {
   }
 }
 
-/** To the folder's own form, relative: whatever stands before the path on the way here stays. */
+/** A relative redirect to the form with a slash, so that the prefix of the path stays. */
 function redirect(response: ServerResponse, target: string, query: string): void {
   response.statusCode = 307;
   response.setHeader('Location', `./${target.slice(target.lastIndexOf('/') + 1)}/${query}`);
@@ -159,7 +159,7 @@ interface SendError extends Error {
   headers?: Record<string, string>;
 }
 
-/** A part that the file does not have, a condition that is not met; anything else is trouble with the disk. */
+/** Responds to a wrong range or a failed condition; any other error is a fault of the disk. */
 function refuse(response: ServerResponse, { status, headers }: SendError): void {
   if (response.headersSent) {
     response.destroy();

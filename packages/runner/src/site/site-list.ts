@@ -1,4 +1,4 @@
-/** Lies beside the files of a site and names every one that may be served. */
+/** The file that names every file of a site that may be served. */
 export const SITE_LIST = 'kiln-site.json';
 
 export type Encoding = 'br' | 'gzip';
@@ -6,16 +6,16 @@ export type Encoding = 'br' | 'gzip';
 /** One file of a site, by its path from the root, which starts with a slash. */
 export interface SiteFile {
   type: string;
-  /** Of the content: equal files have equal ones, whenever they were built. */
+  /** Hash of the content: equal for equal files of every build. */
   hash: string;
   /** Its name changes with its content. */
   immutable: boolean;
-  /** Made at build, best first. */
+  /** Encodings made at build time, the best first. */
   encodings: Encoding[];
 }
 
 export interface SiteList {
-  /** The page of an app stands for every path that its own code knows. */
+  /** A single-page app: its page answers every path that its code may handle. */
   app: boolean;
   files: Record<string, SiteFile>;
 }
