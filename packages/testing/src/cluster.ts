@@ -124,12 +124,8 @@ export class Cluster {
   }
 
   async liveNodes(router: Member = this.router): Promise<string[]> {
-    const answer = await this.api('GET', '/v1/nodes', undefined, { router });
-    if (answer.status !== 200) throw new Error(`GET /v1/nodes: ${answer.status} ${answer.text}`);
-    return answer
-      .json<{ items: { id: string; live: boolean }[] }>()
-      .items.filter(({ live }) => live)
-      .map(({ id }) => id);
+    const nodes = await this.clientOf(router).nodes.list();
+    return nodes.filter(({ live }) => live).map(({ id }) => id);
   }
 
   get router(): Member {
@@ -195,16 +191,13 @@ export class Cluster {
       .map((line) => JSON.parse(line) as BuildLine);
   }
 
-  async versions(name: string): Promise<VersionRecord[]> {
-    const answer = await this.api('GET', `/v1/functions/${name}/versions`);
-    if (answer.status !== 200) throw new Error(`versions of ${name}: ${answer.status} ${answer.text}`);
-    return answer.json<{ items: VersionRecord[] }>().items;
+  versions(name: string): Promise<VersionRecord[]> {
+    return this.client.versions.list(name);
   }
 
   /** Another version, of this or a new function, from an image that is built already. */
   async addVersion(name: string, image: string, config: FunctionConfigInput = {}): Promise<void> {
-    const answer = await this.api('POST', `/v1/functions/${name}/versions`, { image, config });
-    if (answer.status >= 300) throw new Error(`version of ${name}: ${answer.status} ${answer.text}`);
+    await this.client.versions.create(name, { image, config });
   }
 
   containers(functionName?: string): Promise<Owned[]> {

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
-import { pack } from 'tar-stream';
+import { packFiles } from './tar.js';
 
 export interface FolderChanges {
   name?: string;
@@ -14,15 +14,12 @@ export interface FolderChanges {
 
 /** The folder as the control API takes it: a gzip tar; keys of its `kiln.json` may be changed on the way. */
 export function folderTar(folder: string, changes: FolderChanges = {}): Readable {
-  const archive = pack();
   const contents = new Map<string, string | Buffer>(files(folder).map((file) => [relative(folder, file), readFileSync(file)]));
   for (const [name, content] of Object.entries(changes.files ?? {})) contents.set(name, content);
   if (changes.name !== undefined || changes.config !== undefined) {
     contents.set('kiln.json', changed(String(contents.get('kiln.json') ?? '{}'), changes));
   }
-  for (const [name, content] of contents) archive.entry({ name }, content);
-  archive.finalize();
-  return archive.pipe(createGzip({ level: 1 }));
+  return packFiles(contents).pipe(createGzip({ level: 1 }));
 }
 
 function changed(kilnJson: string, { name, config }: FolderChanges): string {

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startRedis } from './cluster-programs.js';
 import { freePorts } from './ports.js';
-import { Program } from './program.js';
+import type { Program } from './program.js';
 import { until } from './until.js';
 
 const START_MS = 20_000;
@@ -31,12 +32,7 @@ export class TestRedis {
     readonly folder: string,
   ) {
     this.url = `redis://127.0.0.1:${port}`;
-    const settings = { port, bind: '127.0.0.1', dir: folder, appendonly: 'yes', save: '', 'maxmemory-policy': 'noeviction' };
-    this.program = new Program('redis', {
-      command: 'redis-server',
-      args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
-      env: { PATH: process.env['PATH'] },
-    });
+    this.program = startRedis(port, folder);
   }
 
   get pid(): number {

@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { pack } from 'tar-stream';
+import { buffer } from 'node:stream/consumers';
 import { engine } from './engine.js';
 import { freePorts } from './ports.js';
+import { packFiles } from './tar.js';
 import { until } from './until.js';
 
 const BASE_IMAGES = join(import.meta.dirname, '..', '..', '..', 'scripts', 'base-images.mjs');
@@ -77,7 +78,8 @@ async function startService({ image, port, command, env = {}, files = {}, ready 
     running.delete(container.id);
   };
   try {
-    await container.putArchive(await archive(files), { path: '/etc' });
+    const archive = packFiles(Object.entries(files).map(([name, content]) => [`kiln-test/${name}`, content]));
+    await container.putArchive(await buffer(archive), { path: '/etc' });
     await container.start();
     const host = `127.0.0.1:${hostPort}`;
     await until(`${image} answers`, async () => (await fetch(`http://${host}${ready}`)).status > 0, READY_MS);
@@ -86,13 +88,4 @@ async function startService({ image, port, command, env = {}, files = {}, ready 
     await stop();
     throw error;
   }
-}
-
-async function archive(files: Record<string, string>): Promise<Buffer> {
-  const tar = pack();
-  for (const [name, content] of Object.entries(files)) tar.entry({ name: `kiln-test/${name}` }, content);
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
 }

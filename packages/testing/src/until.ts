@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 const EVERY_MS = 20;
 
 /**
- * Polls until `probe` gives something other than undefined, false or an error.
- * @throws Error that names what was waited for, with the last error as its cause.
+ * Polls until `probe` gives a value other than undefined, false or an error.
+ * @throws Error that names `what`, with the last error as its cause
  */
 export async function until<T>(what: string, probe: () => T | Promise<T>, timeoutMs = 30_000): Promise<Exclude<T, undefined | false>> {
   const deadline = performance.now() + timeoutMs;

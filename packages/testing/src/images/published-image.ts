@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
-import { pack } from 'tar-stream';
+import { buffer } from 'node:stream/consumers';
+import { packFiles } from '../tar.js';
 
 const LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
 const CONFIG = 'application/vnd.docker.container.image.v1+json';
@@ -13,37 +14,32 @@ require('node:http')
   .listen(Number(process.env.PORT), '0.0.0.0');
 `;
 
-/** One layer of an image: a tar, and what names it. */
+/** One layer of an image: a tar and its digest. */
 export interface Layer {
   digest: string;
   content: Buffer;
 }
 
-/** Node, the libraries that it needs, and a server that says which function and version it is. */
+/** A layer with Node, its libraries, and a server that responds with its function and version. */
 export async function nodeLayer(): Promise<Layer> {
   const libraries = execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
-  const files = new Map([...libraries].map((path) => [path, readFileSync(realpathSync(path))]));
-  files.set('/bin/node', readFileSync(process.execPath));
-  files.set('/server.js', Buffer.from(SERVER));
+  const files = new Map([...libraries].map((path) => [path.slice(1), readFileSync(realpathSync(path))]));
+  files.set('bin/node', readFileSync(process.execPath));
+  files.set('server.js', Buffer.from(SERVER));
   return layerOf(files);
 }
 
-/** A layer like no other. */
+/** A layer with a digest of its own. */
 export function randomLayer(bytes: number): Promise<Layer> {
-  return layerOf(new Map([['/content', randomBytes(bytes)]]));
+  return layerOf(new Map([['content', randomBytes(bytes)]]));
 }
 
 async function layerOf(files: ReadonlyMap<string, Buffer>): Promise<Layer> {
-  const tar = pack();
-  for (const [path, content] of files) tar.entry({ name: path.slice(1), mode: 0o755 }, content);
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk as Buffer);
-  const content = Buffer.concat(chunks);
+  const content = await buffer(packFiles(files, 0o755));
   return { digest: digestOf(content), content };
 }
 
-/** Puts an image of these layers straight into a registry on loopback, past every engine. Its reference, by digest. */
+/** Uploads an image of these layers to a registry on loopback, without an engine. @returns its reference by digest */
 export async function publishImage(host: string, repository: string, layers: readonly Layer[]): Promise<string> {
   const config = Buffer.from(
     JSON.stringify({
@@ -69,8 +65,8 @@ export async function publishImage(host: string, repository: string, layers: rea
 }
 
 async function upload(host: string, repository: string, { digest, content }: Layer): Promise<void> {
-  const there = await fetch(`http://${host}/v2/${repository}/blobs/${digest}`, { method: 'HEAD' });
-  if (there.ok) return;
+  const present = await fetch(`http://${host}/v2/${repository}/blobs/${digest}`, { method: 'HEAD' });
+  if (present.ok) return;
   const begun = await sent(`http://${host}/v2/${repository}/blobs/uploads/?mount=${digest}&from=shared/base`, 'POST');
   if (begun.status === 201) return;
   const location = new URL(begun.headers.get('location') ?? '', `http://${host}`);

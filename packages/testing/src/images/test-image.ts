@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
-import tar from 'tar-stream';
+import { text } from 'node:stream/consumers';
 import { engine } from '../engine.js';
+import { packFiles } from '../tar.js';
 
 const BUILD_MS = 120_000;
 
 /** Builds an image on the engine from files given as text, a `Dockerfile` among them, and gives its id. */
 export async function buildTestImage(files: Record<string, string>): Promise<{ id: string; remove(): Promise<void> }> {
   const tag = `kiln-test-${randomBytes(6).toString('hex')}`;
-  const pack = tar.pack();
-  for (const [name, content] of Object.entries(files)) pack.entry({ name }, content);
-  pack.finalize();
   const options = { t: tag, forcerm: true, networkmode: 'none', abortSignal: AbortSignal.timeout(BUILD_MS) };
-  const output = await read((await engine.buildImage(Readable.from(pack), options)) as Readable);
+  const context = Readable.from(packFiles(Object.entries(files)));
+  const output = await text((await engine.buildImage(context, options)) as Readable);
   if (output.includes('"error"')) throw new Error(`the test image does not build: ${output}`);
   const { Id } = await engine.getImage(tag).inspect();
   return {
@@ -21,12 +20,6 @@ export async function buildTestImage(files: Record<string, string>): Promise<{ i
       await engine.getImage(tag).remove({ force: true });
     },
   };
-}
-
-async function read(stream: Readable): Promise<string> {
-  let text = '';
-  for await (const chunk of stream) text += String(chunk);
-  return text;
 }
 
 const RUNNER = `
