@@ -38,13 +38,13 @@ import { VersionTable } from './reconcile/version-table.js';
 const LAST_LOGS_MS = 2000;
 const FIRST_READ_MS = 2000;
 
-/** Tells routers and other nodes to look again. Never throws and never waits: whoever misses it looks by himself. */
+/** Tells routers and other nodes to refresh. Never throws and never waits: they also refresh by the clock. */
 export interface Announce {
   functionChanged(name: string): void;
   nodeChanged(): void;
 }
 
-/** One node's agent, put together. Starts and ends in the order written here. */
+/** One node's agent, composed by hand. Starts and ends in the order written here. */
 export class Agent {
   readonly lifecycle = new NodeLifecycle();
   readonly heartbeat: Heartbeat;
@@ -112,31 +112,25 @@ export class Agent {
     const neighbours = new Neighbours(config.nodeId, (record) => askNode(record, config.clusterSecret));
     const secrets = new SecretValues(stored, config.masterKeys, () => neighbours.none);
     const slots = new StoredSlots(new SlotStore(store), config.nodeId, (nodes) => neighbours.anyTakes(nodes));
-    const logs = new LogShipper(new LogStore(store), (dropped) => log.warn(`${dropped} log records were dropped: redis was not reachable`));
+    const logs = new LogShipper(new LogStore(store), (dropped) =>
+      log.warn({ records: dropped }, 'log records dropped: the store did not answer'),
+    );
     const registries = new Registries(config.registryAuth);
     await checkLogins(registries);
-    const node = await openNode({
-      node: config.nodeId,
-      home: config.home,
-      dockerHost: config.dockerHost,
-      memory: config.memory,
-      cpus: config.cpus,
-      firewallRequired: config.firewallRequired,
-      engineTimeout: config.engineTimeout,
-      exitTimeout: config.exitTimeout,
+    const node = await openNode(config, {
       slots,
       elsewhere: neighbours,
       secretsOf: secrets.of,
       onLogRecord: logs.add,
       registries,
-      onTrouble: (message) => log.warn(message),
-      onLine: (line) => log.info(line),
+      onTrouble: (message, keys) => log.warn(keys ?? {}, message),
+      onLine: (line, keys) => log.info(keys ?? {}, line),
     });
     return new Agent(config, store, node, logs, slots, neighbours, secrets, announce, log);
   }
 
   async start(): Promise<void> {
-    const collector = await this.openCollector();
+    const collector = this.openCollector();
     this.collector = collector;
     this.node.images.makeRoom = () => collector.makeRoom();
     const { port } = await this.listener.listen();
@@ -147,25 +141,25 @@ export class Agent {
     this.log.info({ node: this.config.nodeId, port, warnings: this.node.engine.warnings }, 'node started');
   }
 
-  /** Takes no new work and finishes what runs; the process goes on. */
+  /** Takes no new work and finishes running requests; the process continues. */
   drain(): Promise<void> {
     return this.drainer.drain();
   }
 
-  /** Takes new work again. @throws KilnError `conflict` where it leaves */
+  /** Cancels a drain. @throws KilnError `conflict` where the node leaves */
   async resume(): Promise<void> {
     await this.drainer.resume();
     this.reconciler.kick();
   }
 
-  /** Leaves the cluster and finishes what runs. */
+  /** Leaves the cluster and finishes running requests. */
   async leave(): Promise<void> {
     await this.reconciler.stop();
     await this.collector?.stop();
     await this.drainer.leave();
   }
 
-  /** Leaves nothing behind on the engine and the host. */
+  /** Removes everything of this node from the engine and the host. */
   async close(): Promise<void> {
     await this.listener.close();
     await this.node.engine.close();
@@ -199,11 +193,11 @@ export class Agent {
     });
   }
 
-  private openCollector(): Promise<ImageCollector> {
+  private openCollector(): ImageCollector {
     return openCollector(this.config, this.node, {
       versions: () => this.functions.needs(),
       mayRemove: (name) => this.homes.isHome(name) && !this.builds.isBuilding(name),
-      onLine: (line) => this.log.info(line),
+      onLine: (line, keys) => this.log.info(keys ?? {}, line),
       onTrouble: this.onTrouble,
     });
   }
@@ -238,7 +232,7 @@ export class Agent {
     this.neighbours.update(nodes);
     this.alive = new Set(nodes.filter(({ alive }) => alive).map(({ id }) => id));
     const urls = [...nodes.flatMap(({ dataUrl, controlUrl }) => [dataUrl, controlUrl]), this.config.redisUrl];
-    // Nothing waits for a name server, and what does not get through now is made up for with the next look.
+    // Nothing waits for a name server; the next refresh corrects what fails now.
     this.addresses.of(urls).then((addresses) => this.node.engine.firewall.protect(addresses), this.onFault);
   }
 
@@ -255,19 +249,19 @@ export class Agent {
     });
   }
 
-  private readonly onTrouble = (message: string): void => this.log.warn(message);
+  private readonly onTrouble = (message: string, keys?: object): void => this.log.warn(keys ?? {}, message);
 
   private readonly onFault = (error: unknown): void => this.log.error({ err: error }, 'internal error');
 }
 
-/** A file of logins that can't be used is noticed at the start, not with the first pull. */
+/** Reports an unusable file of logins at the start, not with the first pull. */
 async function checkLogins({ logins }: Registries): Promise<void> {
   await logins.stored().catch((error: KilnError) => {
     throw new EnvironmentError(`KILN_REGISTRY_AUTH: ${error.message}${error.fix === undefined ? '' : `; ${error.fix}`}`);
   });
 }
 
-/** Where sources lie while they are built. */
+/** Folder of sources while they are built. */
 function buildsFolder({ home }: AgentConfig): string {
   return join(home, 'builds');
 }

@@ -11,7 +11,7 @@ import { AgentModule } from './agent.module.js';
 import type { AgentConfig } from './config.js';
 
 const MAX_BODY = 64 * 1024;
-/** A head that does not come holds a connection for no longer. */
+/** A connection waits no longer for the head of a request. */
 const HEAD_BOUNDS = { headersTimeout: 10_000, connectionsCheckingInterval: 1000 };
 
 /** The whole process, up and serving when this resolves. @throws where the engine does not answer or a port is taken */
@@ -33,7 +33,7 @@ export async function startApplication(config: AgentConfig, log: Logger): Promis
   return app;
 }
 
-/** Bodies of builds are streamed on as they are: nothing here parses them. */
+/** Passes bodies of builds on as streams, without parsing them. */
 function acceptAnyBody(app: NestFastifyApplication): void {
   app
     .getHttpAdapter()

@@ -7,7 +7,7 @@ import { type Logger, pino } from 'pino';
 import { startApplication } from './application.js';
 import { type AgentConfig, readConfig } from './config.js';
 
-/** Beyond the drain itself: what removal, rules and the store may take at the end. */
+/** After the drain: for the removal of instances and firewall rules, and for the store. */
 const END_MS = 60_000;
 
 async function main(): Promise<void> {
@@ -15,18 +15,18 @@ async function main(): Promise<void> {
   const log = pino({ level: config.logLevel, base: { app: 'agent', node: config.nodeId } });
   outliveFaultsInBackground(log);
   goFirst();
-  // Listened for from the first moment on: a start that is given up must not leave anything behind either.
+  // Before the start ends: a start that a signal interrupts must leave nothing behind either.
   const starting = startApplication(config, log);
   endOnSignals(starting, config, log);
   await starting;
-  // What loading the program left behind would else stay resident for minutes.
+  // Otherwise the garbage of loading the program would stay in memory for minutes.
   collectAll();
 }
 
 function endOnSignals(starting: Promise<INestApplication>, config: AgentConfig, log: Logger): void {
   let ending = false;
   const end = (signal: string) => {
-    // A terminal sends one to every process, and so may whoever started this one.
+    // A terminal and the parent process may both send a signal.
     if (ending) return;
     ending = true;
     log.info({ signal }, 'shutdown started');

@@ -11,34 +11,31 @@ import { Gate } from '@kiln/instances/room/gate';
 import type { Elsewhere, RoomMaker } from '@kiln/instances/room/room-maker';
 import { type ClusterSlots, InstanceStarter, type SecretsOf } from '@kiln/instances/start/start-instance';
 import type { Registries } from '@kiln/registry/registries';
+import type { AgentConfig } from './config.js';
 import { DockerImages } from './docker/images/docker-images.js';
 import { DockerStock } from './docker/images/docker-stock.js';
 import { NodeEngine } from './docker/node-engine.js';
 import type { ImageStock } from './images/image-stock.js';
 import { Images } from './images/images.js';
 
-export interface NodeOptions {
-  node: string;
-  home: string;
-  dockerHost: string;
-  /** MB, cores */
-  memory: number;
-  cpus: number;
-  firewallRequired: boolean;
-  /** ms */
-  engineTimeout: number;
-  exitTimeout: number;
+/** Settings of a node that its engine and its pools need. */
+export type NodeSettings = Pick<
+  AgentConfig,
+  'nodeId' | 'home' | 'dockerHost' | 'memory' | 'cpus' | 'firewallRequired' | 'engineTimeout' | 'exitTimeout'
+>;
+
+export interface NodeLinks {
   slots: ClusterSlots;
-  /** The other nodes; undefined where there is none. */
+  /** The other nodes; undefined without a cluster. */
   elsewhere?: Elsewhere;
   secretsOf: SecretsOf;
   onLogRecord(record: LogRecord): void;
   registries: Registries;
-  onTrouble(message: string): void;
-  onLine(line: string): void;
+  onTrouble(message: string, keys?: object): void;
+  onLine(line: string, keys?: object): void;
 }
 
-/** What one node is made of, ready to take requests. */
+/** The parts of one node, ready to take requests. */
 export interface NodeParts {
   pools: Pools;
   images: Images;
@@ -48,19 +45,20 @@ export interface NodeParts {
   stock: ImageStock;
 }
 
-/** Puts a node together on its engine. @throws where the engine does not answer */
-export async function openNode(options: NodeOptions): Promise<NodeParts> {
-  const { node, slots, secretsOf, onTrouble } = options;
-  const docker = connectEngine(options.dockerHost);
-  const images = new Images({ engine: new DockerImages(docker, node), registries: options.registries, onLine: options.onLine, onTrouble });
-  const sockets = socketRoot(options.home, node);
+/** Composes a node on its engine. @throws where the engine does not answer */
+export async function openNode(settings: NodeSettings, links: NodeLinks): Promise<NodeParts> {
+  const { nodeId: node, firewallRequired, engineTimeout, exitTimeout } = settings;
+  const { slots, secretsOf, registries, onLine, onTrouble } = links;
+  const docker = connectEngine(settings.dockerHost);
+  const images = new Images({ engine: new DockerImages(docker, node), registries, onLine, onTrouble });
+  const sockets = socketRoot(settings.home, node);
   const engine = await NodeEngine.open({
     docker,
     node,
     socketRoot: sockets,
-    firewallRequired: options.firewallRequired,
-    engineTimeout: options.engineTimeout,
-    exitTimeout: options.exitTimeout,
+    firewallRequired,
+    engineTimeout,
+    exitTimeout,
     onTrouble,
     forget: (image) => images.forget(image),
     facts: async (image) => {
@@ -70,11 +68,11 @@ export async function openNode(options: NodeOptions): Promise<NodeParts> {
   });
   const cores = new Cores();
   const gate = new Gate(availableParallelism(), cores);
-  const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), options.onLogRecord);
+  const newLog = (instance: Instance) => new InstanceLog(originOf(instance, node), links.onLogRecord);
   const starterIn = (room: RoomMaker) =>
     new InstanceStarter({ driver: engine.driver, images, secretsOf, slots, room, gate, newLog, socketRoot: sockets });
-  const pools = new Pools(node, new Capacity({ memory: options.memory, cpu: options.cpus }), starterIn, options.elsewhere);
-  return { pools, images, engine, docker, registries: options.registries, stock: new DockerStock(docker, node) };
+  const pools = new Pools(node, new Capacity({ memory: settings.memory, cpu: settings.cpus }), starterIn, links.elsewhere);
+  return { pools, images, engine, docker, registries, stock: new DockerStock(docker, node) };
 }
 
 function originOf(instance: Instance, node: string) {

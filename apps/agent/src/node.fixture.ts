@@ -47,8 +47,8 @@ export class TestNode {
 
   static async start(options: { memory?: number; cpus?: number; node?: string } = {}): Promise<TestNode> {
     const test = new TestNode(options.node ?? `t-${randomBytes(4).toString('hex')}`);
-    test.parts = await openNode({
-      node: test.node,
+    const settings = {
+      nodeId: test.node,
       home: test.home,
       dockerHost: 'unix:///var/run/docker.sock',
       memory: options.memory ?? 4096,
@@ -56,6 +56,8 @@ export class TestNode {
       firewallRequired: true,
       engineTimeout: 15_000,
       exitTimeout: 10_000,
+    };
+    test.parts = await openNode(settings, {
       slots: { reserve: async () => 'granted', release: () => undefined },
       registries: new Registries(),
       onLine: () => undefined,

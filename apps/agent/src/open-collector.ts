@@ -1,21 +1,21 @@
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import type { AgentConfig } from './config.js';
 import { type CollectorParts, ImageCollector } from './images/collect-images.js';
 import { diskUsed } from './images/disk.js';
 import { RegistryCleaner } from './images/registry-cleaner.js';
 import type { NodeParts } from './node-parts.js';
 
-interface Around extends Pick<CollectorParts, 'versions' | 'onLine' | 'onTrouble'> {
-  /** Only where nobody else could be pushing the same image again. */
+interface CollectorLinks extends Pick<CollectorParts, 'versions' | 'onLine' | 'onTrouble'> {
+  /** True where nobody else can be pushing the same image. */
   mayRemove(functionName: string): boolean;
 }
 
-/** The collector of this node's engine, as the configuration wants it. */
-export async function openCollector(config: AgentConfig, node: NodeParts, around: Around): Promise<ImageCollector> {
+/** Composes the image collector from the configuration. */
+export function openCollector(config: AgentConfig, node: NodeParts, links: CollectorLinks): ImageCollector {
   const { images, registries, pools, stock } = node;
   const { registry: prefix, registryDelete } = config;
-  const { mayRemove, ...rest } = around;
-  const root = await visibleRoot(config, node, around);
+  const { mayRemove, ...rest } = links;
+  const root = visibleRoot(config, node, links);
   return new ImageCollector({
     ...rest,
     node: config.nodeId,
@@ -33,20 +33,10 @@ export async function openCollector(config: AgentConfig, node: NodeParts, around
   });
 }
 
-/** The engine's folder, where this process can see the same disk as the engine. */
-async function visibleRoot(
-  { engineRoot, dockerHost }: AgentConfig,
-  { engine }: NodeParts,
-  { onTrouble }: Around,
-): Promise<string | undefined> {
+/** The engine's data folder, where this process sees the same disk as the engine. */
+function visibleRoot({ engineRoot, dockerHost }: AgentConfig, { engine }: NodeParts, { onTrouble }: CollectorLinks): string | undefined {
   const root = engineRoot ?? (dockerHost.startsWith('unix:') ? engine.root : undefined);
-  const seen =
-    root !== undefined &&
-    (await access(root).then(
-      () => true,
-      () => false,
-    ));
-  if (seen) return root;
+  if (root !== undefined && existsSync(root)) return root;
   const warning = `the engine's disk (${root ?? 'on another machine'}) can't be seen from here: images are not removed when it is full. KILN_ENGINE_ROOT can name a folder on it`;
   engine.warnings.push(warning);
   onTrouble(warning);

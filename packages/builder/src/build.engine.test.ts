@@ -95,7 +95,7 @@ describe('build', () => {
   it('leaves a module that cannot be loaded here to its own start', async () => {
     const built = await buildFiles({ 'index.js': 'throw new Error("no database");' });
     expect(built).toMatchObject({ kind: 'runner', config: { entry: 'index.js' } });
-    expect(lines.join('\n')).toMatch(/exports can't be read[\s\S]*no database/);
+    expect(lines.join('\n')).toMatch(/can't read the exports[\s\S]*no database/);
     const slow = await buildFiles({ 'index.js': 'while (true);' }, { limits: { describeTime: 1500 } });
     expect([slow.config.handler, lines.join('\n')]).toEqual([undefined, expect.stringMatching(/not loaded after 1500 ms/)]);
     expect(await leftContainers()).toBe(0);

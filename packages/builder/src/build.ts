@@ -5,6 +5,7 @@ import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { BuiltImage } from '@kiln/contract/api/control-api';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
+import { discardImage } from '@kiln/engine/remove';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
 import { type BuildLimits, DEFAULT_LIMITS } from './bounds/limits.js';
@@ -12,13 +13,13 @@ import { checkBase, checkBaseName } from './check-base.js';
 import { checkDeclared } from './check-declared.js';
 import { contextHash, type OwnFiles, sourcesOf } from './context.js';
 import { detect } from './detect/detect.js';
-import type { BuildPlan } from './detect/detector.js';
+import { type BuildPlan, dockerfileText } from './detect/detector.js';
 import { argsFor, declareArgs } from './dockerfile/build-arguments.js';
 import { imagesOf } from './dockerfile/dockerfile-images.js';
 import { ensureImage, imageId } from './engine/base-image.js';
 import { describeExports } from './engine/describe.js';
 import { ensurePrepared } from './engine/prepared-image.js';
-import { push, type Registry, removeName } from './engine/registry.js';
+import { push, type Registry } from './engine/registry.js';
 import { guardedBuild } from './guarded-build.js';
 import { runnerImage } from './runner-image.js';
 import { mountSecrets } from './secrets/install-mounts.js';
@@ -34,20 +35,20 @@ export interface BuildRequest {
   /** Gzip tar of the folder. */
   source: Readable;
   functionName: string;
-  /** For the steps of the Dockerfile. */
+  /** Build arguments for the steps of the Dockerfile. */
   buildArgs?: BuildArgs;
-  /** For those of its steps that ask for them; no image keeps them. */
+  /** For the steps that mount them; no image keeps them. */
   secrets?: BuildSecrets;
   limits?: Partial<BuildLimits>;
-  /** Where the other nodes get the image; without one it stays on this engine. */
+  /** The registry from which other nodes pull the image; without one the image stays on this engine. */
   registry?: Registry;
   /** Logins for base images that the engine does not have. */
   registries?: Registries;
-  /** Owner of the containers that a build makes. */
+  /** The node that owns the containers of the build. */
   nodeId?: string;
-  /** Where the source is unpacked; the machine's folder for temporary files without. */
+  /** Folder in which the source is unpacked; default the machine's folder for temporary files. */
   workspaces?: string;
-  /** Network of the build's steps; the engine's default without. */
+  /** Network of the steps; default the engine's own. */
   network?: string;
   onLine(line: string): void;
   signal: AbortSignal;
@@ -56,9 +57,9 @@ export interface BuildRequest {
 type Build = Omit<BuildRequest, 'limits' | 'buildArgs' | 'secrets'> & { limits: BuildLimits; buildArgs: BuildArgs; secrets: BuildSecrets };
 
 /**
- * From a folder to an image that can be started, in order: unpack, detect, Dockerfile, build, describe, push.
- * Equal sources give an equal image, found instead of built the second time.
- * @throws KilnError `bad_request` for whatever is wrong with the folder; nothing of it stays behind.
+ * Makes an image of a folder, in order: unpack, detect, Dockerfile, build, describe, push. Equal sources give the same image, so the
+ * second build finds it.
+ * @throws KilnError `bad_request` for a fault of the folder; a failed build leaves nothing on the machine
  */
 export async function build(request: BuildRequest): Promise<BuiltImage> {
   const limits = { ...DEFAULT_LIMITS, ...request.limits };
@@ -91,31 +92,31 @@ async function buildIn(root: string, run: Build): Promise<BuiltImage> {
         : configOf(plan, declared);
     return { ...(await publish(made, run)), kind: plan.kind, config };
   } catch (error) {
-    // Nobody would use it, and nobody else knows of it.
-    if (made.isNew) await removeName(run.docker, made.reference);
+    // Nobody would use the image, and nobody else knows it.
+    if (made.isNew) await discardImage(run.docker, made.reference);
     throw error;
   }
 }
 
-interface Made {
+interface LocalImage {
   id: string;
   tag: string;
   reference: string;
-  /** Made by this build, not by one before. */
+  /** Made by this build, not by an earlier one. */
   isNew: boolean;
 }
 
-async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<Made> {
+async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<LocalImage> {
   const { docker, onLine, signal, limits, network, secrets } = run;
   const baseIds = await ensureBases(folder, plan, run);
   const own = await ownFiles(plan, baseIds, run);
   const args = own === undefined ? argsFor(await folder.readText('Dockerfile'), run.buildArgs, run.functionName) : run.buildArgs;
   const tag = contextHash(folder, own, baseIds, args, Object.keys(secrets));
   const reference = `kiln/${run.functionName}:${tag}`;
-  const there = await imageId(docker, reference);
-  if (there !== undefined) {
-    onLine(`nothing changed: ${reference} is there already`);
-    return { id: there, tag, reference, isNew: false };
+  const present = await imageId(docker, reference);
+  if (present !== undefined) {
+    onLine(`nothing changed: ${reference} exists already`);
+    return { id: present, tag, reference, isNew: false };
   }
   const sources = await sourcesOf(folder, own);
   const node = run.nodeId ?? `local-${process.pid}`;
@@ -125,57 +126,49 @@ async function makeImage(folder: SourceFolder, plan: BuildPlan, run: Build): Pro
   return { id, tag, reference, isNew: true };
 }
 
-/** Those of a Dockerfile that nobody here wrote are looked at, too. */
-async function ensureBases(
-  folder: SourceFolder,
-  plan: BuildPlan,
-  { docker, onLine, signal, registries, buildArgs }: Build,
-): Promise<string[]> {
+/** Pulls the base images. Checks those of a Dockerfile in the folder, too. */
+async function ensureBases(folder: SourceFolder, plan: BuildPlan, run: Build): Promise<string[]> {
   const ids = new Map<string, string>();
   const isOwn = plan.dockerfile === undefined;
-  const images = isOwn ? imagesOf(await folder.readText('Dockerfile'), buildArgs) : [...plan.baseImages];
+  const images = isOwn ? imagesOf(await folder.readText('Dockerfile'), run.buildArgs) : [...plan.baseImages];
   for (let image = images.shift(); image !== undefined; image = images.shift()) {
     if (ids.has(image)) continue;
     if (isOwn) checkBaseName(image);
-    const id = await ensureImage(docker, image, onLine, signal, registries);
+    const id = await ensureImage(run, image, run.registries);
     ids.set(image, id);
-    if (isOwn) images.push(...(await checkBase(docker, image, id)));
+    if (isOwn) images.push(...(await checkBase(run.docker, image, id)));
     if (ids.size > MAX_BASES) throw new KilnError('bad_request', `Dockerfile: more than ${MAX_BASES} base images`);
   }
   return [...ids.values()];
 }
 
-/** Absent where the folder brings its own Dockerfile. */
+/** Undefined where the folder has a Dockerfile. */
 async function ownFiles(plan: BuildPlan, baseIds: string[], run: Build): Promise<OwnFiles | undefined> {
-  if (plan.dockerfile === undefined) return undefined;
-  const given = { preparedImage: await preparedImage(plan, baseIds, run), functionName: run.functionName };
-  const { content, sourcesUnder } = plan.dockerfile;
-  return {
-    dockerfile: mountSecrets(declareArgs(content(given), run.buildArgs), Object.keys(run.secrets)),
-    sourcesUnder,
-    files: plan.files ?? new Map(),
-  };
+  const text = dockerfileText(plan, { preparedImage: await preparedImage(plan, baseIds, run), functionName: run.functionName });
+  if (text === undefined) return undefined;
+  const dockerfile = mountSecrets(declareArgs(text, run.buildArgs), Object.keys(run.secrets));
+  return { dockerfile, files: plan.files ?? new Map() };
 }
 
-/** Runner functions have theirs from the runner's image; any other must not pass for one. */
+/** An image of a runner function has the label from the runner's image; any other image must not look like one. */
 function kindLabels({ kind }: BuildPlan): Record<string, string> {
   return kind === 'runner' ? {} : { 'kiln.kind': kind };
 }
 
-async function preparedImage(plan: BuildPlan, [baseImageId]: string[], { docker, onLine, signal }: Build): Promise<string> {
+async function preparedImage(plan: BuildPlan, [baseImageId]: string[], run: Build): Promise<string> {
   const prepared = plan.kind === 'runner' ? await runnerImage() : plan.prepared;
   if (prepared === undefined) return '';
   if (baseImageId === undefined) throw new Error(`kiln/${prepared.name} is built on an image that the plan does not name`);
-  return await ensurePrepared(docker, prepared, baseImageId, onLine, signal);
+  return await ensurePrepared(run, prepared, baseImageId);
 }
 
-/** What the folder tells without being run. */
+/** The configuration that the builder reads without running the module. */
 function configOf({ kind, entry, handler, config }: BuildPlan, declared: FunctionConfigInput): FunctionConfigInput {
   const merged = { ...config, ...declared };
   return kind === 'http' ? merged : { ...merged, ...(entry !== undefined && { entry }), ...(handler !== undefined && { handler }) };
 }
 
-/** What only the module itself can tell: its exports, and their configuration. */
+/** Runs the module to read its exports and their configuration. */
 async function completeConfig(image: string, entry: string, declared: FunctionConfigInput, run: Build): Promise<FunctionConfigInput> {
   const startTime = declared.startTimeout ?? Number.POSITIVE_INFINITY;
   const description = await describeExports({
@@ -190,8 +183,8 @@ async function completeConfig(image: string, entry: string, declared: FunctionCo
     signal: run.signal,
   });
   if ('failure' in description) {
-    // All of it is told by the start, where that fails too: a secret may be what the module lacks here.
-    run.onLine(`the exports can't be read before the start: ${description.failure.trim().split(/\n\s*/, 2).join(' ')}`);
+    // No error yet: the module may only lack a secret here. Where its first instance fails too, the deployment shows the whole reason.
+    run.onLine(`can't read the exports before the first start: ${description.failure.trim().split(/\n\s*/, 2).join(' ')}`);
     return { ...declared, entry };
   }
   const chosen = chooseHandler(description.exports, declared.handler, run.functionName);
@@ -199,10 +192,7 @@ async function completeConfig(image: string, entry: string, declared: FunctionCo
   return { ...mergeConfig(declared, chosen.config, 'runner', chosen.name), entry, handler: chosen.name };
 }
 
-async function publish(
-  { id, tag }: Made,
-  { docker, registry, functionName, onLine, signal }: Build,
-): Promise<{ image: string; digest: string }> {
-  if (registry === undefined) return { image: id, digest: id };
-  return await push(docker, { image: id, name: functionName, tag }, registry, onLine, signal);
+async function publish({ id, tag }: LocalImage, run: Build): Promise<{ image: string; digest: string }> {
+  if (run.registry === undefined) return { image: id, digest: id };
+  return await push(run, { image: id, name: run.functionName, tag }, run.registry);
 }

@@ -15,8 +15,8 @@ export interface Declared {
 }
 
 /**
- * Finds what every build would end with, before there is one: values that do not go together, a handler that the module surely does
- * not export, or several of which none is chosen.
+ * Finds faults before the build that every build would end with: values that do not fit together, a handler that the module does not
+ * export, or several exports of which none is chosen.
  * @throws KilnError `bad_request`
  */
 export async function checkDeclared(folder: SourceFolder, { plan, config, functionName }: Declared): Promise<void> {
@@ -27,7 +27,7 @@ export async function checkDeclared(folder: SourceFolder, { plan, config, functi
   if (names === undefined) return;
   const { handler } = config;
   if (handler !== undefined) {
-    // What a default export holds may come from anywhere.
+    // The functions of a default export may come from another module.
     if (names.functions.length === 0 || names.hasDefault || names.mayHave(handler)) return;
     throw refused(
       `${module} exports no "${handler}", which kiln.json names as the handler; there are: ${names.functions.join(', ')}`,

@@ -5,28 +5,29 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { BuildArgs } from '@kiln/contract/api/build-args';
 import { type Pack, pack } from 'tar-stream';
+import { SOURCES } from './dockerfile/layout.js';
 import type { Sources } from './secrets/build-in-steps.js';
 import type { SourceFile, SourceFolder } from './source/source-folder.js';
 
-/** Raised when equal sources would give another image. */
+/** Raised with every change by which equal sources give another image. */
 const BUILDER_VERSION = '1';
-const THEN = new Date(0);
+/** Every file has the same time, so that equal files give equal layers. */
+const FILE_TIME = new Date(0);
 const DOCKERFILE = 'Dockerfile';
 const DOCKERIGNORE = '.dockerignore';
-/** In a context whose own Dockerfile goes to the image with the other files. */
+/** A second Dockerfile, in a context whose own Dockerfile a step may copy into the image. */
 const OTHER_DOCKERFILE = '.kiln-steps.Dockerfile';
 
-/** What a context holds beside the sources, where the folder brings no Dockerfile of its own. */
+/** Kiln's own files in a context, where the folder has no Dockerfile. */
 export interface OwnFiles {
   dockerfile: string;
   files: ReadonlyMap<string, Buffer>;
-  sourcesUnder: string;
 }
 
-/** Equal for equal files (path, executable, content), build arguments, ids of secrets, Dockerfile and base images, whenever and wherever it is built. */
+/** Equal inputs give an equal hash at any time on any machine: files (path, executable, content), build arguments, secret ids, Dockerfile, base images. */
 export function contextHash(
   folder: SourceFolder,
-  own: Omit<OwnFiles, 'sourcesUnder'> | undefined,
+  own: OwnFiles | undefined,
   baseImageIds: readonly string[],
   args: BuildArgs = {},
   secretIds: readonly string[] = [],
@@ -40,12 +41,12 @@ export function contextHash(
   return hash.digest('hex').slice(0, 32);
 }
 
-/** What the engine builds from: our Dockerfile at the root and the sources below it, or the sources as they are. */
+/** The build context: our Dockerfile at the root and the sources in a folder below it, or the sources as they are. */
 export async function sourcesOf(folder: SourceFolder, own: OwnFiles | undefined): Promise<Sources> {
   if (own !== undefined) {
-    const { dockerfile, files, sourcesUnder } = own;
+    const { dockerfile, files } = own;
     const context = (text = dockerfile) => ({
-      context: contextTar(folder, new Map<string, string | Buffer>([[DOCKERFILE, text], ...files]), `${sourcesUnder}/`),
+      context: contextTar(folder, new Map<string, string | Buffer>([[DOCKERFILE, text], ...files]), `${SOURCES}/`),
     });
     return { dockerfile, context };
   }
@@ -54,7 +55,7 @@ export async function sourcesOf(folder: SourceFolder, own: OwnFiles | undefined)
     dockerfile: await folder.readText(DOCKERFILE),
     context: (text) => {
       if (text === undefined) return { context: contextTar(folder, new Map(), '') };
-      // The engine takes both out again, so that COPY finds neither.
+      // Both are in .dockerignore, so that COPY does not see them.
       const added = { [DOCKERIGNORE]: [ignored, DOCKERIGNORE, OTHER_DOCKERFILE, ''].join('\n'), [OTHER_DOCKERFILE]: text };
       return { context: contextTar(folder, new Map(Object.entries(added)), ''), file: OTHER_DOCKERFILE };
     },
@@ -63,7 +64,7 @@ export async function sourcesOf(folder: SourceFolder, own: OwnFiles | undefined)
 
 function contextTar(folder: SourceFolder, added: ReadonlyMap<string, string | Buffer>, prefix: string): Readable {
   const tar = pack();
-  for (const [name, content] of added) tar.entry({ name, mtime: THEN }, content);
+  for (const [name, content] of added) tar.entry({ name, mtime: FILE_TIME }, content);
   const files = folder.files.filter(({ path }) => prefix !== '' || !added.has(path));
   addFiles(tar, { root: folder.root, files }, prefix).catch((error: Error) => tar.destroy(error));
   return Readable.from(tar);
@@ -85,5 +86,5 @@ async function addFile(tar: Pack, header: ReturnType<typeof headerOf>, path: str
 }
 
 function headerOf({ path, size, executable }: SourceFile, prefix: string) {
-  return { name: prefix + path, size, mode: executable ? 0o755 : 0o644, mtime: THEN };
+  return { name: prefix + path, size, mode: executable ? 0o755 : 0o644, mtime: FILE_TIME };
 }

@@ -4,18 +4,18 @@ import { SOURCES } from './dockerfile/layout.js';
 import { RUNNER, RUNNER_PATH, runnerImage } from './runner-image.js';
 
 const PREPARED_STAGE = 'prepared';
-/** Where what is Kiln's own lies in the folder; a site's public files have no such names. */
+/** The folder for Kiln's own files; the public files of a site have no such name. */
 const OWN = '.kiln';
 
 export interface Ejected {
   dockerfile: string;
-  /** What it copies beside the sources, by path in the folder. */
+  /** Files that it copies beside the sources, by path in the folder. */
   files: ReadonlyMap<string, Buffer>;
 }
 
 /**
- * The Dockerfile that a plan stands for, as a folder can have it for itself: built from that folder, on images that everybody has.
- * @throws KilnError `bad_request` where there is none to be had
+ * Makes a Dockerfile of a plan that builds the same image without Kiln: from the folder itself, and on public images.
+ * @throws KilnError `bad_request` where there is no such Dockerfile
  */
 export async function ejected(plan: BuildPlan, functionName: string, handler?: string): Promise<Ejected> {
   if (plan.dockerfile === undefined) throw refusal('the folder has its own Dockerfile', 'change that one');
@@ -25,15 +25,14 @@ export async function ejected(plan: BuildPlan, functionName: string, handler?: s
       'for a WSGI or ASGI application name gunicorn or uvicorn in requirements.txt, and eject again; deploy a handler as it is',
     );
   }
-  const content = plan.dockerfile.content({ preparedImage: PREPARED_STAGE, functionName });
-  const own = content.split('\n').map(fromFolder).join('\n');
+  const own = `${plan.dockerfile({ preparedImage: PREPARED_STAGE, functionName }).map(fromFolder).join('\n')}\n`;
   if (plan.kind === 'runner') return await withRunner(own, plan, functionName, handler);
   const files = plan.files ?? new Map();
   if (plan.prepared === undefined) return { dockerfile: own, files };
   return { dockerfile: `${plan.prepared.dockerfile.replace(/^FROM (\S+)\n/, `FROM $1 AS ${PREPARED_STAGE}\n`)}\n${own}`, files };
 }
 
-/** The runner as Kiln has it, as a program that listens: what it serves is an HTTP image then, like any other. */
+/** Adds the runner as a program that listens, so that the image is an HTTP image like any other. */
 async function withRunner(own: string, { baseImages, entry, config }: BuildPlan, functionName: string, handler?: string): Promise<Ejected> {
   const runner = (await runnerImage()).files?.get(RUNNER);
   const path = `${OWN}/${RUNNER}`;
@@ -51,7 +50,7 @@ async function withRunner(own: string, { baseImages, entry, config }: BuildPlan,
   return { dockerfile, files: new Map([[path, runner]]) };
 }
 
-/** Sources lie at the root of the context then. */
+/** Changes a COPY: the sources are at the root of the folder's own context. */
 function fromFolder(line: string): string {
   if (!line.startsWith('COPY ') || line.includes('--from=')) return line;
   const words = line.split(' ');

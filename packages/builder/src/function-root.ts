@@ -3,7 +3,7 @@ import { detect } from './detect/detect.js';
 import { NothingToBuild } from './detect/nothing-to-build.js';
 import type { SourceFolder } from './source/source-folder.js';
 
-/** Whether the root of folders that are functions is one itself: whatever a build of it would recognise, and what only has to be corrected. */
+/** Whether the root of a repository with function folders is a function itself: a build would recognise it, or only has to have a fault corrected. */
 export async function isFunctionRoot(root: SourceFolder): Promise<boolean> {
   try {
     return (await detect(root, {})).doubtful !== true;

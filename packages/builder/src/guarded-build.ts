@@ -3,19 +3,19 @@ import { engineError } from '@kiln/engine/engine-error';
 import { openStepGroup } from './bounds/step-group.js';
 import { StepWatch } from './bounds/step-watch.js';
 import { BuildOutput } from './engine/build-output.js';
-import { MadeImages } from './engine/made-images.js';
+import { IntermediateImages } from './engine/intermediate-images.js';
 import { type BuildInSteps, buildInSteps } from './secrets/build-in-steps.js';
 import { maskOf } from './secrets/mask.js';
 
 export interface GuardedBuild extends Omit<BuildInSteps, 'cgroupParent' | 'onImage' | 'output' | 'stepLabels'> {
-  /** Whose build it is, in the name of its control group. */
+  /** Id of the node, part of the name of the build's control group. */
   node: string;
   onLine(line: string): void;
 }
 
 /**
- * The engine's build of code that nobody knows: bounded in all it may take, and when it fails or is stopped nothing of it is left,
- * no container, no image, no control group.
+ * Builds untrusted code on the engine. Bounds all resources of the build; a build that fails or is cancelled leaves no container, no
+ * image and no control group.
  * @throws KilnError
  */
 export async function guardedBuild({ node, onLine, ...build }: GuardedBuild): Promise<void> {
@@ -23,13 +23,13 @@ export async function guardedBuild({ node, onLine, ...build }: GuardedBuild): Pr
   const group = await openStepGroup(docker, node, limits.processes).catch((error: unknown) => {
     throw engineError('build', error);
   });
-  const made = new MadeImages(docker, await engineTime(docker));
-  const watch = new StepWatch({ docker, cgroupParent: group.parent, limits, made });
+  const images = new IntermediateImages(docker, await engineTime(docker));
+  const watch = new StepWatch({ docker, cgroupParent: group.parent, limits, images });
   const ended = new AbortController();
   const exceeded = new AbortController();
   const watching = watch.run(ended.signal).catch((error: unknown) => exceeded.abort(engineError('build', error)));
   try {
-    const onImage = (id: string) => made.add(id);
+    const onImage = (id: string) => images.add(id);
     const mask = maskOf(Object.values(secrets).map((content) => Buffer.from(content, 'base64')));
     await buildInSteps({
       ...build,
@@ -40,9 +40,9 @@ export async function guardedBuild({ node, onLine, ...build }: GuardedBuild): Pr
       signal: AbortSignal.any([signal, exceeded.signal]),
     });
   } catch (error) {
-    // Where the engine does not answer, its own end of the connection does the same.
+    // Where the engine does not respond, it cleans up itself when the connection ends.
     await watch.end().catch(() => undefined);
-    await made.remove(watch.containers).catch(() => undefined);
+    await images.remove(watch.containers).catch(() => undefined);
     throw exceeded.signal.aborted && !signal.aborted ? (exceeded.signal.reason as KilnError) : error;
   } finally {
     ended.abort();
@@ -51,7 +51,7 @@ export async function guardedBuild({ node, onLine, ...build }: GuardedBuild): Pr
   }
 }
 
-/** By the engine's own clock, which stamps its images. */
+/** The time of the engine's clock, from which images get their times. */
 async function engineTime(docker: GuardedBuild['docker']): Promise<number> {
   const { SystemTime } = (await docker.info()) as { SystemTime?: string };
   return SystemTime === undefined ? Date.now() : Date.parse(SystemTime);

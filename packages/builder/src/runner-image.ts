@@ -15,7 +15,7 @@ ENTRYPOINT []
 CMD ["node", "${RUNNER_PATH}"]
 `;
 
-/** What every function of Node's runner is built on. */
+/** The image on which every function of the runner for Node is built. */
 export async function runnerImage(): Promise<Prepared> {
   const runner = await readFile(createRequire(import.meta.url).resolve(`@kiln/runner/${RUNNER}`));
   return { name: 'runner', dockerfile: DOCKERFILE, files: new Map([[RUNNER, runner]]) };

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boundedHost } from '@kiln/engine/bounded-container';
+import { boundedHost } from '@kiln/engine/container-template';
 import { engine } from '@kiln/testing/engine';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openStepGroup } from './bounds/step-group.js';
 import { folderBytes } from './bounds/step-watch.js';
-import { MadeImages } from './engine/made-images.js';
+import { IntermediateImages } from './engine/intermediate-images.js';
 
 const NODE = `t-steps-${process.pid}`;
 
@@ -131,10 +131,10 @@ describe('folderBytes', () => {
   });
 });
 
-describe('MadeImages', () => {
+describe('IntermediateImages', () => {
   it('touches nothing that was there before, whatever the output says', async () => {
     const { Id } = await engine.getImage('debian:trixie-slim').inspect();
-    const made = new MadeImages(engine, Date.now());
+    const made = new IntermediateImages(engine, Date.now());
     made.add(Id.slice(7, 19));
     made.add('0123456789ab');
     expect(await made.bytes()).toBe(0);
@@ -143,7 +143,7 @@ describe('MadeImages', () => {
   });
 
   it('refuses more images than any build has', () => {
-    const made = new MadeImages(engine, Date.now());
+    const made = new IntermediateImages(engine, Date.now());
     expect(() => Array.from({ length: 1001 }, (_, i) => made.add(String(i)))).toThrowError(/more than 1000 steps/);
   });
 });

@@ -2,11 +2,12 @@ import { KilnError } from '@kiln/contract/errors';
 
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EACCES', 'EPIPE', 'ETIMEDOUT']);
 
-export function isNotFound(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'statusCode' in error && error.statusCode === 404;
+/** The HTTP status with which the engine refused; undefined where it gave no response. */
+export function statusOf(error: unknown): number | undefined {
+  return (error as { statusCode?: number } | undefined)?.statusCode;
 }
 
-/** An error of the engine's client as one of ours; an error of ours stays as it is. */
+/** Makes a KilnError of an error of the engine's client; a KilnError stays as it is. */
 export function engineError(what: string, error: unknown): KilnError {
   if (error instanceof KilnError) return error;
   const { code, message } = error as NodeJS.ErrnoException;

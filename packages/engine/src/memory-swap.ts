@@ -1,7 +1,7 @@
 /**
- * The engine's limit of memory and swap together, in bytes, that leaves no swap. With systemd the engine tells systemd of a difference
- * only, and writes the limit of none by itself; systemd, which knows of no limit, takes it away with the next change of the slice or of
- * the container (seen with runc 1.1.15 and systemd 257 on cgroup v2). One byte more is told to systemd, and the kernel counts whole pages.
+ * The limit of memory and swap together, in bytes, that leaves no swap. With systemd, the engine passes the swap limit to systemd only
+ * where it is above zero, and writes a zero limit itself. systemd then removes that zero limit with the next change of the slice or the
+ * container (seen with runc 1.1.15 and systemd 257 on cgroup v2). So this adds one byte: systemd gets a limit, and the kernel rounds it down to no page.
  */
 export function memorySwap(memory: number, isSystemd: boolean): number {
   return isSystemd ? memory + 1 : memory;

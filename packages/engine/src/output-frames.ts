@@ -1,11 +1,11 @@
-/** Of what a container writes. */
+/** The stream to which a container writes. */
 export type OutputStream = 'stdout' | 'stderr';
 
 const HEADER = 8;
 
 /**
- * Takes the engine's attach stream apart: frames of an 8-byte header (source, length) and that many bytes. Hands bytes on as they
- * come, whatever a frame's announced size, so that nothing is ever gathered.
+ * Splits the engine's attach stream into stdout and stderr. A frame is an 8-byte header (source, length) and its bytes. Passes bytes on
+ * as they come, so that it never buffers a whole frame.
  */
 export class Demultiplexer {
   private readonly header = Buffer.alloc(HEADER);

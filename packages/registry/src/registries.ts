@@ -23,6 +23,16 @@ export class Registries {
     return this.logins.of(registry);
   }
 
+  /** Makes a request with the registry's login, and retries once with a new login: some tokens expire early. */
+  async withLogin<T>(registry: string | undefined, request: (login?: RegistryLogin) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      return await request(await this.login(registry));
+    } catch (error) {
+      if (signal?.aborted || !this.logins.forget(registry)) throw error;
+      return await request(await this.login(registry));
+    }
+  }
+
   /** The registry that these AWS credentials have in a region: its host. @throws KilnError `unavailable` */
   async ofEcr(region: string): Promise<string> {
     try {

@@ -1,6 +1,6 @@
 /**
- * Addresses of one subnet, handed out in turn: one that was given back is the last to be used again. The engine itself reuses
- * the lowest at once, and then a late connection to a removed instance would reach another function's.
+ * Addresses of one subnet, given out in turn, so that a free address is used again as late as possible. The engine itself would use the
+ * lowest free address at once, and a late connection to a removed instance would reach an instance of another function.
  */
 export class AddressPool {
   private readonly taken = new Set<number>();
@@ -13,7 +13,7 @@ export class AddressPool {
     const [base, bits] = subnet.split('/');
     const start = toNumber(base ?? '');
     const size = 2 ** (32 - Number(bits));
-    // The first is the network's, the second the gateway's, the last broadcast.
+    // The first address is the network's, the second the gateway's, the last the broadcast address.
     this.first = start + 2;
     this.last = start + size - 2;
     this.next = this.first;
@@ -36,7 +36,7 @@ export class AddressPool {
   }
 }
 
-/** The gateway's address. It is named, since the engine's own choice may be one that the pool would hand out. */
+/** The gateway's address. The agent sets it, because the engine could choose an address of the pool. */
 export function gatewayOf(subnet: string): string {
   return toText(toNumber(subnet.split('/')[0] ?? '') + 1);
 }

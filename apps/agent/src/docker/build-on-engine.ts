@@ -8,17 +8,17 @@ interface EngineBuilds {
   docker: Dockerode;
   node: string;
   limits: Partial<BuildLimits>;
-  /** Folder in which sources are unpacked. */
+  /** Folder for unpacked sources. */
   workspaces: string;
   /** `KILN_REGISTRY`; without one images stay on this engine. */
   prefix: string | undefined;
   registries: Registries;
 }
 
-/** Builds on this node's engine, so that the image is born where it will run. */
+/** Builds on this node's engine, so that the image is where it will run. */
 export function buildOnEngine({ docker, node, limits, workspaces, prefix, registries }: EngineBuilds): Builder {
   return async ({ source, functionName, buildArgs, secrets, onLine, signal }) => {
-    // Loaded with the first build: most nodes most of the time build nothing.
+    // Loaded with the first build: most nodes build nothing for a long time.
     const { build } = await import('@kiln/builder/build');
     return build({
       docker,
@@ -29,7 +29,7 @@ export function buildOnEngine({ docker, node, limits, workspaces, prefix, regist
       nodeId: node,
       limits,
       workspaces,
-      // Steps of a build are a user's code too: they get the network of the instances, with the same rules.
+      // The steps of a build are a user's code, too: they get the network and the firewall rules of the instances.
       network: networkName(node),
       registries,
       ...(prefix !== undefined && { registry: { prefix, registries } }),

@@ -1,11 +1,12 @@
 import { type ImageKind, KINDS } from '@kiln/contract/kinds';
+import { FUNCTION_USER, HARDENED } from '@kiln/engine/container-template';
 import { memorySwap } from '@kiln/engine/memory-swap';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { instanceEnvironment } from '@kiln/instances/port/instance-environment';
 
-/** What the agent knows of an image; everything else its metadata says is overridden. */
+/** The metadata of an image that a container uses; the template overrides all other metadata. */
 export interface ImageFacts {
-  /** Id in this engine: what a container is made from, whatever a tag says by then. */
+  /** Id in this engine: a container is made from the id, because a tag may move. */
   id: string;
   entrypoint: readonly string[];
   command: readonly string[];
@@ -34,21 +35,20 @@ export interface ContainerInput {
 export const NODE_LABEL = 'kiln.node';
 export const ROLE_LABEL = 'kiln.role';
 export const INSTANCE_ROLE = 'instance';
-const USER = '65532:65532';
 /** Where a container sees the agent's socket. */
 const SOCKET_PATH = '/run/kiln/agent.sock';
 const PYTHON_COMMAND = { Entrypoint: ['python', '/opt/kiln/runner.py'], Cmd: [] as string[], WorkingDir: '/app' };
-/** Of a container's memory, so that Node collects garbage before the kernel kills. */
+/** Share of a container's memory, so that Node collects garbage before the kernel kills the process. */
 const HEAP_SHARE = 0.7;
 
-/** The container's name: two agents on one engine never meet in it. */
+/** The name of a container; it holds the node, so that two agents on one engine never use the same. */
 export function containerName(node: string, instance: string): string {
   return `kiln-${node}-${instance}`;
 }
 
 /**
- * The whole request that makes an instance's container. A fixed template, field by field: image metadata is an attacker's input,
- * so whatever an image may set is set here. Nothing of a user's JSON is merged into it.
+ * The whole request for an instance's container. A fixed template, field by field: an attacker may write the metadata of an image, so
+ * the template sets every field that an image could set. No JSON of a user is merged into it.
  */
 export function containerOptions(input: ContainerInput) {
   const { node, instance, version, image } = input;
@@ -56,7 +56,7 @@ export function containerOptions(input: ContainerInput) {
   return {
     name: containerName(node, instance),
     Image: image.id,
-    User: USER,
+    User: FUNCTION_USER,
     ...command(kind, config.memory, image),
     Env: environment(version, input.secrets),
     Labels: labels(input),
@@ -95,13 +95,13 @@ function imageCommand({ entrypoint, command, workingDirectory }: ImageFacts) {
 
 function environment(version: FunctionVersion, secrets: Readonly<Record<string, string>>): string[] {
   const own: Record<string, string | undefined> = { HOME: '/tmp', ...instanceEnvironment(version, SOCKET_PATH) };
-  // Node sizes its pool by the machine's cores, not by the container's share of them.
+  // Node would size its thread pool by the machine's cores, not by the container's share.
   if (KINDS[version.kind].runner === 'node') own['UV_THREADPOOL_SIZE'] = '4';
   const all = { ...version.config.env, ...secrets, ...own };
   return Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
 }
 
-// An image's own labels are merged in by the engine: every key that anyone reads is set here.
+// The engine merges the image's own labels in, so every label that Kiln reads is set here.
 function labels({ node, instance, version }: ContainerInput): Record<string, string> {
   return {
     [NODE_LABEL]: node,
@@ -113,57 +113,50 @@ function labels({ node, instance, version }: ContainerInput): Record<string, str
   };
 }
 
-/** The control group that the instances of all nodes on an engine are in, as the engine takes it. */
-export function functionsGroup(cgroupDriver: string): string {
+/** The control group of the instances of all nodes on an engine, in the engine's form. */
+export function functionsCgroup(cgroupDriver: string): string {
   return cgroupDriver === 'systemd' ? 'faas.slice' : '/faas';
 }
 
 function hostConfig({ version: { config }, image, network, socketFolder, cgroupDriver, cgroupVersion }: ContainerInput) {
   const memory = config.memory * 1024 * 1024;
   return {
-    AutoRemove: false,
-    RestartPolicy: { Name: 'no' },
+    ...HARDENED,
     NetworkMode: network,
     PublishAllPorts: false,
     PortBindings: {},
     Binds: socketFolder === undefined ? [] : [`${socketFolder}:/run/kiln:ro`],
     Privileged: false,
     CapAdd: [],
-    CapDrop: ['ALL'],
-    SecurityOpt: ['no-new-privileges:true'],
-    ReadonlyRootfs: true,
     Tmpfs: tmpfs(image.volumes),
     ShmSize: 16 * 1024 * 1024,
-    IpcMode: 'private',
     PidMode: '',
     UTSMode: '',
     UsernsMode: '',
     CgroupnsMode: 'private' as const,
-    CgroupParent: functionsGroup(cgroupDriver),
+    CgroupParent: functionsCgroup(cgroupDriver),
     Devices: [],
     DeviceRequests: [],
     GroupAdd: [],
     ExtraHosts: [],
     Links: [],
     VolumesFrom: [],
-    Init: true,
     PidsLimit: 128,
     Memory: memory,
     MemorySwap: memorySwap(memory, cgroupDriver === 'systemd'),
     ...(cgroupVersion === '1' && { MemorySwappiness: 0 }),
     NanoCpus: Math.round(config.cpu * 1e9),
     OomKillDisable: false,
-    OomScoreAdj: 500,
     Ulimits: [
       { Name: 'nofile', Soft: 1024, Hard: 4096 },
       { Name: 'core', Soft: 0, Hard: 0 },
     ],
-    // The agent reads the output from its first byte on; nothing of it goes to the engine's disk.
+    // The agent reads all output, so the engine writes none to its disk.
     LogConfig: { Type: 'none', Config: {} },
   };
 }
 
-// A VOLUME would be a writable, unbounded path on the host's disk.
+// A VOLUME would be a writable, unbounded path on the host's disk, so it becomes a small tmpfs.
 function tmpfs(volumes: readonly string[]): Record<string, string> {
   const own = Object.fromEntries(
     volumes.filter((path) => path !== '/tmp').map((path) => [path, 'rw,nosuid,nodev,noexec,size=1m,nr_inodes=1024,mode=1777']),

@@ -1,13 +1,9 @@
 import { KilnError } from '@kiln/contract/errors';
+import { statusOf } from '@kiln/engine/engine-error';
 import { Refusal } from '@kiln/instances/port/refusal';
 import { diskFull, isDiskFull } from '../images/disk-full.js';
 
-/** What an engine's refusal looks like. */
-interface EngineError extends Error {
-  statusCode?: number;
-}
-
-/** Every call to the engine ends within a bound: one that hangs is aborted. */
+/** Bounds a request to the engine: aborts it after `timeoutMs`. */
 export async function within<T>(what: string, timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -26,17 +22,17 @@ export async function within<T>(what: string, timeoutMs: number, call: (signal: 
   }
 }
 
-/** An engine that answers otherwise gets so many bounds for one call. */
+/** An engine that answers other requests gets so many bounds for one request. */
 const BOUNDS = 4;
 
 export interface EnginePatience {
   /** ms */
   boundMs: number;
-  /** Whether the engine answers at all; ends within a bound. */
+  /** Whether the engine answers a simple request; ends within a bound. */
   answers(): Promise<boolean>;
 }
 
-/** As `within`, but an engine that works is waited for: on a slow or busy machine a start takes its time. */
+/** As `within`, but waits longer for an engine that answers other requests: on a slow or busy machine a start takes long. */
 export function whileAnswering<T>(what: string, patience: EnginePatience, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { boundMs, answers } = patience;
   return within(what, BOUNDS * boundMs, (signal) => {
@@ -55,11 +51,7 @@ export function whileAnswering<T>(what: string, patience: EnginePatience, call: 
   });
 }
 
-export function statusOf(error: unknown): number | undefined {
-  return (error as EngineError | undefined)?.statusCode;
-}
-
-/** A failed call as the domain's error: the engine refused this version, or it does not answer at all. */
+/** Makes a domain error of a failed request: the engine refused this version, or does not answer at all. */
 export function engineFault(what: string, error: unknown): KilnError {
   if (error instanceof KilnError) return error;
   const message = (error as Error).message.trim();
@@ -68,7 +60,7 @@ export function engineFault(what: string, error: unknown): KilnError {
   return new KilnError('start_failed', `the engine cannot ${what}: ${message}`, { cause: error });
 }
 
-/** The engine is away or hangs: says nothing about what was asked of it. */
+/** The engine is down or hangs: no fault of the version. */
 export function noAnswer(detail: string, cause?: unknown): Refusal {
   return new Refusal('no_capacity', detail, { cause, fix: 'docker info shows whether the engine answers' });
 }

@@ -1,38 +1,39 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KINDS } from '@kiln/contract/kinds';
+import { statusOf } from '@kiln/engine/engine-error';
 import type { ContainerRequest, Exit, RunningContainer } from '@kiln/instances/port/container-driver';
 import type { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
-import { statusOf, within } from './deadline.js';
+import { within } from './deadline.js';
 import { removeUntilGone } from './engine.js';
 import { attachOutput, type Output } from './instance-logs.js';
 
 const KILL_MS = 5_000;
 const INSPECT_MS = 5_000;
-/** After the end of a process, for what it wrote last. */
+/** For the last output of a process that has ended. */
 const LAST_OUTPUT_MS = 200;
-/** After a broken connection: most ends are told of by then. */
-const FIRST_NEWS_MS = 1000;
+/** After a broken connection: most exit events come within this time. */
+const FIRST_WAIT_MS = 1000;
 const KILLED = 137;
-/** After the end of a process that was killed, for the kernel's word on memory. */
+/** After the end of a killed process: the report of an out-of-memory kill may come so much later. */
 const CAUSE_MS = 1000;
 const CAUSE_PAUSE_MS = 100;
-/** A process that was killed for lack of memory is the cause of what breaks so soon after. */
-const LATELY_MS = 5000;
+/** An out-of-memory kill counts as the cause of a failure for so long. */
+const CAUSE_VALID_MS = 5000;
 
 export interface DockerContainerParts {
   container: Dockerode.Container;
   request: ContainerRequest;
   address: string | undefined;
   removals: Gate;
-  /** ms in which the engine tells of an end of which there are other signs. */
+  /** ms to wait for the engine's event, where other signs show that the container has ended. */
   exitNewsMs: number;
-  onTrouble(message: string): void;
+  onTrouble(message: string, keys?: object): void;
   onGone(): void;
 }
 
-/** One container of a Docker engine, from when it is made until it is confirmed gone. */
+/** One container of a Docker engine, until the engine confirms its removal. */
 export class DockerContainer implements RunningContainer {
   readonly id: string;
   readonly address: string | undefined;
@@ -63,7 +64,7 @@ export class DockerContainer implements RunningContainer {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.end.resolve();
-    void this.tellExit(code);
+    void this.resolveExit(code);
   }
 
   sawOutOfMemory(): void {
@@ -71,16 +72,16 @@ export class DockerContainer implements RunningContainer {
   }
 
   get lackedMemory(): boolean {
-    return this.starvedAt !== undefined && performance.now() - this.starvedAt < LATELY_MS;
+    return this.starvedAt !== undefined && performance.now() - this.starvedAt < CAUSE_VALID_MS;
   }
 
-  /** A connection shows an end first; the engine says a moment later how it came. */
+  /** A broken connection comes before the engine's exit event, so this waits for the event. */
   async exitNews(): Promise<Exit | undefined> {
     const news = (ms: number) => Promise.race([this.exited, delay(ms, undefined, { ref: false })]);
-    return (await news(FIRST_NEWS_MS)) ?? ((await this.isEnding()) ? await news(this.parts.exitNewsMs) : undefined);
+    return (await news(FIRST_WAIT_MS)) ?? ((await this.isEnding()) ? await news(this.parts.exitNewsMs) : undefined);
   }
 
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     if (this.hasEnded) return;
     try {
       const { State } = await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }));
@@ -88,7 +89,7 @@ export class DockerContainer implements RunningContainer {
       else if (this.output?.open === false) await this.attach();
     } catch (error) {
       if (statusOf(error) === 404) this.died(137);
-      else this.parts.onTrouble(`container ${this.id} could not be looked at: ${(error as Error).message}`);
+      else this.parts.onTrouble('container inspection failed', { container: this.id, error: (error as Error).message });
     }
   }
 
@@ -108,7 +109,7 @@ export class DockerContainer implements RunningContainer {
   }
 
   private async finish(): Promise<void> {
-    // First the output: the engine ends a container only once what it wrote is taken or nobody takes it.
+    // First the output: the engine ends a container only when its output is read or nobody is attached.
     this.output?.close();
     await removeUntilGone(this.container, this.parts.onTrouble);
     this.died(137);
@@ -119,36 +120,32 @@ export class DockerContainer implements RunningContainer {
     try {
       await within('signal a container', KILL_MS, (abortSignal) => this.container.kill({ signal: 'SIGTERM', abortSignal }));
     } catch {
-      // Not running any more, or the engine is in trouble: removal deals with both.
+      // The container has ended, or the engine fails: the removal handles both.
       return;
     }
     await Promise.race([this.exited, delay(graceMs, undefined, { ref: false })]);
   }
 
-  private async lastWords(): Promise<void> {
+  private async resolveExit(code: number): Promise<void> {
     await Promise.race([this.output?.ended, delay(LAST_OUTPUT_MS)]);
-  }
-
-  private async tellExit(code: number): Promise<void> {
-    await this.lastWords();
     if (code !== 0) await this.waitForCause(code);
     this.exit.resolve({ code, outOfMemory: this.starvedAt !== undefined });
   }
 
-  /** The kernel's word on memory may come a moment after the end; the engine keeps it. */
+  /** The report of an out-of-memory kill may come a moment after the end. */
   private async waitForCause(code: number): Promise<void> {
     const until = performance.now() + (code === KILLED ? CAUSE_MS : 0);
     for (;;) {
       if (this.starvedAt !== undefined || this.removal !== undefined) return;
       const state = await this.state();
       if (state?.OOMKilled) this.sawOutOfMemory();
-      // Removed by hand, or the engine is away: then nobody knows.
+      // Somebody removed the container, or the engine does not respond: the cause stays unknown.
       if (state === undefined || performance.now() >= until) return;
       await delay(CAUSE_PAUSE_MS);
     }
   }
 
-  /** True where the engine has not told of an end, and there are signs of one. */
+  /** True where the engine has sent no exit event yet, but other signs show the end. */
   private async isEnding(): Promise<boolean> {
     if (this.hasEnded) return true;
     const state = await this.state();
@@ -164,7 +161,7 @@ export class DockerContainer implements RunningContainer {
   }
 }
 
-/** The engine's init process has none to look after any more. False where this process does not see it, as from a container. */
+/** Whether the init process of the container has no child any more. False where this process does not see it, as in a container. */
 function hasLostItsProgram(pid: number, id: string): boolean {
   try {
     if (!readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(id)) return false;

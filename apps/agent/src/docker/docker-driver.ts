@@ -1,20 +1,21 @@
+import { statusOf } from '@kiln/engine/engine-error';
 import type { ContainerDriver, ContainerRequest, RunningContainer } from '@kiln/instances/port/container-driver';
 import { Refusal } from '@kiln/instances/port/refusal';
 import { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
 import { containerName, containerOptions, type ImageFacts } from './container-options.js';
-import { type EnginePatience, engineFault, noAnswer, statusOf, whileAnswering } from './deadline.js';
+import { type EnginePatience, engineFault, noAnswer, whileAnswering } from './deadline.js';
 import { DockerContainer } from './docker-container.js';
 import { type EngineInfo, removeUntilGone } from './engine.js';
 import type { NodeNetwork } from './network.js';
 
-/** An engine that did not answer is not asked for new containers for so long: those who wait are told at once. */
+/** After a failed request the driver refuses starts for so long, so that waiting calls get a response at once. */
 const SILENT_MS = 3_000;
-/** Addresses to try for one container. */
+/** Addresses that one start tries. */
 const ADDRESSES = 4;
 const FORBIDDEN = 403;
 const NOT_FOUND = 404;
-/** Removals of idle containers at once: more would take the engine from those who wait for a start. */
+/** Removals of idle containers at a time: more would slow the engine down for starts. */
 const REMOVALS = 4;
 
 export interface DriverParts {
@@ -22,16 +23,16 @@ export interface DriverParts {
   node: string;
   info: EngineInfo;
   network: NodeNetwork;
-  /** What is known of an image that is on this node. */
+  /** The agent's facts about an image; pulls the image where this node does not have it. */
   facts(image: string): Promise<ImageFacts>;
-  /** The engine turned out not to have it any more. */
+  /** Called where the engine has lost an image. */
   forget(image: string): void;
   patience: EnginePatience;
-  /** ms in which the engine tells of an end of which there are other signs. */
+  /** ms to wait for the engine's event, where other signs show that a container has ended. */
   exitNewsMs: number;
   /** @throws Refusal where this node may start no instance at the moment */
   admit(): void;
-  onTrouble(message: string): void;
+  onTrouble(message: string, keys?: object): void;
 }
 
 /** Containers of a Docker engine. */
@@ -42,7 +43,7 @@ export class DockerDriver implements ContainerDriver {
 
   constructor(private readonly parts: DriverParts) {}
 
-  /** Containers that are ours and not yet confirmed gone. */
+  /** Whether the container belongs to this driver and is not yet removed. */
   owns(container: string): boolean {
     return this.running.has(container);
   }
@@ -64,8 +65,8 @@ export class DockerDriver implements ContainerDriver {
   }
 
   /**
-   * With another address where the engine has given ours away. It has been seen to count the first of a fresh range as used when
-   * several networks are made at once; what is given back is the last to be handed out again.
+   * Tries another address where the engine says that the first one is in use. Some engines count the first address of a new range as
+   * used when several networks are made at the same time.
    */
   private async make(request: ContainerRequest): Promise<RunningContainer> {
     for (let tried = 1; ; tried++) {
@@ -73,12 +74,12 @@ export class DockerDriver implements ContainerDriver {
         return await this.makeAt(this.parts.network.takeAddress(), request);
       } catch (error) {
         if (tried === 1 && isImageGone(error)) {
-          // Somebody cleaned up: it is fetched once more where that is possible.
+          // Somebody has removed the image from the engine: the next try pulls it again.
           this.parts.forget(request.version.image);
           continue;
         }
         if (!isAddressTaken(error) || tried === ADDRESSES) throw error;
-        this.parts.onTrouble(`the engine says that an address of this node is in use; trying the next for ${request.instance}`);
+        this.parts.onTrouble('container address is in use, trying the next one', { instance: request.instance });
       }
     }
   }
@@ -97,9 +98,9 @@ export class DockerDriver implements ContainerDriver {
       await whileAnswering('start a container', patience, (abortSignal) => created.start({ abortSignal }));
       return container;
     } catch (error) {
-      // A call that timed out may still be carried out: the name finds what came of it.
+      // The engine may still carry out a request that timed out: the name finds its container.
       const removed = container?.remove(0) ?? this.removeByName(name).finally(() => this.parts.network.giveAddress(address));
-      // The next try has the same name.
+      // The next try uses the same name.
       if (isAddressTaken(error) || isImageGone(error)) await removed;
       throw error;
     }
@@ -113,9 +114,9 @@ export class DockerDriver implements ContainerDriver {
     this.running.get(id)?.sawOutOfMemory();
   }
 
-  /** After a gap in the events: whoever ended meanwhile is told so. */
+  /** Inspects every container after a gap in the events. */
   async catchUp(): Promise<void> {
-    await Promise.all([...this.running.values()].map((container) => container.look()));
+    await Promise.all([...this.running.values()].map((container) => container.check()));
   }
 
   private own(created: Dockerode.Container, request: ContainerRequest, address: string | undefined): DockerContainer {
@@ -137,18 +138,9 @@ export class DockerDriver implements ContainerDriver {
   }
 
   private async options(request: ContainerRequest, address: string | undefined) {
-    const { node, network, info } = this.parts;
-    return containerOptions({
-      node,
-      instance: request.instance,
-      version: request.version,
-      secrets: request.secrets,
-      image: await this.parts.facts(request.version.image),
-      network: network.name,
-      ...(address !== undefined && { address }),
-      ...(request.socketFolder !== undefined && { socketFolder: request.socketFolder }),
-      ...info,
-    });
+    const { node, network, info, facts } = this.parts;
+    const image = await facts(request.version.image);
+    return containerOptions({ ...request, ...info, node, image, network: network.name, ...(address !== undefined && { address }) });
   }
 
   private async removeByName(name: string): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
+import { jsonLinesOf } from '@kiln/engine/json-lines';
 import type Dockerode from 'dockerode';
 import { NODE_LABEL } from './container-options.js';
 import { within } from './deadline.js';
@@ -8,20 +8,19 @@ import { within } from './deadline.js';
 const CONNECT_MS = 10_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2000;
-const MAX_EVENT_CHARS = 256 * 1024;
 
 export interface EventSink {
   /** Its main process ended. */
   died(container: string, code: number): void;
   /** The kernel killed a process in it for lack of memory. */
   outOfMemory(container: string): void;
-  /** Events may have been missed until now: look at every container once. */
+  /** The stream is open again; events may be missing, so every container must be inspected once. */
   caughtUp(): void;
-  /** The stream broke; it is being opened again. */
+  /** The stream broke; the agent opens it again. */
   lost(error: Error): void;
 }
 
-/** The engine's events of this node's own containers. A lost stream is opened again, and what was missed is looked up. */
+/** The engine's events about this node's own containers. Opens a lost stream again, and asks for a check of what it missed. */
 export class EngineEvents {
   private stream: Readable | undefined;
   private closed = false;
@@ -43,7 +42,7 @@ export class EngineEvents {
       return;
     }
     this.stream = stream;
-    this.read(stream);
+    void this.read(stream);
   }
 
   close(): void {
@@ -51,34 +50,20 @@ export class EngineEvents {
     this.stream?.destroy();
   }
 
-  private read(stream: Readable): void {
-    const decoder = new StringDecoder('utf8');
-    let rest = '';
-    stream.on('data', (chunk: Buffer) => {
-      const lines = (rest + decoder.write(chunk)).split('\n');
-      rest = (lines.pop() ?? '').slice(0, MAX_EVENT_CHARS);
-      for (const line of lines) this.onLine(line);
-    });
-    let over = false;
-    const onOver = (error?: Error) => {
-      if (over) return;
-      over = true;
-      stream.destroy();
-      if (!this.closed) void this.reopen(error ?? new Error('the engine closed its event stream'));
-    };
-    stream
-      .once('error', onOver)
-      .once('end', () => onOver())
-      .once('close', () => onOver());
+  private async read(stream: Readable): Promise<void> {
+    let reason = new Error('the engine closed its event stream');
+    try {
+      for await (const event of jsonLinesOf<EngineEvent>(stream)) this.onEvent(event);
+    } catch (error) {
+      reason = error as Error;
+    }
+    if (!this.closed) await this.reopen(reason);
   }
 
-  private onLine(line: string): void {
-    if (line.trim() === '') return;
-    const event = parse(line);
-    if (event?.Actor?.ID === undefined) return;
-    const { ID, Attributes } = event.Actor;
-    if (event.Action === 'oom') this.sink.outOfMemory(ID);
-    else if (event.Action === 'die') this.sink.died(ID, Number(Attributes?.['exitCode'] ?? 0));
+  private onEvent({ Action, Actor: { ID, Attributes } = {} }: EngineEvent): void {
+    if (ID === undefined) return;
+    if (Action === 'oom') this.sink.outOfMemory(ID);
+    else if (Action === 'die') this.sink.died(ID, Number(Attributes?.['exitCode'] ?? 0));
   }
 
   private async reopen(error: Error): Promise<void> {
@@ -90,7 +75,7 @@ export class EngineEvents {
         if (!this.closed) this.sink.caughtUp();
         return;
       } catch {
-        // The engine is still away: what was said once need not be said at every try.
+        // The engine is still away: one log line is enough.
       }
     }
   }
@@ -99,12 +84,4 @@ export class EngineEvents {
 interface EngineEvent {
   Action?: string;
   Actor?: { ID?: string; Attributes?: Record<string, string> };
-}
-
-function parse(line: string): EngineEvent | undefined {
-  try {
-    return JSON.parse(line) as EngineEvent;
-  } catch {
-    return undefined;
-  }
 }

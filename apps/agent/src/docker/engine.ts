@@ -1,15 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { statusOf } from '@kiln/engine/engine-error';
 import { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
 import { NODE_LABEL, ROLE_LABEL } from './container-options.js';
-import { statusOf, within } from './deadline.js';
+import { within } from './deadline.js';
 
 const INFO_MS = 10_000;
 const LIST_MS = 10_000;
 const REMOVE_MS = 20_000;
 const RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
-const UNDERWAY_MS = 100;
+const IN_PROGRESS_MS = 100;
 const SWEEP_MS = 30_000;
 const REMOVALS = 8;
 
@@ -19,9 +20,9 @@ export interface EngineInfo {
 }
 
 export interface EngineFacts extends EngineInfo {
-  /** What is not as it should be on this engine, a sentence each. */
+  /** Missing features of this engine, a sentence each. */
   warnings: string[];
-  /** Where the engine keeps everything, on its own machine. */
+  /** The engine's data folder, on its own machine. */
   root: string | undefined;
 }
 
@@ -42,7 +43,7 @@ export async function readEngine(docker: Dockerode): Promise<EngineFacts> {
   };
 }
 
-/** Whether it answers a simple question. Never rejects. */
+/** Whether the engine answers a simple request. Never rejects. */
 export function answers(docker: Dockerode, boundMs: number): Promise<boolean> {
   return within('answer', boundMs, (abortSignal) => docker.listContainers({ limit: 1, abortSignal })).then(
     () => true,
@@ -50,14 +51,14 @@ export function answers(docker: Dockerode, boundMs: number): Promise<boolean> {
   );
 }
 
-/** Containers that carry this node's label, whatever their state, but for those that are known; of one role, or of any. */
-export async function strayContainers(docker: Dockerode, node: string, known: (id: string) => boolean, role?: string): Promise<string[]> {
+/** Containers with this node's label, in any state, that nobody owns; of one role, or of any. */
+export async function strayContainers(docker: Dockerode, node: string, isOwned: (id: string) => boolean, role?: string): Promise<string[]> {
   const filters = { label: [`${NODE_LABEL}=${node}`, ...(role === undefined ? [] : [`${ROLE_LABEL}=${role}`])] };
   const found = await within('list containers', LIST_MS, (abortSignal) => docker.listContainers({ all: true, filters, abortSignal }));
-  return found.filter(({ Id, Labels }) => Labels[NODE_LABEL] === node && !known(Id)).map(({ Id }) => Id);
+  return found.filter(({ Id, Labels }) => Labels[NODE_LABEL] === node && !isOwned(Id)).map(({ Id }) => Id);
 }
 
-/** Kills and removes containers, each named. @throws where one is still there after half a minute */
+/** Kills and removes these containers. @throws where one is left after half a minute */
 export async function removeContainers(docker: Dockerode, ids: readonly string[]): Promise<void> {
   const gate = new Gate(REMOVALS);
   const deadline = performance.now() + SWEEP_MS;
@@ -69,10 +70,10 @@ export async function removeContainers(docker: Dockerode, ids: readonly string[]
   );
 }
 
-/** Kills and removes, until the engine says that there is no such container. @throws where `deadline` passes first */
+/** Kills and removes a container, and tries again until the engine has none. @throws where `deadline` passes first */
 export async function removeUntilGone(
   container: Dockerode.Container,
-  onTrouble: (message: string) => void,
+  onTrouble: (message: string, keys?: object) => void,
   deadline = Number.POSITIVE_INFINITY,
 ): Promise<void> {
   for (let pause = RETRY_MS; ; pause = Math.min(LONGEST_RETRY_MS, pause * 2)) {
@@ -82,10 +83,10 @@ export async function removeUntilGone(
     } catch (error) {
       if (statusOf(error) === 404) return;
       if (performance.now() > deadline) throw error;
-      // Another call removes it already: that one is waited for.
-      const underway = statusOf(error) === 409;
-      if (!underway) onTrouble(`container ${container.id} could not be removed, trying again: ${(error as Error).message}`);
-      await delay(underway ? UNDERWAY_MS : pause);
+      // Another request removes it already: wait for that one.
+      const inProgress = statusOf(error) === 409;
+      if (!inProgress) onTrouble('container removal failed, trying again', { container: container.id, error: (error as Error).message });
+      await delay(inProgress ? IN_PROGRESS_MS : pause);
     }
   }
 }

@@ -6,8 +6,8 @@ import { within } from './deadline.js';
 
 const ATTACH_MS = 10_000;
 /**
- * So much output is read at once, and so much a second on average. Beyond that it waits: the container's own writes block then.
- * What an engine does for each byte of output takes the machine's cores from everybody, and lines beyond 1 MiB a second are dropped anyway.
+ * The agent reads so much output at once, and so much a second on average. Beyond that, writes of the container block. The engine needs
+ * CPU time for each byte of output, and the agent drops lines above 1 MiB a second in any case.
  */
 const BYTES_AT_ONCE = 32 * 1024 * 1024;
 const BYTES_PER_SECOND = 4 * 1024 * 1024;
@@ -15,20 +15,20 @@ const PAUSE_MS = 100;
 
 /** The output of one container. */
 export interface Output {
-  /** Resolves when all of it was handed over. */
+  /** Resolves when all output is passed on. */
   readonly ended: Promise<void>;
-  /** False once the stream is over, be it for the engine's sake. */
+  /** False when the stream has ended, also where the engine broke it. */
   readonly open: boolean;
   close(): void;
 }
 
-/** Attaches to a container that is not started yet, so that nothing is missed; never to its stdin. */
+/** Attaches to a container before its start, so that no output is lost; never to its stdin. */
 export async function attachOutput(
   container: Dockerode.Container,
   onOutput: (source: OutputSource, chunk: Buffer) => void,
 ): Promise<Output> {
   const stream = await within('attach to a container', ATTACH_MS, async () => {
-    // No abort signal: it would stay tied to the stream for the container's whole life.
+    // No abort signal: it would stay tied to the stream as long as the container lives.
     return (await container.attach({ stream: true, stdout: true, stderr: true })) as unknown as Readable;
   });
   const demultiplexer = new Demultiplexer(onOutput);
@@ -46,7 +46,7 @@ export async function attachOutput(
   const ended = new Promise<void>((resolve) => {
     stream.once('close', resolve);
     stream.once('end', resolve);
-    // A broken stream ends the output; the container itself is watched by its events.
+    // A broken stream ends the output; the events tell when the container ends.
     stream.once('error', () => resolve());
   });
   return {

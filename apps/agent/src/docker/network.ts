@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { statusOf } from '@kiln/engine/engine-error';
 import type Dockerode from 'dockerode';
 import { AddressPool, gatewayOf } from './address-pool.js';
 import { NODE_LABEL } from './container-options.js';
-import { statusOf, within } from './deadline.js';
+import { within } from './deadline.js';
 
 const CALL_MS = 10_000;
 const ATTEMPTS = 5;
@@ -13,7 +14,7 @@ const REMOVE_PAUSE_MS = 250;
 /** The one network that this node's instances are on. */
 export interface NodeNetwork {
   readonly name: string;
-  /** The host's interface of it. */
+  /** The network's interface on the host. */
   readonly bridge: string;
   takeAddress(): string | undefined;
   giveAddress(address: string | undefined): void;
@@ -23,7 +24,7 @@ export function networkName(node: string): string {
   return `kiln-${node}`;
 }
 
-/** Interface names end at 15 characters, so the node's id goes in as a digest. */
+/** An interface name has at most 15 characters, so it holds a digest of the node's id. */
 export function bridgeName(node: string): string {
   return `fn${digest(node)}`;
 }
@@ -32,25 +33,25 @@ export function digest(node: string): string {
   return createHash('sha256').update(node).digest('hex').slice(0, 10);
 }
 
-/** Makes the node's network anew: what an earlier life of this node left of it may have other settings. */
+/** Makes the node's network again: the network of an earlier run may have other settings. */
 export async function makeNetwork(docker: Dockerode, node: string): Promise<NodeNetwork> {
   if (!(await removeNetwork(docker, node))) return network(node, await rangeOf(docker.getNetwork(networkName(node)), node));
   for (let attempt = 1; ; attempt++) {
-    // The engine knows which ranges are free; but only in a range that was named may addresses be chosen.
+    // The engine chooses a free range; but a container's address can be set only in a range that the request names.
     const subnet = await create(docker, node, undefined);
     await removeNetwork(docker, node);
     try {
       return network(node, await create(docker, node, subnet));
     } catch (error) {
-      // Another agent may have been given the range in between.
+      // Another agent may have got the range in the meantime.
       if (attempt === ATTEMPTS || statusOf(error) === undefined) throw error;
     }
   }
 }
 
 /**
- * Removes what there is of the node's network. False where the engine does not let go of it: it has been seen to count an
- * endpoint of a container that is gone, until it is restarted.
+ * Removes the node's network. False where the engine can't remove it: some engines count the endpoint of a removed container until
+ * they restart.
  */
 export async function removeNetwork(docker: Dockerode, node: string): Promise<boolean> {
   const filters = { label: [`${NODE_LABEL}=${node}`] };
@@ -68,14 +69,14 @@ async function removeOne(found: Dockerode.Network): Promise<boolean> {
     } catch (error) {
       if (statusOf(error) === 404) return true;
       if (statusOf(error) !== 403) throw error;
-      // The engine takes a moment to forget the containers that were on it.
+      // The engine needs a moment until the network has no containers.
       if (attempt === REMOVE_ATTEMPTS) return false;
       await delay(REMOVE_PAUSE_MS);
     }
   }
 }
 
-/** The new network's range. */
+/** @returns the new network's range */
 async function create(docker: Dockerode, node: string, subnet: string | undefined): Promise<string> {
   const options = {
     Name: networkName(node),

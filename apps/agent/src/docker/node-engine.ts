@@ -7,7 +7,7 @@ import { DockerDriver } from './docker-driver.js';
 import { answers, type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
 import { EngineEvents } from './engine-events.js';
 import { Firewall } from './firewall.js';
-import { favourFunctions } from './functions-group.js';
+import { raiseFunctionWeight } from './function-cpu-weight.js';
 import { makeNetwork, removeNetwork } from './network.js';
 
 const SWEEP_MS = 60_000;
@@ -18,21 +18,21 @@ export interface NodeEngineOptions {
   docker: Dockerode;
   node: string;
   socketRoot: string;
-  /** Whether instances are started only behind firewall rules, where this agent can set them. */
+  /** Whether instances start only behind firewall rules, where this agent can set them. */
   firewallRequired: boolean;
-  /** ms; bounds of an engine that works slowly. */
+  /** ms; bounds for a slow engine. */
   engineTimeout: number;
   exitTimeout: number;
   facts(image: string): Promise<ImageFacts>;
   forget(image: string): void;
-  onTrouble(message: string): void;
+  onTrouble(message: string, keys?: object): void;
 }
 
-/** This node's share of a Docker engine: its containers, its network, its firewall rules, its events, and nobody else's. */
+/** This node's part of a Docker engine: its own containers, network, firewall rules and events. */
 export class NodeEngine {
   private readonly events: EngineEvents;
   private sweep: NodeJS.Timeout | undefined;
-  private suspects: ReadonlySet<string> = new Set();
+  private strays: ReadonlySet<string> = new Set();
 
   private constructor(
     private readonly options: NodeEngineOptions,
@@ -44,45 +44,40 @@ export class NodeEngine {
       died: (id, code) => driver.died(id, code),
       outOfMemory: (id) => driver.outOfMemory(id),
       caughtUp: () => void driver.catchUp(),
-      lost: (error) => options.onTrouble(`the engine’s events are interrupted: ${error.message}`),
+      lost: (error) => options.onTrouble('event stream of the engine broke', { error: error.message }),
     });
   }
 
-  /** What is not as it should be, a sentence each. */
+  /** Faults of the engine and the firewall, a sentence each. */
   get warnings(): string[] {
     const { warning } = this.firewall;
     return [...this.info.warnings, ...(warning === undefined ? [] : [warning])];
   }
 
-  /** Where the engine keeps its images, as it says itself. */
+  /** The engine's folder for its images, as the engine reports it. */
   get root(): string | undefined {
     return this.info.root;
   }
 
   /**
-   * Clears away what an earlier life of this node left, and makes what instances need.
+   * Removes the leftovers of an earlier run of this node, and makes what instances need.
    * @throws where the engine does not answer within half a minute
    */
   static async open(options: NodeEngineOptions): Promise<NodeEngine> {
     const { docker, node, socketRoot } = options;
     const info = await untilAnswered(options);
     const stray = await strayContainers(docker, node, () => false);
-    if (stray.length > 0) options.onTrouble(`removing ${stray.length} containers that an earlier run of this node left`);
+    if (stray.length > 0) options.onTrouble('removing containers of an earlier run of this node', { containers: stray.length });
     await removeContainers(docker, stray);
     await rm(socketRoot, { recursive: true, force: true });
     await openSocketRoot(socketRoot);
-    await favourFunctions(info);
+    await raiseFunctionWeight(info);
     const network = await makeNetwork(docker, node);
     const firewall = new Firewall({ node, required: options.firewallRequired, onTrouble: options.onTrouble });
-    const { facts, forget, onTrouble } = options;
     const driver = new DockerDriver({
-      docker,
-      node,
+      ...options,
       info,
       network,
-      facts,
-      forget,
-      onTrouble,
       patience: { boundMs: options.engineTimeout, answers: () => answers(docker, options.engineTimeout) },
       exitNewsMs: options.exitTimeout,
       admit: () => firewall.admit(),
@@ -94,30 +89,29 @@ export class NodeEngine {
     return engine;
   }
 
-  /** Once all instances are gone: leaves nothing of this node on the engine and on the host. */
+  /** Removes everything of this node from the engine and the host; to be called when all instances are removed. */
   async close(): Promise<void> {
     const { docker, node, socketRoot, onTrouble } = this.options;
     clearInterval(this.sweep);
     this.events.close();
     await removeContainers(docker, await strayContainers(docker, node, () => false));
-    if (!(await removeNetwork(docker, node)))
-      onTrouble('the engine does not let go of the node’s network; it is used again at the next start');
+    if (!(await removeNetwork(docker, node))) onTrouble('engine can not remove the network of this node, the next start uses it again');
     await this.firewall.remove();
     await rm(socketRoot, { recursive: true, force: true });
   }
 
-  /** An instance's container that nobody knows, twice in a row: what came of a call that was given up. */
+  /** Removes instance containers that belong to no instance in two sweeps: a request that timed out may make one later. */
   private async removeStrays(): Promise<void> {
     const { docker, node, onTrouble } = this.options;
     try {
       const stray = await strayContainers(docker, node, (id) => this.driver.owns(id), INSTANCE_ROLE);
       await removeContainers(
         docker,
-        stray.filter((id) => this.suspects.has(id)),
+        stray.filter((id) => this.strays.has(id)),
       );
-      this.suspects = new Set(stray);
+      this.strays = new Set(stray);
     } catch (error) {
-      onTrouble(`strays could not be looked for: ${(error as Error).message}`);
+      onTrouble('search for stray containers failed', { error: (error as Error).message });
     }
   }
 }
@@ -128,7 +122,7 @@ async function untilAnswered({ docker, onTrouble }: NodeEngineOptions): Promise<
       return await readEngine(docker);
     } catch (error) {
       if (attempt === OPEN_ATTEMPTS) throw error;
-      if (attempt === 1) onTrouble(`the engine does not answer yet: ${(error as Error).message}`);
+      if (attempt === 1) onTrouble('engine does not answer yet', { error: (error as Error).message });
       await delay(OPEN_PAUSE_MS);
     }
   }

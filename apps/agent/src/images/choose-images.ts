@@ -1,46 +1,47 @@
-/** One image that this node holds. */
+/** One image that this node holds, with all that the choice needs. */
 export interface HeldImage {
   id: string;
-  /** When an instance was last made of it, as far as is known. */
+  /** When an instance was last made of it, as far as this process knows. */
   lastUsed: number;
-  /** Since when no version is made of it; undefined while one is. */
+  /** Since when no version needs it; undefined while one does. */
   unneededSince: number | undefined;
-  /** A container is made of it, or an instance is about to be. */
+  /** A container uses it, or an instance is about to. */
   inUse: boolean;
-  /** Every version of it names a registry that has it too. */
+  /** Every version that needs it names a registry from which it can be pulled again. */
   elsewhere: boolean;
 }
 
 export interface ImagesSnapshot {
   images: readonly HeldImage[];
   now: number;
-  /** How long images of removed versions are kept. */
+  /** ms for which images of removed versions are kept. */
   graceMs: number;
-  /** Room is needed: the disk was above its high mark and is not below the low one yet. */
+  /** The disk was above its high mark and is not yet below its low mark. */
   pressed: boolean;
 }
 
 export interface Choice {
   id: string;
-  /** `removed`: no version has needed it for the whole grace. The others go only until the disk is below its low mark. */
+  /** `removed`: no version has needed it for the whole grace. The other reasons count only until the disk is below its low mark. */
   why: 'removed' | 'unneeded' | 'elsewhere';
 }
 
-/** Under pressure too: what was used just now may be part of a deployment that has not written its version down yet. */
+/** A shorter grace where room is needed: an image that was just used may belong to a deployment whose version is not stored yet. */
 const SETTLE_MS = 120_000;
 
 /**
- * Which images may go, in order: first those of versions removed long ago, then, where room is needed, those of versions removed
- * lately, then those that a registry gives again, each the least recently used first. Never one in use, never an only copy.
+ * The images to remove, in order: first those of versions that were removed long ago; then, where room is needed, those of versions
+ * that were removed lately, and those that a registry has. Within each group the least recently used first. Never an image in use, and
+ * never an only copy that a version needs.
  */
 export function chooseImages({ images, now, graceMs, pressed }: ImagesSnapshot): Choice[] {
   const free = images.filter(({ inUse }) => !inUse).sort((a, b) => a.lastUsed - b.lastUsed || (a.id < b.id ? -1 : 1));
   const settleMs = Math.min(SETTLE_MS, graceMs);
   const choices: Choice[] = [];
-  for (const image of free) if (restedFor(image, graceMs, now)) choices.push({ id: image.id, why: 'removed' });
+  for (const image of free) if (isUnusedFor(image, graceMs, now)) choices.push({ id: image.id, why: 'removed' });
   if (!pressed) return choices;
   for (const image of free) {
-    if (restedFor(image, settleMs, now) && !restedFor(image, graceMs, now)) choices.push({ id: image.id, why: 'unneeded' });
+    if (isUnusedFor(image, settleMs, now) && !isUnusedFor(image, graceMs, now)) choices.push({ id: image.id, why: 'unneeded' });
   }
   for (const image of free) {
     if (image.unneededSince === undefined && image.elsewhere && now - image.lastUsed >= settleMs)
@@ -49,7 +50,7 @@ export function chooseImages({ images, now, graceMs, pressed }: ImagesSnapshot):
   return choices;
 }
 
-/** Neither needed nor used for so long. */
-function restedFor({ unneededSince, lastUsed }: HeldImage, ms: number, now: number): boolean {
+/** Whether no version has needed it, and nobody has used it, for so long. */
+function isUnusedFor({ unneededSince, lastUsed }: HeldImage, ms: number, now: number): boolean {
   return unneededSince !== undefined && now - Math.max(unneededSince, lastUsed) >= ms;
 }

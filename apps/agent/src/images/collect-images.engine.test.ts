@@ -70,7 +70,7 @@ class Node {
   async lookAfter(ms: number, troubles: string[] = []): Promise<void> {
     this.now += ms;
     this.collector.wake();
-    await this.collector.look();
+    await this.collector.check();
     expect(this.troubles.splice(0)).toEqual(troubles);
   }
 
@@ -102,13 +102,8 @@ async function built(node: Node): Promise<string> {
 async function pushed(node: Node): Promise<{ id: string; pinned: string }> {
   const tag = hex();
   const image = await importImage(`kiln/${name}`, tag);
-  const pinned = await push(
-    engine,
-    { image, name, tag },
-    { prefix: server.host, registries },
-    () => undefined,
-    new AbortController().signal,
-  );
+  const run = { docker: engine, onLine: () => undefined, signal: new AbortController().signal };
+  const pinned = await push(run, { image, name, tag }, { prefix: server.host, registries });
   used.add(`kiln/${name}:${tag}`).add(`${server.host}/${name}:${tag}`).add(pinned.image);
   await node.images.keep(pinned.image);
   return { id: image, pinned: pinned.image };
@@ -132,7 +127,7 @@ describe('images of removed versions', () => {
     await node.lookAfter(1);
     expect([await exists(removed), await exists(kept), await exists(foreign)]).toEqual([false, true, true]);
     expect(node.lines.filter((line) => line.startsWith('removed'))).toHaveLength(1);
-    expect([node.collector.seen, node.collector.removed]).toEqual([
+    expect([node.collector.measured, node.collector.removed]).toEqual([
       { used: node.disk() / 100, held: 1 },
       { removed: 1, unneeded: 0, elsewhere: 0 },
     ]);
@@ -183,7 +178,7 @@ describe('images of removed versions', () => {
     node.wanted = undefined;
     node.now += 2 * HOUR;
     node.collector.wake();
-    await node.collector.look();
+    await node.collector.check();
     expect([await exists(id), node.troubles.length]).toEqual([true, 1]);
   });
 

@@ -8,13 +8,13 @@ import type { Images } from './images.js';
 import { ownReferences } from './own-references.js';
 import type { RegistryCleaner } from './registry-cleaner.js';
 
-const LOOK_MS = 5000;
-/** So long whoever brings an image waits for room; then it is tried as it is. */
+const CHECK_MS = 5000;
+/** A build or a pull waits so long for room; then it starts without. */
 const ROOM_MS = 10_000;
-/** Without pressure, and under pressure when nothing more could be done; more often where the grace is shorter. */
+/** Time between two whole passes, except where the disk has just become full; shorter where the grace is shorter. */
 const SWEEP_MS = 60_000;
-/** In one go; then everything is looked at anew. */
-const AT_ONCE = 50;
+/** Removals before the collector reads the state again. */
+const BATCH = 50;
 
 type Needed = Pick<VersionRecord, 'function' | 'version' | 'image' | 'createdAt'>;
 
@@ -31,63 +31,63 @@ export interface CollectorParts {
   graceMs: number;
   /** Every version there is. @throws KilnError `unavailable` while the store is away: then nothing is removed */
   versions(): Promise<readonly Needed[]>;
-  /** Images that instances here are made of, or are about to be, as their versions name them. */
+  /** Images that instances of this node use or are about to use, as their versions name them. */
   running(): Iterable<string>;
-  /** Used share of the engine's disk in percent; undefined where it can't be seen from here. */
+  /** Used share of the engine's disk in percent; undefined where this process can't see that disk. */
   used: (() => Promise<number>) | undefined;
   now?(): number;
-  onLine(line: string): void;
-  onTrouble(message: string): void;
+  onLine(line: string, keys?: object): void;
+  onTrouble(message: string, keys?: object): void;
 }
 
-/** Keeps the engine's disk from filling up with images, and lets go of those whose versions were removed. */
+/** Removes images of removed versions, and more images where the engine's disk becomes full. */
 export class ImageCollector {
-  /** What is wrong for longer than a moment, for the node's warnings. */
+  /** A lasting fault, for the node's warnings. */
   warning: string | undefined;
-  /** What was seen last: used share of the disk, from 0 to 1, and how many images this node holds. Undefined where nothing was seen. */
-  seen: { used?: number; held?: number } = {};
+  /** Last measurement: used share of the disk, from 0 to 1, and the number of images that this node holds. Undefined where there is none. */
+  measured: { used?: number; held?: number } = {};
   readonly removed = { removed: 0, unneeded: 0, elsewhere: 0 } satisfies Record<Choice['why'], number>;
   private readonly unneededSince = new Map<string, number>();
   private pressed = false;
   private overHigh = false;
   private nextSweep = 0;
-  private looking: Promise<void> | undefined;
+  private checking: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
   constructor(private readonly parts: CollectorParts) {}
 
   start(): void {
-    this.timer = setInterval(() => void this.look(), LOOK_MS);
+    this.timer = setInterval(() => void this.check(), CHECK_MS);
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.timer);
-    await this.looking;
+    await this.checking;
   }
 
-  /** One look at a time. Never rejects. */
-  look(): Promise<void> {
-    this.looking ??= this.lookOnce()
-      .catch((error: Error) => this.parts.onTrouble(`images could not be looked at: ${error.message}`))
+  /** Runs a check, or joins the one that runs. Never rejects. */
+  check(): Promise<void> {
+    this.checking ??= this.checkOnce()
+      .catch((error: Error) => this.parts.onTrouble('image collection failed', { error: error.message }))
       .finally(() => {
-        this.looking = undefined;
+        this.checking = undefined;
       });
-    return this.looking;
+    return this.checking;
   }
 
-  /** Before an image comes: without this, many that come at once would fill the disk between two looks. Never rejects. */
+  /** To be called before a build or a pull: many at the same time could fill the disk between two checks. Never rejects. */
   async makeRoom(): Promise<void> {
-    await Promise.race([this.look(), delay(ROOM_MS, undefined, { ref: false })]);
+    await Promise.race([this.check(), delay(ROOM_MS, undefined, { ref: false })]);
   }
 
-  /** Something needs room, or a version may have gone: the next look is a whole one. */
+  /** Makes the next check a whole pass: something needs room. */
   wake(): void {
     this.nextSweep = 0;
   }
 
-  private async lookOnce(): Promise<void> {
+  private async checkOnce(): Promise<void> {
     const wasPressed = this.pressed;
     await this.measure();
     if (!this.stopped && (this.now >= this.nextSweep || (this.pressed && !wasPressed))) await this.sweep();
@@ -100,13 +100,13 @@ export class ImageCollector {
     this.warning = this.overHigh ? this.stillFull() : undefined;
   }
 
-  /** True where there may be more to remove. */
+  /** @returns true where there may be more to remove */
   private async removeSome(): Promise<boolean> {
     const { stock, versions } = this.parts;
     const began = this.now;
-    // The containers last: whoever started in between is among them.
+    // Reads the containers last, so that it sees those that start in the meantime.
     const [needed, held, used] = [await versions(), await stock.held(), await stock.used()];
-    this.seen.held = held.length;
+    this.measured.held = held.length;
     const needs = new Needs(needed);
     const images = held.map((image) => this.described(image, needs, used));
     this.forgetUnneeded(held);
@@ -114,11 +114,11 @@ export class ImageCollector {
     const choices = chooseImages({ images, now: began, graceMs: this.parts.graceMs, pressed: this.pressed });
     let removed = 0;
     for (const choice of choices) {
-      if (this.stopped || removed >= AT_ONCE) break;
+      if (this.stopped || removed >= BATCH) break;
       if (choice.why !== 'removed' && !(await this.measure())) break;
       if (await this.remove(choice, byId.get(choice.id) as StockedImage, needs, began)) removed++;
     }
-    return removed >= AT_ONCE;
+    return removed >= BATCH;
   }
 
   private described(image: StockedImage, needs: Needs, used: ReadonlySet<string>): HeldImage {
@@ -128,7 +128,7 @@ export class ImageCollector {
     else if (!this.unneededSince.has(id)) this.unneededSince.set(id, this.now);
     return {
       id,
-      // After a restart nobody knows any more: then a version counts as used when it was made.
+      // After a restart of the agent the last use is unknown: a version counts as used when it was made.
       lastUsed: Math.max(this.parts.images.lastUsed(id) ?? 0, ...versions.map(({ createdAt }) => Date.parse(createdAt))),
       unneededSince: this.unneededSince.get(id),
       inUse: used.has(id) || this.isRunning(image),
@@ -141,7 +141,7 @@ export class ImageCollector {
     try {
       const versions = needs.of(image);
       if (why === 'elsewhere' && !(await this.isElsewhere(versions))) return false;
-      // Decided and withdrawn in one step: from here on whoever needs it waits for the removal to end, and gets it anew.
+      // No await between this check and the withdrawal: from then on, a start that needs the image waits for the removal and pulls again.
       if (this.isRunning(image) || (images.lastUsed(id) ?? 0) >= since) return false;
       const gone = await images.withdraw(id, async () => {
         for (const reference of ownReferences(image, node, prefix)) if ((await stock.remove(reference)) === 'in use') return false;
@@ -149,17 +149,17 @@ export class ImageCollector {
       });
       if (!gone) return false;
       this.removed[why]++;
-      if (this.seen.held !== undefined) this.seen.held--;
-      onLine(`removed image ${nameOf(image)}: ${REASONS[why]}`);
+      if (this.measured.held !== undefined) this.measured.held--;
+      onLine('removed image', { image: nameOf(image), reason: REASONS[why] });
       if (why !== 'elsewhere') await cleaner?.clean(image, (digest) => needs.has(digest));
       return true;
     } catch (error) {
-      onTrouble(`image ${nameOf(image)} could not be removed: ${(error as Error).message}`);
+      onTrouble('image removal failed', { image: nameOf(image), error: (error as Error).message });
       return false;
     }
   }
 
-  /** The registry is asked at the last moment: what it does not have any more stays here. */
+  /** Asks the registry right before the removal: an image that it has lost stays here. */
   private async isElsewhere(versions: readonly Needed[]): Promise<boolean> {
     const { stock, registries } = this.parts;
     for (const { image } of versions) {
@@ -174,18 +174,18 @@ export class ImageCollector {
     return false;
   }
 
-  /** Whether room is needed: from above the high mark until below the low one. */
+  /** Measures the disk. @returns whether room is needed: from above the high mark until below the low mark */
   private async measure(): Promise<boolean> {
     const { used, marks } = this.parts;
     if (used === undefined) return false;
     const percent = await used();
-    this.seen.used = percent / 100;
+    this.measured.used = percent / 100;
     if (percent > marks.high && !this.pressed) {
       this.pressed = true;
-      this.parts.onLine(`the engine's disk is ${percent.toFixed(1)} % full: removing images until it is below ${marks.low} %`);
+      this.parts.onLine('disk of the engine is above the high mark, removing images', { percent, lowMark: marks.low });
     } else if (percent < marks.low && this.pressed) {
       this.pressed = false;
-      this.parts.onLine(`the engine's disk is ${percent.toFixed(1)} % full`);
+      this.parts.onLine('disk of the engine is below the low mark', { percent });
     }
     this.overHigh = percent > marks.high;
     return this.pressed;
@@ -213,7 +213,7 @@ const REASONS: Record<Choice['why'], string> = {
   elsewhere: 'the disk is full and the registry has it',
 };
 
-/** Which versions need which image. By digest alone, whatever the repository: to need too much does no harm. */
+/** Which versions need which image, by digest alone: an image that is kept too long does no harm. */
 class Needs {
   private readonly byKey = new Map<string, Needed[]>();
 

@@ -1,15 +1,15 @@
 import { KilnError } from '@kiln/contract/errors';
 
 /**
- * The engine passes on what the kernel said; only the words tell it from other failures. In the first line alone: those that follow
- * are what a step of a build printed, which may have filled a small folder of its own.
+ * The engine passes the kernel's message on, and only its words differ from other failures. Reads the first line alone: the next lines
+ * are the output of a build step, which may have filled a small folder of its own.
  */
 export function isDiskFull(error: unknown): boolean {
   const [first = ''] = ((error as Error | undefined)?.message ?? '').split('\n');
   return /no space left on device|no disk space left|ENOSPC|disk quota exceeded/i.test(first);
 }
 
-/** Another node may have room, and so may this one when something was removed: nothing is wrong with the version. */
+/** No fault of the version: another node may have room, or this one later. */
 export function diskFull(what: string, cause: unknown): KilnError {
   return new KilnError('no_capacity', `${what}: the disk of this node is full (${(cause as Error).message.trim()})`, {
     cause,

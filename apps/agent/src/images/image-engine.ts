@@ -1,14 +1,14 @@
 import type { ImageKind } from '@kiln/contract/kinds';
 import type { RegistryLogin } from '@kiln/registry/login';
 
-/** What is known of an image on this node. */
+/** The facts about an image on this node. */
 export interface LocalImage {
   /** Id in this engine. */
   id: string;
   kind: ImageKind;
-  /** Reference by digest as a registry gave it; undefined for images that were never in one. */
+  /** Reference by digest in a registry; undefined for an image that was never in one. */
   pinned: string | undefined;
-  /** The engine does not say whether a registry has it: one that keeps images in containerd gives a digest to every image. */
+  /** The engine does not tell whether a registry has the image: with images in containerd, every image has a digest. */
   maybePinned: boolean;
   entrypoint: readonly string[];
   command: readonly string[];
@@ -18,17 +18,17 @@ export interface LocalImage {
   ours: boolean;
 }
 
-/** The engine, as far as images go. */
+/** Requests to the engine about images. */
 export interface ImageEngine {
-  /** Undefined where this node has no such image. */
+  /** @returns undefined where this node does not have the image */
   find(image: string): Promise<LocalImage | undefined>;
   /**
-   * Ends within a bound; `onProgress` gets a line from time to time.
-   * @throws KilnError where the registry does not give it, or progress stops
+   * Pulls within a bound; `onProgress` gets a line from time to time.
+   * @throws KilnError where the registry refuses, or the pull makes no progress
    */
   pull(image: string, login: RegistryLogin | undefined, onProgress: (line: string) => void): Promise<void>;
-  /** What a tag means in its registry at this moment, by digest. @throws KilnError `start_failed` */
+  /** The reference by digest to which a tag points in its registry now. @throws KilnError `start_failed` */
   resolve(image: string, login: RegistryLogin | undefined): Promise<string>;
-  /** Gives the image the name that says that this node holds it. @throws KilnError where the engine does not have it any more */
+  /** Tags the image as held by this node. @throws KilnError where the engine does not have it any more */
   hold(id: string): Promise<void>;
 }

@@ -8,14 +8,14 @@ export interface StockedImage {
   digests: readonly string[];
 }
 
-/** The engine, as far as getting rid of images goes. Every call ends within a bound. */
+/** Requests to the engine for the removal of images. Every request ends within a bound. */
 export interface ImageStock {
-  /** Those that this node holds. */
+  /** The images that this node holds. */
   held(): Promise<StockedImage[]>;
-  /** Ids of the images that any container on the engine is made of, whoever owns it. */
+  /** Ids of the images of all containers on the engine, whoever owns them. */
   used(): Promise<ReadonlySet<string>>;
-  /** Takes one name away, and the image with its last name. `in use` where a container came in between. */
+  /** Removes one name, and the image with its last name. `in use` where a container uses it now. */
   remove(reference: string): Promise<'removed' | 'in use'>;
-  /** Whether the registry has it at this moment. */
+  /** Whether the registry has the image now. */
   isElsewhere(reference: string, login: RegistryLogin | undefined): Promise<boolean>;
 }

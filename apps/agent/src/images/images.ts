@@ -3,80 +3,83 @@ import type { ImageKind } from '@kiln/contract/kinds';
 import { StartBackoff } from '@kiln/instances/start/start-backoff';
 import { isImageId, registryOf } from '@kiln/registry/reference';
 import type { Registries } from '@kiln/registry/registries';
+import { LRUCache } from 'lru-cache';
 import type { ImageEngine, LocalImage } from './image-engine.js';
 
-const MAX_KNOWN = 500;
+const MAX_IMAGES = 500;
 const MAX_USED = 10_000;
 
 export interface ImagesParts {
   engine: ImageEngine;
   registries: Registries;
   /** Lines about pulls, for the node's log. */
-  onLine?(line: string): void;
-  onTrouble?(message: string): void;
+  onLine?(line: string, keys?: object): void;
+  onTrouble?(message: string, keys?: object): void;
   now?(): number;
 }
 
-/** The images of this node: what they are, and getting them here. */
+/** The images of this node: finds and pulls them. */
 export class Images {
-  /** By reference; the one used longest ago goes first. */
-  private readonly known = new Map<string, LocalImage>();
+  /** By reference. */
+  private readonly found = new LRUCache<string, LocalImage>({ max: MAX_IMAGES });
   private readonly coming = new Map<string, Promise<LocalImage>>();
-  private readonly failing = new Map<string, StartBackoff>();
-  /** Built here, asked for, and gone. */
-  readonly lost = new Set<string>();
+  private readonly failing = new LRUCache<string, StartBackoff>({ max: MAX_IMAGES });
+  private readonly missing = new LRUCache<string, true>({ max: MAX_IMAGES });
   private readonly leaving = new Set<Promise<unknown>>();
   /** By id: when an instance was last made of it. */
-  private readonly used = new Map<string, number>();
-  /** Sees to it, as far as it can, that there is room for one more; ends within a bound and never rejects. */
+  private readonly used = new LRUCache<string, number>({ max: MAX_USED });
+  /** Tries to make room on the disk for one more image; ends within a bound and never rejects. */
   makeRoom: (() => Promise<void>) | undefined;
 
   constructor(private readonly parts: ImagesParts) {}
 
   /**
-   * The image, pulled where this node does not have it; never twice at once, and after a failure not again at once.
-   * @throws KilnError `start_failed` where it can't be had
+   * Finds the image, or pulls it: one pull at a time, and after a failure only after a pause.
+   * @throws KilnError `start_failed` where this node can't get it
    */
   async ensure(image: string): Promise<LocalImage> {
-    const known = this.known.get(image);
-    if (known !== undefined) {
-      this.known.delete(image);
-      this.known.set(image, known);
-      this.touch(known.id);
-      return known;
+    const found = this.found.get(image);
+    if (found !== undefined) {
+      this.touch(found.id);
+      return found;
     }
     return this.once(image, () => this.findOrPull(image));
   }
 
-  /** What a version of this image would be made from: pinned, so that a tag that moves changes nothing. */
+  /** The facts for a new version of this image, by digest, so that a tag may move later. */
   async facts(image: string): Promise<{ image: string; digest: string; kind: ImageKind }> {
     const reference = await this.pinned(image);
-    // Somebody asks for it: it is tried at once.
+    // A user asks for it: try without a pause.
     this.failing.delete(reference);
     const { id, kind, pinned } = await this.ensure(reference);
     return { image: pinned ?? id, digest: pinned?.slice(pinned.indexOf('@') + 1) ?? id, kind };
   }
 
-  /** One that was built here: this node holds it from now on. @throws KilnError `unavailable` where it is gone already */
+  /** Holds an image that was built here. @throws KilnError `unavailable` where it is gone already */
   async keep(image: string): Promise<void> {
     const found = await this.parts.engine.find(image);
-    if (found === undefined) throw new KilnError('unavailable', `image ${image} was removed meanwhile`, { fix: 'deploy again' });
+    if (found === undefined) throw new KilnError('unavailable', `image ${image} was removed in the meantime`, { fix: 'deploy again' });
     await this.parts.engine.hold(found.id);
     this.touch(found.id);
   }
 
   lastUsed(id: string): number | undefined {
-    return this.used.get(id);
+    return this.used.peek(id);
   }
 
-  /** The engine turned out not to have it any more. */
+  /** Images that were built here, that a version needs, and that are gone. */
+  get lost(): ReadonlySet<string> {
+    return new Set(this.missing.keys());
+  }
+
+  /** Called where the engine has lost the image. */
   forget(image: string): void {
-    this.known.delete(image);
+    this.found.delete(image);
   }
 
-  /** Lets an image go: whoever asks for one meanwhile waits until it is known what is left. */
+  /** Removes an image: a search for an image waits until the removal has ended. */
   async withdraw<T>(id: string, remove: () => Promise<T>): Promise<T> {
-    for (const [image, local] of this.known) if (local.id === id) this.known.delete(image);
+    for (const [image, local] of [...this.found.entries()]) if (local.id === id) this.found.delete(image);
     const leaving = remove();
     this.leaving.add(leaving);
     try {
@@ -86,19 +89,19 @@ export class Images {
     }
   }
 
-  /** A tag that came from a registry is looked up there: it may have moved since it was here. */
+  /** Asks the registry for a tag that came from it: the tag may have moved since the pull. */
   private async pinned(image: string): Promise<string> {
     if (isImageId(image) || image.includes('@')) return image;
     const registry = registryOf(image);
     this.forget(image);
     const here = await this.parts.engine.find(image);
     if (here?.maybePinned) return (await this.pinnedIfThere(image, here.id).catch(() => undefined)) ?? image;
-    // A tag without a registry's name, or of an image that was in none, means what it means here.
+    // A tag without a registry, or of an image that was never in one, means the local image.
     if (here !== undefined && (registry === undefined || here.pinned === undefined)) return image;
     return await this.resolve(image);
   }
 
-  /** A tag without a registry's name still means what it means here. */
+  /** A tag without a registry still means the local image. */
   private async pinnedIfThere(image: string, id: string): Promise<string | undefined> {
     const reference = await this.resolve(image);
     return registryOf(image) !== undefined || reference.endsWith(`@${id}`) ? reference : undefined;
@@ -113,9 +116,8 @@ export class Images {
     if (coming === undefined) {
       coming = get()
         .then((found) => {
-          this.known.set(image, found);
-          this.lost.delete(image);
-          dropOldest(this.known, MAX_KNOWN);
+          this.found.set(image, found);
+          this.missing.delete(image);
           this.touch(found.id);
           return found;
         })
@@ -134,8 +136,7 @@ export class Images {
 
   private async pull(image: string): Promise<LocalImage> {
     if (isImageId(image)) {
-      this.lost.add(image);
-      dropOldest(this.lost, MAX_KNOWN);
+      this.missing.set(image, true);
       throw new KilnError('start_failed', `image ${image} is not on this node`, {
         fix: 'kiln deploy --force builds it again; several machines need KILN_REGISTRY',
       });
@@ -149,7 +150,6 @@ export class Images {
       const failure = asStartFailure(error);
       backoff.failed(failure);
       this.failing.set(image, backoff);
-      dropOldest(this.failing, MAX_KNOWN);
       throw failure;
     }
     const found = await this.parts.engine.find(image);
@@ -158,16 +158,16 @@ export class Images {
     return found;
   }
 
-  /** Without it the image is only never collected. */
+  /** A failure is no error: the collector then never removes the image. */
   private async hold(id: string): Promise<void> {
     const { engine, onTrouble = () => undefined } = this.parts;
-    await engine.hold(id).catch((error: Error) => onTrouble(`image ${id} could not be marked as held by this node: ${error.message}`));
+    await engine
+      .hold(id)
+      .catch((error: Error) => onTrouble('image could not be marked as held by this node', { image: id, error: error.message }));
   }
 
   private touch(id: string): void {
-    this.used.delete(id);
     this.used.set(id, this.now());
-    dropOldest(this.used, MAX_USED);
   }
 
   private now(): number {
@@ -176,22 +176,16 @@ export class Images {
 
   private async pullWithLogin(image: string): Promise<void> {
     const { engine, registries, onLine = () => undefined } = this.parts;
-    const registry = registryOf(image);
     const say = (line: string) => onLine(`pull of ${image}: ${line}`);
-    const pullOnce = async () => engine.pull(image, await registries.login(registry), say);
     await this.makeRoom?.();
     say('begins');
     const began = performance.now();
-    await pullOnce().catch((error: unknown) => {
-      // Once more with a new login: tokens have been seen to end early.
-      if (!registries.logins.forget(registry)) throw error;
-      return pullOnce();
-    });
+    await registries.withLogin(registryOf(image), (login) => engine.pull(image, login, say));
     say(`done in ${Math.round(performance.now() - began)} ms`);
   }
 }
 
-/** A version that waits for this image can't start: whatever kept it from coming. */
+/** A version that needs this image can't start, whatever the reason. */
 function asStartFailure(error: unknown): KilnError {
   if (error instanceof KilnError && error.code !== 'unavailable') return error;
   const { message, fix } = error as KilnError;
@@ -200,11 +194,4 @@ function asStartFailure(error: unknown): KilnError {
 
 function throwAsStartFailure(error: unknown): never {
   throw asStartFailure(error);
-}
-
-function dropOldest(map: Map<string, unknown> | Set<string>, most: number): void {
-  for (const oldest of map.keys()) {
-    if (map.size <= most) break;
-    map.delete(oldest);
-  }
 }

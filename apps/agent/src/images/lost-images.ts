@@ -1,6 +1,6 @@
 import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 
-/** Which functions cannot start for want of an image that was built on this node and is gone: a sentence for each. Asks nothing. */
+/** A sentence for each function that cannot start because its image, which was built on this node, is gone. */
 export function lostImages(
   lost: ReadonlySet<string>,
   all: readonly { function: Pick<FunctionRecord, 'name' | 'traffic'>; versions: readonly Pick<VersionRecord, 'version' | 'image'>[] }[],

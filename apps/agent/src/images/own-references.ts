@@ -1,8 +1,8 @@
 import { splitPrefix } from '@kiln/registry/reference';
 
 /**
- * Under this name a node holds the images that it built or pulled. It tells ours from foreign ones, outlives the agent, and keeps
- * an image that several nodes of one engine use until the last of them lets go: an engine removes an image with its last name.
+ * A node tags the images that it built or pulled with this name. The tag marks them as Kiln's own, outlives the agent, and keeps an
+ * image that several nodes of one engine use until the last of them removes its tag: an engine removes an image with its last name.
  */
 const HOLDERS = 'kiln-held';
 
@@ -10,15 +10,15 @@ export function holdName(node: string): string {
   return `${HOLDERS}/${node}`;
 }
 
-/** The tag below that name: the image's id, as much of it as fits. */
+/** The tag under that name: the start of the image's id. */
 export function holdTag(id: string): string {
   return id.replace(/^sha256:/, '').slice(0, 32);
 }
 
-/** What the builder names an image; nobody names one so by hand. */
+/** The builder's name for an image; nobody chooses such a name by hand. */
 const BUILT = /^kiln\/[a-z][a-z0-9-]*:[0-9a-f]{32}$/;
 
-/** Made by Kiln, on this node or another of the same engine. */
+/** Whether Kiln made the image, on this node or another one of the same engine. */
 export function isOurs(tags: readonly string[]): boolean {
   return tags.some((tag) => BUILT.test(tag) || tag.startsWith(`${HOLDERS}/`));
 }
@@ -30,8 +30,8 @@ interface Named {
 }
 
 /**
- * The names to take away, in order, so that the image goes unless somebody else has a name for it: the hold last, so that what was
- * begun is taken up again.
+ * The names to remove, in order; the image goes with them unless somebody else has a name for it. The hold is the last, so that an
+ * interrupted removal is continued.
  */
 export function ownReferences({ tags, digests }: Named, node: string, prefix: string | undefined): string[] {
   const hold = tags.filter((tag) => tag.startsWith(`${holdName(node)}:`));
@@ -60,7 +60,7 @@ function isPushed(tag: string, prefix: string | undefined): boolean {
   );
 }
 
-/** As an engine lists repositories below it. */
+/** The prefix in the form in which an engine lists repositories. */
 function normalized(prefix: string): string {
   const { registry, path } = splitPrefix(prefix);
   const host = registry === 'docker.io' ? '' : `${registry}/`;

@@ -5,21 +5,21 @@ const MAX_RECORDS = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 const BATCH = 1000;
 
-/** Where records go. */
+/** The receiver of log records. */
 export interface LogSink {
   append(records: LogRecord[]): Promise<void>;
 }
 
 /**
- * Takes records to the store in batches, off everybody's way. The buffer is bounded: while the store is away the newest are kept
- * until it is full, then further ones are dropped and counted.
+ * Sends log records to the store in batches. The buffer is bounded: while the store is away it fills, and then the shipper drops new
+ * records and counts them.
  */
 export class LogShipper {
   private buffer: LogRecord[] = [];
   private bytes = 0;
   private shipping = false;
   private timer: NodeJS.Timeout | undefined;
-  /** Records that found the buffer full. */
+  /** Records that were dropped because the buffer was full. */
   dropped = 0;
 
   constructor(
@@ -37,7 +37,7 @@ export class LogShipper {
     this.timer ??= setTimeout(() => void this.ship(), EVERY_MS);
   };
 
-  /** Sends what there is. Never rejects. */
+  /** Sends the buffered records. Never rejects. */
   async ship(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -53,7 +53,7 @@ export class LogShipper {
     }
   }
 
-  /** The last records, within a bound: at shutdown nobody waits for a store that is away. */
+  /** Sends the last records within a bound: a shutdown does not wait for a store that is away. */
   async close(timeoutMs: number): Promise<void> {
     const deadline = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
     await Promise.race([this.ship(), deadline]);

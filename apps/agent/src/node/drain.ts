@@ -4,33 +4,33 @@ import type { Pools } from '@kiln/instances/pool/pools';
 import type { Heartbeat } from './heartbeat.js';
 import type { NodeLifecycle } from './lifecycle.js';
 
-/** For instances to be removed once nothing runs in them any more. */
+/** For the removal of instances after their last request. */
 const REMOVAL_MS = 20_000;
-/** For the last word to the store. */
+/** For a heartbeat to the store. */
 const STORE_MS = 1500;
 const POLL_MS = 20;
 
-/** The door for requests. */
-interface Door {
-  /** Lets what runs end; after `timeoutMs` it is cut off. Ends early where the drain is taken back. */
-  finish(timeoutMs: number, takenBack: AbortSignal): Promise<void>;
+/** The listener for requests. */
+interface Listener {
+  /** Waits for running requests; cuts them off after `timeoutMs`. Ends early where the drain is cancelled. */
+  finish(timeoutMs: number, cancelled: AbortSignal): Promise<void>;
 }
 
 export interface DrainParts {
   lifecycle: NodeLifecycle;
   heartbeat: Heartbeat;
-  listener: Door;
+  listener: Listener;
   pools: Pools;
-  /** For what runs to end by itself. */
+  /** ms for running requests to end by themselves. */
   timeoutMs: number;
-  /** Tells routers to look again. */
+  /** Tells routers to refresh. */
   announce(): void;
-  /** Takes this node out of the table. */
+  /** Removes this node from the table of members. */
   leaveTable(): Promise<void>;
-  onTrouble(message: string): void;
+  onTrouble(message: string, keys?: object): void;
 }
 
-/** How a node stops to take work, and begins again. */
+/** Drains a node, and cancels a drain. */
 export class NodeDrain {
   private running: { finished: Promise<void>; stop: AbortController } | undefined;
 
@@ -43,7 +43,7 @@ export class NodeDrain {
     return this.finish();
   }
 
-  /** Takes work again, also where the drain is not at its end. @throws KilnError `conflict` where the node leaves */
+  /** Cancels a drain, also before its end. @throws KilnError `conflict` where the node leaves */
   async resume(): Promise<void> {
     const { lifecycle, pools, heartbeat, announce } = this.parts;
     if (lifecycle.takesWork) return;
@@ -51,7 +51,7 @@ export class NodeDrain {
       throw new KilnError('conflict', `node "${pools.nodeId}" leaves the cluster`, { fix: 'start its agent again' });
     this.running?.stop.abort();
     await this.running?.finished;
-    // Whoever asked beside this one was as right.
+    // Another request has cancelled the drain already.
     if (lifecycle.phase !== 'draining') return;
     this.running = undefined;
     pools.reopen();
@@ -60,7 +60,7 @@ export class NodeDrain {
     announce();
   }
 
-  /** The same as a drain, and the node is no member any more from the first moment on. */
+  /** Drains, and leaves the table of members at the start. */
   async leave(): Promise<void> {
     const { lifecycle, heartbeat, onTrouble } = this.parts;
     lifecycle.move('leaving');
@@ -68,8 +68,8 @@ export class NodeDrain {
     await heartbeat.stop();
     const left = await this.tryToLeave();
     await finished;
-    // The store may have been away for a moment only.
-    if (!left && !(await this.tryToLeave())) onTrouble('the store does not know that this node left');
+    // The store may have been away only for a moment.
+    if (!left && !(await this.tryToLeave())) onTrouble('the store still lists this node as a member');
     lifecycle.move('gone');
   }
 
@@ -92,7 +92,7 @@ export class NodeDrain {
     pools.cut();
     const deadline = performance.now() + REMOVAL_MS;
     while (pools.living.size > 0 && performance.now() < deadline && !stop.aborted) await delay(POLL_MS);
-    if (pools.living.size > 0 && !stop.aborted) onTrouble(`${pools.living.size} instances were still there at the end of the drain`);
+    if (pools.living.size > 0 && !stop.aborted) onTrouble('drain ended with instances left', { instances: pools.living.size });
   }
 
   private async sendHeartbeat(heartbeat: Heartbeat): Promise<void> {

@@ -18,13 +18,13 @@ export interface HeartbeatParts {
   masterKeys: readonly string[];
   /** @throws KilnError `unavailable` */
   send(record: NodeRecord): Promise<void>;
-  /** After a record that got through: counts that are kept with it. */
+  /** Called after each stored heartbeat: writes counts that belong to it. */
   sent(): Promise<void>;
-  /** The first one of this life got through. */
+  /** Called after the first stored heartbeat. */
   joined(): void;
 }
 
-/** Says once a second that this node lives, how loaded it is, and what is not as it should be. */
+/** Writes the state of this node to the store once a second: that it lives, its load, and its warnings. */
 export class Heartbeat {
   private readonly epoch = randomBytes(8).toString('hex');
   private readonly startedAt = new Date().toISOString();
@@ -44,7 +44,7 @@ export class Heartbeat {
     await this.sending;
   }
 
-  /** Sends one now; one at a time. Never rejects: what does not get through is made up for a second later. */
+  /** Sends one now; one at a time. Never rejects: the next heartbeat replaces a lost one. */
   send(): Promise<void> {
     this.sending ??= this.sendOnce().finally(() => {
       this.sending = undefined;
@@ -81,7 +81,7 @@ export class Heartbeat {
       await this.parts.send(this.record());
       await this.parts.sent();
     } catch {
-      // The store is away: the reconciler says so, and routers go on with what they know.
+      // The store is away: the reconciler logs it, and routers use their last known state.
       return;
     }
     const { lifecycle, joined } = this.parts;

@@ -1,13 +1,13 @@
-/** What a node does for its cluster. */
+/** The state of a node in its cluster. */
 export type NodePhase =
-  /** Its door is open, and no heartbeat of it has got through. */
+  /** It listens, and no heartbeat of it is stored yet. */
   | 'joining'
   | 'serving'
-  /** It takes no new work, finishes what runs, and stays a member; that can be taken back. */
+  /** It takes no new work, finishes running requests, and stays a member; the drain can be cancelled. */
   | 'draining'
-  /** The same on the way out: it is no member any more. */
+  /** The same, but it is no member any more. */
   | 'leaving'
-  /** Nothing of its work is left, and its door closes. */
+  /** It has no work left, and its listener closes. */
   | 'gone';
 
 /** Every move there is. */
@@ -20,7 +20,7 @@ const MOVES: Record<NodePhase, readonly NodePhase[]> = {
 };
 const TAKES_WORK: ReadonlySet<NodePhase> = new Set(['joining', 'serving']);
 
-/** The phase of this node and the only way to change it. Its door, its heartbeat and its answers about itself read it here. */
+/** The phase of this node and the only way to change it. Listener, heartbeat and status read it here. */
 export class NodeLifecycle {
   /** Where it does not, everything is refused, and another node may take it at once. Only `move` writes it. */
   takesWork = true;
@@ -40,7 +40,7 @@ export class NodeLifecycle {
     return MOVES[this.current].includes(to);
   }
 
-  /** @throws Error for a move that the table does not have: a fault of ours */
+  /** @throws Error for a move that the table does not have: an internal error */
   move(to: NodePhase): void {
     if (!this.can(to)) throw new Error(`a node cannot go from ${this.current} to ${to}`);
     const took = this.takesWork;

@@ -13,7 +13,7 @@ const state = z.object({
   instances: z.number(),
 });
 
-/** Asks a node at its control door how it is now. Undefined where it does not say. */
+/** Requests the status of a node from its control listener. Undefined where it does not answer. */
 export async function askNode({ controlUrl }: Pick<NodeRecord, 'controlUrl'>, secret: string): Promise<NeighbourState | undefined> {
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
@@ -24,7 +24,7 @@ export async function askNode({ controlUrl }: Pick<NodeRecord, 'controlUrl'>, se
     }
     return state.parse(await answer.json());
   } catch {
-    // Gone, silent, or not a node of ours: who asks goes by that.
+    // Gone, silent, or not a node of this cluster.
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import type { NodeRecord } from '@kiln/contract/records/records';
 import { Ring } from '@kiln/ring/ring';
 
-/** Which functions have their home here, by the nodes that were there at the last look. */
+/** Which functions have their home here, by the nodes of the last refresh. */
 export class Homes {
   private ring = Ring.of([]);
   private key = '';

@@ -1,54 +1,54 @@
 import type { NodeRecord } from '@kiln/contract/records/records';
 import type { Elsewhere } from '@kiln/instances/room/room-maker';
 
-/** What a node said is believed for so long. */
-const BELIEVED_MS = 250;
-/** So many nodes are asked for room, those with most first. */
+/** The status of a node is valid for so long. */
+const VALID_MS = 250;
+/** A search for room asks so many nodes, those with most room first. */
 const ASKED = 3;
 
-/** What a node says of itself when it is asked. */
+/** The status of a node, as the node reports it. */
 export type NeighbourState = Pick<NodeRecord, 'draining' | 'memory' | 'memoryPromised' | 'load' | 'instances'>;
 
 interface Neighbour {
   record: NodeRecord;
   askedAt: number;
-  /** Undefined where its door does not answer. */
+  /** Undefined where it does not answer. */
   answer: Promise<NeighbourState | undefined>;
-  /** MB that calls were sent away for since it answered. */
+  /** MB of memory for calls that were sent to it since its answer. */
   claimed: number;
-  /** Since its door stayed silent: the first heartbeat that the store showed after that. */
+  /** Set while it does not answer, with the first heartbeat that the store showed after that. */
   silence: { heartbeat?: string } | undefined;
 }
 
 /**
- * The other nodes, asked at their own door before a call is sent away to them: what the store knows may be seconds old, and a node
- * that was killed lives on there for three.
+ * The other nodes. This node asks them directly before it sends a call to them: the state in the store may be seconds old, and shows a
+ * killed node for three more seconds.
  */
 export class Neighbours implements Elsewhere {
   private readonly nodes = new Map<string, Neighbour>();
 
   constructor(
     private readonly node: string,
-    /** Undefined where its door does not answer, within a bound. */
+    /** Ends within a bound; undefined where the node does not answer. */
     private readonly ask: (record: NodeRecord) => Promise<NeighbourState | undefined>,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Membership as the store has it. */
+  /** Updates the members from the store. */
   update(records: readonly (NodeRecord & { alive: boolean })[]): void {
     const others = new Map(records.filter(({ id, alive }) => alive && id !== this.node).map((record) => [record.id, record]));
     for (const id of this.nodes.keys()) if (!others.has(id)) this.nodes.delete(id);
     for (const [id, record] of others) {
-      const known = this.nodes.get(id);
-      if (known === undefined) this.nodes.set(id, newNeighbour(record));
+      const neighbour = this.nodes.get(id);
+      if (neighbour === undefined) this.nodes.set(id, newNeighbour(record));
       else {
-        known.record = record;
-        if (known.silence !== undefined) known.silence.heartbeat ??= heartbeatOf(record);
+        neighbour.record = record;
+        if (neighbour.silence !== undefined) neighbour.silence.heartbeat ??= heartbeatOf(record);
       }
     }
   }
 
-  /** No other node is alive. */
+  /** True where no other node is alive. */
   get none(): boolean {
     return this.nodes.size === 0;
   }
@@ -65,8 +65,8 @@ export class Neighbours implements Elsewhere {
   }
 
   /**
-   * Whether one of these nodes takes calls. One whose door is silent does once the
-   * store shows two heartbeats after that: its door is closed to us only.
+   * Whether one of these nodes takes calls. A node that does not answer counts as one once the store shows two heartbeats after
+   * that: then only this node can't reach it.
    */
   async anyTakes(ids: readonly string[]): Promise<boolean> {
     const takes = await Promise.all(ids.map((id) => this.takes(this.nodes.get(id))));
@@ -86,7 +86,7 @@ export class Neighbours implements Elsewhere {
   }
 
   private stateOf(neighbour: Neighbour): Promise<NeighbourState | undefined> {
-    if (this.now() - neighbour.askedAt > BELIEVED_MS) {
+    if (this.now() - neighbour.askedAt > VALID_MS) {
       neighbour.askedAt = this.now();
       neighbour.claimed = 0;
       neighbour.answer = this.ask(neighbour.record);
@@ -101,7 +101,7 @@ function newNeighbour(record: NodeRecord): Neighbour {
 
 const heartbeatOf = ({ epoch, beat }: NodeRecord) => `${epoch} ${beat}`;
 
-/** MB that are free or held by idle instances, as far as busy ones are like the others. */
+/** MB that are free or in idle instances, where busy instances are as large as the others. */
 function room({ memory, memoryPromised, load, instances }: NeighbourState): number {
   return memory - memoryPromised * Math.min(1, instances === 0 ? 0 : load / instances);
 }

@@ -10,11 +10,11 @@ interface Actual {
 }
 
 export type Action =
-  /** Start one instance of a new version and report whether it became ready. */
+  /** Start one instance of a new version, and store whether it became ready. */
   | { kind: 'prove'; version: VersionRecord }
-  /** A version that is wanted no more, or never will be: its instances end with their last request. */
+  /** A removed or failed version: its instances end after their last request. */
   | { kind: 'remove'; function: string; version: number }
-  /** Instances to keep although nobody asks; and what idle ones are kept for. */
+  /** The least number of instances, and why idle ones are kept. */
   | { kind: 'keep'; version: VersionRecord; minimum: number; keepPolicy: KeepPolicy };
 
 export interface PlanInput {
@@ -25,14 +25,14 @@ export interface PlanInput {
   isHome(name: string): boolean;
 }
 
-/** What this node has to do so that it is as the store says. Asks nothing and changes nothing. */
+/** The actions that make this node equal to the desired state. Pure. */
 export function plan({ node, desired, actual, isHome }: PlanInput): Action[] {
   const actions: Action[] = [];
   const byName = new Map(desired.map((entry) => [entry.function.name, entry]));
   for (const pool of actual) {
     const entry = byName.get(pool.function);
     const record = entry?.versions.find(({ version }) => version === pool.version);
-    // What can't be read was not removed.
+    // A version that this agent can't read is not removed.
     if (entry?.unread?.includes(pool.version)) continue;
     if (record === undefined || record.state === 'failed') actions.push({ kind: 'remove', function: pool.function, version: pool.version });
   }
@@ -53,13 +53,13 @@ function hasTraffic({ function: { traffic } }: Desired, version: number): boolea
   return traffic.some((share) => share.version === version && share.weight > 0);
 }
 
-/** Only the one change before is kept warm: of several deployments in a row the earlier versions go. */
+/** Only the version that served just before is kept warm; after several deployments in a row the earlier ones go. */
 function keepPolicyOf(entry: Desired, version: number, before: KeepPolicy | undefined): KeepPolicy {
   if (hasTraffic(entry, version)) return 'wanted';
   const { traffic, previousTraffic, rollout } = entry.function;
   if (rollout?.state === 'aborted' && rollout.version === version) return 'retired';
   if (previousTraffic.some((share) => share.version === version)) return 'previous';
   if (traffic.some((share) => share.version > version && share.weight > 0)) return 'retired';
-  // Newer than all that serve: it may be about to get its first traffic, unless it had some before.
+  // Newer than all serving versions: it may be about to get its first traffic, unless it had traffic before.
   return before === undefined || before === 'wanted' ? 'wanted' : 'retired';
 }

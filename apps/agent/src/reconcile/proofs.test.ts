@@ -41,7 +41,7 @@ function proofs(ensureImage: (image: string) => Promise<unknown> = async () => u
     noteRefusal: write('refused'),
     withdraw: write('withdrawn'),
     announce: () => undefined,
-    onTrouble: (message) => trouble.push(message),
+    onTrouble: (message, keys) => trouble.push(`${message} ${JSON.stringify(keys)}`),
     settled: () => undefined,
     now: () => clock.now,
   });
@@ -142,7 +142,7 @@ describe('a version that this node proves', () => {
     clock.now += 16 * 60_000;
     await tell(large, 2);
     expect(told.at(-1)).toBe('withdrawn f@1');
-    expect(trouble).toEqual([expect.stringContaining('f@1 was withdrawn')]);
+    expect(trouble).toEqual(['version withdrawn: no node could start it {"function":"f","version":1}']);
   });
 
   it('is forgotten when it is proved elsewhere', async () => {

@@ -3,14 +3,14 @@ import { type ProveParts, prove } from './prove.js';
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
-/** A router that waits for it gives up much earlier: this is for versions that nobody waits for any more. */
+/** For versions for which no router waits any more: a router gives up much earlier. */
 const LONGEST_MS = 15 * 60_000;
 
 export interface ProofsParts extends ProveParts {
-  /** Takes out a version that is still pending. */
+  /** Removes a version that is still pending. */
   withdraw(name: string, version: number): Promise<unknown>;
-  onTrouble(message: string): void;
-  /** Something has changed that a look at the store will show. */
+  onTrouble(message: string, keys?: object): void;
+  /** Called where the store has changed: requests a pass. */
   settled(): void;
   now?(): number;
 }
@@ -23,13 +23,13 @@ interface Attempts {
   until: number;
 }
 
-/** The versions that this node proves: one try of each at a time, again after a pause that grows, and not for ever. */
+/** The versions that this node proves: one attempt of each at a time, retried after a growing pause, for 15 minutes at most. */
 export class Proofs {
   private readonly attempts = new Map<string, Attempts>();
 
   constructor(private readonly parts: ProofsParts) {}
 
-  /** Those that are to be proved here now; others are forgotten. Every one is tried whose time has come. */
+  /** Sets the versions to prove here, and starts each attempt that is due. */
   update(versions: readonly VersionRecord[]): void {
     const keys = new Set(versions.map(keyOf));
     for (const [key, { underway }] of this.attempts) if (!underway && !keys.has(key)) this.attempts.delete(key);
@@ -47,7 +47,7 @@ export class Proofs {
       if (now - attempts.since > LONGEST_MS) await this.giveUp(version);
       else await prove(version, this.parts);
     } catch (error) {
-      this.parts.onTrouble(`version ${key} could not be reported: ${(error as Error).message}`);
+      this.parts.onTrouble('proof result could not be stored', { version: key, error: (error as Error).message });
     } finally {
       attempts.underway = false;
       attempts.until = this.now() + attempts.pause;
@@ -58,7 +58,7 @@ export class Proofs {
 
   private async giveUp({ function: name, version }: VersionRecord): Promise<void> {
     await this.parts.withdraw(name, version);
-    this.parts.onTrouble(`version ${name}@${version} was withdrawn: no node could start it, and nobody waits for it any more`);
+    this.parts.onTrouble('version withdrawn: no node could start it', { function: name, version });
     this.parts.announce(name);
   }
 

@@ -3,19 +3,19 @@ import { isIPv4 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Gate } from '@kiln/instances/room/gate';
 
-/** A name server that does not answer holds a question for many seconds. */
+/** A lookup at a silent name server takes many seconds. */
 const WAIT_MS = 1000;
-/** Questions at once: each takes one of the few threads that files and sockets are looked up by, too. */
+/** Lookups at a time: each takes one of the few threads that Node also uses for files. */
 const AT_ONCE = 2;
 
 type Lookup = (host: string) => Promise<readonly string[]>;
 
 /**
- * IPv4 addresses that no function may reach: those of the nodes and of the store. Of a name that does not resolve at the moment they
- * are those that it had.
+ * IPv4 addresses that no function may reach: those of the nodes and of the store. A name that does not resolve now keeps the addresses
+ * of its last lookup.
  */
 export class ProtectedAddresses {
-  private readonly known = new Map<string, readonly string[]>();
+  private readonly resolved = new Map<string, readonly string[]>();
   private readonly asking = new Map<string, Promise<void>>();
   private readonly gate = new Gate(AT_ONCE);
 
@@ -24,19 +24,19 @@ export class ProtectedAddresses {
     private readonly waitMs = WAIT_MS,
   ) {}
 
-  /** What is known after a moment. Never rejects. */
+  /** The addresses that are resolved within a bound. Never rejects. */
   async of(urls: readonly string[]): Promise<string[]> {
     const hosts = new Set(urls.map(hostOf).filter((host) => host !== '' && host !== 'localhost' && !host.startsWith('127.')));
     const names = [...hosts].filter((host) => !isIPv4(host));
-    for (const host of this.known.keys()) if (!hosts.has(host)) this.known.delete(host);
+    for (const host of this.resolved.keys()) if (!hosts.has(host)) this.resolved.delete(host);
     const settled = new AbortController();
     const late = delay(this.waitMs, undefined, { signal: settled.signal }).catch(() => undefined);
     await Promise.race([Promise.all(names.map((host) => this.refresh(host))), late]);
     settled.abort();
-    return [...hosts].flatMap((host) => (isIPv4(host) ? [host] : (this.known.get(host) ?? [])));
+    return [...hosts].flatMap((host) => (isIPv4(host) ? [host] : (this.resolved.get(host) ?? [])));
   }
 
-  /** One question for each name at a time, however long it takes. */
+  /** One lookup for each name at a time, however long it takes. */
   private refresh(host: string): Promise<void> {
     const asking = this.asking.get(host) ?? this.askFor(host).finally(() => this.asking.delete(host));
     this.asking.set(host, asking);
@@ -47,9 +47,9 @@ export class ProtectedAddresses {
     const leave = await this.gate.enter();
     try {
       const found = await this.ask(host);
-      if (found.length > 0) this.known.set(host, found);
+      if (found.length > 0) this.resolved.set(host, found);
     } catch {
-      // What it was before goes on to hold.
+      // The last result stays valid.
     } finally {
       leave();
     }

@@ -1,43 +1,43 @@
 import { type ErrorCode, KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
+import { statusOf } from '@kiln/engine/engine-error';
 import type { Instance } from '@kiln/instances/instance/instance';
 import type { Pools } from '@kiln/instances/pool/pools';
 import { isImageId } from '@kiln/registry/reference';
-import { statusOf } from '../docker/deadline.js';
 
-/** Lines of a start belong to no request. */
+/** The log lines of a start belong to no request. */
 const NO_REQUEST = '';
 const ENGINE_FAULT = 500;
 
-/** What only the version itself can be the cause of. */
+/** Errors of which only the version itself can be the cause. */
 const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set(['start_failed', 'start_timeout']);
 
 export interface ProveParts {
   pools: Pools;
-  /** Sees to it that the image is here, however long a pull takes. */
+  /** Finds the image or pulls it, however long that takes. */
   ensureImage(image: string): Promise<unknown>;
   markReady(name: string, version: number): Promise<unknown>;
   markFailed(name: string, version: number, failure: { code: string; detail: string }): Promise<unknown>;
-  /** This node could not start it: another may, or this one later. */
+  /** Stores that this node could not start it: another node may, or this one later. */
   noteRefusal(name: string, version: number, refusal: { code: string; detail: string }): Promise<unknown>;
-  /** Tells routers and nodes to look again. */
+  /** Tells routers and nodes to refresh. */
   announce(name: string): void;
 }
 
-/** How a try went. `refused` says nothing of the version. */
+/** The result of an attempt. `refused` is a fault of the node, not of the version. */
 export type ProofResult = { outcome: 'ready' } | { outcome: 'failed' | 'refused'; error: KilnError };
 
 /**
- * Starts one instance of a new version and writes down how that went. The instance stays, warm for the first request.
- * @throws KilnError `unavailable` where the store is away: then nothing is written and it is tried again
+ * Starts one instance of a new version and stores the result. The instance stays warm for the first request.
+ * @throws KilnError `unavailable` where the store is away: nothing is stored, and a later attempt follows
  */
 export async function prove(version: VersionRecord, parts: ProveParts): Promise<ProofResult['outcome']> {
   const { function: name, version: number } = version;
   const proof = await tryToStart(version, parts);
   if (proof.outcome === 'ready') await parts.markReady(name, number);
   else {
-    const told = { code: proof.error.code, detail: proof.error.message };
-    await (proof.outcome === 'failed' ? parts.markFailed(name, number, told) : parts.noteRefusal(name, number, told));
+    const reason = { code: proof.error.code, detail: proof.error.message };
+    await (proof.outcome === 'failed' ? parts.markFailed(name, number, reason) : parts.noteRefusal(name, number, reason));
   }
   parts.announce(name);
   return proof.outcome;
@@ -47,8 +47,8 @@ async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveP
   try {
     await ensureImage(version.image);
   } catch (error) {
-    const told = asKilnError(error);
-    return { outcome: isLost(version, told) ? 'failed' : 'refused', error: told };
+    const reason = asKilnError(error);
+    return { outcome: isLost(version, reason) ? 'failed' : 'refused', error: reason };
   }
   const pool = pools.of(version);
   try {
@@ -56,17 +56,17 @@ async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveP
     lease.release();
     return { outcome: 'ready' };
   } catch (error) {
-    const told = asKilnError(error);
-    // One without a container waits for the node or its engine: then it had no time of its own yet.
-    const neverBegun = told.code === 'start_timeout' && [...pool.instances].some(hasNoContainer);
-    const isOwn = OWN_FAILURES.has(told.code) && !neverBegun && !isEngineFault(told);
-    return { outcome: isOwn ? 'failed' : 'refused', error: told };
+    const reason = asKilnError(error);
+    // An instance without a container waited for the node or its engine, so the timeout is not the version's fault.
+    const neverBegan = reason.code === 'start_timeout' && [...pool.instances].some(hasNoContainer);
+    const isOwn = OWN_FAILURES.has(reason.code) && !neverBegan && !isEngineFault(reason);
+    return { outcome: isOwn ? 'failed' : 'refused', error: reason };
   }
 }
 
 /**
- * An image that was built on this node and is gone. One by reference may be had by another node, or later; and a version that came
- * from another node was built there.
+ * Whether the image was built on this node and is gone. An image with a reference may be pulled later, or by another node; and the image
+ * of a version that came from another node was built there.
  */
 function isLost({ image, provingNode, refusal }: VersionRecord, { code }: KilnError): boolean {
   const cameFromElsewhere = refusal !== undefined && refusal.node !== provingNode;
@@ -77,7 +77,7 @@ function hasNoContainer({ state, container }: Instance): boolean {
   return (state === 'created' || state === 'starting') && container === undefined;
 }
 
-/** What the engine says of a program that cannot be run is a refusal of the request, not a failure of its own. */
+/** A failure of the engine itself; for a program that cannot run, the engine refuses the request with a lower status. */
 function isEngineFault({ cause }: KilnError): boolean {
   return (statusOf(cause) ?? 0) >= ENGINE_FAULT;
 }

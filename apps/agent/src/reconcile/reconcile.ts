@@ -1,33 +1,33 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { Pools } from '@kiln/instances/pool/pools';
+import { SingleFlight } from '@kiln/state/store/single-flight';
 import type { Homes } from './homes.js';
 import { type Action, plan } from './plan.js';
 import { Proofs, type ProofsParts } from './proofs.js';
 import type { Desired, VersionTable } from './version-table.js';
 
 const EVERY_MS = 2000;
-/** A store that did not answer for a moment is no news. */
-const SAID_AFTER_MS = 3000;
+/** A shorter outage of the store is not logged. */
+const LOGGED_AFTER_MS = 3000;
 
 export interface ReconcileParts extends Omit<ProofsParts, 'settled'> {
   node: string;
   pools: Pools;
   table: VersionTable;
   homes: Homes;
-  /** Of the versions that serve: kept at hand for when the store is away. */
+  /** Keeps the secrets of serving versions in memory, for starts while the store is away. */
   secrets: { keep(desired: readonly Desired[]): Promise<void> };
   /** Membership as the store has it; updates `homes`. */
   readNodes(): Promise<void>;
-  /** The store answers, and what is not well with it was said. */
+  /** True where the store answers with a fault that is logged already. */
   storeInTrouble(): boolean;
 }
 
-/** Makes this node as the store says: every 2 s, and at once when somebody says that something changed. */
+/** Makes the state of this node equal to the desired state in the store: every 2 s, and at once after an event. */
 export class Reconciler {
   private readonly proofs: Proofs;
   private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> | undefined;
-  private again = false;
+  private readonly passes = new SingleFlight(() => this.pass());
   private stopped = false;
   private readonly outage: Outage;
 
@@ -43,26 +43,17 @@ export class Reconciler {
 
   /** Requests a pass; if one is running, runs exactly one more. */
   kick(): void {
-    if (this.stopped) return;
-    if (this.running !== undefined) {
-      this.again = true;
-      return;
-    }
-    this.running = this.pass().finally(() => {
-      this.running = undefined;
-      if (!this.again) return;
-      this.again = false;
-      this.kick();
-    });
+    void this.passes.run();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.timer);
-    await this.running;
+    await this.passes.run();
   }
 
   private async pass(): Promise<void> {
+    if (this.stopped) return;
     const { table, pools, homes, secrets, node, onTrouble } = this.parts;
     try {
       const desired = await table.load();
@@ -78,7 +69,7 @@ export class Reconciler {
       for (const action of actions) this.apply(action);
       this.outage.over();
     } catch (error) {
-      if (!(error instanceof KilnError) || error.code !== 'unavailable') onTrouble(`reconciling failed: ${String(error)}`);
+      if (!(error instanceof KilnError) || error.code !== 'unavailable') onTrouble('reconcile pass failed', { error: String(error) });
       else if (!this.parts.storeInTrouble()) this.outage.goesOn(error.message);
     }
   }
@@ -90,7 +81,7 @@ export class Reconciler {
         const pool = pools.of(action.version);
         pool.keepAs(action.keepPolicy);
         pool.keep(action.minimum);
-        // Versions pile up with every deployment: what nobody calls any more is forgotten until somebody does.
+        // Every deployment adds a version: the pool of a version that nobody calls is removed until somebody calls it.
         if (action.keepPolicy === 'retired' && pool.empty)
           pools.remove(pool, new KilnError('version_not_found', 'the version is not in use'));
         break;
@@ -104,23 +95,23 @@ export class Reconciler {
   }
 }
 
-/** Says that the store can't be read where that lasts, and then that it can be read again. */
+/** Logs an outage of the store that lasts longer than 3 s, and its end. */
 class Outage {
   private since: number | undefined;
-  private said = false;
+  private logged = false;
 
-  constructor(private readonly say: (message: string) => void) {}
+  constructor(private readonly say: (message: string, keys?: object) => void) {}
 
   goesOn(reason: string): void {
     this.since ??= performance.now();
-    if (this.said || performance.now() - this.since < SAID_AFTER_MS) return;
-    this.said = true;
-    this.say(`the store can not be read, going on with what is known: ${reason}`);
+    if (this.logged || performance.now() - this.since < LOGGED_AFTER_MS) return;
+    this.logged = true;
+    this.say('store can not be read, using the last known state', { reason });
   }
 
   over(): void {
-    if (this.said) this.say('the store can be read again');
-    this.said = false;
+    if (this.logged) this.say('store can be read again');
+    this.logged = false;
     this.since = undefined;
   }
 }

@@ -7,12 +7,12 @@ import { open } from '@kiln/secrets/seal';
 import type { SecretStore } from '@kiln/state/secrets/secret-store';
 import type { Desired } from './version-table.js';
 
-/** Characters of sealed values that are kept in memory. */
+/** Characters of sealed values in memory. */
 const MAX_KEPT = 32 * 1024 * 1024;
 
 /**
- * Secrets for instances that start here. What serving versions need is kept sealed in memory, so that instances start while the
- * store is away; it is opened for each start, and what was opened is not kept.
+ * Secrets for instances that start here. Keeps the secrets of serving versions sealed in memory, so that instances start while the
+ * store is away. Opens them for each start, and does not keep the opened values.
  */
 export class SecretValues {
   private kept: ReadonlyMap<string, SealedValue> = new Map();
@@ -20,11 +20,11 @@ export class SecretValues {
   constructor(
     private readonly store: Pick<SecretStore, 'values'>,
     private readonly keys: MasterKeys | undefined,
-    /** No other node could know them. */
+    /** True where no other node could have them. */
     private readonly alone: () => boolean = () => false,
   ) {}
 
-  /** Reads what is missing and forgets what no version that serves needs. @throws KilnError `unavailable` */
+  /** Reads missing secrets, and drops those that no serving version needs. @throws KilnError `unavailable` */
   async keep(desired: readonly Desired[]): Promise<void> {
     const needed = new Map(desired.flatMap(revisionsOf).map((revision) => [keyFor(revision), revision]));
     const missing = [...needed].filter(([key]) => !this.kept.has(key)).map(([, revision]) => revision);
@@ -41,7 +41,7 @@ export class SecretValues {
     this.kept = next;
   }
 
-  /** @throws KilnError `start_failed` where a secret can't be had, a Refusal where the store is away and it is not known here */
+  /** @throws KilnError `start_failed` where a secret is missing or can't be opened; a Refusal where the store is away and this node has not read it */
   readonly of = async (version: FunctionVersion): Promise<Record<string, string>> => {
     const revisions = listed(version);
     const sealed = revisions.map((revision) => this.kept.get(keyFor(revision)));
@@ -79,7 +79,7 @@ function listed({ secretRevisions = {} }: Pick<FunctionVersion, 'secretRevisions
   return Object.entries(secretRevisions).map(([name, revision]) => ({ name, revision }));
 }
 
-/** Of the versions that have traffic. */
+/** The secrets of the versions with traffic. */
 function revisionsOf({ function: { traffic }, versions }: Desired): SecretRevision[] {
   const serving = new Set(traffic.filter(({ weight }) => weight > 0).map(({ version }) => version));
   return versions.filter(({ version }) => serving.has(version)).flatMap(listed);

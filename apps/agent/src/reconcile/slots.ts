@@ -3,13 +3,13 @@ import type { ClusterSlots, SlotAnswer } from '@kiln/instances/start/start-insta
 import type { SlotCount, SlotStore } from '@kiln/state/slot-store';
 
 interface Held extends SlotCount {
-  /** Of other nodes, when the store was last asked. */
+  /** Instances on other nodes, at the last read of the store. */
   others: number;
 }
 
 /**
- * Keeps `maxInstances` in the whole cluster. The store decides; while it is away this node goes by the counts of the others that
- * it knew last.
+ * Keeps `maxInstances` in the whole cluster. The store decides; while it is away, this node uses the counts of the other nodes from the
+ * last read.
  */
 export class StoredSlots implements ClusterSlots {
   private readonly held = new Map<string, Held>();
@@ -24,7 +24,7 @@ export class StoredSlots implements ClusterSlots {
   async reserve(version: FunctionVersion): Promise<SlotAnswer> {
     const { maxInstances } = version.config;
     const held = this.entry(version);
-    // Counted before the answer: a rewrite that is on its way meanwhile must include it.
+    // Counted before the store answers: a rewrite in the meantime must include it.
     held.count++;
     let granted: boolean;
     try {
@@ -37,14 +37,14 @@ export class StoredSlots implements ClusterSlots {
     return this.where(version, held);
   }
 
-  /** Who could take the call for which there is no slot. */
+  /** Where a call can go that gets no slot here. */
   private async where(version: FunctionVersion, { others }: Held): Promise<SlotAnswer> {
     try {
       const [counts = {}] = await this.store.counts([version]);
       const holders = Object.keys(counts).filter((node) => node !== this.node && counts[node]! > 0);
       return (await this.anyTakes(holders)) ? 'elsewhere' : 'passing';
     } catch {
-      // The store is away: nobody says that a slot becomes free.
+      // The store is away: nothing tells when a slot becomes free.
       return others > 0 ? 'elsewhere' : 'passing';
     }
   }
@@ -52,11 +52,11 @@ export class StoredSlots implements ClusterSlots {
   release(version: FunctionVersion): void {
     const held = this.entry(version);
     held.count = Math.max(0, held.count - 1);
-    // Where it does not get through, the next rewrite puts it right.
+    // The next rewrite corrects a release that is lost.
     this.store.release(version.function, version.version, this.node).catch(() => undefined);
   }
 
-  /** Writes this node's exact counts, and reads the others'. @throws KilnError `unavailable` */
+  /** Writes the exact counts of this node, and reads those of the others. @throws KilnError `unavailable` */
   async sync(alive: ReadonlySet<string>): Promise<void> {
     for (const [key, { count }] of this.held) if (count === 0) this.held.delete(key);
     const held = [...this.held.values()];

@@ -2,7 +2,7 @@ import { instancesLike } from '@kiln/instances/pool/need-instance';
 import type { Pools } from '@kiln/instances/pool/pools';
 import type { VersionTable } from './version-table.js';
 
-/** Traffic that is about to move waits for the instances no longer than that. */
+/** A change of traffic waits so long for the instances. */
 const LIMIT_MS = 10_000;
 
 export interface Successor {
@@ -13,8 +13,8 @@ export interface Successor {
 }
 
 /**
- * Starts as many instances of a version as it takes to do what others do here now, before it gets their traffic. Resolves with how
- * many that are and how many there were in time. @throws KilnError where the version is not known
+ * Starts as many instances of a version as the work of the serving versions on this node needs, before the version gets their traffic.
+ * Resolves with the number that is needed and the number that was ready in time. @throws KilnError where the version is unknown
  */
 export async function startSuccessor(
   pools: Pools,

@@ -5,19 +5,19 @@ import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/recor
 export interface Desired {
   function: FunctionRecord;
   versions: readonly VersionRecord[];
-  /** Versions that are there and can't be read here. */
+  /** Versions that exist and that this agent can't read. */
   unread?: readonly number[];
 }
 
-/** A look-up of something unknown asks the store at most this often. */
+/** A lookup of an unknown version reads the store at most so often. */
 const REFRESH_ON_MISS_MS = 200;
-/** Versions that are checked before others have their turn. */
-const AT_ONCE = 100;
+/** Versions that are checked before other work gets its turn. */
+const BATCH = 100;
 
-/** All versions as the store had them last, in memory: a request needs no store. */
+/** All versions of the last read, in memory: a request needs no store. */
 export class VersionTable {
   private functions = new Map<string, Desired>();
-  /** As the store had it last. */
+  /** The last read. */
   all: readonly Desired[] = [];
   private loaded = false;
   private loadedAt = Number.NEGATIVE_INFINITY;
@@ -34,20 +34,20 @@ export class VersionTable {
   }
 
   /**
-   * From memory; what is unknown is looked up once, for a router may know of it a moment earlier.
-   * @throws KilnError `function_not_found`, `version_not_found`, or `unavailable` where nothing was ever read
+   * Finds a version in memory. Reads the store once for an unknown version, because a router may learn of it a moment earlier.
+   * @throws KilnError `function_not_found`, `version_not_found`, or `unavailable` before the first successful read
    */
   async find(name: string, version: number): Promise<VersionRecord> {
-    const known = this.known(name, version);
-    if (known !== undefined) return known;
+    const present = this.lookUp(name, version);
+    if (present !== undefined) return present;
     if (performance.now() - this.loadedAt > REFRESH_ON_MISS_MS) await this.refreshOnMiss();
-    const found = this.known(name, version);
+    const found = this.lookUp(name, version);
     if (found !== undefined) return found;
     if (!this.functions.has(name)) throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
     throw new KilnError('version_not_found', `"${name}" has no version ${version} that could run`);
   }
 
-  private known(name: string, version: number): VersionRecord | undefined {
+  private lookUp(name: string, version: number): VersionRecord | undefined {
     const record = this.functions.get(name)?.versions.find((each) => each.version === version);
     return record?.state === 'failed' ? undefined : record;
   }
@@ -57,7 +57,7 @@ export class VersionTable {
       .then(
         () => undefined,
         (error: unknown) => {
-          // Who has read it once goes by that; who never has can't tell a wrong name from an outage.
+          // After a first read the table is good enough. Before it, a wrong name and an outage look the same.
           if (!this.loaded) throw error;
         },
       )
@@ -75,12 +75,12 @@ export class VersionTable {
   }
 }
 
-/** Versions are checked when somebody asks for them: not all of them at once. */
+/** A version is checked when it is first read: this lets other work run between batches. */
 async function checkInTurns(all: readonly Desired[]): Promise<void> {
   let checked = 0;
   for (const { versions } of all) {
     checked += versions.length;
-    if (checked < AT_ONCE) continue;
+    if (checked < BATCH) continue;
     checked = 0;
     await turn();
   }

@@ -2,27 +2,27 @@ import { availableParallelism } from 'node:os';
 
 /** Bounds of one build. */
 export interface BuildLimits {
-  /** ms for everything from the first byte of the archive to the image. */
+  /** ms from the first byte of the archive to the image. */
   time: number;
-  /** MB that each step of the Dockerfile may use. */
+  /** MB of memory for each step of the Dockerfile. */
   memory: number;
-  /** Cores that each step may use. */
+  /** Cores for each step. */
   cpus: number;
-  /** Processes and threads that a step may have. */
+  /** Processes and threads of a step. */
   processes: number;
-  /** Bytes that the steps may write, all together. */
+  /** Bytes that all steps together may write. */
   disk: number;
-  /** Bytes that the archive may hold, and that may be sent for it. */
+  /** Bytes of the archive, both sent and unpacked. */
   unpackedBytes: number;
   files: number;
-  /** ms that a module may take to load when its exports are read. */
+  /** ms for the load of a module when the builder reads its exports. */
   describeTime: number;
 }
 
 export const DEFAULT_LIMITS: Readonly<BuildLimits> = {
   time: 600_000,
   memory: 2048,
-  // The other half stays for the functions that run here.
+  // The other half is for the functions on this machine.
   cpus: Math.max(1, availableParallelism() / 2),
   processes: 1024,
   disk: 8 * 1024 ** 3,

@@ -7,17 +7,17 @@ import { type Systemd, systemd } from './systemd.js';
 
 const REMOVE_MS = 10_000;
 const PAUSE_MS = 50;
-const LOOK_MS = 100;
+const CHECK_MS = 100;
 
-/** The control group in which the engine runs the steps of one build: what bounds them together, and what they are known by. */
+/** The control group in which the engine runs the steps of one build. It bounds them together, and the watch finds them by it. */
 export interface StepGroup {
-  /** As the engine takes it. */
+  /** Its name, in the engine's form. */
   parent: string;
-  /** When no step runs any more. */
+  /** Removes the group; to be called when no step runs any more. */
   close(): Promise<void>;
 }
 
-/** The machine that the groups are on. */
+/** The machine on which the groups are. */
 export interface GroupHost {
   cgroups: string;
   systemd: Systemd;
@@ -25,12 +25,12 @@ export interface GroupHost {
 
 const THIS_MACHINE: GroupHost = { cgroups: '/sys/fs/cgroup', systemd };
 
-/** Names in use by this process; the engine leaves groups behind that it made itself, so they are used again. */
+/** Names in use by this process. The engine does not remove the groups that it makes, so later builds use them again. */
 const inUse = new Set<string>();
 
 /**
- * The engine's builder knows no limit of processes, and `ulimit` spares root; so the group around the steps has it. Where this
- * process can't write control groups (an agent in a container, an engine elsewhere) there is only the watch on the steps.
+ * The engine's builder has no limit of processes, and `ulimit` does not bind root, so the group around the steps has the limit. Where
+ * this process can't write control groups (an agent in a container, an engine on another machine) only the watch bounds the steps.
  */
 export async function openStepGroup(docker: Dockerode, node: string, processes: number, host = THIS_MACHINE): Promise<StepGroup> {
   const name = freeName(node);
@@ -48,24 +48,24 @@ function freeName(node: string): string {
   for (let i = 1; ; i += 1) if (!inUse.has(`kiln-build-${node}-${i}`)) return `kiln-build-${node}-${i}`;
 }
 
-/** With the engine's own way of making groups: one that is there already is used as it is. */
+/** For cgroupfs: the engine uses a group that exists as it is. */
 async function openFolder({ cgroups }: GroupHost, name: string, processes: number): Promise<StepGroup> {
   for (const hierarchy of [join(cgroups, 'pids'), cgroups]) {
     const group = join(hierarchy, name);
-    // Not recursive: a hierarchy that is not there is not to be made.
+    // Not recursive: must not make a hierarchy that the machine does not have.
     if (!(await succeeds(mkdir(group).catch(ignoreExisting)))) continue;
     if (await limit(group, processes)) break;
-    // The second version of control groups hands a limit down only where it is told to.
-    const isHanded = await succeeds(writeFile(join(hierarchy, 'cgroup.subtree_control'), '+pids', { flag: 'r+' }));
-    if (isHanded && (await limit(group, processes))) break;
+    // cgroup v2 gives a controller to the groups below only where `subtree_control` names it.
+    const hasController = await succeeds(writeFile(join(hierarchy, 'cgroup.subtree_control'), '+pids', { flag: 'r+' }));
+    if (hasController && (await limit(group, processes))) break;
     await rmdir(group).catch(() => undefined);
   }
   return { parent: `/${name}`, close: () => removeGroup(cgroups, name) };
 }
 
 /**
- * With systemd: a dash in a slice's name would make it the child of another. The engine has systemd make the slice with the first step,
- * and systemd writes the limits of its own units, so it is told; where it does not listen, the limit is written when the slice is there.
+ * For systemd: a dash in the name would make the slice a child of another one. The engine lets systemd make the slice with the first
+ * step, and systemd writes the limits of its units, so systemd gets the limit; where it refuses, this process writes the limit itself.
  */
 async function openSlice({ cgroups, systemd: { limitTasks, end } }: GroupHost, name: string, processes: number): Promise<StepGroup> {
   const slice = `${name.replaceAll('-', '_')}.slice`;
@@ -87,16 +87,16 @@ async function keepLimit(groups: readonly string[], processes: number, signal: A
       const now = await readFile(join(group, 'pids.max'), 'utf8').catch(() => undefined);
       if (now !== undefined && now.trim() !== String(processes)) await limit(group, processes);
     }
-    await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    await delay(CHECK_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-/** False where it is another version of control groups, or not ours to write. */
+/** False where the machine has the other cgroup version, or this process may not write the file. */
 function limit(group: string, processes: number): Promise<boolean> {
   return succeeds(writeFile(join(group, 'pids.max'), String(processes)));
 }
 
-/** A step that was just killed may take a moment to leave. */
+/** Waits for the processes of a killed step, which hold the group for a moment. */
 async function removeGroup(cgroups: string, name: string): Promise<void> {
   const hierarchies = await readdir(cgroups).catch(() => []);
   const paths = [join(cgroups, name), ...hierarchies.map((hierarchy) => join(cgroups, hierarchy, name))];

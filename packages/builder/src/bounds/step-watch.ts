@@ -2,65 +2,63 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
+import { discardContainer } from '@kiln/engine/remove';
 import type Dockerode from 'dockerode';
-import type { MadeImages } from '../engine/made-images.js';
+import type { IntermediateImages } from '../engine/intermediate-images.js';
 import type { BuildLimits } from './limits.js';
 
-const LOOK_MS = 500;
-/** Looking may take so much of the time, where a step has many files. */
-const SHARE = 5;
+const EVERY_MS = 500;
+/** The pause is at least so many times as long as the measurement, which takes long where a step has many files. */
+const PAUSE_FACTOR = 5;
 const MB = 1024 * 1024;
 const REMOVE_MS = 15_000;
 
 export interface WatchedBuild {
   docker: Dockerode;
-  /** Of the steps' containers, and of no others. */
+  /** Control group of the steps' containers, and of no others. */
   cgroupParent: string;
   limits: Pick<BuildLimits, 'disk' | 'processes'>;
-  made: MadeImages;
+  images: IntermediateImages;
 }
 
 /**
- * Sees what the engine's builder does not bound: what the steps write, and how many processes they are. The containers that run
- * them carry no labels of ours, since the engine makes them; they are found by their control group, which nothing inside can change.
+ * Bounds what the engine's builder does not bound: the bytes that the steps write, and their processes. The engine makes the steps'
+ * containers, so they have no labels of ours; the watch finds them by their control group, which no process inside can change.
  */
 export class StepWatch {
-  readonly #strangers = new Set<string>();
+  readonly #foreign = new Set<string>();
   readonly #ours = new Set<string>();
 
   constructor(private readonly watched: WatchedBuild) {}
 
-  /** Every one that was seen. */
+  /** Ids of all containers that the watch has seen. */
   get containers(): ReadonlySet<string> {
     return this.#ours;
   }
 
-  /** Until the signal. @throws KilnError `bad_request` saying which limit was passed */
+  /** Runs until the signal aborts. @throws KilnError `bad_request` that names the limit which was passed */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const since = performance.now();
-      await this.#look(signal);
-      const pause = Math.max(LOOK_MS, (performance.now() - since) * SHARE);
+      await this.#check(signal);
+      const pause = Math.max(EVERY_MS, (performance.now() - since) * PAUSE_FACTOR);
       await delay(pause, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  /** The builder removes them itself; this waits for it, and sees to those that it forgot. */
+  /** Waits until the builder has removed the steps' containers, and removes those that it left. */
   async end(): Promise<void> {
-    for (const until = performance.now() + REMOVE_MS; performance.now() < until; await delay(LOOK_MS / 5)) {
+    for (const until = performance.now() + REMOVE_MS; performance.now() < until; await delay(EVERY_MS / 5)) {
       if ((await this.#steps(true)).length === 0) return;
     }
-    for (const id of await this.#steps(true)) {
-      const removed = this.watched.docker.getContainer(id).remove({ force: true, v: true, abortSignal: AbortSignal.timeout(REMOVE_MS) });
-      await removed.catch(() => undefined);
-    }
+    for (const id of await this.#steps(true)) await discardContainer(this.watched.docker.getContainer(id));
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
-    const { limits, made } = this.watched;
-    let written = await made.bytes();
+  async #check(signal: AbortSignal): Promise<void> {
+    const { limits, images } = this.watched;
+    let written = await images.bytes();
     for (const id of await this.#steps(false)) {
-      const { bytes, processes } = await this.#measure(id).catch(nothing);
+      const { bytes, processes } = await this.#measure(id).catch(asEnded);
       written += bytes;
       if (processes >= limits.processes && !signal.aborted) {
         throw new KilnError('bad_request', `a step of the build ran ${processes} processes; at most ${limits.processes} are allowed`);
@@ -78,9 +76,9 @@ export class StepWatch {
     const { docker, cgroupParent } = this.watched;
     const found: string[] = [];
     for (const { Id } of await docker.listContainers({ all })) {
-      if (this.#strangers.has(Id)) continue;
+      if (this.#foreign.has(Id)) continue;
       const isOurs = this.#ours.has(Id) || (await this.#parentOf(Id)) === cgroupParent;
-      (isOurs ? this.#ours : this.#strangers).add(Id);
+      (isOurs ? this.#ours : this.#foreign).add(Id);
       if (isOurs) found.push(Id);
     }
     return found;
@@ -105,7 +103,7 @@ export class StepWatch {
     return { bytes, processes: stats.pids_stats?.current ?? 0 };
   }
 
-  /** A VOLUME above a RUN: what is written there is in no layer, and on the machine's disk all the same. */
+  /** A VOLUME above a RUN: no layer holds what is written there, but the machine's disk does. */
   async #volumeBytes(folder: string): Promise<number> {
     const bytes = await folderBytes(folder, this.watched.limits.disk);
     if (bytes !== undefined) return bytes;
@@ -115,7 +113,7 @@ export class StepWatch {
   }
 }
 
-/** Of all files below a folder, as far as `enough`; undefined where it can't be read. */
+/** Bytes of all files below a folder; stops counting above `enough`. Undefined where the folder can't be read. */
 export async function folderBytes(folder: string, enough: number): Promise<number | undefined> {
   let bytes = 0;
   const folders = [folder];
@@ -131,8 +129,8 @@ export async function folderBytes(folder: string, enough: number): Promise<numbe
   return bytes;
 }
 
-/** A step that has ended meanwhile. */
-function nothing(error: unknown): { bytes: number; processes: number } {
+/** A step that has ended in the meantime uses nothing. */
+function asEnded(error: unknown): { bytes: number; processes: number } {
   if (error instanceof KilnError) throw error;
   return { bytes: 0, processes: 0 };
 }

@@ -1,10 +1,10 @@
 import { systemctl } from '@kiln/engine/systemctl';
 
-/** What is asked of systemd. Nothing rejects: it may not be there, or not ours to command. */
+/** Requests to systemd. None of them rejects: the machine may have no systemd, or this process may not use it. */
 export interface Systemd {
-  /** A slice, there already or not, may have so many processes and threads. */
+  /** Limits the processes and threads of a slice, which need not exist yet. */
   limitTasks(slice: string, tasks: number): Promise<void>;
-  /** Lets go of a slice in which nothing runs, and of what it was told of it. */
+  /** Removes a slice in which nothing runs, and its settings. */
   end(slice: string): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { detect } from '../detect/detect.js';
+import { dockerfileText } from '../detect/detector.js';
 import { binsOf } from '../detect/rust.js';
 import { folder, GIVEN, planOf } from '../source/source.fixture.js';
 
@@ -7,8 +8,7 @@ const GO = { 'go.mod': 'module example.com/x\n\ngo 1.24\n' };
 const MAIN = 'package main\n\nfunc main() {}\n';
 const CARGO = '[package]\nname = "greeter"\nversion = "0.1.0"\n';
 
-const textOf = async (contents: Record<string, string>, entry: string) =>
-  (await detect(folder(contents), { entry })).dockerfile?.content(GIVEN);
+const textOf = async (contents: Record<string, string>, entry: string) => dockerfileText(await detect(folder(contents), { entry }), GIVEN);
 
 describe('detect, for Go,', () => {
   it.each([

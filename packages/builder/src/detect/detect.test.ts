@@ -3,6 +3,7 @@ import { contextHash } from '../context.js';
 import { chooseHandler, declaredConfig, mergeConfig } from '../source/declared.js';
 import { folder, GIVEN, planOf } from '../source/source.fixture.js';
 import { detect } from './detect.js';
+import { dockerfileText } from './detector.js';
 import { remoteSources } from './dockerfile.js';
 import { definedIn } from './python.js';
 
@@ -58,7 +59,7 @@ describe('detect', () => {
 
   it('installs without a lockfile, and says so', async () => {
     const plan = await detect(folder({ 'index.js': '', 'package.json': '{"dependencies":{"x":"1"}}', 'bun.lock': '' }), {});
-    expect(plan.dockerfile?.content(GIVEN)).toContain('npm install');
+    expect(dockerfileText(plan, GIVEN)).toContain('npm install');
     expect(plan.notes.join()).toMatch(/bun\.lock is not read.*newest versions/);
   });
 });
@@ -104,7 +105,7 @@ describe('detect, for Python,', () => {
       entry: 'sub/x.py',
     });
     expect([uvicorn.kind, uvicorn.config, uvicorn.files]).toEqual(['http', { concurrency: 100 }, undefined]);
-    expect(uvicorn.dockerfile?.content(GIVEN)).toContain('exec python -m uvicorn sub.x:app --host 0.0.0.0 --port $PORT');
+    expect(dockerfileText(uvicorn, GIVEN)).toContain('exec python -m uvicorn sub.x:app --host 0.0.0.0 --port $PORT');
     expect(await dockerfileOf({ 'wsgi.py': 'application = 1', 'requirements.txt': 'Gunicorn\n' })).toContain('gunicorn wsgi:application');
   });
 });
@@ -143,6 +144,7 @@ describe('remoteSources', () => {
     ['RUN true\n# escape=`\nADD ht\\\ntp://a /x', 'http://a'],
     ['ADD ./\\\n http://a /x', 'http://a'],
     ['\u0085ADD http://a /x', 'http://a'],
+    ['ADD \\\n\n  http://a /x', 'http://a'],
   ])('finds %j', (text, found) => {
     expect(remoteSources(`FROM x\n${text}\n`)).toEqual([found]);
   });

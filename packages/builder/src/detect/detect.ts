@@ -15,7 +15,7 @@ import { webAppDetector } from './web-app.js';
 const FIX =
   'add index.js that exports a handler (kiln init writes one), handler.py with handler(event), or a Dockerfile; or name the module as "entry" in kiln.json';
 
-/** The first that recognises the folder builds it: what is more particular stands above what is more general. */
+/** The first detector that recognises the folder makes the plan, so the special ones come before the general ones. */
 export const DETECTORS: readonly Detector[] = [
   dockerfileDetector,
   goDetector,
@@ -28,7 +28,7 @@ export const DETECTORS: readonly Detector[] = [
   staticSiteDetector,
 ];
 
-/** @throws KilnError `bad_request` saying what was looked for. */
+/** @throws KilnError `bad_request` that lists what the detectors looked for */
 export async function detect(folder: SourceFolder, config: FunctionConfigInput): Promise<BuildPlan> {
   for (const detector of DETECTORS) {
     const plan = await detector.detect(folder, config);

@@ -6,36 +6,41 @@ import type { SourceFolder } from '../source/source-folder.js';
 /** How a folder becomes an image. */
 export interface BuildPlan {
   kind: ImageKind;
-  /** Images that the Dockerfile starts from, needed before the build; those of a folder's own are read from it with the build's arguments. */
+  /** Base images of the Dockerfile. Those of a folder's own Dockerfile are read from it, with the build arguments. */
   baseImages: string[];
-  /** Written beside the sources, never among them; absent where the folder brings its own. */
-  dockerfile?: { content(given: Given): string; sourcesUnder: string };
-  /** An image of ours that it starts from, made on the first of `baseImages`; a plan of kind `runner` has the runner's. */
+  /** Its lines, with the sources at `SOURCES` in the context; absent where the folder brings its own. */
+  dockerfile?: (given: Given) => readonly string[];
+  /** An image of Kiln's own, made on the first of `baseImages`; a plan of kind `runner` has the runner's image. */
   prepared?: Prepared;
-  /** Files of ours that go with them, by path in the context. */
+  /** Kiln's own files beside the sources, by path in the context. */
   files?: ReadonlyMap<string, Buffer>;
-  /** The module, for functions that a runner of ours serves (a site has none); and what in it is the function, where the folder tells. */
+  /** The module that a runner of Kiln's own serves (a site has none), and the function in it, where the folder names it. */
   entry?: string;
   handler?: string;
-  /** The source that `entry` is made of, where a runner for Node serves it. */
+  /** The source file of `entry`, where the runner for Node serves it. */
   module?: string;
-  /** The evidence is of a kind that the root of a repository of several functions has as well. */
+  /** The root of a repository of several functions may look the same. */
   doubtful?: boolean;
-  /** What suits this kind of folder; kiln.json wins. */
+  /** Defaults for this kind of folder; kiln.json wins. */
   config?: FunctionConfigInput;
-  /** What a user should know of the way chosen: the evidence first. */
+  /** Lines for the user: first what was found, then what follows from it. */
   notes: string[];
 }
 
-/** What is known only when the image is made. */
+/** What is decided only when the image is made. */
 export interface Given {
-  /** For kind `runner` Node and the runner, else the plan's own. */
+  /** The runner's image for kind `runner`, else the plan's own. */
   preparedImage: string;
   functionName: string;
 }
 
+/** The text of the plan's Dockerfile; undefined where the folder brings its own. */
+export function dockerfileText({ dockerfile }: BuildPlan, given: Given): string | undefined {
+  return dockerfile && `${dockerfile(given).join('\n')}\n`;
+}
+
 export interface Detector {
-  /** In the answer to a folder that nobody recognised. */
+  /** Part of the error for a folder that no detector recognises. */
   looksFor(config: FunctionConfigInput, folder: SourceFolder): string | Promise<string>;
   detect(folder: SourceFolder, config: FunctionConfigInput): Promise<BuildPlan | undefined>;
 }

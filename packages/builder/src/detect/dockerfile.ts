@@ -1,5 +1,4 @@
-import { KilnError } from '@kiln/contract/errors';
-import { jsonWords } from '../dockerfile/dockerfile-text.js';
+import { dockerfileRefusal, instructionsOf, jsonWords } from '../dockerfile/dockerfile-text.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 
@@ -13,41 +12,29 @@ export const dockerfileDetector: Detector = {
     const text = await folder.readText(NAME);
     const [remote] = remoteSources(text);
     if (remote !== undefined) {
-      throw new KilnError('bad_request', `${NAME}: ADD ${remote}: the engine itself would fetch it, from wherever the machine can reach`, {
-        fix: 'fetch it in a RUN step, or begin a path made from variables with ./',
-      });
+      throw dockerfileRefusal(
+        `ADD ${remote}: the engine itself would fetch it, from wherever the machine can reach`,
+        'fetch it in a RUN step, or begin a path made from variables with ./',
+      );
     }
     return { kind: 'http', baseImages: [], notes: [`found a ${NAME}`] };
   },
 };
 
-/** Sources of ADD that are, or by a variable could become, an address: those the engine fetches outside every rule for steps. */
+/** Sources of ADD that are, or with a variable could become, a URL: the engine fetches them itself, outside the rules for steps. */
 export function remoteSources(dockerfile: string): string[] {
-  // Which character continues a line is for the file's first lines to say: read both ways, no comment can hide an instruction.
-  const lines = ['\\\\', '`'].flatMap((continues) => instructions(dockerfile, continues));
-  const found = lines.flatMap((line) => {
-    const [, args] = /^(?:ONBUILD\s+)*ADD\s+(.*)$/is.exec(line) ?? [];
-    return args === undefined ? [] : wordsOf(args).filter((word) => !/^\.?\//.test(word) && /:\/\/|\$/.test(word));
-  });
+  // The file's first lines say which character continues a line. Read in every way, no comment can hide an instruction.
+  const readings = ['\\', '`'].flatMap((escapeCharacter) => [true, false].map((doubledEnds) => ({ escapeCharacter, doubledEnds })));
+  const found = readings
+    .flatMap((reading) => instructionsOf(dockerfile, reading))
+    .flatMap(({ keyword, rest }) => {
+      const [, args] = /^(?:ONBUILD\s+)*ADD\s+(.*)$/is.exec(`${keyword} ${rest}`) ?? [];
+      return args === undefined ? [] : wordsOf(args).filter((word) => !/^\.?\//.test(word) && /:\/\/|\$/.test(word));
+    });
   return [...new Set(found)];
 }
 
-/** Without comments, each on one line. */
-function instructions(dockerfile: string, continues: string): string[] {
-  return (
-    dockerfile
-      // Space to the engine's reader, and not to ours.
-      .replace(/^\uFEFF|\u0085/g, ' ')
-      .split(/\r?\n/)
-      .filter((line) => !/^\s*#/.test(line))
-      .join('\n')
-      .replace(new RegExp(`${continues}[ \\t]*\\n`, 'g'), '')
-      .split('\n')
-      .map((line) => line.trim())
-  );
-}
-
-/** A list in JSON, or words as a shell has them; quotes mean nothing to what a word becomes. */
+/** The words of a JSON list or of a line, without quotes. */
 function wordsOf(args: string): string[] {
   const [, rest = ''] = /^(?:--\S+\s+)*(.*)$/s.exec(args) ?? [];
   return (jsonWords(rest) ?? rest.split(/\s+/)).map((word) => word.replace(/["'\\`]/g, '')).filter((word) => word !== '');

@@ -9,10 +9,10 @@ const GO_MOD = 'go.mod';
 const PACKAGE_PATH = /^(?:\.\/)?(?:[A-Za-z0-9_][\w.-]*(?:\/|$))*$/;
 const COMMAND = /^cmd\/[A-Za-z0-9_][\w.-]*$/;
 const MAIN = /^package[ \t]+main\b/m;
-/** The same for every build, or what was compiled before is compiled again. */
+/** The same flags for every build, or Go can't use what it has compiled before. */
 const FLAGS = '-trimpath -buildvcs=false -tags timetzdata';
 
-/** Go is compiled, its own library too: once here instead of once for each function. */
+/** Go compiles its standard library, too: once in this image instead of once for each function. */
 const PREPARED: Prepared = {
   name: 'golang',
   dockerfile: `FROM ${BASE_IMAGE}
@@ -34,7 +34,7 @@ export const goDetector: Detector = {
       baseImages: [BASE_IMAGE],
       prepared: PREPARED,
       notes: [`found ${GO_MOD} with package main in ${path}`],
-      dockerfile: { sourcesUnder: SOURCES, content: ({ preparedImage }) => dockerfile(preparedImage, folder, goMod, path) },
+      dockerfile: ({ preparedImage }) => dockerfile(preparedImage, folder, goMod, path),
     } satisfies BuildPlan;
   },
 };
@@ -43,15 +43,13 @@ async function mainPackage(folder: SourceFolder, entry: string | undefined): Pro
   const files = goFiles(folder);
   if (entry !== undefined) {
     const path = directoryOf(entry);
-    return PACKAGE_PATH.test(entry) && (await isMain(folder, files.get(path))) ? shown(path) : undefined;
+    return PACKAGE_PATH.test(entry) && (await isMain(folder, files.get(path))) ? relativePath(path) : undefined;
   }
   if (await isMain(folder, files.get(''))) return '.';
   const mains: string[] = [];
   for (const [directory, paths] of files) if (COMMAND.test(directory) && (await isMain(folder, paths))) mains.push(directory);
-  if (mains.length > 1) {
-    throw whichProgram(mains);
-  }
-  return mains[0] === undefined ? undefined : shown(mains[0]);
+  if (mains.length > 1) throw whichProgram(mains);
+  return mains[0] === undefined ? undefined : relativePath(mains[0]);
 }
 
 /** The paths of Go sources by their directory, tests left out. */
@@ -72,11 +70,11 @@ async function isMain(folder: SourceFolder, paths: readonly string[] = []): Prom
   return false;
 }
 
-/** Whether there is anything to fetch. */
+/** Whether the module needs other modules. */
 function requires(goMod: string): boolean {
   return goMod.split('\n').some((line) => {
     const [word = ''] = line.trimStart().split(/\s/, 1);
-    // A module's path begins with a host, which has a dot in it.
+    // The path of a module starts with a host name, which has a dot.
     return (
       word === 'require' ||
       word.startsWith('require(') ||
@@ -88,16 +86,16 @@ function requires(goMod: string): boolean {
   });
 }
 
-function shown(directory: string): string {
+function relativePath(directory: string): string {
   return directory === '' ? '.' : `./${directory}`;
 }
 
-function dockerfile(preparedImage: string, folder: SourceFolder, goMod: string, path: string): string {
+function dockerfile(preparedImage: string, folder: SourceFolder, goMod: string, path: string): string[] {
   const vendored = folder.has('vendor/modules.txt');
-  // A module that is replaced by a folder beside it can't be fetched from the list alone.
+  // A module that a local folder replaces can't be fetched from the list alone.
   const fetchFirst = !vendored && requires(goMod) && !/=>\s*\.{0,2}\//.test(goMod);
   const lists = [GO_MOD, 'go.sum'].filter((name) => folder.has(name)).map((name) => `${SOURCES}/${name}`);
-  const lines = [
+  return [
     `FROM ${preparedImage} AS build`,
     'WORKDIR /src',
     ...(fetchFirst ? [`COPY ${lists.join(' ')} ./`, 'RUN go mod download'] : []),
@@ -106,5 +104,4 @@ function dockerfile(preparedImage: string, folder: SourceFolder, goMod: string, 
     'FROM scratch',
     ...RUN_PROGRAM,
   ];
-  return `${lines.join('\n')}\n`;
 }

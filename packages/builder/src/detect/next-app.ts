@@ -1,6 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import { SOURCES } from '../dockerfile/layout.js';
-import { dependsOn, NODE_IMAGE, readManifest, shown } from '../node/manifest.js';
+import { dependsOn, NODE_IMAGE, printable, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
 import { SITE_CONFIG, siteDockerfile } from '../node/site.js';
 import type { SourceFolder } from '../source/source-folder.js';
@@ -9,7 +8,7 @@ import type { BuildPlan, Detector } from './detector.js';
 const CONFIG_FILES = ['next.config.ts', 'next.config.mjs', 'next.config.js', 'next.config.cjs', 'next.config.mts'];
 const BASE_PATH_FILE = 'kiln-base-path.cjs';
 
-/** A Next.js app: its own server with what it traced as needed, or, where it is exported, a site. */
+/** A Next.js app: its standalone server, or a site where the app is exported as files. */
 export const nextDetector: Detector = {
   looksFor: () => 'a package.json with next and a "build" script',
   async detect(folder, { entry }) {
@@ -18,7 +17,7 @@ export const nextDetector: Detector = {
     if (manifest.scripts['build'] === undefined) return undefined;
     const install = await nodeInstall(folder, manifest);
     const settings = await readSettings(folder);
-    const why = `found next in package.json and the script "build" (${shown(manifest.scripts['build'])})`;
+    const why = `found next in package.json and the script "build" (${printable(manifest.scripts['build'])})`;
     return settings.isExport ? exportPlan(why, install) : serverPlan(why, install, settings);
   },
 };
@@ -26,11 +25,11 @@ export const nextDetector: Detector = {
 interface Settings {
   file: string | undefined;
   isExport: boolean;
-  /** It asks for BASE_PATH: its pages and links are made for the path form. */
+  /** The configuration reads BASE_PATH: the app makes its pages and links for the path form. */
   asksForBasePath: boolean;
 }
 
-/** Read as text: what it does when it runs is the build's matter. */
+/** Reads the configuration as text, without running it. */
 async function readSettings(folder: SourceFolder): Promise<Settings> {
   const file = CONFIG_FILES.find((name) => folder.has(name));
   const text = file === undefined ? '' : await folder.readStart(file);
@@ -48,15 +47,12 @@ function exportPlan(why: string, install: NodeInstall): BuildPlan {
     baseImages: [NODE_IMAGE],
     config: SITE_CONFIG,
     notes: [`${why}, exported as files: serving those`, ...install.notes],
-    dockerfile: {
-      sourcesUnder: SOURCES,
-      content: ({ preparedImage }) =>
-        siteDockerfile(preparedImage, {
-          steps: [...install.steps(true), 'ENV NEXT_TELEMETRY_DISABLED=1', 'RUN npm run build --no-update-notifier'],
-          folder: '/app/out',
-          app: false,
-        }),
-    },
+    dockerfile: ({ preparedImage }) =>
+      siteDockerfile(preparedImage, {
+        steps: [...install.steps(true), 'ENV NEXT_TELEMETRY_DISABLED=1', 'RUN npm run build --no-update-notifier'],
+        folder: '/app/out',
+        app: false,
+      }),
   };
 }
 
@@ -68,11 +64,11 @@ function serverPlan(why: string, install: NodeInstall, { file, asksForBasePath }
     baseImages: [NODE_IMAGE],
     notes,
     ...(asksForBasePath && { files: new Map([[BASE_PATH_FILE, Buffer.from(BASE_PATH_SERVER)]]) }),
-    dockerfile: { sourcesUnder: SOURCES, content: ({ functionName }) => dockerfile(install, functionName, asksForBasePath) },
+    dockerfile: ({ functionName }) => dockerfile(install, functionName, asksForBasePath),
   };
 }
 
-/** The cache is what it may write while it runs, and nothing in an image can be written. */
+/** The server writes its cache while it runs, and an image is read-only. */
 const ASSEMBLE = [
   'cd .next/standalone',
   'mkdir -p ../../public .next',
@@ -83,14 +79,14 @@ const ASSEMBLE = [
 ].join(' && ');
 const NO_SERVER = 'echo "next build made no standalone server: next.config must leave output out, or set it to standalone"';
 
-function dockerfile(install: NodeInstall, functionName: string, asksForBasePath: boolean): string {
+function dockerfile(install: NodeInstall, functionName: string, asksForBasePath: boolean): string[] {
   const basePath = `/fn/${functionName}`;
   const start = `mkdir -p /tmp/next-cache && exec node ${asksForBasePath ? `--require=/app/${BASE_PATH_FILE} ` : ''}server.js`;
-  const lines = [
+  return [
     `FROM ${NODE_IMAGE} AS build`,
     'WORKDIR /app',
     ...install.steps(true),
-    // What `output: 'standalone'` says in next.config, which stays as it is.
+    // The same as `output: 'standalone'` in next.config, without a change of that file.
     `ENV NEXT_PRIVATE_STANDALONE=1 NEXT_TELEMETRY_DISABLED=1 BASE_PATH=${basePath}`,
     'RUN npm run build --no-update-notifier',
     `RUN if [ ! -f .next/standalone/server.js ]; then ${NO_SERVER}; exit 1; fi; ${ASSEMBLE}`,
@@ -103,10 +99,9 @@ function dockerfile(install: NodeInstall, functionName: string, asksForBasePath:
     'ENTRYPOINT []',
     `CMD ${JSON.stringify(['sh', '-c', start])}`,
   ];
-  return `${lines.join('\n')}\n`;
 }
 
-/** An app made for a path is asked without it: by path the router takes it off, by host it was never there. */
+/** Adds the base path to each request: the router removes it from a request by path, and a request by host has none. */
 const BASE_PATH_SERVER = `const http = require('node:http');
 const base = process.env.BASE_PATH;
 const emit = http.Server.prototype.emit;

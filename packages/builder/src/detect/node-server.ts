@@ -1,5 +1,4 @@
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
-import { SOURCES } from '../dockerfile/layout.js';
 import { type ModuleTraits, traitsOf } from '../node/entry-text.js';
 import { dependsOn, type Manifest, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
@@ -11,11 +10,11 @@ const NAMES = ['server', 'app', 'src/index', 'src/server', 'src/app', 'src/main'
 const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts'];
 const FRAMEWORKS = ['@nestjs/core', 'express', 'fastify', 'koa', 'hono', '@hapi/hapi', 'restify', 'polka', 'h3'];
 
-/** A Node program that listens by itself: Express, Fastify, Koa, Hono, Nest or bare. */
+/** A Node program that listens on a port itself: Express, Fastify, Koa, Hono, Nest or plain Node. */
 export const nodeServerDetector: Detector = {
   looksFor: () => 'a "start" script in package.json, or a module that listens on a port',
   async detect(folder, config) {
-    // Whoever names a module or an export means a function.
+    // A module or an export that kiln.json names is a function.
     if (config.entry !== undefined || config.handler !== undefined) return undefined;
     const manifest = await readManifest(folder);
     const server = await serverOf(folder, manifest);
@@ -32,7 +31,7 @@ export const nodeServerDetector: Detector = {
         ...install.notes,
         ...(build === undefined ? [] : [`found the script "${build}": running it`]),
       ],
-      dockerfile: { sourcesUnder: SOURCES, content: ({ functionName }) => dockerfile(install, server, build, functionName) },
+      dockerfile: ({ functionName }) => dockerfile(install, server, build, functionName),
     } satisfies BuildPlan;
   },
 };
@@ -42,7 +41,7 @@ interface Server {
   traits: ModuleTraits | undefined;
 }
 
-/** A module that exports stays a function, unless it also listens and a `start` script says to run it, or builds something else of it. */
+/** A module with exports is a function, unless it also listens and a `start` script runs it, or builds something else from it. */
 async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): Promise<Server | undefined> {
   const start = startOf(manifest);
   const startsFile = start?.file !== undefined && folder.has(start.file) ? start.file : undefined;
@@ -72,7 +71,7 @@ function serverNotes({ start, traits }: Server, manifest: Manifest | undefined, 
   return notes;
 }
 
-function dockerfile(install: NodeInstall, { start }: Server, build: string | undefined, functionName: string): string {
+function dockerfile(install: NodeInstall, { start }: Server, build: string | undefined, functionName: string): string[] {
   const builds = build !== undefined;
   const setup = [`FROM ${NODE_IMAGE}${builds ? ' AS build' : ''}`, 'WORKDIR /app', ...install.steps(builds || start.needsTools)];
   const built = [
@@ -89,5 +88,5 @@ function dockerfile(install: NodeInstall, { start }: Server, build: string | und
     'ENTRYPOINT []',
     `CMD ${JSON.stringify(start.command)}`,
   ];
-  return `${[...setup, ...(builds ? built : []), ...run].join('\n')}\n`;
+  return [...setup, ...(builds ? built : []), ...run];
 }

@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 
-/** The last stage of what a compiler made at `/out/function` in the stage `build`. */
+/** The last stage for a program that the stage `build` compiled to `/out/function`. */
 export const RUN_PROGRAM: readonly string[] = [
   'COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/',
   'COPY --from=build /out/function /app/function',
@@ -9,7 +9,7 @@ export const RUN_PROGRAM: readonly string[] = [
   'CMD ["/app/function"]',
 ];
 
-/** Of several programs in a folder, none may be chosen by chance. */
+/** The error for a folder with several programs: Kiln does not choose one by chance. */
 export function whichProgram(entries: readonly string[]): KilnError {
   return new KilnError('bad_request', `entry: which of ${entries.join(', ')} is the function?`, {
     fix: `set "entry" in kiln.json: "${entries[0]}"`,

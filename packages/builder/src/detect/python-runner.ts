@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 
 let files: Promise<ReadonlyMap<string, Buffer>> | undefined;
 
-/** The runner for Python, by path in a build's context. */
+/** The files of the runner for Python, by path in the build context. */
 export function readPythonRunner(): Promise<ReadonlyMap<string, Buffer>> {
   files ??= read(dirname(createRequire(import.meta.url).resolve('@kiln/runner/python/runner.py')));
   return files;

@@ -8,12 +8,12 @@ import { readPythonRunner } from './python-runner.js';
 const BASE_IMAGE = 'python:3.13-slim-trixie';
 const REQUIREMENTS = 'requirements.txt';
 const EVENT_MODULE = 'handler.py';
-/** In this order; Django's lies in the project's own folder. */
+/** In this order; the module of a Django project is in the project's own folder. */
 const APP_MODULES = [/^app\.py$/, /^wsgi\.py$/, /^asgi\.py$/, /^main\.py$/, /^application\.py$/, /^[A-Za-z_]\w*\/(wsgi|asgi)\.py$/];
 const APP_NAMES = ['app', 'application'];
-/** As any HTTP image has it: where it runs in threads, so many fit into what an instance may have of them. */
+/** As any HTTP image: so many threads fit into the limits of an instance. */
 const APP_CONCURRENCY = 100;
-/** What may stand in a command and in an import. */
+/** A path that is safe in a command and in an import. */
 const MODULE_PATH = /^(?:\.\/)?(?:[A-Za-z_]\w*\/)*[A-Za-z_]\w*\.py$/;
 
 /** A module with `handler(event)`, or with a WSGI or ASGI application. */
@@ -62,7 +62,7 @@ async function namedModule(folder: SourceFolder, entry: string, handler: string 
   });
 }
 
-/** The first of these names that the module's own lines define or import; what it does at run time is not looked at. */
+/** The first of these names that a line of the module defines or imports. Does not see names that code makes at run time. */
 export function definedIn(source: string, names: readonly string[]): string | undefined {
   const given = new Set(source.split('\n').flatMap(namesOf));
   return names.find((name) => given.has(name));
@@ -72,14 +72,14 @@ const DEFINED = /^(?:async[ \t]+def|def|class)[ \t]+(\w+)/;
 const ASSIGNED = /^(\w+)[ \t]*(?::[^=]+)?=(?!=)/;
 const IMPORTED = /^from[ \t].*?[ \t]import[ \t]/;
 
-/** What one line of a module gives a name to. It is a stranger's, of any length: each expression reads it once. */
+/** The names that one line of a module defines. The line is untrusted and of any length, so each expression reads it once. */
 function namesOf(line: string): string[] {
   const defined = DEFINED.exec(line) ?? ASSIGNED.exec(line);
   if (defined !== null) return [defined[1] as string];
   const imported = IMPORTED.exec(line);
   if (imported === null) return [];
   const [list = ''] = line.slice(imported[0].length).split('#', 1);
-  // Of `name as other` the other.
+  // `name as other` defines the last word.
   return list.split(',').map(
     (part) =>
       part
@@ -105,7 +105,7 @@ async function planOf(folder: SourceFolder, { entry, handler }: PythonModule, re
     notes,
     config: isApp ? { concurrency: APP_CONCURRENCY } : {},
     ...(files !== undefined && { files }),
-    dockerfile: { sourcesUnder: SOURCES, content: () => dockerfile(requirements, server?.command) },
+    dockerfile: () => dockerfile(requirements, server?.command),
   };
 }
 
@@ -114,7 +114,7 @@ interface OwnServer {
   command: string;
 }
 
-/** A server that the function asks for itself is what its author means to run. */
+/** The server in requirements.txt, which the author of the function wants to run. */
 function ownServer(requirements: string, entry: string, handler: string): OwnServer | undefined {
   const target = `${entry.slice(0, -'.py'.length).replaceAll('/', '.')}:${handler}`;
   if (!/^[\w.]+:[\w.]+$/.test(target)) return undefined;
@@ -129,7 +129,7 @@ function ownServer(requirements: string, entry: string, handler: string): OwnSer
   return undefined;
 }
 
-function dockerfile(requirements: string | undefined, command: string | undefined): string {
+function dockerfile(requirements: string | undefined, command: string | undefined): string[] {
   const lines = [`FROM ${BASE_IMAGE}`, 'ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1', `WORKDIR ${APP}`];
   if (command === undefined) lines.push('COPY kiln/ /opt/kiln/');
   const copyAll = `COPY ${SOURCES}/ ${APP}/`;
@@ -141,15 +141,15 @@ function dockerfile(requirements: string | undefined, command: string | undefine
     lines.push(`RUN python -m pip install ${options} -r ${REQUIREMENTS}`);
   }
   if (!early) lines.push(copyAll);
-  // Compiled here: where it runs nothing can be written, and every cold start would compile anew. What does not compile tells so there.
+  // An instance can write no files, so without this every cold start would compile again. A module that does not compile fails there.
   const compiled = command === undefined ? `${APP} /opt/kiln` : APP;
   lines.push(`RUN python -m compileall -q --invalidation-mode unchecked-hash ${compiled} || true`);
   lines.push('USER 65532:65532', 'ENTRYPOINT []');
   lines.push(`CMD ${JSON.stringify(command === undefined ? ['python', '/opt/kiln/runner.py'] : ['sh', '-c', command])}`);
-  return `${lines.join('\n')}\n`;
+  return lines;
 }
 
-/** The install reads more of the folder than the list itself. */
+/** Whether the install reads more files of the folder than the list itself. */
 function needsSources(requirements: string): boolean {
   const reads = /^(-r|-c|-e|-f|--requirement|--constraint|--editable|--find-links|\.{0,2}\/)|\bfile:|\.(whl|tar\.gz|zip)\b/;
   return requirements.split('\n').some((line) => reads.test(line.trimStart()));

@@ -1,5 +1,4 @@
 import { entryNames } from '@kiln/contract/config/entry-names';
-import { SOURCES } from '../dockerfile/layout.js';
 import { mainOf, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
 import { bundled, bundleStep, FETCH_ESBUILD, TYPESCRIPT, TYPESCRIPT_NAMES } from '../node/typescript.js';
@@ -26,23 +25,20 @@ export const runnerDetector: Detector = {
       entry: built,
       module: found,
       notes: [`found the module ${found}${isTypescript ? `: bundling it as ${built}` : ''}`, ...install.notes],
-      dockerfile: {
-        sourcesUnder: SOURCES,
-        content: ({ preparedImage }) =>
-          isTypescript ? typescriptFile(preparedImage, install, found, built) : dockerfile(preparedImage, install),
-      },
+      dockerfile: ({ preparedImage }) =>
+        isTypescript ? typescriptFile(preparedImage, install, found, built) : dockerfile(preparedImage, install),
     } satisfies BuildPlan;
   },
 };
 
-function dockerfile(runnerImage: string, install: NodeInstall): string {
+function dockerfile(runnerImage: string, install: NodeInstall): string[] {
   const steps = install.steps(false);
   const lines = steps.length === 1 ? steps : ['USER root', ...steps, 'USER 65532:65532'];
-  return `${[`FROM ${runnerImage}`, ...lines].join('\n')}\n`;
+  return [`FROM ${runnerImage}`, ...lines];
 }
 
-function typescriptFile(runnerImage: string, install: NodeInstall, source: string, target: string): string {
-  const lines = [
+function typescriptFile(runnerImage: string, install: NodeInstall, source: string, target: string): string[] {
+  return [
     `FROM ${runnerImage} AS build`,
     'USER root',
     FETCH_ESBUILD,
@@ -51,5 +47,4 @@ function typescriptFile(runnerImage: string, install: NodeInstall, source: strin
     `FROM ${runnerImage}`,
     'COPY --from=build /app /app',
   ];
-  return `${lines.join('\n')}\n`;
 }

@@ -21,12 +21,12 @@ export const rustDetector: Detector = {
       kind: 'http',
       baseImages: [BUILD_IMAGE, RUN_IMAGE],
       notes: [`found ${MANIFEST} with the program ${bin}`, ...(locked ? [] : [`no ${LOCKFILE}: cargo takes the newest versions allowed`])],
-      dockerfile: { sourcesUnder: SOURCES, content: () => dockerfile(bin, locked) },
+      dockerfile: () => dockerfile(bin, locked),
     } satisfies BuildPlan;
   },
 };
 
-/** Name and source of each program, as cargo finds them. */
+/** Name and source of each program, by cargo's rules. */
 export function binsOf(folder: Pick<SourceFolder, 'files' | 'has'>, manifest: string): Map<string, string> {
   const bins = new Map<string, string>();
   const packageName = tableOf(manifest, /^\[package\]/)[0]?.get('name');
@@ -39,7 +39,7 @@ export function binsOf(folder: Pick<SourceFolder, 'files' | 'has'>, manifest: st
   for (const bin of tableOf(manifest, /^\[\[bin\]\]/)) {
     const name = bin.get('name');
     const path = bin.get('path');
-    // It may give another name to the source that cargo found by itself.
+    // The table may rename a source that cargo finds by itself.
     for (const [other, source] of bins) if (source === path) bins.delete(other);
     if (name !== undefined) bins.set(name, path ?? bins.get(name) ?? `src/bin/${name}.rs`);
   }
@@ -53,7 +53,7 @@ function chooseBin(bins: ReadonlyMap<string, string>, entry: string | undefined)
   throw whichProgram(names);
 }
 
-/** The plain strings of each table of that name. */
+/** The plain strings of each table with that header. */
 function tableOf(toml: string, header: RegExp): Map<string, string>[] {
   const tables: Map<string, string>[] = [];
   let table: Map<string, string> | undefined;
@@ -70,8 +70,8 @@ function tableOf(toml: string, header: RegExp): Map<string, string>[] {
   return tables;
 }
 
-function dockerfile(bin: string, locked: boolean): string {
-  const lines = [
+function dockerfile(bin: string, locked: boolean): string[] {
+  return [
     `FROM ${BUILD_IMAGE} AS build`,
     'WORKDIR /src',
     `COPY ${SOURCES}/ ./`,
@@ -79,5 +79,4 @@ function dockerfile(bin: string, locked: boolean): string {
     `FROM ${RUN_IMAGE}`,
     ...RUN_PROGRAM,
   ];
-  return `${lines.join('\n')}\n`;
 }

@@ -1,11 +1,10 @@
-import { SOURCES } from '../dockerfile/layout.js';
 import { NODE_IMAGE, PACKAGE_JSON } from '../node/manifest.js';
 import { SITE_CONFIG, siteDockerfile } from '../node/site.js';
 import type { BuildPlan, Detector } from './detector.js';
 
 const FOLDERS = ['', 'public/'];
 
-/** A folder of files with an index.html and nothing that builds it. */
+/** A folder of files with an index.html and no package.json. */
 export const staticSiteDetector: Detector = {
   looksFor: () => 'an index.html',
   async detect(folder, { entry }) {
@@ -17,10 +16,7 @@ export const staticSiteDetector: Detector = {
       baseImages: [NODE_IMAGE],
       config: SITE_CONFIG,
       notes: [`found ${below}index.html and no package.json: serving the files as they are`],
-      dockerfile: {
-        sourcesUnder: SOURCES,
-        content: ({ preparedImage }) => siteDockerfile(preparedImage, { steps: [], folder: `/app/${below}`, app: false }),
-      },
+      dockerfile: ({ preparedImage }) => siteDockerfile(preparedImage, { steps: [], folder: `/app/${below}`, app: false }),
     } satisfies BuildPlan;
   },
 };

@@ -1,12 +1,11 @@
-import { SOURCES } from '../dockerfile/layout.js';
-import { dependsOn, type Manifest, NODE_IMAGE, readManifest, shown } from '../node/manifest.js';
+import { dependsOn, type Manifest, NODE_IMAGE, printable, readManifest } from '../node/manifest.js';
 import { nodeInstall } from '../node/node-install.js';
 import { SITE_CONFIG, type Site, siteDockerfile } from '../node/site.js';
 import { startOf } from '../node/start-command.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 
-/** A page that a tool builds and the browser runs: Vite or Create React App. */
+/** A single-page app that Vite or Create React App builds. */
 export const webAppDetector: Detector = {
   looksFor: () => 'a package.json with vite or react-scripts and a "build" script',
   async detect(folder, { entry }) {
@@ -20,14 +19,11 @@ export const webAppDetector: Detector = {
       baseImages: [NODE_IMAGE],
       config: SITE_CONFIG,
       notes: [app.why, ...install.notes],
-      dockerfile: {
-        sourcesUnder: SOURCES,
-        content: ({ preparedImage, functionName }) =>
-          siteDockerfile(preparedImage, {
-            ...app.site,
-            steps: [...install.steps(true), `ENV BASE_PATH=/fn/${functionName}`, ...app.site.steps],
-          }),
-      },
+      dockerfile: ({ preparedImage, functionName }) =>
+        siteDockerfile(preparedImage, {
+          ...app.site,
+          steps: [...install.steps(true), `ENV BASE_PATH=/fn/${functionName}`, ...app.site.steps],
+        }),
     } satisfies BuildPlan;
   },
 };
@@ -37,21 +33,21 @@ interface App {
   site: Site;
 }
 
-/** With anything but a page of its own and a last step `vite build`, it is a framework's and builds something else. */
+/** Only with an index.html and `vite build` as the last step: otherwise a framework builds something else. */
 function viteApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   const script = manifest.scripts['build'] ?? '';
   const isPage = dependsOn(manifest, 'vite') && folder.has('index.html') && /(^|&& *)(npx +)?vite build( [^&|;]*)?$/.test(script.trim());
-  // A server of the project's own sends the page.
+  // A server of the project's own serves the page.
   if (!isPage || startOf(manifest)?.command[0] === 'node') return undefined;
-  // Relative to the page: the same files then serve a host of its own and a path below another.
+  // Relative links: the same files work on a host of their own and below a path.
   const build = 'npm run build --no-update-notifier -- --base=./ --outDir=/build --emptyOutDir';
   return {
-    why: `found vite in package.json, index.html and the script "build" (${shown(script)}): building a page and serving its files`,
+    why: `found vite in package.json, index.html and the script "build" (${printable(script)}): building a page and serving its files`,
     site: { steps: [`RUN ${build}`], folder: '/build', app: true, copied: '/app/public' },
   };
 }
 
-/** Its chunks find each other by the page's own root; by path, the router leads them there. */
+/** Its chunks load from the root; in the path form the router redirects them. */
 function reactScriptsApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   if (!dependsOn(manifest, 'react-scripts') || !folder.has('public/index.html') || manifest.scripts['build'] === undefined)
     return undefined;

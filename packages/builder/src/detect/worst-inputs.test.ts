@@ -149,7 +149,7 @@ describe('a file of the worst kind does not hold up the process that looks at it
         const folder = new SourceFolder('', files, async (path) => Buffer.from(path === name ? text : content));
         const began = performance.now();
         const plan = await detect(folder, {}).catch(() => undefined);
-        plan?.dockerfile?.content({ preparedImage: 'x', functionName: 'x' });
+        plan?.dockerfile?.({ preparedImage: 'x', functionName: 'x' });
         expect(performance.now() - began, JSON.stringify(text.slice(0, 20))).toBeLessThan(SOON_MS);
       }
     }

@@ -1,10 +1,10 @@
 import type { BuildArgs } from '@kiln/contract/api/build-args';
 import { instructionsOf } from './dockerfile-text.js';
 
-/** The path under which a function is called, for pages that must know it when they are built. */
+/** The variable with the path of a function, for pages that need it at build time. */
 export const BASE_PATH = 'BASE_PATH';
 
-/** What a folder's own Dockerfile gets: what was given, and BASE_PATH where it asks for that; the engine complains of unasked ones. */
+/** Build arguments for a folder's own Dockerfile: the given ones, and BASE_PATH where it declares that. The engine warns about others. */
 export function argsFor(dockerfile: string, given: BuildArgs, functionName: string): BuildArgs {
   const asks = declaresArg(dockerfile, BASE_PATH);
   return { ...(asks && { [BASE_PATH]: `/fn/${functionName}` }), ...given };
@@ -17,7 +17,7 @@ export function declaresArg(dockerfile: string, name: string): boolean {
   );
 }
 
-/** A Dockerfile of ours declares each, in each of its stages: steps see them as variables. */
+/** Declares each argument in each stage of a Dockerfile of Kiln's own, so that steps see them as variables. */
 export function declareArgs(dockerfile: string, given: BuildArgs): string {
   const lines = Object.keys(given).map((name) => `ARG ${name}\n`);
   return dockerfile.replace(/^FROM .*\n/gm, (from) => from + lines.join(''));

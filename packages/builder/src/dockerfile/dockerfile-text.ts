@@ -1,24 +1,31 @@
 import { KilnError } from '@kiln/contract/errors';
 
-/** One instruction, on one line, and the lines of the file that it stands on. */
+/** One instruction, joined to one line, and its place in the file. */
 export interface Instruction {
   /** In capitals. */
   keyword: string;
   /** What follows the keyword. */
   rest: string;
   first: number;
-  /** Behind its last one. */
+  /** The line after its last one. */
   end: number;
 }
 
 const DIRECTIVE = /^#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(\S.*)$/;
-/** One instruction with all its lines. Engines take longer ones; nobody writes them. */
+/** Characters of one instruction with all its lines. Engines take longer ones, but nobody writes them. */
 const MAX_INSTRUCTION_CHARS = 64 * 1024;
 
-/** As the engine's builder reads a Dockerfile: continued lines are one, comments and empty lines nothing. */
-export function instructionsOf(dockerfile: string, doubledEnds = false): Instruction[] {
+export interface Reading {
+  /** A line that ends with two escape characters does not continue on the next: engines differ in it. */
+  doubledEnds?: boolean;
+  /** Reads with this escape character, whatever the file's directive says. */
+  escapeCharacter?: string;
+}
+
+/** As the engine's builder reads a Dockerfile: it joins continued lines, and skips comments and empty lines. */
+export function instructionsOf(dockerfile: string, { doubledEnds = false, escapeCharacter }: Reading = {}): Instruction[] {
   const lines = linesOf(dockerfile);
-  const mark = escapeOf(lines) === '`' ? '`' : '\\\\';
+  const mark = (escapeCharacter ?? escapeOf(lines)) === '`' ? '`' : '\\\\';
   const continues = new RegExp(`${doubledEnds ? `(?<!${mark})` : ''}${mark}[ \\t]*$`);
   const found: Instruction[] = [];
   let text = '';
@@ -36,17 +43,17 @@ export function instructionsOf(dockerfile: string, doubledEnds = false): Instruc
   return first === undefined ? found : [...found, instruction(text, first, lines.length)];
 }
 
-/** Engines agree on a directive only where it is the first line, or behind another that they know. */
+/** Engines agree on the escape directive only where it is the first line, or follows another directive that they know. */
 export function readsOneWay(dockerfile: string): boolean {
   const lines = linesOf(dockerfile);
-  const said = lines.flatMap((line, at) => (/^\s*#\s*escape\s*=/i.test(line) ? [at] : []));
-  const [only = 0, ...more] = said;
-  if (said.length === 0) return true;
+  const directives = lines.flatMap((line, at) => (/^\s*#\s*escape\s*=/i.test(line) ? [at] : []));
+  const [only = 0, ...more] = directives;
+  if (directives.length === 0) return true;
   const above = lines.slice(0, only).every((line) => /^#[ \t]*syntax[ \t]*=/i.test(line));
   return more.length === 0 && above && ['`', '\\'].includes(escapeOf(lines) ?? '');
 }
 
-/** What is space to the engine and not to the expressions here is made a space; a mark of the bytes' order is none of the text. */
+/** Removes the byte order mark, and makes a space of the one character that is a space for the engine but not for the expressions here. */
 function linesOf(dockerfile: string): string[] {
   const text = dockerfile.replace(/^\uFEFF/, '').replaceAll('\u0085', ' ');
   return text.split('\n').map((line) => line.replace(/\r$/, ''));
@@ -57,17 +64,17 @@ function instruction(text: string, first: number, end: number): Instruction {
   return { keyword: keyword.toUpperCase(), rest: rest.trimEnd(), first, end };
 }
 
-function tooLong(line: number): KilnError {
-  return new KilnError(
-    'bad_request',
-    `Dockerfile: the instruction in line ${line + 1} is longer than ${MAX_INSTRUCTION_CHARS} characters`,
-    {
-      fix: 'COPY a script and RUN that',
-    },
-  );
+/** The error for a Dockerfile that Kiln does not build. */
+export function dockerfileRefusal(why: string, fix: string): KilnError {
+  return new KilnError('bad_request', `Dockerfile: ${why}`, { fix });
 }
 
-/** Directives stand above all else. */
+function tooLong(line: number): KilnError {
+  const why = `the instruction in line ${line + 1} is longer than ${MAX_INSTRUCTION_CHARS} characters`;
+  return dockerfileRefusal(why, 'COPY a script and RUN that');
+}
+
+/** Directives come before everything else in the file. */
 function escapeOf(lines: readonly string[]): string | undefined {
   for (const line of lines) {
     const [, key, value] = DIRECTIVE.exec(line.trimEnd()) ?? [];
@@ -77,7 +84,7 @@ function escapeOf(lines: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** Words of a list in JSON; undefined for what is none. */
+/** The words of a JSON list; undefined for any other text. */
 export function jsonWords(text: string): string[] | undefined {
   try {
     const words: unknown = JSON.parse(text);

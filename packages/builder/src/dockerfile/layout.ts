@@ -1,4 +1,4 @@
-/** Where a function lies in its image. */
+/** The folder of a function in its image. */
 export const APP = '/app';
-/** The folder of a context that holds the sources; what else is in it is ours. */
+/** The folder of a context that holds the sources; all other files in the context are Kiln's own. */
 export const SOURCES = 'app';

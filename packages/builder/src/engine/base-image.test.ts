@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { notThere } from './base-image.js';
+import { notPulled } from './base-image.js';
 
-describe('notThere', () => {
+describe('notPulled', () => {
   it.each([
     ["pull access denied for nobody/nothing, repository does not exist or may require 'docker login'", 'bad_request'],
     ['manifest for node:99 not found: manifest unknown: manifest unknown', 'bad_request'],
@@ -10,6 +10,6 @@ describe('notThere', () => {
     ['toomanyrequests: You have reached your pull rate limit', 'unavailable'],
     ['not pulled within 180 s', 'unavailable'],
   ])('takes a pull that failed for a mistake of the folder only where the image is not there: %s', (why, code) => {
-    expect(notThere('node:99', why)).toMatchObject({ code, message: `base image node:99 can't be pulled: ${why}` });
+    expect(notPulled('node:99', why)).toMatchObject({ code, message: `base image node:99 can't be pulled: ${why}` });
   });
 });

@@ -1,17 +1,17 @@
 import { KilnError } from '@kiln/contract/errors';
 
 const LAST_LINES = 20;
-/** A flood is not passed on; its end is, where the build fails. */
+/** More lines are not passed on; a failure still shows the last ones. */
 const MAX_LINES = 10_000;
 const MAX_LINE = 4096;
-/** Of the step that a failure names. */
+/** Characters of the step that a failure names. */
 const MAX_STEP = 200;
-/** Of a step, from which on its time is told. */
-const TOLD_MS = 500;
-/** Lines that tell a user nothing. */
+/** The duration of a shorter step is not reported. */
+const REPORTED_MS = 500;
+/** Lines that are of no use to a user. */
 const BOOKKEEPING = /^( ---> |Step \d+\/\d+ : LABEL kiln\.build\.|Removing intermediate container |Successfully (built|tagged) )/;
 
-/** The engine sends pieces of lines, coloured as the commands print them. */
+/** The output of a build, line by line. The engine sends parts of lines, with the colours of the commands. */
 export class BuildOutput {
   #piece = '';
   #step = '';
@@ -22,7 +22,7 @@ export class BuildOutput {
   constructor(
     private readonly onLine: (line: string) => void,
     private readonly onImage: (id: string) => void = () => undefined,
-    /** Takes out what nobody may read. */
+    /** Removes the contents of secrets. */
     private readonly mask: (text: string) => string = (text) => text,
   ) {}
 
@@ -32,7 +32,7 @@ export class BuildOutput {
     for (const line of lines) this.#addLine(this.mask(plain(line)).slice(0, MAX_LINE));
   }
 
-  /** A step that is not the engine's own. */
+  /** Begins a step that Kiln runs itself. */
   enter(title: string): void {
     this.#addLine(this.mask(title));
   }
@@ -41,7 +41,7 @@ export class BuildOutput {
     const [, image] = /^ ---> ([0-9a-f]{12})$/.exec(line) ?? [];
     if (image !== undefined) this.onImage(image);
     if (line === '' || BOOKKEEPING.test(line)) return;
-    // What a failure shows is what its own step wrote.
+    // A failure shows only the output of its own step.
     if (/^Step \d+\/\d+ : /.test(line)) this.#enter(line);
     else this.#last.push(line);
     if (this.#last.length > LAST_LINES) this.#last.shift();
@@ -53,8 +53,9 @@ export class BuildOutput {
   #enter(step: string): void {
     const now = performance.now();
     const took = now - this.#stepSince;
-    // A step found in the cache takes no time worth a line.
-    if (this.#step !== '' && took > TOLD_MS) this.onLine(`${/^Step \d+\/\d+/.exec(this.#step)?.[0]} took ${(took / 1000).toFixed(1)} s`);
+    // A step from the cache is too short to report.
+    if (this.#step !== '' && took > REPORTED_MS)
+      this.onLine(`${/^Step \d+\/\d+/.exec(this.#step)?.[0]} took ${(took / 1000).toFixed(1)} s`);
     this.#step = step;
     this.#last.length = 0;
     this.#stepSince = now;
@@ -71,13 +72,13 @@ export class BuildOutput {
   }
 }
 
-/** The engine repeats the command, which stands in the step already. */
+/** Removes the command from the engine's message: the step names it already. */
 function withoutCommand(error: string): string {
   const end = error.lastIndexOf("' returned a non-zero code: ");
   return error.startsWith("The command '") && end > 0 ? `The command${error.slice(end + 1)}` : error;
 }
 
-/** Without the control characters, colours first, that could write over what a terminal shows. */
+/** Removes colours and control characters, which could change what a terminal shows. */
 function plain(line: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this takes out
   return line.replace(/\u001b\[[0-9;?]*[A-Za-z]|[\u0000-\u0008\u000b-\u001f\u007f]/g, '');

@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { boundedHost } from '@kiln/engine/bounded-container';
 import { hasSystemd } from '@kiln/engine/cgroup-driver';
+import { boundedHost, FUNCTION_USER, HARDENED } from '@kiln/engine/container-template';
 import { engineError } from '@kiln/engine/engine-error';
 import { Demultiplexer, type OutputStream } from '@kiln/engine/output-frames';
+import { discardContainer } from '@kiln/engine/remove';
 import type { ExportDescription } from '@kiln/runner/handler/exports';
 import type Dockerode from 'dockerode';
+import { LRUCache } from 'lru-cache';
 
 const MAX_CACHED = 200;
-/** A longer one is read anew each time, up to what the engine keeps of it. */
+/** A longer description is not cached. */
 const MAX_CACHED_CHARS = 64 * 1024;
 const PROCESSES = 128;
-/** Room for a stack with the message above it. */
+/** Enough for a message and its stack. */
 const LAST_LINES = 20;
-const REMOVE_TIME_MS = 15_000;
 
 export interface DescribeRequest {
   docker: Dockerode;
-  /** Image id: what it holds never changes, so neither does the answer. */
+  /** Image id: its content never changes, so the description can be cached. */
   image: string;
   entry: string;
   env: Record<string, string>;
@@ -32,26 +32,25 @@ export interface DescribeRequest {
 
 export type Description = { exports: ExportDescription[] } | { failure: string };
 
-const known = new Map<string, Description>();
+const described = new LRUCache<string, Description>({ max: MAX_CACHED });
 
 /**
- * Loads the module in a container of its own, which reaches nothing and is gone afterwards, and asks what it exports. A module
- * that can't be loaded so (it may need a secret, or the network) is no error: its own start will tell.
+ * Loads the module in a container of its own, without a network, and reads what the module exports; then removes the container. A
+ * module that can't be loaded this way is no error: it may need a secret or the network, and its first instance has both.
  */
 export async function describeExports(request: DescribeRequest): Promise<Description> {
   const key = createHash('sha256')
     .update(JSON.stringify([request.image, request.entry, request.env]))
     .digest('hex');
-  const cached = known.get(key);
+  const cached = described.get(key);
   if (cached !== undefined) return cached;
-  const description = await inContainer(request);
+  const description = await loadInContainer(request);
   if (!('exports' in description) || JSON.stringify(description).length > MAX_CACHED_CHARS) return description;
-  if (known.size >= MAX_CACHED) known.delete(known.keys().next().value!);
-  known.set(key, description);
+  described.set(key, description);
   return description;
 }
 
-async function inContainer(request: DescribeRequest): Promise<Description> {
+async function loadInContainer(request: DescribeRequest): Promise<Description> {
   const { docker, signal } = request;
   let container: Dockerode.Container | undefined;
   try {
@@ -66,19 +65,18 @@ async function inContainer(request: DescribeRequest): Promise<Description> {
     if (signal.aborted) throw error;
     throw engineError('reading the exports', error);
   } finally {
-    // Whatever goes wrong here is found by the sweep of the node, by its labels.
-    await container?.remove({ force: true, v: true, abortSignal: AbortSignal.timeout(REMOVE_TIME_MS) }).catch(() => undefined);
+    if (container !== undefined) await discardContainer(container);
   }
 }
 
+/** The exit code; undefined where the container runs longer than `time`. */
 async function exitOf(container: Dockerode.Container, time: number, signal: AbortSignal): Promise<number | undefined> {
-  const settled = new AbortController();
-  const waiting = delay(time, undefined, { signal: AbortSignal.any([signal, settled.signal]) });
+  const timeout = AbortSignal.timeout(time);
   try {
-    const exited = await Promise.race([container.wait({ abortSignal: signal }) as Promise<{ StatusCode: number }>, waiting]);
-    return exited?.StatusCode;
-  } finally {
-    settled.abort();
+    return ((await container.wait({ abortSignal: AbortSignal.any([signal, timeout]) })) as { StatusCode: number }).StatusCode;
+  } catch (error) {
+    if (timeout.aborted && !signal.aborted) return undefined;
+    throw error;
   }
 }
 
@@ -91,33 +89,28 @@ function containerOptions(
     Entrypoint: ['node', '/opt/kiln/runner.mjs', 'describe'],
     Cmd: [],
     WorkingDir: '/app',
-    User: '65532:65532',
+    User: FUNCTION_USER,
     Env: [...Object.entries(env).map(([name, value]) => `${name}=${value}`), `KILN_ENTRY=${entry}`, 'HOME=/tmp'],
     Labels: labels,
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       ...boundedHost({ memory, cpus, processes: PROCESSES }, isSystemd),
+      ...HARDENED,
       NetworkMode: 'none',
-      ReadonlyRootfs: true,
       Tmpfs: { '/tmp': 'rw,nosuid,nodev,noexec,size=64m,mode=1777' },
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges:true'],
-      IpcMode: 'private',
-      AutoRemove: false,
-      RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '1' } },
     },
   };
 }
 
-/** The module runs in the same process, so what was printed may be anything. */
+/** The module runs in the same process, so the output may hold anything. */
 function readDescription(stdout: string): Description {
   const line = stdout.trimEnd().split('\n').at(-1) ?? '';
   try {
     const { exports } = JSON.parse(line) as { exports?: unknown };
     if (Array.isArray(exports) && exports.every(isDescription)) return { exports };
   } catch {
-    // Told below, with whatever else is no description.
+    // Not JSON: no description either.
   }
   return { failure: 'the runner gave no description' };
 }

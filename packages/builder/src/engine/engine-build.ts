@@ -1,19 +1,19 @@
 import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
-import { CPU_PERIOD_US, CPU_SHARES } from '@kiln/engine/bounded-container';
 import { isSlice } from '@kiln/engine/cgroup-driver';
+import { CPU_PERIOD_US, CPU_SHARES } from '@kiln/engine/container-template';
 import { engineError } from '@kiln/engine/engine-error';
+import { jsonLinesOf } from '@kiln/engine/json-lines';
 import { memorySwap } from '@kiln/engine/memory-swap';
-import { progressOf } from '@kiln/engine/progress-lines';
 import type Dockerode from 'dockerode';
 import type { BuildOutput } from './build-output.js';
 
 export interface EngineBuild {
   docker: Dockerode;
   context: Readable;
-  /** None for an image on the way to another. */
+  /** Absent for an intermediate image. */
   tag?: string;
-  /** Its Dockerfile's path in the context; the usual one without. */
+  /** Path of the Dockerfile in the context; default `Dockerfile`. */
   file?: string;
   labels: Record<string, string>;
   args?: Record<string, string>;
@@ -21,7 +21,7 @@ export interface EngineBuild {
   memory: number;
   /** Cores for each step. */
   cpus: number;
-  /** Control group that the steps run in; the engine's own without. */
+  /** Control group of the steps; default the engine's own. */
   cgroupParent?: string;
   /** Network of the build's containers; the engine's default without. */
   network: string | undefined;
@@ -30,23 +30,23 @@ export interface EngineBuild {
 }
 
 /**
- * Builds with the engine's own builder, which every engine has; ends with the connection, so an aborted build leaves no
- * container behind.
+ * Builds with the engine's classic builder, which every engine has. The build ends with the connection, so an aborted build leaves no
+ * container.
  * @returns the image's id
- * @throws KilnError `bad_request` with the step that failed and the last lines.
+ * @throws KilnError `bad_request` with the step that failed and its last lines
  */
 export async function engineBuild({ docker, context, signal, output, ...build }: EngineBuild): Promise<string> {
   let id: string | undefined;
   try {
     const answer = (await docker.buildImage(context, { ...options(build), abortSignal: signal })) as AsyncIterable<Buffer>;
-    for await (const { stream, error, aux } of progressOf(answer)) {
+    for await (const { stream, error, aux } of jsonLinesOf(answer)) {
       if (stream !== undefined) output.add(stream);
       if (error !== undefined) throw output.failure(error);
       id = aux?.ID ?? id;
     }
   } catch (error) {
     if (signal.aborted || error instanceof KilnError) throw error;
-    // What the engine refuses before the first step (a Dockerfile that does not parse) is the folder's fault.
+    // The engine refused before the first step, as with a Dockerfile that does not parse: a fault of the folder.
     const { statusCode, message } = error as { statusCode?: number; message: string };
     throw statusCode === undefined ? engineError('build', error) : output.failure(message.trim());
   } finally {

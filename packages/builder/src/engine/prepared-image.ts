@@ -3,37 +3,32 @@ import { availableParallelism } from 'node:os';
 import { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { pack } from 'tar-stream';
-import { imageId } from './base-image.js';
+import { type EngineRun, imageId } from './base-image.js';
 import { BuildOutput } from './build-output.js';
 import { engineBuild } from './engine-build.js';
 
 const MEMORY_MB = 2048;
 const TIME_MS = 600_000;
 
-/** An image of ours that functions are built on or with, made once per engine. Nothing of a user's is in it. */
+/** An image of Kiln's own that functions are built on or with. It is made once for each engine and holds nothing of a user. */
 export interface Prepared {
-  /** In the image's name: `kiln/<name>`. */
+  /** The image is called `kiln/<name>`. */
   name: string;
   dockerfile: string;
   files?: ReadonlyMap<string, Buffer>;
 }
 
-/** By engine and tag: functions deployed at the same moment wait for one build. */
+/** Running builds by engine and tag: functions that need the same image at the same time share one build. */
 const running = new WeakMap<Dockerode, Map<string, Promise<string>>>();
 
-/** @returns its tag, which names its content */
-export async function ensurePrepared(
-  docker: Dockerode,
-  prepared: Prepared,
-  baseImageId: string,
-  onLine: (line: string) => void,
-  signal: AbortSignal,
-): Promise<string> {
+/** @returns its tag, which is a hash of its content */
+export async function ensurePrepared(run: EngineRun, prepared: Prepared, baseImageId: string): Promise<string> {
+  const { docker, signal } = run;
   const tag = `kiln/${prepared.name}:${hashOf(prepared, baseImageId)}`;
   if ((await imageId(docker, tag)) !== undefined) return tag;
   const builds = running.get(docker) ?? new Map<string, Promise<string>>();
   running.set(docker, builds);
-  const build = builds.get(tag) ?? make(docker, prepared, tag, onLine).finally(() => builds.delete(tag));
+  const build = builds.get(tag) ?? make(run, prepared, tag).finally(() => builds.delete(tag));
   builds.set(tag, build);
   const cancelled = Promise.withResolvers<never>();
   const cancel = () => cancelled.reject(signal.reason);
@@ -53,13 +48,8 @@ function hashOf({ dockerfile, files }: Prepared, baseImageId: string): string {
   return hash.digest('hex').slice(0, 32);
 }
 
-/** Goes on when whoever asked for it first leaves: others wait for it, or will. */
-async function make(
-  docker: Dockerode,
-  { name, dockerfile, files }: Prepared,
-  tag: string,
-  onLine: (line: string) => void,
-): Promise<string> {
+/** Not cancelled with the build that asked first: other builds may wait for the image. */
+async function make({ docker, onLine }: EngineRun, { name, dockerfile, files }: Prepared, tag: string): Promise<string> {
   onLine(`making the image kiln/${name}, once for this engine`);
   const context = pack();
   context.entry({ name: 'Dockerfile' }, dockerfile);

@@ -38,7 +38,8 @@ describe.each([{ password: false }, { password: true }])('a registry, password: 
   const pushed = (by: Registries, tag = 't1') => {
     used.add(`${server.host}/team/${name}:${tag}`);
     const signal = new AbortController().signal;
-    return push(engine, { image, name, tag }, { prefix: `${server.host}/team/`, registries: by }, (line) => lines.push(line), signal);
+    const run = { docker: engine, onLine: (line: string) => lines.push(line), signal };
+    return push(run, { image, name, tag }, { prefix: `${server.host}/team/`, registries: by });
   };
 
   it('takes an image, and gives the reference that names its content', async () => {

@@ -1,20 +1,20 @@
-/** What the text of a module says of it; it is read, not run. */
+/** Traits of a module, read from its text; the module does not run. */
 export interface ModuleTraits {
-  /** It gives something to others: a handler, an app. */
+  /** It exports something, such as a handler or an app. */
   exports: boolean;
   /** It opens a port whenever it is loaded. */
   listens: boolean;
-  /** The port it opens, where that is a number in the text and no variable is asked. */
+  /** The port, where it is a number in the text and the module reads no PORT variable. */
   fixedPort: number | undefined;
-  /** Only this machine's own address: nobody would reach it from outside the container. */
+  /** It listens on localhost only: nobody reaches it from outside the container. */
   localOnly: boolean;
 }
 
 const EXPORTS = /\bmodule\.exports\b|\bexports\.\w+\s*=|^[ \t]*export\s+(default|const|let|var|async|function|class|\{)/m;
 const LISTENS = /\.listen\s*\(|\bserve\s*\(/;
-/** Then it listens only where it is what was started, not where it is imported. */
+/** Code that listens only where the module is started, not where it is imported. */
 const ONLY_WHEN_STARTED = /\brequire\.main\s*={2,3}\s*module|\bmodule\s*={2,3}\s*require\.main|\bimport\.meta\.main\b/;
-/** What `listen` or `serve` is given: a number, or the name of one. */
+/** The argument of `listen` or `serve`: a number, or the name of a variable. */
 const GIVEN_PORT = /(?:\.listen|\bserve)\s*\(\s*(?:\{[^}]{0,300}?\bport\s*:\s*)?(\d{2,5}\b|[A-Za-z_$][\w$]*)/;
 const GIVEN_AS_PORT = /(?:\.listen|\bserve)\s*\(\s*\{[^}]{0,300}?\bport\s*[,}]/;
 
@@ -28,7 +28,7 @@ export function traitsOf(source: string): ModuleTraits {
   };
 }
 
-/** Of the server itself: a database's port, which the text may name as well, is another thing. */
+/** The port of the server itself; the text may also name another port, such as a database's. */
 function fixedPort(text: string): number | undefined {
   const given = GIVEN_AS_PORT.test(text) ? 'port' : (GIVEN_PORT.exec(text)?.[1] ?? '');
   const named = new RegExp(
@@ -42,7 +42,7 @@ function asksForPort(text: string): boolean {
   return /['"`]PORT['"`]/.test(text) || (/\benv\b/.test(text) && /\bPORT\b/.test(text));
 }
 
-/** In one pass, whatever the text is: it is a stranger's, and the node reads it. */
+/** One pass over the text, because it is untrusted and may be built to cost time. */
 function withoutComments(source: string): string {
   const kept: string[] = [];
   let at = 0;

@@ -1,15 +1,15 @@
-/** What the text of an ES module surely exports; nothing is said of a text that may export more than it shows. */
+/** The exports of an ES module, read from its text. */
 export interface ExportedNames {
-  /** Surely functions, in the order of the text. */
+  /** Exports that are certainly functions, in the order of the text. */
   functions: readonly string[];
   hasDefault: boolean;
-  /** Whether some export may have this name. */
+  /** Whether an export may have this name. */
   mayHave(name: string): boolean;
 }
 
 const MAX_CHARS = 256 * 1024;
 const EXPORT = /^[ \t]*export[ \t]/m;
-/** What gives names that do not stand in the text, or another kind of module. */
+/** Code whose exports the text does not show, or another kind of module. */
 const UNSURE = /^[ \t]*export[ \t]*\*|\bmodule\.exports\b|\bexports\b|\.\.\.|\[[^\]\n]{0,200}\][ \t]*:/m;
 const DEFAULT = /\bexport[ \t]+default\b|\bas[ \t]+default\b/;
 const FUNCTION = /^[ \t]*export[ \t]+(?:async[ \t]+)?function[ \t]*(?:\*[ \t]*)?([\w$]+)/gm;
@@ -17,7 +17,7 @@ const ARROW = /^[ \t]*export[ \t]+const[ \t]+([\w$]+)[ \t]*=[ \t]*(?:async[ \t]*
 /** A definition: an object whose first key is its function. */
 const DEFINITION = /^[ \t]*export[ \t]+const[ \t]+([\w$]+)[ \t]*=[ \t]*\{\s{0,200}(?:func|definition)\b/gm;
 
-/** @returns undefined where the text does not tell all of its exports */
+/** @returns undefined where the text does not show all exports */
 export function exportedNames(source: string): ExportedNames | undefined {
   if (source.length > MAX_CHARS || !EXPORT.test(source) || UNSURE.test(source)) return undefined;
   const functions = [FUNCTION, ARROW, DEFINITION].flatMap((form) => [...source.matchAll(form)].map(({ 1: name = '' }) => name));

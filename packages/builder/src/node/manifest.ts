@@ -7,9 +7,9 @@ import type { SourceFolder } from '../source/source-folder.js';
 export const NODE_IMAGE = 'node:24-trixie-slim';
 export const PACKAGE_JSON = 'package.json';
 
-/** What a package.json says that a build needs to know. */
+/** The parts of a package.json that a build needs. */
 export interface Manifest {
-  /** Needed at run time: dependencies and optional ones. */
+  /** Dependencies and optional dependencies: needed at run time. */
   dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
   scripts: Record<string, string>;
@@ -36,23 +36,23 @@ export function dependsOn({ dependencies, devDependencies }: Manifest, name: str
   return Object.hasOwn(dependencies, name) || Object.hasOwn(devDependencies, name);
 }
 
-/** A script in a line for a user: nothing in it moves the cursor of a terminal, and it is not endless. */
-export function shown(script: string): string {
+/** A script for the output: cut, and without control characters, which could change a terminal. */
+export function printable(script: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this takes out
   return script.slice(0, 200).replace(/[\u0000-\u001f\u007f]/g, ' ');
 }
 
-/** The folder's module, or the one that `entry` means. One that leaves the folder is none: the sources are what was sent. */
+/** The folder's module, or the one that `entry` names; undefined where it is not among the sources. */
 export async function moduleOf(folder: SourceFolder, entry = '.'): Promise<string | undefined> {
   const named = posix.join(entry);
   const names = folder.has(named) ? [named] : entryNames(await mainOf(folder, posix.join(named, PACKAGE_JSON)));
   const below = folder.has(named) ? '' : named;
   const path = names.map((name) => posix.join(below, name)).find((name) => folder.has(name));
-  // Another language's module is for that language's detector.
+  // The detector of another language takes a module of that language.
   return path !== undefined && !/\.(py|go|rs)$/.test(path) ? path : undefined;
 }
 
-/** What the package.json of a folder names as its module. */
+/** The `main` of a package.json. */
 export async function mainOf(folder: SourceFolder, path = PACKAGE_JSON): Promise<string | undefined> {
   const content = folder.has(path) ? await folder.readJson(path) : undefined;
   const main = isRecord(content) ? content['main'] : undefined;

@@ -3,20 +3,20 @@ import type { SourceFolder } from '../source/source-folder.js';
 import { type Manifest, PACKAGE_JSON } from './manifest.js';
 import { type PackageManager, packageManager } from './package-manager.js';
 
-/** Scripts that an install runs, and that may need the sources. */
+/** Scripts that an install runs; they may need the sources. */
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall'];
 const BUN_LOCKFILES = ['bun.lock', 'bun.lockb'];
 
-/** The part of a Dockerfile that puts the sources of a Node project, with all it depends on, into `/app`. */
+/** The part of a Dockerfile that puts the sources and the dependencies of a Node project into `/app`. */
 export interface NodeInstall {
-  /** `forBuild`: development dependencies too. */
+  /** @param forBuild with development dependencies */
   steps(forBuild: boolean): string[];
-  /** Takes them out again. */
+  /** Removes the development dependencies. */
   prune: string[];
   notes: string[];
 }
 
-/** Installs before it copies the sources, so that it is done again only when what it depends on has changed. */
+/** Installs before it copies the sources, so that the engine repeats the install only when the dependencies change. */
 export async function nodeInstall(folder: SourceFolder, manifest: Manifest | undefined): Promise<NodeInstall> {
   const copyAll = `COPY ${SOURCES}/ ${APP}/`;
   const needed = (forBuild: boolean) =>
@@ -43,7 +43,7 @@ function installSteps(folder: SourceFolder, manifest: Manifest, manager: Package
   return [
     ...(manager.fetch === undefined ? [] : [`RUN ${manager.fetch}`]),
     needsSources ? copyAll : `COPY ${files.map((name) => `${SOURCES}/${name}`).join(' ')} ${APP}/`,
-    // `prepare` is for developers (hooks, compilers) and its tools may not be installed here.
+    // `prepare` is for developers (hooks, compilers), and its tools may be missing here.
     `RUN npm pkg delete scripts.prepare --no-update-notifier && ${forBuild ? manager.installAll : manager.installForRun}`,
     ...(needsSources ? [] : [copyAll]),
   ];

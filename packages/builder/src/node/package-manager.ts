@@ -1,28 +1,28 @@
 import type { SourceFolder } from '../source/source-folder.js';
 import type { Manifest } from './manifest.js';
 
-/** One way to install what a package.json names. */
+/** The commands of one package manager. */
 export interface PackageManager {
-  /** What gets the program from the npm registry; npm itself is there. */
+  /** Installs the package manager itself; undefined for npm, which the image has. */
   fetch: string | undefined;
   lockfile: string | undefined;
-  /** Installs exactly what the lockfile says, or, without one, the newest that package.json allows. */
+  /** Installs the versions of the lockfile, or the newest that package.json allows. */
   installAll: string;
   installForRun: string;
-  /** Takes out what is not needed to run; undefined where it can't. */
+  /** Removes development dependencies; undefined where the package manager can't. */
   prune: string | undefined;
-  /** Its own settings, needed for the install. */
+  /** Its settings files, needed for the install. */
   settings: string[];
 }
 
 const NPM_LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json'];
 const PNPM_LOCKFILE = 'pnpm-lock.yaml';
 const YARN_LOCKFILE = 'yarn.lock';
-/** By the format of its lockfile: the next one writes it anew, which an install of exactly what it says must not. */
+/** By the format of the lockfile: a newer version would write another format, which a frozen install refuses. */
 const BERRY_BY_FORMAT: Readonly<Record<string, string>> = { '4': '2', '5': '3.1', '6': '3', '8': '4.9' };
 const CLEAN = '&& rm -rf /tmp/install';
 
-/** The one that `packageManager` names, else the one whose lockfile is there, else npm. */
+/** The one that `packageManager` names, else the one whose lockfile the folder has, else npm. */
 export async function packageManager(folder: SourceFolder, manifest: Manifest): Promise<PackageManager> {
   const [, name, version] = /^(npm|pnpm|yarn)@(\d+\.\d+\.\d+[\w.-]*)/.exec(manifest.packageManager ?? '') ?? [];
   const lockfile = lockfileOf(folder, name);
@@ -66,7 +66,7 @@ function pnpm(version: string, lockfile: string | undefined): PackageManager {
 async function pnpmVersion(folder: SourceFolder, lockfile: string | undefined): Promise<string> {
   const text = lockfile === undefined ? '' : await folder.readStart(lockfile);
   const [, format] = /^lockfileVersion: '?(\d+)/m.exec(text) ?? [];
-  // Each reads the lockfile of its own time, and later ones refuse it or write it anew.
+  // Each version reads its own lockfile format; later versions refuse or rewrite it.
   return format === '5' ? '7' : format === '6' ? '8' : '10';
 }
 
@@ -90,11 +90,11 @@ function yarnClassic(version: string, lockfile: string | undefined): PackageMana
   };
 }
 
-/** Its `node_modules` are asked for: nothing of ours would load a program through its own resolver. */
+/** With `node_modules`: Kiln's runner does not load modules through yarn's own resolver. */
 function yarnBerry(version: string, lockfile: string | undefined): PackageManager {
   const frozen = lockfile === undefined ? '--no-immutable' : '--immutable';
   const variables = 'YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0 YARN_IGNORE_PATH=1 YARN_CACHE_FOLDER=/tmp/install';
-  // It reads nothing of npm's settings, by which an image says whom it trusts.
+  // yarn does not read npm's settings, in which an image names its certificate authorities.
   const trust = 'cafile=$(npm config get cafile) && if [ "$cafile" != null ]; then export YARN_HTTPS_CA_FILE_PATH="$cafile"; fi';
   const install = `${trust} && ${variables} yarn install ${frozen} ${CLEAN}`;
   const settings = ['.npmrc', '.yarnrc.yml'];
@@ -108,7 +108,7 @@ function yarnBerry(version: string, lockfile: string | undefined): PackageManage
   };
 }
 
-/** `--force`, as images of Node bring a yarn of their own. */
+/** `--force`, because images of Node have a yarn of their own. */
 function fetch(what: string): string {
   return `npm install --global --force --no-audit --no-fund --no-update-notifier --cache /tmp/install ${what} ${CLEAN}`;
 }

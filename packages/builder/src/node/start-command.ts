@@ -1,30 +1,30 @@
-import { type Manifest, shown } from './manifest.js';
+import { type Manifest, printable } from './manifest.js';
 
-/** How a project says that it is started. */
+/** How a project starts, by its package.json. */
 export interface Start {
-  /** As the image runs it. */
+  /** The command in the image. */
   command: string[];
-  /** The evidence, in words for a user. */
+  /** The reason, in words for a user. */
   why: string;
-  /** The module it runs, where the command names one. */
+  /** The module that the command runs, where it names one. */
   file: string | undefined;
   /** It may need development dependencies (tsx, nodemon). */
   needsTools: boolean;
-  /** It listens for a module that only exports, and that by itself would pass for a function. */
+  /** The command listens for a module that only exports; without the command the module would be a function. */
   serves: boolean;
-  /** The script that builds what it runs, where it says so itself. */
+  /** The build script that the command runs first. */
   build: string | undefined;
 }
 
-/** Nest's `start` compiles and is for developers; beside it is the one for servers. */
+/** Nest's `start` is for developers, and compiles first; `start:prod` is for servers. */
 const SCRIPTS = ['start:prod', 'start'];
-/** What means the same to a shell and without one. */
+/** A word that means the same with and without a shell. */
 const PLAIN = /^[\w@./=:-]+$/;
-/** Runs functions, not a server. */
+/** A command that runs functions, not a server. */
 const FUNCTIONS = /\bkiln-runner\b/;
-/** Loads a plugin and listens for it: how `fastify generate` lays a server out. */
+/** Loads a plugin and listens for it, as in a project of `fastify generate`. */
 const SERVES = /^fastify start\b/;
-/** A build before the start: the image is the place for it, where what is started could write nothing. Migrations are none. */
+/** A build before the start. It belongs into the image, because an instance can write no files. A migration is no build. */
 const BUILDS_FIRST = /^npm run ((?:build|compile)[\w:.-]*) && (.+)$/s;
 
 export function startOf(manifest: Manifest | undefined): Start | undefined {
@@ -36,9 +36,9 @@ export function startOf(manifest: Manifest | undefined): Start | undefined {
   const [, build, rest] = BUILDS_FIRST.exec(before === undefined ? own : `${before} && ${own}`) ?? [];
   const builds = build !== undefined && manifest.scripts[build] !== undefined;
   const script = builds && rest !== undefined ? rest : own;
-  const start = { why: `the script "${name}" runs ${shown(own)}`, serves: SERVES.test(script), build: builds ? build : undefined };
+  const start = { why: `the script "${name}" runs ${printable(own)}`, serves: SERVES.test(script), build: builds ? build : undefined };
   if (before !== undefined && !builds) return { ...start, command: ['npm', 'run', name], file: undefined, needsTools: true };
-  // Without npm and a shell between, it starts sooner and gets the signals itself.
+  // Without npm and a shell in between, the program starts sooner and gets the signals itself.
   const command = script.split(/ +/);
   if (command[0] === 'node' && command.every((word) => PLAIN.test(word))) {
     return { ...start, command, file: moduleIn(command), needsTools: false };

@@ -4,21 +4,21 @@ import { PACKAGE_JSON } from './manifest.js';
 export const TYPESCRIPT_NAMES = ['index.ts', 'index.mts', 'index.cts', 'function.ts', 'src/index.ts'];
 export const TYPESCRIPT = /\.[mc]?tsx?$/;
 /**
- * Its program itself, as its install script would put it: started by way of Node's wrapper, the stack of the wrapper would stand below
- * each error in somebody's code.
+ * Links esbuild's native program, as its install script would. Started through its Node wrapper, it would print the wrapper's stack
+ * below each error in the user's code.
  */
 export const FETCH_ESBUILD =
   'RUN npm install --global --ignore-scripts --no-audit --no-fund --no-update-notifier --cache /tmp/esbuild esbuild@0.28.2 && rm -rf /tmp/esbuild && ' +
   'ln -sf "$(npm root --global)"/esbuild/node_modules/@esbuild/*/bin/esbuild /usr/local/bin/esbuild';
 
-/** Where the module's JavaScript goes: beside it, so that paths it makes from its own place stay right. */
+/** The path of the module's JavaScript: beside the source, so that paths relative to the module stay right. */
 export async function bundled(folder: SourceFolder, source: string): Promise<string> {
   return source.replace(TYPESCRIPT, (await isEsModule(folder, source)) ? '.mjs' : '.cjs');
 }
 
 /**
- * One file of the module and all it imports by path, with a map back to the sources; packages stay what the install made of them.
- * The module is named in JSON form: no shell reads its path.
+ * Bundles the module and the files that it imports by path into one file, with a source map. Packages stay in node_modules.
+ * The command is in JSON form, so that no shell reads the path of the module.
  */
 export function bundleStep(source: string, target: string): string {
   const format = target.endsWith('.mjs') ? 'esm' : 'cjs';

@@ -7,17 +7,17 @@ import { type EngineBuild, engineBuild } from '../engine/engine-build.js';
 import { runSecretStep, type StepRun } from './run-step.js';
 import { nextSecretStep } from './secret-step.js';
 
-/** What the engine builds from, whatever its Dockerfile says. */
+/** The Dockerfile and the context of a build. */
 export interface Sources {
   dockerfile: string;
-  /** With another Dockerfile, at `file`, in place of its own. */
+  /** The context, with another Dockerfile at `file` where one is given. */
   context(dockerfile?: string): { context: Readable; file?: string };
 }
 
 export interface BuildInSteps extends Omit<EngineBuild, 'context' | 'file' | 'cgroupParent' | 'memory' | 'cpus'> {
   sources: Sources;
   secrets: BuildSecrets;
-  /** Of the containers that steps with secrets run in. */
+  /** Labels of the containers in which steps with secrets run. */
   stepLabels: Record<string, string>;
   cgroupParent: string;
   limits: BuildLimits;
@@ -25,8 +25,8 @@ export interface BuildInSteps extends Omit<EngineBuild, 'context' | 'file' | 'cg
 }
 
 /**
- * The engine's build, but for steps that read secrets, which are run in containers of our own: up to each of them the engine
- * builds, and goes on from the image that the step gave.
+ * Builds on the engine, but runs steps that read secrets in containers of Kiln's own. The engine builds up to such a step, and
+ * continues from the image that the step made.
  * @throws KilnError
  */
 export async function buildInSteps({ sources, secrets, stepLabels, limits, onImage, labels, tag, ...build }: BuildInSteps): Promise<void> {
@@ -46,12 +46,12 @@ export async function buildInSteps({ sources, secrets, stepLabels, limits, onIma
   for (const id of contents.keys())
     if (!asked.has(id)) build.output.enter(`warning: no step asks for the secret "${id}": RUN --mount=type=secret,id=${id} does`);
   const changed = text === sources.dockerfile ? undefined : text;
-  // Labels of the steps' containers would otherwise be taken for those of containers of ours.
+  // The image must not keep the labels of the steps' containers: the node's sweep looks for them.
   const cleared = changed === undefined ? {} : Object.fromEntries(Object.keys(stepLabels).map((label) => [label, '']));
   await engineBuild({ ...engine, ...sources.context(changed), ...(tag !== undefined && { tag }), labels: { ...cleared, ...labels } });
 }
 
-/** The engine warns of others, which later parts may declare. */
+/** The engine warns about arguments that the Dockerfile does not declare; a later part may declare them. */
 function declaredIn(dockerfile: string, args: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(args).filter(([name]) => declaresArg(dockerfile, name)));
 }

@@ -1,11 +1,11 @@
-/** Shorter ones would take words out of what has nothing to do with them. */
+/** A shorter text would also mask words that have nothing to do with a secret. */
 const MIN_CHARS = 6;
 
-/** Takes contents out of text, line by line, and what their settings are set to: a step may print what it was given. */
+/** Masks secrets in a text: each line of a secret, and the value of a line `name=value`. A step may print what it reads. */
 export function maskOf(contents: Iterable<Buffer>): (text: string) => string {
   const lines = [...contents].flatMap((content) => content.toString('utf8').split(/\r?\n/)).map((line) => line.trim());
   const traces = lines.flatMap((line) => [line, ...settings(line)]).filter((trace) => trace.length >= MIN_CHARS);
-  // The longest first: one may be a part of another.
+  // The longest first: a text may be part of another.
   const hidden = [...new Set(traces)].sort((a, b) => b.length - a.length);
   return (text) => hidden.reduce((masked, trace) => masked.replaceAll(trace, '***'), text);
 }

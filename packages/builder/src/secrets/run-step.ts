@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { KilnError } from '@kiln/contract/errors';
 import { engineError } from '@kiln/engine/engine-error';
+import { inspectImage } from '@kiln/engine/remove';
 import type Dockerode from 'dockerode';
 import type { BuildLimits } from '../bounds/limits.js';
 import type { BuildOutput } from '../engine/build-output.js';
@@ -12,15 +13,15 @@ import { StepContainer } from './step-container.js';
 const PROXY = /^(https?|ftp|no|all)_proxy$/i;
 
 const PLACE_TAKEN = 3;
-/** A file of a tmpfs, and for a target elsewhere a link to it: `$1` file, `$2` mode, `$3` owner, `$4` link. */
+/** Writes a file in a tmpfs, and makes a link to it for a target elsewhere: `$1` file, `$2` mode, `$3` owner, `$4` link. */
 const PUT = `umask 077 && cat > "$1" && chown "$3" "$1" && chmod "$2" "$1" || exit 1
 [ -z "$4" ] || { mkdir -p "\${4%/*}/" && [ ! -e "$4" ] && [ ! -L "$4" ] && ln -s "$1" "$4"; } || exit ${PLACE_TAKEN}`;
-/** Fails where the step has put a file of its own in the place of a link: that file would stay, with who knows what in it. */
-const TAKE_AWAY = 'for link do [ -L "$link" ] && rm "$link" || exit 1; done';
+/** Removes the links. Fails where the step has put a file in the place of a link: the image would keep that file and its content. */
+const REMOVE_LINKS = 'for link do [ -L "$link" ] && rm "$link" || exit 1; done';
 
 export interface StepRun {
   docker: Dockerode;
-  /** What the part of the file above the step gave, with its labels. */
+  /** Image of the part of the Dockerfile above the step, with the labels of its build arguments. */
   above: string;
   /** By id. */
   secrets: ReadonlyMap<string, Buffer>;
@@ -34,18 +35,18 @@ export interface StepRun {
   signal: AbortSignal;
 }
 
-interface Made {
+interface StepImage {
   image: string;
-  /** What it keeps for those who build on it. */
+  /** Its ONBUILD triggers. */
   onBuild: string[];
 }
 
 /**
- * Runs a step that reads secrets in a container of ours and makes an image of what it leaves: the engine's own builder would keep
- * the secrets in a layer. One that was run before, on the same image and with the same arguments, is found instead.
+ * Runs a step that reads secrets in a container of Kiln's own and commits the result as an image: the engine's builder would keep the
+ * secrets in a layer. Uses the image of an earlier run where the step, its arguments and the image below it are the same.
  * @throws KilnError
  */
-export async function runSecretStep(step: SecretStep, run: StepRun): Promise<Made> {
+export async function runSecretStep(step: SecretStep, run: StepRun): Promise<StepImage> {
   const { docker, output, onImage } = run;
   const { Id, Parent: image, Config: labelled } = await docker.getImage(run.above).inspect();
   await docker.getImage(Id).remove({ noprune: true });
@@ -55,7 +56,7 @@ export async function runSecretStep(step: SecretStep, run: StepRun): Promise<Mad
   const mounted = givenMounts(step.mounts, run.secrets);
   const comment = `kiln step ${keyOf(step, mounted, env)}`;
   const onBuild = config.OnBuild ?? [];
-  const before = await findMade(docker, image, comment);
+  const before = await findImage(docker, image, comment);
   if (before !== undefined) return { image: before, onBuild };
   const made = await runAndCommit(step, run, { image, config, env, mounted, comment });
   onImage(made);
@@ -84,20 +85,20 @@ async function runAndCommit(step: SecretStep, run: StepRun, { image, config, env
     const decoder = new StringDecoder('utf8');
     const code = await container.run({ command, env, onOutput: (chunk) => run.output.add(decoder.write(chunk)) });
     if (code !== 0) throw run.output.failure(`The command returned a non-zero code: ${code}`);
-    if (links.length > 0 && (await container.run({ command: ['/bin/sh', '-c', TAKE_AWAY, 'sh', ...links], user: '0:0' })) !== 0)
+    if (links.length > 0 && (await container.run({ command: ['/bin/sh', '-c', REMOVE_LINKS, 'sh', ...links], user: '0:0' })) !== 0)
       throw run.output.failure(`the step has written over the place of a secret, one of ${links.join(', ')}`);
-    // Named, all of it: what is left out, the engine takes from the container.
+    // All fields are set: the engine takes a missing field from the container.
     const kept = { ...config, Cmd: config.Cmd ?? [], Entrypoint: config.Entrypoint ?? [], OnBuild: null };
     return await container.commit(kept, comment);
   } catch (error) {
     if (run.signal.aborted || error instanceof KilnError) throw error;
-    throw (await container.isOver()) ? unfit(run.output) : engineError('a step with a secret', error);
+    throw (await container.hasEnded()) ? endedEarly(run.output) : engineError('a step with a secret', error);
   } finally {
     await container.close();
   }
 }
 
-/** @returns the links to take away again */
+/** @returns the links to remove after the step */
 async function putSecrets(container: StepContainer, mounts: readonly SecretMount[], { secrets, output }: StepRun): Promise<string[]> {
   const links: string[] = [];
   for (const [at, { id, target, uid, gid, mode }] of mounts.entries()) {
@@ -107,13 +108,13 @@ async function putSecrets(container: StepContainer, mounts: readonly SecretMount
     const command = ['/bin/sh', '-c', PUT, 'sh', file, mode, `${uid}:${gid}`, link];
     const code = await container.run({ command, user: '0:0', stdin: secrets.get(id) ?? Buffer.alloc(0) });
     if (code === PLACE_TAKEN) throw new KilnError('bad_request', `the secret "${id}" can't be put to ${target}: something is there`);
-    if (code !== 0) throw unfit(output);
+    if (code !== 0) throw endedEarly(output);
     if (link !== '') links.push(link);
   }
   return links;
 }
 
-/** @throws KilnError for one that a step can't do without */
+/** @throws KilnError where a required secret is missing */
 function givenMounts(mounts: readonly SecretMount[], secrets: StepRun['secrets']): SecretMount[] {
   const missing = mounts.find(({ id, required }) => required && !secrets.has(id));
   if (missing === undefined) return mounts.filter(({ id }) => secrets.has(id));
@@ -122,7 +123,7 @@ function givenMounts(mounts: readonly SecretMount[], secrets: StepRun['secrets']
   });
 }
 
-/** Build arguments as the step sees them: what the image sets goes first. */
+/** Build arguments as environment variables; a variable of the image wins. */
 function environment(step: SecretStep, labels: Record<string, string>, set: readonly string[], given: Record<string, string>): string[] {
   const names = new Set(set.map((pair) => pair.split('=')[0]));
   const args = [...step.args].map(([name, label]) => [name, labels[label] ?? ''] as const).filter(([, value]) => value !== '');
@@ -135,26 +136,22 @@ async function configOf(docker: Dockerode, image: string): Promise<ImageConfig> 
   throw new KilnError('bad_request', 'a step with a secret needs an image with a shell under it');
 }
 
-/** Not of the secrets: as with any step, who wants it run again changes it. */
+/** Without the secrets' contents: as with any step, a changed secret does not run it again. */
 function keyOf({ command, mounts }: SecretStep, given: readonly SecretMount[], env: readonly string[]): string {
   return createHash('sha256')
     .update(JSON.stringify([command, mounts, given.map(({ id }) => id), env]))
     .digest('hex');
 }
 
-async function findMade(docker: Dockerode, parent: string, comment: string): Promise<string | undefined> {
+async function findImage(docker: Dockerode, parent: string, comment: string): Promise<string | undefined> {
   for (const { Id, ParentId } of await docker.listImages({ all: true })) {
     if (ParentId !== parent) continue;
-    const info = await docker
-      .getImage(Id)
-      .inspect()
-      .catch(() => undefined);
-    if (info?.Comment === comment) return Id;
+    if ((await inspectImage(docker, Id))?.Comment === comment) return Id;
   }
   return undefined;
 }
 
-function unfit(output: BuildOutput): KilnError {
+function endedEarly(output: BuildOutput): KilnError {
   return output.failure('the container of the step ended before it: it ran out of memory, or the image has no /bin/sh or no cat');
 }
 

@@ -1,9 +1,9 @@
 import { buildSecretId } from '@kiln/contract/api/build-secrets';
-import { KilnError } from '@kiln/contract/errors';
-import { jsonWords } from '../dockerfile/dockerfile-text.js';
+import type { KilnError } from '@kiln/contract/errors';
+import { dockerfileRefusal, jsonWords } from '../dockerfile/dockerfile-text.js';
 
 export const SECRETS_FOLDER = '/run/secrets';
-/** Of the tmpfs there: each file takes a page at least. */
+/** Size of the tmpfs; each file takes at least a page. */
 export const MAX_SECRETS_BYTES = 1024 * 1024;
 
 /** A file that one step can read. */
@@ -21,11 +21,11 @@ export interface SecretMount {
 /** A step that reads secrets. */
 export interface SecretRun {
   mounts: SecretMount[];
-  /** Words, or a line for the shell. */
+  /** The words of a command, or a line for the shell. */
   command: string[] | string;
 }
 
-/** What a RUN asks for; undefined for one without secrets. @throws KilnError `bad_request` for what can't be given */
+/** Parses a RUN; undefined for one without secrets. @throws KilnError `bad_request` for an option that Kiln does not support */
 export function secretRun(rest: string): SecretRun | undefined {
   const flags: string[] = [];
   let command = rest;
@@ -72,7 +72,7 @@ function mountOf(flag: string): SecretMount {
   };
 }
 
-/** Each by the name that it has here. */
+/** The options of a mount, by their names and other names for them. */
 const KEYS: ReadonlyMap<string, string> = new Map([
   ['type', 'type'],
   ['id', 'id'],
@@ -99,5 +99,5 @@ function absolute(flag: string, target: string): string {
 }
 
 function refusal(why: string, fix: string): KilnError {
-  return new KilnError('bad_request', `Dockerfile: RUN with a secret: ${why}`, { fix });
+  return dockerfileRefusal(`RUN with a secret: ${why}`, fix);
 }

@@ -3,13 +3,13 @@ import { type SecretRun, secretRun } from './secret-mounts.js';
 
 /** The first step of a Dockerfile that reads secrets, and the file around it. */
 export interface SecretStep extends SecretRun {
-  /** As it is told: `Step 3/5 : RUN …`. */
+  /** As the output shows it: `Step 3/5 : RUN …`. */
   title: string;
-  /** The file up to it, and one instruction more: a label for each build argument that it sees. The engine itself says what they are. */
+  /** The file above the step, and a LABEL for each build argument of the step: from the labels Kiln reads their values. */
   above: string;
-  /** Their labels, by name. */
+  /** Labels of the build arguments, by name of the argument. */
   args: ReadonlyMap<string, string>;
-  /** The file from it on, on the image that it made; `onBuild` is what that image keeps for those who build on it. */
+  /** The file below the step, on the image that the step made; `onBuild` are the triggers of that image. */
   rest(image: string, onBuild: readonly string[]): string;
 }
 
@@ -17,7 +17,7 @@ const STEP_LABEL = 'kiln.build.step';
 const ARG_LABEL = 'kiln.build.arg.';
 
 /**
- * `mark`, of letters and digits, is in the label's image: with one of its own, that is no other build's too.
+ * @param mark letters and digits for a label of the image above, so that no other build shares that image
  * @throws KilnError `bad_request` for a secret that can't be given
  */
 export function nextSecretStep(dockerfile: string, mark: string): SecretStep | undefined {
@@ -33,7 +33,7 @@ function stepAt(lines: string[], all: Instruction[], at: number, { run, mark }: 
   const step = all[at] as Instruction;
   const begins = all.findLastIndex(({ keyword }, index) => index < at && keyword === 'FROM');
   const from = all[begins];
-  // What has no FROM above it is for the engine to refuse.
+  // The engine refuses a step without a FROM above it.
   if (from === undefined) return undefined;
   const declared = all.slice(begins, at).filter(({ keyword }) => keyword === 'ARG');
   const args = new Map(declared.flatMap(({ rest }) => namesOf(rest)).map((name) => [name, ARG_LABEL + name]));
@@ -54,7 +54,7 @@ function stepAt(lines: string[], all: Instruction[], at: number, { run, mark }: 
   };
 }
 
-/** Of `ARG A=1 B`; more than there are do no harm. */
+/** The names in `ARG A=1 B`; a name too many does no harm. */
 function namesOf(rest: string): string[] {
   return [...rest.matchAll(/(?:^|\s)([A-Za-z_]\w*)(?==|\s|$)/g)].map(([, name]) => name as string);
 }

@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { boundedHost } from '@kiln/engine/bounded-container';
 import { isSlice } from '@kiln/engine/cgroup-driver';
+import { boundedHost } from '@kiln/engine/container-template';
 import { Demultiplexer } from '@kiln/engine/output-frames';
+import { discardContainer } from '@kiln/engine/remove';
 import type Dockerode from 'dockerode';
 import type { BuildLimits } from '../bounds/limits.js';
 import { MAX_SECRETS_BYTES, SECRETS_FOLDER } from './secret-mounts.js';
 
-const REMOVE_MS = 15_000;
-const LOOK_MS = 100;
-/** What a process that has ended may still have to say. */
-const REST_MS = 1000;
-/** What the engine says of a container whose process has just ended differs from moment to moment, until it has noticed. */
+const POLL_MS = 100;
+/** For the last output of a process that has ended. */
+const LAST_OUTPUT_MS = 1000;
+/** Until then the engine may not have noticed that a container's process has ended. */
 const NOTICED_MS = 2000;
 
 export interface StepContainerOptions {
@@ -34,8 +34,8 @@ interface Process {
 }
 
 /**
- * A container that waits for what it is told to run, bounded as the engine's builder bounds its steps. It ends with the connection
- * that this process holds to it, and the engine removes it then, whatever becomes of this process.
+ * A container that runs one command after the other, bounded as the engine's builder bounds its steps. It ends when this process
+ * closes its connection to it, or dies; then the engine removes it.
  */
 export class StepContainer {
   private constructor(
@@ -53,7 +53,7 @@ export class StepContainer {
       await container.start({ abortSignal: signal });
       return new StepContainer(container, input, signal);
     } catch (error) {
-      await remove(container);
+      await discardContainer(container);
       throw error;
     }
   }
@@ -84,7 +84,7 @@ export class StepContainer {
     }
   }
 
-  /** What it holds now, as an image. Files of a tmpfs are no part of it. @returns the image's id */
+  /** Makes an image of its files, without those of a tmpfs. @returns the image's id */
   async commit(config: object, comment: string): Promise<string> {
     const { Id } = (await this.container.commit({
       _query: { container: this.container.id, comment },
@@ -94,8 +94,8 @@ export class StepContainer {
     return Id;
   }
 
-  /** Whether it has ended, or the engine is just about to say so. */
-  async isOver(): Promise<boolean> {
+  /** Whether it has ended, or the engine says so within 2 s. */
+  async hasEnded(): Promise<boolean> {
     const ended = this.container.wait({ abortSignal: AbortSignal.timeout(NOTICED_MS) });
     return await ended.then(
       () => true,
@@ -105,20 +105,20 @@ export class StepContainer {
 
   async close(): Promise<void> {
     this.input.destroy();
-    await remove(this.container);
+    await discardContainer(this.container);
   }
 
-  /** A process that it left behind may hold its output open for ever. */
+  /** Does not wait for the end of the output: a background process may hold it open for ever. */
   private async ended(exec: Dockerode.Exec, stream: Duplex): Promise<void> {
     await this.whenEnded(exec, stream);
-    if (!stream.destroyed && !stream.readableEnded) await Promise.race([once(stream, 'close'), delay(REST_MS)]);
+    if (!stream.destroyed && !stream.readableEnded) await Promise.race([once(stream, 'close'), delay(LAST_OUTPUT_MS)]);
   }
 
   private async whenEnded(exec: Dockerode.Exec, stream?: Duplex): Promise<number | undefined> {
     while (stream?.destroyed !== true) {
       const { Running, ExitCode } = await exec.inspect({ abortSignal: this.signal });
       if (!Running && ExitCode !== null) return ExitCode;
-      await delay(LOOK_MS, undefined, { signal: this.signal });
+      await delay(POLL_MS, undefined, { signal: this.signal });
     }
     return undefined;
   }
@@ -141,11 +141,6 @@ function containerOptions({ image, labels, limits, cgroupParent, network }: Step
       ...(network !== undefined && { NetworkMode: network }),
     },
   };
-}
-
-async function remove(container: Dockerode.Container): Promise<void> {
-  // One that is being removed already is as good as gone; the sweep of the node finds any other by its labels.
-  await container.remove({ force: true, v: true, abortSignal: AbortSignal.timeout(REMOVE_MS) }).catch(() => undefined);
 }
 
 async function readFrames(stream: Readable, onOutput: (chunk: Buffer) => void): Promise<void> {

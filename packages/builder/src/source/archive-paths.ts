@@ -3,7 +3,7 @@ import { KilnError } from '@kiln/contract/errors';
 const MAX_SEGMENT_BYTES = 255;
 const MAX_PATH_BYTES = 1000;
 
-/** Each path of an archive, once: refuses whatever could land elsewhere, or on something that is there already. */
+/** The paths of one archive. Refuses a path outside the folder, and a path that the archive has already. */
 export class ArchivePaths {
   readonly #files = new Set<string>();
   readonly #folders = new Set<string>();
@@ -13,8 +13,8 @@ export class ArchivePaths {
   }
 
   /**
-   * @returns the path below the archive's root, in its plainest form; '' for the root itself.
-   * @throws KilnError `bad_request` naming the path.
+   * @returns the path below the archive's root, without `.` and empty segments; '' for the root itself
+   * @throws KilnError `bad_request` that names the path
    */
   add(name: string, type: 'file' | 'folder'): string {
     const segments = plainSegments(name);
@@ -30,13 +30,13 @@ export class ArchivePaths {
   }
 
   #addFile(path: string, name: string): void {
-    const key = sameOnEverySystem(path);
+    const key = pathKey(path);
     if (this.#files.has(key) || this.#folders.has(key)) throw refusal(name, 'is in the archive twice');
     this.#files.add(key);
   }
 
   #addFolder(path: string, name: string): void {
-    const key = sameOnEverySystem(path);
+    const key = pathKey(path);
     if (this.#files.has(key)) throw refusal(name, `${path} is a file and a folder`);
     this.#folders.add(key);
   }
@@ -62,7 +62,7 @@ function plainSegments(name: string): string[] {
   return segments;
 }
 
-/** Two spellings of one name in Unicode are one file on some systems: whoever sees one must not get the other. */
-function sameOnEverySystem(path: string): string {
+/** Some systems take two Unicode forms of one name for the same file, so both forms have one key. */
+function pathKey(path: string): string {
   return path.normalize('NFC');
 }

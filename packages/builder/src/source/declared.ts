@@ -7,9 +7,9 @@ import type { SourceFolder } from './source-folder.js';
 const KILN_JSON = 'kiln.json';
 
 /**
- * The function's part of `kiln.json`; nothing where there is none. A file for one function goes for whatever name it is
- * deployed under; in one for several, this name must be among them.
- * @throws KilnError `bad_request` naming each wrong field.
+ * The function's part of `kiln.json`; empty where the folder has no such file. A file for one function applies to any name under which
+ * it is deployed; a file for several functions must have this name among them.
+ * @throws KilnError `bad_request` that names each wrong field
  */
 export async function declaredConfig(folder: SourceFolder, functionName: string): Promise<FunctionConfigInput> {
   if (!folder.has(KILN_JSON)) return {};
@@ -24,7 +24,7 @@ export async function declaredConfig(folder: SourceFolder, functionName: string)
   );
 }
 
-/** The handler's own configuration under that of `kiln.json`. @throws KilnError `bad_request` naming each wrong field. */
+/** Merges the configuration of the handler with that of `kiln.json`, which wins. @throws KilnError `bad_request` that names each wrong field */
 export function mergeConfig(declared: FunctionConfigInput, own: unknown, kind: ImageKind, handler = 'default'): FunctionConfigInput {
   if (own !== undefined && own !== null) resolveConfig(own, kind, `exports.${handler}.config`);
   const merged = { ...(own as FunctionConfigInput | null | undefined), ...declared };
@@ -32,7 +32,7 @@ export function mergeConfig(declared: FunctionConfigInput, own: unknown, kind: I
   return merged;
 }
 
-/** @throws KilnError `bad_request` naming `handler` and the exports found. */
+/** @throws KilnError `bad_request` that names `handler` and the exports */
 export function chooseHandler(exports: readonly ExportDescription[], handler: string | undefined, functionName: string): ExportDescription {
   const chosen = chooseExport(exports, { handler, functionName });
   if (chosen !== undefined) return chosen;

@@ -12,10 +12,10 @@ export interface SourceFile {
 
 const MAX_READ_BYTES = 1024 * 1024;
 
-/** The content of a file from its begin, and of a long one only that many bytes. */
+/** Reads a file from its start, at most so many bytes. */
 export type ReadStart = (path: string, bytes: number) => Promise<Buffer>;
 
-/** The sources of a function: unpacked from an archive, in a folder of their author's, or in a commit. */
+/** The sources of a function: an unpacked archive, a folder on the author's machine, or a commit. */
 export class SourceFolder {
   readonly #byPath: ReadonlyMap<string, SourceFile>;
   readonly files: readonly SourceFile[];
@@ -33,7 +33,7 @@ export class SourceFolder {
     return this.#byPath.has(path);
   }
 
-  /** @throws KilnError `bad_request` where the file is no JSON or absurdly large. */
+  /** @throws KilnError `bad_request` where the file is not JSON, or larger than 1 MiB */
   async readJson(path: string): Promise<unknown> {
     const text = await this.readText(path);
     try {
@@ -51,7 +51,7 @@ export class SourceFolder {
     return (await this.read(path, MAX_READ_BYTES)).toString('utf8');
   }
 
-  /** The first part of a text that may be of any length. */
+  /** The start of a text of any length. */
   async readStart(path: string, bytes = 256 * 1024): Promise<string> {
     return (await this.read(path, bytes)).toString('utf8');
   }

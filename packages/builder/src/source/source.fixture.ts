@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach } from 'vitest';
 import { detect } from '../detect/detect.js';
-import type { BuildPlan } from '../detect/detector.js';
+import { type BuildPlan, dockerfileText } from '../detect/detector.js';
 import { type SourceFile, SourceFolder } from './source-folder.js';
 
 const roots: string[] = [];
@@ -29,5 +29,5 @@ export const GIVEN = { preparedImage: 'kiln/runner:x', functionName: 'f' };
 /** The plan of a folder, and the Dockerfile that comes of it. */
 export async function planOf(contents: Record<string, string>): Promise<BuildPlan & { text: string }> {
   const plan = await detect(folder(contents), {});
-  return { ...plan, text: plan.dockerfile?.content(GIVEN) ?? '' };
+  return { ...plan, text: dockerfileText(plan, GIVEN) ?? '' };
 }

@@ -10,18 +10,18 @@ import type { BuildLimits } from '../bounds/limits.js';
 import { ArchivePaths, refusal } from './archive-paths.js';
 import { type SourceFile, SourceFolder } from './source-folder.js';
 
-/** Never part of a build: what an install makes anew, and the history. */
+/** Never part of a build: an install makes the one again, the other is the history. */
 const LEFT_OUT = new Set(['node_modules', '.git']);
-/** Bytes between two entries: long names and other headers, which the reader holds in memory, and the padding at the end. */
+/** Bytes between two entries: long names and other headers, which the reader keeps in memory, and the padding at the end. */
 const MAX_BETWEEN_ENTRIES = 1024 * 1024;
 const BLOCK = 512;
 
 type UnpackLimits = Pick<BuildLimits, 'unpackedBytes' | 'files'>;
 
 /**
- * Unpacks a gzip tar into `root`, which is empty. Only regular files and folders, whose modes and times are dropped; stops at
- * the first entry that is not fit, and at the first byte over a limit. What was written until then is the caller's to remove.
- * @throws KilnError `bad_request` naming the entry.
+ * Unpacks a gzip tar into `root`, which is empty. Takes only regular files and folders, without their modes and times. Stops at the
+ * first entry that it refuses, and at the first byte over a limit; the caller removes what it wrote until then.
+ * @throws KilnError `bad_request` that names the entry
  */
 export async function unpack(source: Readable, root: string, limits: UnpackLimits, signal: AbortSignal): Promise<SourceFolder> {
   const guard = new ArchiveGuard(limits);
@@ -29,7 +29,7 @@ export async function unpack(source: Readable, root: string, limits: UnpackLimit
   const paths = new ArchivePaths();
   const archive = extract();
   archive.on('entry', (header, content, next) => {
-    // Fails with the archive, which says so itself.
+    // The archive fails with the same error and reports it.
     content.on('error', () => undefined);
     takeEntry(header, content as AsyncIterable<Uint8Array>, { root, paths, guard, limits }).then((file) => {
       if (file !== undefined) files.push(file);
@@ -79,7 +79,7 @@ async function writeFile(
   const target = join(root, path);
   await mkdir(dirname(target), { recursive: true });
   const hash = createHash('sha256');
-  // Fails where something is there already.
+  // Fails where the path exists already.
   const file = await open(target, 'wx', 0o600);
   try {
     for await (const chunk of content) {
@@ -96,7 +96,7 @@ async function drain(content: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _chunk of content);
 }
 
-/** The archive reader is a stream of another make; Node's own pipeline gets one it knows. */
+/** Wraps the archive reader, which is no stream of Node's own, for Node's pipeline. */
 function into(archive: Extract): Writable {
   const writable = new Writable({
     write(chunk, _encoding, done) {
@@ -116,7 +116,7 @@ function into(archive: Extract): Writable {
   return writable;
 }
 
-/** Counts bytes on both sides of the gunzip, so that neither a bomb nor an endless upload gets far. */
+/** Counts bytes before and after the gunzip: it stops a zip bomb and an endless upload early. */
 class ArchiveGuard {
   #unpacked = 0;
   #promised = 0;
@@ -124,7 +124,7 @@ class ArchiveGuard {
 
   constructor(private readonly limits: UnpackLimits) {}
 
-  /** The declared size counts at once: a bomb stops before its first byte is written. */
+  /** Counts the declared size at once: a zip bomb stops before its first byte is written. */
   enter(name: string, size: number): void {
     this.#promised += size;
     if (this.#promised > this.limits.unpackedBytes)
@@ -161,7 +161,7 @@ function tooLarge(why: string): KilnError {
 }
 
 function unreadable(error: NodeJS.ErrnoException): KilnError {
-  // The disk is the node's own trouble, not the sender's.
+  // A full disk is a fault of the node, not of the sender.
   if (error.code === 'ENOSPC') return new KilnError('unavailable', 'the node has no disk space left for the build', { cause: error });
   return new KilnError('bad_request', `the body is not a whole gzip tar: ${error.message}`, {
     fix: 'send a gzip tar of the folder',

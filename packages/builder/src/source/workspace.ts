@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * A temporary folder named after this process. Those of processes that were killed go first: nobody else would remove them.
- * @param parent made where it is not there; a source unpacked can be large, and some machines hold their temporary files in memory
+ * Makes a temporary folder named after this process. First removes the folders of killed processes, which nobody else would remove.
+ * @param parent is made where it does not exist. Sources can be large, and some machines keep temporary files in memory.
  */
 export async function makeWorkspace(parent: string = tmpdir()): Promise<string> {
   await mkdir(parent, { recursive: true, mode: 0o700 });

@@ -10,7 +10,7 @@ export class NodeMetrics {
   /** @param collector there once the agent has started */
   constructor(
     pools: Pools,
-    collector: () => Pick<ImageCollector, 'seen' | 'removed'> | undefined,
+    collector: () => Pick<ImageCollector, 'measured' | 'removed'> | undefined,
     storeTrouble: () => StoreTrouble['kind'] | undefined,
   ) {
     collectDefaultMetrics({ register: this.registry });
@@ -25,13 +25,13 @@ export class NodeMetrics {
     this.gauge('kiln_node_waiting', 'Requests that wait for a lease', () => [...pools.all()].reduce((sum, pool) => sum + pool.waiting, 0));
     this.byLabel('kiln_node_instances', 'Instances by state', 'state', () => census.now);
     this.byLabel('kiln_node_instances_entered_total', 'Instances that ever entered a state', 'state', () => census.ever);
-    const seen = () => collector()?.seen ?? {};
+    const measured = () => collector()?.measured ?? {};
     this.gauge(
       'kiln_node_image_disk_used_ratio',
       "Used share of the engine's disk; NaN where it can't be seen",
-      () => seen().used ?? Number.NaN,
+      () => measured().used ?? Number.NaN,
     );
-    this.gauge('kiln_node_images', 'Images that the node holds; NaN before the first look', () => seen().held ?? Number.NaN);
+    this.gauge('kiln_node_images', 'Images that the node holds; NaN before the first pass', () => measured().held ?? Number.NaN);
     this.byLabel('kiln_node_images_removed_total', 'Images that were removed, by why', 'why', () => collector()?.removed ?? {});
   }
 

@@ -7,13 +7,13 @@ import { LOG } from './tokens.js';
 
 const BY_STATUS: Record<number, ErrorCode> = { 404: 'not_found', 405: 'method_not_allowed', 413: 'payload_too_large' };
 
-/** The one place where an error becomes an answer. */
+/** The one place that makes a response of an error. */
 @Catch()
 export class NodeProblemFilter implements ExceptionFilter {
   constructor(@Inject(LOG) private readonly log: Logger) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
-    const error = this.known(thrown);
+    const error = this.asKilnError(thrown);
     if (host.getType() !== 'http') return;
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const { id } = host.switchToHttp().getRequest<FastifyRequest>();
@@ -24,7 +24,7 @@ export class NodeProblemFilter implements ExceptionFilter {
       .send(JSON.stringify(toProblem(error, id)));
   }
 
-  private known(thrown: unknown): KilnError {
+  private asKilnError(thrown: unknown): KilnError {
     if (thrown instanceof KilnError) return thrown;
     const status = thrown instanceof HttpException ? thrown.getStatus() : (thrown as { statusCode?: number } | undefined)?.statusCode;
     if (status !== undefined && status < 500) return new KilnError(BY_STATUS[status] ?? 'bad_request', (thrown as Error).message);

@@ -4,16 +4,16 @@ import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@ne
 import type { FastifyRequest } from 'fastify';
 import { CallerCheck } from '../../invoke/router-call.js';
 
-/** The one route that asks for nothing: whether this process lives. */
+/** The one open route: whether this process lives. */
 const HEALTH_PATH = '/healthz';
 
-/** Lets only the cluster's own processes in. */
+/** Accepts requests of the cluster's own processes only. */
 @Injectable()
 export class SecretGuard implements CanActivate {
   constructor(@Inject(CallerCheck) private readonly check: CallerCheck) {}
 
   canActivate(context: ExecutionContext): boolean {
-    // Control events come from the store, not from a caller.
+    // Control events come from the store, not from a client.
     if (context.getType() !== 'http') return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     if (request.url === HEALTH_PATH) return true;

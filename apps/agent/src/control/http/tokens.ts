@@ -1,2 +1,2 @@
-/** Names of what is injected and is no class. */
+/** Injection tokens of values that are no classes. */
 export const LOG = Symbol('log');

@@ -3,7 +3,7 @@ import { Controller, Inject } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import { Agent } from '../../agent.js';
 
-/** Somebody changed something: look again now rather than within 2 s. */
+/** Requests a reconcile pass at once, instead of within 2 s. */
 @Controller()
 export class NodeEventsController {
   constructor(@Inject(Agent) private readonly agent: Agent) {}

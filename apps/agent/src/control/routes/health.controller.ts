@@ -11,7 +11,7 @@ export class NodeHealthController {
     return { status: 'ok' };
   }
 
-  /** Ready to take requests; what is not as it should be is said beside it. */
+  /** Whether the node takes requests, with its warnings. */
   @Get('readyz')
   ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const { warnings, draining } = this.agent.status();

@@ -12,7 +12,7 @@ import { LOG } from '../http/tokens.js';
 
 const JSON_LINES = 'application/jsonl';
 
-/** What routers ask of a node beside running functions. */
+/** Requests of routers to a node, except calls of functions. */
 @Controller()
 export class NodeController {
   constructor(
@@ -46,7 +46,7 @@ export class NodeController {
     return this.agent.node.pools.instances(name === undefined ? undefined : parse(functionName, name, 'function'));
   }
 
-  /** Answers when it is done, or can't be had; within a bound. */
+  /** Responds when the instances are ready, within a bound. */
   @Post('warm')
   @HttpCode(200)
   warm(@Query() query: unknown) {
@@ -54,7 +54,7 @@ export class NodeController {
     return this.agent.startSuccessor({ name, version, serving });
   }
 
-  /** Answers at once; `status` tells when it is done. */
+  /** Responds at once; `status` shows the end of the drain. */
   @Post('drain')
   @HttpCode(202)
   drain() {
@@ -62,7 +62,7 @@ export class NodeController {
     return this.agent.status();
   }
 
-  /** Takes a drain back. */
+  /** Cancels a drain. */
   @Delete('drain')
   async resume() {
     await this.agent.resume();

@@ -48,7 +48,11 @@ describe('images of a registry that asks for a password', () => {
     const [local, remote] = [`kiln/${name}:${tag}`, `${server.host}/${name}:${tag}`];
     const image = await importImage(`kiln/${name}`, tag, 100_000);
     const { signal } = new AbortController();
-    const pushed = await push(engine, { image, name, tag }, { prefix: server.host, registries }, () => undefined, signal);
+    const pushed = await push(
+      { docker: engine, onLine: () => undefined, signal },
+      { image, name, tag },
+      { prefix: server.host, registries },
+    );
     await removeImages([remote, local]);
     used.add(remote).add(pushed.image);
     return pushed.image;

@@ -1,13 +1,14 @@
 import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { type ImageKind, imageKind } from '@kiln/contract/kinds';
-import { progressOf } from '@kiln/engine/progress-lines';
+import { statusOf } from '@kiln/engine/engine-error';
+import { jsonLinesOf } from '@kiln/engine/json-lines';
 import type { RegistryLogin } from '@kiln/registry/login';
 import type Dockerode from 'dockerode';
 import { diskFull, isDiskFull } from '../../images/disk-full.js';
 import type { ImageEngine, LocalImage } from '../../images/image-engine.js';
 import { holdName, holdTag, isOurs } from '../../images/own-references.js';
-import { engineFault, statusOf, within } from '../deadline.js';
+import { engineFault, within } from '../deadline.js';
 import { PullProgress } from './pull-progress.js';
 
 const INSPECT_MS = 10_000;
@@ -15,7 +16,7 @@ const INSPECT_MS = 10_000;
 const PULL_BOUNDS = { start: 30_000, silence: 60_000, total: 15 * 60_000 };
 const RESOLVE_MS = 20_000;
 const HOLD_MS = 10_000;
-const SAY_EVERY_MS = 10_000;
+const PROGRESS_MS = 10_000;
 
 /** Images of a Docker engine. */
 export class DockerImages implements ImageEngine {
@@ -42,7 +43,7 @@ export class DockerImages implements ImageEngine {
       await finished(stream, onProgress, this.bounds);
     } catch (error) {
       if (isDiskFull(error)) throw diskFull(`image ${image} cannot be pulled`, error);
-      throw notGiven(image, error);
+      throw notPulled(image, error);
     }
   }
 
@@ -54,7 +55,7 @@ export class DockerImages implements ImageEngine {
       );
       return `${image.replace(/:[^:/]+$/, '')}@${Descriptor.digest}`;
     } catch (error) {
-      throw notGiven(image, error);
+      throw notPulled(image, error);
     }
   }
 
@@ -68,7 +69,7 @@ export class DockerImages implements ImageEngine {
   }
 }
 
-function notGiven(image: string, error: unknown): KilnError {
+function notPulled(image: string, error: unknown): KilnError {
   return new KilnError('start_failed', `image ${image} cannot be pulled: ${(error as Error).message.trim()}`, {
     cause: error,
     fix: 'see that the reference is right and that this node may read from the registry',
@@ -93,14 +94,14 @@ function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
 function pinning(image: string, { Id, RepoDigests }: Dockerode.ImageInspectInfo): Pick<LocalImage, 'pinned' | 'maybePinned'> {
   if (image.includes('@')) return { pinned: image, maybePinned: false };
   const repository = image.replace(/:[^:/]+$/, '');
-  const known = (RepoDigests ?? []).find((digest) => digest.startsWith(`${familiar(repository)}@`));
-  // Images that were built here have none, unless the engine keeps its images in containerd: then it is the image's own id.
-  if (known === undefined || isOurs([image])) return { pinned: undefined, maybePinned: false };
-  if (known.endsWith(`@${Id}`)) return { pinned: undefined, maybePinned: true };
-  return { pinned: `${repository}${known.slice(known.indexOf('@'))}`, maybePinned: false };
+  const listed = (RepoDigests ?? []).find((digest) => digest.startsWith(`${familiar(repository)}@`));
+  // An image that was built here has no digest; but with images in containerd, the digest is the image's own id.
+  if (listed === undefined || isOurs([image])) return { pinned: undefined, maybePinned: false };
+  if (listed.endsWith(`@${Id}`)) return { pinned: undefined, maybePinned: true };
+  return { pinned: `${repository}${listed.slice(listed.indexOf('@'))}`, maybePinned: false };
 }
 
-/** As the engine lists it. */
+/** The repository as the engine lists it. */
 function familiar(repository: string): string {
   return repository.replace(/^docker\.io\//, '').replace(/^library\//, '');
 }
@@ -110,7 +111,7 @@ function list(value: string | string[] | null | undefined): string[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** The pull is over when its progress stream is; what went wrong is an object in it. */
+/** Waits for the end of the progress stream, which is the end of the pull; a failure is an object in the stream. */
 async function finished(stream: Readable, onProgress: (line: string) => void, bounds: typeof PULL_BOUNDS): Promise<void> {
   const progress = new PullProgress();
   let failure: string | undefined;
@@ -120,10 +121,10 @@ async function finished(stream: Readable, onProgress: (line: string) => void, bo
     silence = setTimeout(() => stream.destroy(new Error(`no progress for ${bounds.silence / 1000} s`)), bounds.silence);
   };
   const total = setTimeout(() => stream.destroy(new Error(`not done within ${bounds.total / 1000} s`)), bounds.total);
-  const said = setInterval(() => onProgress(progress.line), SAY_EVERY_MS);
+  const reporting = setInterval(() => onProgress(progress.line), PROGRESS_MS);
   watch();
   try {
-    for await (const step of progressOf(stream)) {
+    for await (const step of jsonLinesOf(stream)) {
       watch();
       progress.add(step);
       failure = step.error ?? failure;
@@ -131,7 +132,7 @@ async function finished(stream: Readable, onProgress: (line: string) => void, bo
   } finally {
     clearTimeout(silence);
     clearTimeout(total);
-    clearInterval(said);
+    clearInterval(reporting);
   }
   if (failure !== undefined) throw new Error(failure);
 }

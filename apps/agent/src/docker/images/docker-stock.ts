@@ -1,15 +1,16 @@
+import { statusOf } from '@kiln/engine/engine-error';
 import type { RegistryLogin } from '@kiln/registry/login';
 import type Dockerode from 'dockerode';
 import type { ImageStock, StockedImage } from '../../images/image-stock.js';
 import { holdName } from '../../images/own-references.js';
-import { engineFault, statusOf, within } from '../deadline.js';
+import { engineFault, within } from '../deadline.js';
 
 const LIST_MS = 60_000;
-/** A large image on a busy disk takes its time. */
+/** The removal of a large image on a busy disk takes long. */
 const REMOVE_MS = 60_000;
 const ASK_MS = 20_000;
 
-/** What a Docker engine keeps, and what of it this node may take away. */
+/** The images of a Docker engine that this node holds, and their removal. */
 export class DockerStock implements ImageStock {
   constructor(
     private readonly docker: Dockerode,
@@ -48,13 +49,13 @@ export class DockerStock implements ImageStock {
       await within('ask a registry', ASK_MS, (abortSignal) => this.docker.getImage(reference).distribution({ authconfig, abortSignal }));
       return true;
     } catch {
-      // Not there, or not to be asked: either way this may be the only copy.
+      // The registry does not have it, or does not answer: this may be the only copy.
       return false;
     }
   }
 }
 
-/** An engine that keeps images in containerd lists one digest of several; there each is the image's own id, whatever the repository. */
+/** With images in containerd, an engine lists only one of several digests; each of them is the image's own id. */
 function digestsOf(id: string, tags: readonly string[], listed: readonly string[]): string[] {
   if (!listed.some((digest) => digest.endsWith(`@${id}`))) return [...listed];
   return [...new Set([...listed, ...tags.map((tag) => `${tag.replace(/:[^:/]+$/, '')}@${id}`)])];

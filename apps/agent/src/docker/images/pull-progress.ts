@@ -1,4 +1,4 @@
-import type { EngineProgress } from '@kiln/engine/progress-lines';
+import type { EngineProgress } from '@kiln/engine/json-lines';
 
 const MB = 1024 * 1024;
 const MAX_LAYERS = 1000;
@@ -9,7 +9,7 @@ interface Layer {
   total: number;
 }
 
-/** Adds up what an engine says of single layers. */
+/** Adds up the progress of all layers of a pull. */
 export class PullProgress {
   private readonly layers = new Map<string, Layer>();
 

@@ -110,7 +110,7 @@ describe('rules that another program has changed', () => {
     change();
     expect(all()).not.toEqual(before);
     await vi.waitFor(() => expect(all()).toEqual(before), SOON);
-    const said = 'firewall rules of this node had been changed by another program; they are set again';
+    const said = 'firewall rules repaired: another program had changed them';
     await vi.waitFor(() => expect(node.troubles).toContain(said), SOON);
     node.troubles.length = 0;
   });
@@ -162,8 +162,8 @@ describe('a node that cannot set its rules', () => {
     await vi.waitFor(() => expect(node.parts.engine.warnings).toEqual([]), SOON);
     expect(rules(`kiln:${node.node}`).filter((rule) => rule.startsWith('-A KILN-')).length).toBeGreaterThan(3);
     expect((await node.call('new', { body: 'return 1' })).status).toBe(200);
-    const said = node.troubles.filter((line) => line.includes('no rules today') || line.includes('stand again'));
-    expect(said).toEqual([expect.stringContaining('no rules today'), 'the firewall rules of this node stand again']);
+    const said = node.troubles.filter((line) => line.includes('no rules today') || line.includes('complete again'));
+    expect(said).toEqual([expect.stringContaining('no rules today'), 'firewall rules are complete again']);
   });
 });
 

@@ -3,32 +3,32 @@ import { changeRules, listRules, type RuleProgram, restoreRules } from './iptabl
 import { RuleListing } from './rule-listing.js';
 import type { RuleSet } from './rule-set.js';
 
-/** The engine takes its own rules out and in again whenever a network is made: what it is just doing is seen whole so much later. */
-const SECOND_LOOK_MS = 200;
+/** The engine removes and adds its own rules whenever it makes a network: a second check comes so much later. */
+const SECOND_CHECK_MS = 200;
 const ATTEMPTS = 3;
 
 /**
- * The rules of a node for one family of addresses: in a chain of its own behind `DOCKER-USER` for what is forwarded, and in `INPUT`
- * for what is addressed to this machine, which `DOCKER-USER` never sees. All carry a comment with the node's id.
+ * The rules of a node for one address family: a chain of its own behind `DOCKER-USER` for forwarded packets, and rules in `INPUT` for
+ * packets to this machine, which never pass `DOCKER-USER`. Each rule has a comment with the node's id.
  */
 export class HostRules {
-  /** As they were listed when they were set: programs of different versions write them differently. */
+  /** The rules as iptables listed them after they were set: each version of iptables writes them differently. */
   private set: { wanted: string; listed: string } | undefined;
 
   constructor(private readonly program: RuleProgram) {}
 
   /**
-   * Sees to it that exactly these rules stand, and first.
-   * @returns true where they had stood before and did not any more
-   * @throws Error with a reason in words, FirewallBusy where nothing is known
+   * Checks that exactly these rules exist, before all others, and sets them where they do not.
+   * @returns true where the rules were complete before and another program has changed them
+   * @throws Error with a reason for the user; FirewallBusy where iptables could not run
    */
   async ensure(wanted: RuleSet): Promise<boolean> {
     const key = JSON.stringify(wanted);
-    const stood = this.set?.wanted === key;
-    if (stood && (await this.stand(wanted))) return false;
-    if (stood) await delay(SECOND_LOOK_MS);
-    if (stood && (await this.stand(wanted))) return false;
-    // Not known to stand from here on, whatever fails.
+    const wereComplete = this.set?.wanted === key;
+    if (wereComplete && (await this.areComplete(wanted))) return false;
+    if (wereComplete) await delay(SECOND_CHECK_MS);
+    if (wereComplete && (await this.areComplete(wanted))) return false;
+    // From here on a failure leaves the rules incomplete.
     this.set = undefined;
     for (let attempt = 1; ; attempt++) {
       const listing = await this.list();
@@ -36,14 +36,14 @@ export class HostRules {
       const now = await this.list();
       if (now.own(wanted).length === listing.count(wanted) && now.reaches(wanted)) {
         this.set = { wanted: key, listed: textOf(now, wanted) };
-        return stood;
+        return wereComplete;
       }
       if (attempt === ATTEMPTS) throw new Error(`${this.program}: another program changes the rules at this moment`);
-      await delay(SECOND_LOOK_MS);
+      await delay(SECOND_CHECK_MS);
     }
   }
 
-  /** Takes out every rule of the node, also those of an earlier life. Never rejects. */
+  /** Removes every rule of the node, also those of an earlier run. Never rejects. */
   async remove(set: RuleSet): Promise<void> {
     this.set = undefined;
     const quietly = (...args: string[]) => changeRules(this.program, ...args).catch(() => undefined);
@@ -57,7 +57,7 @@ export class HostRules {
     await quietly('-X', set.chain.name);
   }
 
-  private async stand(wanted: RuleSet): Promise<boolean> {
+  private async areComplete(wanted: RuleSet): Promise<boolean> {
     const listing = await this.list();
     return textOf(listing, wanted) === this.set?.listed && listing.reaches(wanted);
   }

@@ -7,10 +7,10 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 export type RuleProgram = 'iptables' | 'ip6tables';
 
-/** Another program held the rules, or this machine had no time: says nothing about the rules. */
+/** Another program holds the lock of the rules, or the command timed out: the state of the rules is unknown. */
 export class FirewallBusy extends Error {}
 
-/** The filter table as commands. @throws Error with a reason in words, FirewallBusy */
+/** The filter table as commands. @throws Error with a reason for the user; FirewallBusy */
 export function listRules(program: RuleProgram): Promise<string> {
   return run(program, ['-w', LOCK_SECONDS, '-S'], '');
 }

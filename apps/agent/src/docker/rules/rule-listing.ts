@@ -4,7 +4,7 @@ import { type RuleSet, USER_CHAIN } from './rule-set.js';
 const HARMLESS_TARGETS = new Set(['DROP', 'REJECT', 'LOG', 'NFLOG']);
 const OLD_CONNECTIONS = /^(RELATED|ESTABLISHED)(,(RELATED|ESTABLISHED))*$/;
 
-/** What `iptables -S` says of the filter table. */
+/** The filter table, as `iptables -S` lists it. */
 export class RuleListing {
   private readonly chains = new Set<string>();
   private readonly rules = new Map<string, string[]>();
@@ -18,40 +18,40 @@ export class RuleListing {
     }
   }
 
-  /** The rules of a node, wherever they are. */
+  /** The rules of a node, in all chains. */
   own({ comment }: RuleSet): string[] {
     return [...this.rules.values()].flat().filter((line) => isOwn(line, comment));
   }
 
-  /** True where packets of the node's bridge meet its rules in every chain before another rule may let them pass. */
+  /** True where, in every chain, packets of the node's bridge reach its rules before another rule may accept them. */
   reaches(set: RuleSet): boolean {
     const chains = set.heads.map(({ chain }) => chain);
     return chains.every((chain) => this.isFirst(chain, set)) && (!chains.includes(USER_CHAIN) || this.reachesForwarded(set));
   }
 
   /**
-   * What `iptables-restore` makes of this state the wanted one with, in one transaction: at no moment is a rule missing that stood
-   * before, and none that allows stands without those that refuse.
+   * The input for `iptables-restore` that changes this state to the wanted one in one transaction: at no moment is a rule missing that
+   * existed before, and no accepting rule exists without the rejecting ones.
    */
   transaction(set: RuleSet): string {
     const { chain } = set;
     const outside = this.own(set).filter((line) => chainOf(line) !== chain?.name);
     const lines = ['*filter'];
     if (set.heads.some((head) => head.chain === USER_CHAIN) && !this.chains.has(USER_CHAIN)) lines.push(`-N ${USER_CHAIN}`);
-    // Emptied, and filled again by what follows.
+    // Flushes the chain; the next lines fill it again.
     if (chain !== undefined) lines.push(`:${chain.name} - [0:0]`, ...chain.rules);
     lines.push(...outside.map((line) => line.replace('-A', '-D')));
-    // The last inserted comes first.
+    // The rule that is inserted last comes first.
     for (const head of this.heads(set)) lines.push(...head.rules.toReversed().map((rule) => `-I ${head.chain} 1 ${rule}`));
     return [...lines, 'COMMIT', ''].join('\n');
   }
 
-  /** How many rules of the node there are after that. */
+  /** The number of the node's rules after that transaction. */
   count(set: RuleSet): number {
     return (set.chain?.rules.length ?? 0) + this.heads(set).reduce((sum, { rules }) => sum + rules.length, 0);
   }
 
-  /** Where the engine's chain for such rules is not reached, as after a flush of `FORWARD`, the node's own is reached from there. */
+  /** Adds a jump from `FORWARD` where packets do not reach the engine's chain for user rules, as after a flush of `FORWARD`. */
   private heads(set: RuleSet): RuleSet['heads'] {
     const jump = set.heads.find(({ chain }) => chain === USER_CHAIN);
     const forwards = jump === undefined || this.reachesUserChain(set);
@@ -90,7 +90,7 @@ function isOwn(line: string, comment: string): boolean {
   return words[words.indexOf('--comment') + 1]?.replaceAll('"', '') === comment;
 }
 
-/** Whether a stranger's rule could decide for a new connection from the bridge, before ours does. */
+/** Whether a foreign rule could accept a new connection from the bridge before our rules see it. */
 function mayLetPass(line: string, bridge: string): boolean {
   const words = line.split(' ');
   const after = (option: string) => (words.includes(option) ? words[words.indexOf(option) + 1] : undefined);

@@ -1,30 +1,30 @@
-/** What the rules are made from. */
+/** The input for the rules of a node. */
 export interface RuleInput {
-  /** Names the chain, so that two agents on one machine never touch each other's. */
+  /** Name of the chain, different for each agent on a machine. */
   chain: string;
   bridge: string;
   comment: string;
-  /** Servers that the engine's name resolution asks from the containers' network, loopback ones left out. */
+  /** Name servers that the engine asks from the containers' network, without loopback addresses. */
   resolvers: readonly string[];
-  /** IPv4 addresses of other nodes and of the store: no function may reach them. */
+  /** IPv4 addresses of other nodes and of the store, closed to functions. */
   protectedAddresses: readonly string[];
 }
 
-/** All rules of a node for one family of addresses. */
+/** All rules of a node for one address family. */
 export interface RuleSet {
   comment: string;
   bridge: string;
   /** The node's own chain and its content. */
   chain: { name: string; rules: readonly string[] } | undefined;
-  /** Rules at the head of chains that are not the node's own, in the order in which they stand there. */
+  /** Rules at the start of chains that are not the node's own, in order. */
   heads: readonly { chain: string; rules: readonly string[] }[];
 }
 
 export const USER_CHAIN = 'DOCKER-USER';
-/** Beginnings of the names of all instance bridges, any agent's. */
+/** Matches the instance bridges of all agents. */
 const ALL_BRIDGES = 'fn+';
 
-/** For IPv4, by which instances reach the internet. */
+/** Rules for IPv4, by which instances reach the internet. */
 export function rulesOfIpv4(input: RuleInput, ownAddresses: readonly string[]): RuleSet {
   const { comment, bridge, chain } = input;
   return {
@@ -38,19 +38,19 @@ export function rulesOfIpv4(input: RuleInput, ownAddresses: readonly string[]): 
   };
 }
 
-/** For IPv6, which instances have not: nothing of it leaves their bridge. */
+/** Rules for IPv6, which instances do not have: no packet of it leaves their bridge. */
 export function rulesOfIpv6({ comment, bridge }: RuleInput): RuleSet {
   const rules = [`-i ${bridge} -m comment --comment ${comment} -j REJECT --reject-with icmp6-port-unreachable`];
   return { comment, bridge, chain: undefined, heads: ['FORWARD', 'INPUT'].map((chain) => ({ chain, rules })) };
 }
 
-/** The content of the node's own chain, which everything passes that leaves its instances for another machine or network. */
+/** The node's own chain, for packets from its instances to another machine or network. */
 export function chainRules({ chain, comment, resolvers, protectedAddresses }: RuleInput): string[] {
   const reject = ['-j', 'REJECT', '--reject-with', 'icmp-port-unreachable'];
   const rules: string[][] = [
     ['-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'RETURN'],
     ...resolvers.flatMap((address) => ['udp', 'tcp'].map((protocol) => ['-d', address, '-p', protocol, '--dport', '53', '-j', 'RETURN'])),
-    // What was addressed to a published port of this machine, whoever's container is behind it.
+    // Packets to a published port of this machine, whoever owns the container behind it.
     ['-m', 'conntrack', '--ctstate', 'DNAT', ...reject],
     ['-o', ALL_BRIDGES, ...reject],
     ['-d', '169.254.0.0/16', ...reject],
@@ -64,7 +64,7 @@ export function jumpRule({ chain, bridge, comment }: RuleInput): string[] {
   return ['-i', bridge, '-m', 'comment', '--comment', comment, '-j', chain];
 }
 
-/** Everything that instances open to this machine itself: its agents, routers, Redis, engine, any of its addresses. */
+/** Rejects connections from instances to this machine itself, on any of its addresses: agents, routers, Redis, the engine. */
 export function inputRules({ bridge, comment, resolvers }: RuleInput, ownAddresses: readonly string[]): string[][] {
   const tag = ['-m', 'comment', '--comment', comment];
   const own = resolvers.filter((address) => ownAddresses.includes(address));

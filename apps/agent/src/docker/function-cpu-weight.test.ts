@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { favourFunctions } from './functions-group.js';
+import { raiseFunctionWeight } from './function-cpu-weight.js';
 
 let folder: string;
 const path = process.env['PATH'];
@@ -23,7 +23,7 @@ describe('the group of all functions has twice the processor time of others', ()
     // As the kernel makes it, the group has its files at once.
     mkdirSync(join(folder, file, '..'), { recursive: true });
     writeFileSync(join(folder, file), '1024');
-    await favourFunctions({ cgroupDriver: 'cgroupfs', cgroupVersion }, folder);
+    await raiseFunctionWeight({ cgroupDriver: 'cgroupfs', cgroupVersion }, folder);
     expect(readFileSync(join(folder, file), 'utf8').slice(0, value.length)).toBe(value);
   });
 
@@ -31,19 +31,19 @@ describe('the group of all functions has twice the processor time of others', ()
     writeFileSync(join(folder, 'systemctl'), `#!/bin/sh\necho "$@" > '${folder}/asked'\n`);
     chmodSync(join(folder, 'systemctl'), 0o755);
     process.env['PATH'] = `${folder}:${path}`;
-    await favourFunctions({ cgroupDriver: 'systemd', cgroupVersion: '2' }, folder);
+    await raiseFunctionWeight({ cgroupDriver: 'systemd', cgroupVersion: '2' }, folder);
     expect(readFileSync(join(folder, 'asked'), 'utf8')).toBe('--no-ask-password set-property --runtime faas.slice CPUWeight=200\n');
   });
 
   it('and nothing is made, and nothing fails, where there are no control groups to write', async () => {
-    await favourFunctions({ cgroupDriver: 'cgroupfs', cgroupVersion: '1' }, join(folder, 'none'));
+    await raiseFunctionWeight({ cgroupDriver: 'cgroupfs', cgroupVersion: '1' }, join(folder, 'none'));
     process.env['PATH'] = folder;
-    await favourFunctions({ cgroupDriver: 'systemd', cgroupVersion: '2' }, folder);
+    await raiseFunctionWeight({ cgroupDriver: 'systemd', cgroupVersion: '2' }, folder);
     expect(existsSync(join(folder, 'none'))).toBe(false);
   });
 
   it.runIf(process.getuid?.() === 0 && existsSync('/sys/fs/cgroup/cpu/cgroup.procs'))('on this machine', async () => {
-    await favourFunctions({ cgroupDriver: 'cgroupfs', cgroupVersion: '1' });
+    await raiseFunctionWeight({ cgroupDriver: 'cgroupfs', cgroupVersion: '1' });
     expect(readFileSync('/sys/fs/cgroup/cpu/faas/cpu.shares', 'utf8').trim()).toBe('2048');
   });
 });

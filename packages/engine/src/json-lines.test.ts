@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { linesOf, progressOf } from './progress-lines.js';
+import { jsonLinesOf, linesOf } from './json-lines.js';
 
 async function* chunks(...parts: (string | Buffer)[]): AsyncGenerator<Buffer> {
   for (const part of parts) yield Buffer.from(part);
@@ -22,8 +22,8 @@ describe('linesOf', () => {
   });
 });
 
-describe('progressOf', () => {
+describe('jsonLinesOf', () => {
   it('gives every object, and leaves out what is none', async () => {
-    expect(await all(progressOf(chunks('{"stream":"a"}\r\nnot json\n7\n{"error":', '"b"}\n')))).toEqual([{ stream: 'a' }, { error: 'b' }]);
+    expect(await all(jsonLinesOf(chunks('{"stream":"a"}\r\nnot json\n7\n{"error":', '"b"}\n')))).toEqual([{ stream: 'a' }, { error: 'b' }]);
   });
 });

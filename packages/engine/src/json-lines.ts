@@ -2,7 +2,7 @@ import { StringDecoder } from 'node:string_decoder';
 
 const MAX_LINE = 1024 * 1024;
 
-/** One JSON object of the engine's answer to a build, a pull or a push. */
+/** One JSON object of the engine's response to a build, a pull or a push. */
 export interface EngineProgress {
   stream?: string;
   status?: string;
@@ -13,17 +13,17 @@ export interface EngineProgress {
   aux?: { ID?: string; Digest?: string };
 }
 
-/** The objects of an engine's answer, one at a time; a line that never ends or is no JSON is left out. */
-export async function* progressOf(answer: AsyncIterable<Buffer>): AsyncGenerator<EngineProgress> {
-  for await (const line of linesOf(answer, MAX_LINE)) {
-    const parsed = parsedLine(line);
-    if (parsed !== undefined) yield parsed;
+/** The JSON objects of an engine's response, one on each line. Leaves out a line that is too long or is no JSON object. */
+export async function* jsonLinesOf<T extends object = EngineProgress>(response: AsyncIterable<Buffer>): AsyncGenerator<T> {
+  for await (const line of linesOf(response, MAX_LINE)) {
+    const value = parsed(line);
+    if (typeof value === 'object' && value !== null) yield value as T;
   }
 }
 
 /** Lines of text, without their ends, cut at `max` characters. */
 export async function* linesOf(chunks: AsyncIterable<Buffer>, max: number): AsyncGenerator<string> {
-  // Chunks end anywhere, inside a character too.
+  // A chunk may end anywhere, even inside a character.
   const decoder = new StringDecoder('utf8');
   let rest = '';
   for await (const chunk of chunks) {
@@ -35,10 +35,9 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, max: number): Asyn
   if (rest !== '') yield rest;
 }
 
-function parsedLine(line: string): EngineProgress | undefined {
+function parsed(line: string): unknown {
   try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? value : undefined;
+    return JSON.parse(line);
   } catch {
     return undefined;
   }
