@@ -5,8 +5,6 @@ import { circles, impureFiles } from './imports.mjs';
 const SOURCE = /^(apps|packages)\/[^/]+\/src\/.*\.ts$/;
 const NO_SOURCE = /\.(test|fixture|d)\.ts$|\.config\.ts$|\/fixtures\/|^examples\//;
 const MAX_FILES = 15;
-/** Each with its reason. */
-const MAY_HOLD_MORE = new Map([['apps/cli/src/commands', 'one file for each command']]);
 
 /**
  * @param files all sources of apps and packages, tests too: path to text
@@ -63,7 +61,7 @@ function fullFolders(code) {
     dirname,
   );
   return [...counts]
-    .filter(([folder, { length }]) => length > MAX_FILES && !MAY_HOLD_MORE.has(folder))
+    .filter(([folder, { length }]) => length > MAX_FILES)
     .map(([folder, { length }]) => `${folder} holds ${length} source files, and may hold ${MAX_FILES}: it has a second subject`);
 }
 

@@ -1,13 +1,13 @@
 import type { KilnClient } from '@kiln/client/client';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print, printList } from '../output/print.js';
-import { table } from '../output/table.js';
-import { parseShares, resolveShares, type Share } from '../versions/parse-shares.js';
-import { trafficText } from './ls.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { requireFunctionName } from '../../function-reference.js';
+import { type OutputOptions, print, printList } from '../../output/print.js';
+import { table } from '../../output/table.js';
+import { parseShares, resolveShares, type Share } from '../../versions/parse-shares.js';
+import { trafficText } from '../../versions/traffic-text.js';
 
 interface TrafficCommandOptions extends OutputOptions {
   sticky?: boolean;

@@ -1,14 +1,14 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { type DeployOutcome, failed, deployed as wasDeployed } from '../deploy/deploy-function.js';
-import { outcomesText } from '../deploy/show/outcomes.js';
-import { homePaths } from '../home.js';
-import { formatOf, type OutputOptions, printLine } from '../output/print.js';
-import { paint } from '../output/style.js';
-import { pairs } from '../output/table.js';
-import { deployFolders, foldersIn } from '../up/deploy-folders.js';
-import { MAX_NODES } from '../up/files/cluster-file.js';
-import { localAddress, up } from '../up/up.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { type DeployOutcome, failed, deployed as wasDeployed } from '../../deploy/deploy-function.js';
+import { outcomesText } from '../../deploy/show/outcomes.js';
+import { homePaths } from '../../home.js';
+import { formatOf, type OutputOptions, printLine } from '../../output/print.js';
+import { paint } from '../../output/style.js';
+import { pairs } from '../../output/table.js';
+import { deployFolders, foldersIn } from '../../up/deploy-folders.js';
+import { MAX_NODES } from '../../up/files/cluster-file.js';
+import { localAddress, up } from '../../up/up.js';
 
 interface UpOptions extends OutputOptions {
   nodes: number;

@@ -1,14 +1,14 @@
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
 import { type LogRecord, logLevelName } from '@kiln/contract/records/records';
 import { type Command, Option } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { QuietEnd, UsageFailure } from '../failure.js';
-import { requireFunctionName } from '../function-reference.js';
-import { parseSince } from '../logs/parse-since.js';
-import { neutralise } from '../output/neutralise.js';
-import { formatOf, type OutputOptions, printLine } from '../output/print.js';
-import { paintState } from '../output/style.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { QuietEnd, UsageFailure } from '../../failure.js';
+import { requireFunctionName } from '../../function-reference.js';
+import { parseSince } from '../../logs/parse-since.js';
+import { neutralise } from '../../output/neutralise.js';
+import { formatOf, type OutputOptions, printLine } from '../../output/print.js';
+import { paintState } from '../../output/style.js';
 
 interface LogsOptions extends OutputOptions {
   follow?: boolean;

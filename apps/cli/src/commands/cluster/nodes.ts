@@ -1,13 +1,13 @@
 import type { NodeView } from '@kiln/contract/api/control-api';
 import { nodeId } from '@kiln/contract/names';
 import type { Command } from 'commander';
-import { dataCommand, examples, newCommand, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { UsageFailure } from '../failure.js';
-import { type OutputOptions, print, printList } from '../output/print.js';
-import { paintState } from '../output/style.js';
-import { table } from '../output/table.js';
-import { age, megabytes } from '../output/units.js';
+import { dataCommand, examples, newCommand, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { UsageFailure } from '../../failure.js';
+import { type OutputOptions, print, printList } from '../../output/print.js';
+import { paintState } from '../../output/style.js';
+import { table } from '../../output/table.js';
+import { age, megabytes } from '../../output/units.js';
 
 export function nodesCommand(session: Session): Command {
   return newCommand('nodes', session)

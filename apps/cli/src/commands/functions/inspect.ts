@@ -1,18 +1,18 @@
 import type { FunctionView } from '@kiln/contract/api/control-api';
 import type { InstanceRecord } from '@kiln/contract/records/records';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print } from '../output/print.js';
-import { paintState } from '../output/style.js';
-import { pairs, table } from '../output/table.js';
-import { age, shortDigest } from '../output/units.js';
-import { rolloutText } from '../rollout/rollout-text.js';
-import { variablesTable } from '../variables/variables-table.js';
-import { type HistoryEntry, historyOf } from '../versions/history.js';
-import { servingVersion } from '../versions/serving-version.js';
-import { trafficText } from './ls.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { requireFunctionName } from '../../function-reference.js';
+import { type OutputOptions, print } from '../../output/print.js';
+import { paintState } from '../../output/style.js';
+import { pairs, table } from '../../output/table.js';
+import { age, shortDigest } from '../../output/units.js';
+import { rolloutText } from '../../rollout/rollout-text.js';
+import { variablesTable } from '../../variables/variables-table.js';
+import { type HistoryEntry, historyOf } from '../../versions/history.js';
+import { servingVersion } from '../../versions/serving-version.js';
+import { trafficText } from '../../versions/traffic-text.js';
 
 interface Inspected extends FunctionView {
   /** Newest first, as kiln versions has them. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { api, connected, withControlApi } from '../with-control-api.fixture.js';
+import { api, connected, withControlApi } from '../../with-control-api.fixture.js';
 
 withControlApi();
 

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { dataCommand, examples, newCommand, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { UsageFailure } from '../failure.js';
-import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print, printList } from '../output/print.js';
-import { rolloutText } from '../rollout/rollout-text.js';
-import { historyOf, historyText } from '../versions/history.js';
+import { dataCommand, examples, newCommand, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { UsageFailure } from '../../failure.js';
+import { requireFunctionName } from '../../function-reference.js';
+import { type OutputOptions, print, printList } from '../../output/print.js';
+import { rolloutText } from '../../rollout/rollout-text.js';
+import { historyOf, historyText } from '../../versions/history.js';
 
 export function versionsCommand(session: Session): Command {
   return newCommand('versions', session)

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import type { DevFlags } from '../dev/run-dev.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import type { DevFlags } from '../../dev/run-dev.js';
 
 const FIRST_PORT = 3000;
 
@@ -25,7 +25,7 @@ export function devCommand(session: Session): Command {
     )
     .action(async (dir: string, options: DevFlags) => {
       // Loaded only here: it brings the builder's detectors and what watches files.
-      const { runDev } = await import('../dev/run-dev.js');
+      const { runDev } = await import('../../dev/run-dev.js');
       await runDev(session, dir, options, FIRST_PORT);
     });
 }

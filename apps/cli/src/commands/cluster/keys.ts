@@ -2,12 +2,12 @@ import type { KeyView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type Scope, scope } from '@kiln/contract/records/records';
 import { type Command, Option } from 'commander';
-import { dataCommand, examples, newCommand, type Session } from '../command.js';
-import { type ConfirmOptions, confirm } from '../confirm.js';
-import { connect } from '../connection.js';
-import { type OutputOptions, print, printList } from '../output/print.js';
-import { table } from '../output/table.js';
-import { age } from '../output/units.js';
+import { dataCommand, examples, newCommand, type Session } from '../../command.js';
+import { type ConfirmOptions, confirm } from '../../confirm.js';
+import { connect } from '../../connection.js';
+import { type OutputOptions, print, printList } from '../../output/print.js';
+import { table } from '../../output/table.js';
+import { age } from '../../output/units.js';
 
 export function keysCommand(session: Session): Command {
   return newCommand('keys', session)

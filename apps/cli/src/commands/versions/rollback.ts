@@ -1,10 +1,10 @@
 import type { FunctionView } from '@kiln/contract/api/control-api';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { parseReference } from '../function-reference.js';
-import { type OutputOptions, print } from '../output/print.js';
-import { trafficText } from './ls.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { parseReference } from '../../function-reference.js';
+import { type OutputOptions, print } from '../../output/print.js';
+import { trafficText } from '../../versions/traffic-text.js';
 
 export function rollbackCommand(session: Session): Command {
   return dataCommand('rollback', session)

@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import type { Check } from '../doctor/check.js';
-import { checkCluster } from '../doctor/check-cluster.js';
-import { checkEngine } from '../doctor/check-engine.js';
-import { checkMachine } from '../doctor/check-machine.js';
-import { orderStore, type StoreOrders } from '../doctor/store-orders.js';
-import { Failure } from '../failure.js';
-import { neutralise } from '../output/neutralise.js';
-import { type OutputOptions, print } from '../output/print.js';
-import { paintState } from '../output/style.js';
-import { wrapWords } from '../output/words.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import type { Check } from '../../doctor/check.js';
+import { checkCluster } from '../../doctor/check-cluster.js';
+import { checkEngine } from '../../doctor/check-engine.js';
+import { checkMachine } from '../../doctor/check-machine.js';
+import { orderStore, type StoreOrders } from '../../doctor/store-orders.js';
+import { Failure } from '../../failure.js';
+import { neutralise } from '../../output/neutralise.js';
+import { type OutputOptions, print } from '../../output/print.js';
+import { paintState } from '../../output/style.js';
+import { wrapWords } from '../../output/words.js';
 
 export function doctorCommand(session: Session): Command {
   return dataCommand('doctor', session)

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';
+import { api, connected, root, withControlApi } from '../../with-control-api.fixture.js';
 
 withControlApi();
 

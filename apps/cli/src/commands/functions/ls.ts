@@ -1,11 +1,11 @@
 import type { FunctionView } from '@kiln/contract/api/control-api';
-import type { Traffic } from '@kiln/contract/records/traffic';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { type OutputOptions, printList } from '../output/print.js';
-import { table } from '../output/table.js';
-import { age } from '../output/units.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { type OutputOptions, printList } from '../../output/print.js';
+import { table } from '../../output/table.js';
+import { age } from '../../output/units.js';
+import { trafficText } from '../../versions/traffic-text.js';
 
 export function lsCommand(session: Session): Command {
   return dataCommand('ls', session)
@@ -33,12 +33,4 @@ function functionTable(functions: readonly FunctionView[], columns?: number): st
     functions.map(({ name, traffic, home, updatedAt, url }) => [name, trafficText(traffic), home ?? undefined, age(updatedAt), url]),
     columns,
   );
-}
-
-/** `v3`, or `v2 90 %, v3 10 %`. */
-export function trafficText(traffic: Traffic): string {
-  const shares = traffic.filter(({ weight }) => weight > 0);
-  if (shares.length === 0) return 'no ready version';
-  if (shares.length === 1) return `v${shares[0]?.version}`;
-  return shares.map(({ version, weight }) => `v${version} ${weight} %`).join(', ');
 }

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveConfig } from '@kiln/contract/config/function-config';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type RunOptions } from '../control-api.fixture.js';
-import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';
+import { type RunOptions } from '../../control-api.fixture.js';
+import { api, connected, root, withControlApi } from '../../with-control-api.fixture.js';
 
 withControlApi();
 

@@ -1,12 +1,12 @@
 import type { FunctionView } from '@kiln/contract/api/control-api';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { connect } from '../connection.js';
-import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print } from '../output/print.js';
-import { DEFAULTS, parseRollout, type RolloutOptions } from '../rollout/parse-rollout.js';
-import { rolloutText } from '../rollout/rollout-text.js';
-import { waitForRollout } from '../rollout/wait-for-rollout.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { connect } from '../../connection.js';
+import { requireFunctionName } from '../../function-reference.js';
+import { type OutputOptions, print } from '../../output/print.js';
+import { DEFAULTS, parseRollout, type RolloutOptions } from '../../rollout/parse-rollout.js';
+import { rolloutText } from '../../rollout/rollout-text.js';
+import { waitForRollout } from '../../rollout/wait-for-rollout.js';
 
 interface RolloutCommandOptions extends OutputOptions, RolloutOptions {
   wait: boolean;

@@ -1,17 +1,17 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { RenewedFunction, SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/records/secrets';
 import type { Command } from 'commander';
-import { dataCommand, examples, newCommand, type Session } from '../command.js';
-import { type ConfirmOptions, confirm } from '../confirm.js';
-import { connect } from '../connection.js';
-import { Failure } from '../failure.js';
-import { type OutputOptions, print, printList } from '../output/print.js';
-import { table } from '../output/table.js';
-import { age } from '../output/units.js';
-import { wrapWords } from '../output/words.js';
-import { parseVariables, requireVariableName } from '../variables/parse-variables.js';
-import { readText } from '../variables/read-text.js';
-import { readValue, type ValueSource } from '../variables/secret-value.js';
+import { dataCommand, examples, newCommand, type Session } from '../../command.js';
+import { type ConfirmOptions, confirm } from '../../confirm.js';
+import { connect } from '../../connection.js';
+import { Failure } from '../../failure.js';
+import { type OutputOptions, print, printList } from '../../output/print.js';
+import { table } from '../../output/table.js';
+import { age } from '../../output/units.js';
+import { wrapWords } from '../../output/words.js';
+import { parseVariables, requireVariableName } from '../../variables/parse-variables.js';
+import { readText } from '../../variables/read-text.js';
+import { readValue, type ValueSource } from '../../variables/secret-value.js';
 
 export function secretsCommand(session: Session): Command {
   return newCommand('secrets', session)

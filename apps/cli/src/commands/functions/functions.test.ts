@@ -2,8 +2,8 @@ import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { KEY } from '../control-api.fixture.js';
-import { api, connected, root, withControlApi } from '../with-control-api.fixture.js';
+import { KEY } from '../../control-api.fixture.js';
+import { api, connected, root, withControlApi } from '../../with-control-api.fixture.js';
 
 withControlApi();
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ControlApi, KEY, kiln, type RunOptions } from '../control-api.fixture.js';
+import { ControlApi, KEY, kiln, type RunOptions } from '../../control-api.fixture.js';
 
 let api: ControlApi;
 let root: string;

@@ -2,17 +2,17 @@ import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { BuiltImage } from '@kiln/contract/api/control-api';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { eject } from '../deploy/eject.js';
-import { EngineLines } from '../deploy/engine-lines.js';
-import { addBuildArg } from '../deploy/options/build-args.js';
-import { addBuildSecret, BUILD_SECRET } from '../deploy/options/build-secrets.js';
-import { type PreparedFunction, prepare } from '../deploy/prepare.js';
-import { Interrupted } from '../failure.js';
-import { packFiles } from '../folder/pack.js';
-import { formatOf, type OutputOptions, printLine } from '../output/print.js';
-import { Progress } from '../output/progress-bar.js';
-import { pairs } from '../output/table.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { eject } from '../../deploy/eject.js';
+import { EngineLines } from '../../deploy/engine-lines.js';
+import { addBuildArg } from '../../deploy/options/build-args.js';
+import { addBuildSecret, BUILD_SECRET } from '../../deploy/options/build-secrets.js';
+import { type PreparedFunction, prepare } from '../../deploy/prepare.js';
+import { Interrupted } from '../../failure.js';
+import { packFiles } from '../../folder/pack.js';
+import { formatOf, type OutputOptions, printLine } from '../../output/print.js';
+import { Progress } from '../../output/progress-bar.js';
+import { pairs } from '../../output/table.js';
 
 interface BuildOptions extends OutputOptions {
   name?: string;

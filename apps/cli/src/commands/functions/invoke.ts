@@ -3,14 +3,14 @@ import { readProblem } from '@kiln/contract/api/problem';
 import { isErrorCode, KilnError } from '@kiln/contract/errors';
 import { ERROR } from '@kiln/contract/wire/headers';
 import { type Command, Option } from 'commander';
-import { examples, newCommand, type Session } from '../command.js';
-import { connect, findCredentials } from '../connection.js';
-import { exitCodeOf, Failure, tell } from '../failure.js';
-import { type FunctionReference, parseReference } from '../function-reference.js';
-import { requirePath, type Target, targetOf, wantsKey } from '../invoke/address.js';
-import { parseHeaders, readBody } from '../invoke/body.js';
-import { send } from '../invoke/send.js';
-import { printWhole, relayBody, showHead } from '../invoke/show-answer.js';
+import { examples, newCommand, type Session } from '../../command.js';
+import { connect, findCredentials } from '../../connection.js';
+import { exitCodeOf, Failure, tell } from '../../failure.js';
+import { type FunctionReference, parseReference } from '../../function-reference.js';
+import { requirePath, type Target, targetOf, wantsKey } from '../../invoke/address.js';
+import { parseHeaders, readBody } from '../../invoke/body.js';
+import { send } from '../../invoke/send.js';
+import { printWhole, relayBody, showHead } from '../../invoke/show-answer.js';
 
 interface InvokeOptions {
   request?: string;

@@ -3,10 +3,10 @@ import { basename, join, resolve } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import { suggestName } from '@kiln/contract/names';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { UsageFailure } from '../failure.js';
-import { type OutputOptions, print } from '../output/print.js';
-import { shellWord } from '../output/shell-word.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { UsageFailure } from '../../failure.js';
+import { type OutputOptions, print } from '../../output/print.js';
+import { shellWord } from '../../output/shell-word.js';
 
 const HANDLER = `// Every export is a handler: (req, res) as in Express. Module state lives as long as the instance.
 export const hello = {

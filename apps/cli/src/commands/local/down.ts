@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { Failure } from '../failure.js';
-import { homePaths } from '../home.js';
-import { type OutputOptions, print } from '../output/print.js';
-import { nodeIds } from '../up/files/cluster-file.js';
-import { removeLeftovers } from '../up/leftovers.js';
-import { end, gone, isAlive, signal } from '../up/processes.js';
-import { forgetRunning, type Running, readRunning } from '../up/running-file.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { Failure } from '../../failure.js';
+import { homePaths } from '../../home.js';
+import { type OutputOptions, print } from '../../output/print.js';
+import { nodeIds } from '../../up/files/cluster-file.js';
+import { removeLeftovers } from '../../up/leftovers.js';
+import { end, gone, isAlive, signal } from '../../up/processes.js';
+import { forgetRunning, type Running, readRunning } from '../../up/running-file.js';
 
 const LEFTOVER_STOP_MS = 5000;
 /** Beyond the drains of router and agents: the kills after them, Redis, and the look for containers left behind. */

@@ -1,22 +1,22 @@
 import type { KilnClient } from '@kiln/client/client';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { confirm } from '../confirm.js';
-import { connect } from '../connection.js';
-import { buildHere } from '../deploy/build-here.js';
-import { messageOfHead } from '../deploy/commit.js';
-import { type Deploy, type DeployOutcome, deployAll, failed, sendTo, type VersionNotes } from '../deploy/deploy-function.js';
-import type { DeployedFunction } from '../deploy/deployed-function.js';
-import { interruptedDeploy } from '../deploy/interrupted.js';
-import { addDeployOptions, type DeployFlags, soundOptions } from '../deploy/options/deploy-options.js';
-import { chooseRegistry } from '../deploy/options/registry-options.js';
-import { type PreparedFunction, prepare } from '../deploy/prepare.js';
-import { findPruned, removeAll } from '../deploy/prune.js';
-import { intended, intendedText } from '../deploy/show/dry-run.js';
-import { GithubLog, messageOfRun } from '../deploy/show/github.js';
-import { outcomesText } from '../deploy/show/outcomes.js';
-import { EXIT, Failure } from '../failure.js';
-import { formatOf, printLine } from '../output/print.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { confirm } from '../../confirm.js';
+import { connect } from '../../connection.js';
+import { buildHere } from '../../deploy/build-here.js';
+import { messageOfHead } from '../../deploy/commit.js';
+import { type Deploy, type DeployOutcome, deployAll, failed, sendTo, type VersionNotes } from '../../deploy/deploy-function.js';
+import type { DeployedFunction } from '../../deploy/deployed-function.js';
+import { interruptedDeploy } from '../../deploy/interrupted.js';
+import { addDeployOptions, type DeployFlags, soundOptions } from '../../deploy/options/deploy-options.js';
+import { chooseRegistry } from '../../deploy/options/registry-options.js';
+import { type PreparedFunction, prepare } from '../../deploy/prepare.js';
+import { findPruned, removeAll } from '../../deploy/prune.js';
+import { intended, intendedText } from '../../deploy/show/dry-run.js';
+import { GithubLog, messageOfRun } from '../../deploy/show/github.js';
+import { outcomesText } from '../../deploy/show/outcomes.js';
+import { EXIT, Failure } from '../../failure.js';
+import { formatOf, printLine } from '../../output/print.js';
 
 export function deployCommand(session: Session): Command {
   const command = dataCommand('deploy', session)

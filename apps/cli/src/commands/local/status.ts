@@ -1,12 +1,12 @@
 import type { FunctionView, NodeView, StoreView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { connect, findCredentials } from '../connection.js';
-import { type OutputOptions, print } from '../output/print.js';
-import { paintState } from '../output/style.js';
-import { pairs } from '../output/table.js';
-import { nodeTable, sayWarnings } from './nodes.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { connect, findCredentials } from '../../connection.js';
+import { type OutputOptions, print } from '../../output/print.js';
+import { paintState } from '../../output/style.js';
+import { pairs } from '../../output/table.js';
+import { nodeTable, sayWarnings } from '../cluster/nodes.js';
 
 const PROBE_TIMEOUT_MS = 5000;
 

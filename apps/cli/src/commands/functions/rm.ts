@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../command.js';
-import { type ConfirmOptions, confirm } from '../confirm.js';
-import { connect } from '../connection.js';
-import { requireFunctionName } from '../function-reference.js';
-import { type OutputOptions, print } from '../output/print.js';
+import { dataCommand, examples, type Session } from '../../command.js';
+import { type ConfirmOptions, confirm } from '../../confirm.js';
+import { connect } from '../../connection.js';
+import { requireFunctionName } from '../../function-reference.js';
+import { type OutputOptions, print } from '../../output/print.js';
 
 export function rmCommand(session: Session): Command {
   return dataCommand('rm', session)
