@@ -1,4 +1,4 @@
-import { type AddHelpTextContext, Command, type CommanderError, Option } from 'commander';
+import { Command, type CommanderError, Option } from 'commander';
 import type { Config } from './config.js';
 import { UsageFailure } from './failure.js';
 import type { Terminal } from './output/terminal.js';
@@ -9,66 +9,73 @@ export interface Session {
   readonly terminal: Terminal;
 }
 
-/** A command with what all of ours share: errors thrown to the one place that tells them, suggestions, help as data. */
-export function newCommand(name: string, { terminal }: Session): Command {
-  const command = new Command(name);
-  terminals.set(command, terminal);
-  return (
-    command
-      .exitOverride((error) => refuse(command, error))
+const HELP_COLUMNS = 100;
+
+/** A command with what all commands of Kiln share: it throws its errors, suggests names, and prints its help as data. */
+export class KilnCommand extends Command {
+  constructor(
+    name: string,
+    private readonly terminal: Terminal,
+  ) {
+    super(name);
+    this.exitOverride((error) => this.refuse(error))
       .configureOutput({
-        writeOut: (text) => terminal.data(usageAs(terminal, text)),
-        writeErr: (text) => terminal.say(usageAs(terminal, text)),
-        getOutHelpWidth: () => terminal.columns ?? HELP_COLUMNS,
-        getErrHelpWidth: () => terminal.columns ?? HELP_COLUMNS,
-        // Told with its next step, once, where all errors are.
+        writeOut: (text) => terminal.data(this.usageAsInvoked(text)),
+        writeErr: (text) => terminal.say(this.usageAsInvoked(text)),
+        getOutHelpWidth: () => this.columns,
+        getErrHelpWidth: () => this.columns,
+        // `report` prints every error once, with its next step.
         outputError: () => {},
         getOutHasColors: () => false,
         getErrHasColors: () => false,
       })
-      // Wrapped by the terminal's width alone: where a line ends in the source means nothing.
+      // The width of the terminal alone decides where a line ends.
       .configureHelp({ minWidthToWrap: 20, commandDescription: (of) => of.description().replaceAll('\n', ' ') })
       .showSuggestionAfterError()
-      // One for all commands: it says what is wrong with what it is asked for.
+      // One `help` command serves all commands: it says which name is wrong.
       .helpCommand(false)
       .allowExcessArguments(false)
-      .helpOption('-h, --help', 'show this help')
-  );
+      .helpOption('-h, --help', 'show this help');
+  }
+
+  /** Examples at the end of the help: each command line with its meaning beside it, or below it on a narrow terminal. */
+  examples(...lines: readonly (readonly [string, string])[]): this {
+    return this.addHelpText('after', () => {
+      const typed = lines.map(([line, meaning]) => [this.terminal.hint(line), meaning] as const);
+      const width = Math.max(...typed.map(([line]) => line.length));
+      const longest = Math.max(...typed.map(([, meaning]) => meaning.length));
+      const isNarrow = width + longest + 6 > this.columns;
+      const shown = typed.map(([line, meaning]) => (isNarrow ? `  $ ${line}\n      ${meaning}` : `  $ ${line.padEnd(width)}  ${meaning}`));
+      return `\nExamples:\n${shown.join('\n')}`;
+    });
+  }
+
+  private get columns(): number {
+    return this.terminal.columns ?? HELP_COLUMNS;
+  }
+
+  /** @throws UsageFailure that names the command's own help; a request for help passes through unchanged */
+  private refuse(error: CommanderError): never {
+    if (error.exitCode === 0 || error.code === 'commander.help') throw error;
+    const names: string[] = [];
+    for (let each: Command | null = this; each !== null; each = each.parent) names.unshift(each.name());
+    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+    throw new UsageFailure(message, `see how it is used: ${names.join(' ')} --help`);
+  }
+
+  /** The help, with its usage line as this command line was started. */
+  private usageAsInvoked(help: string): string {
+    return help.replace(/\n+$/, '').replace(/^Usage: .*$/m, (line) => this.terminal.hint(line));
+  }
 }
 
-/** @throws UsageFailure that leads to the command's own help; what shows help is left as it is */
-function refuse(command: Command, error: CommanderError): never {
-  if (error.exitCode === 0 || error.code === 'commander.help') throw error;
-  const names: string[] = [];
-  for (let each: Command | null = command; each !== null; each = each.parent) names.unshift(each.name());
-  const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-  throw new UsageFailure(message, `see how it is used: ${names.join(' ')} --help`);
+export function newCommand(name: string, { terminal }: Session): KilnCommand {
+  return new KilnCommand(name, terminal);
 }
 
-/** The same with `-o`, for a command that prints data. */
-export function dataCommand(name: string, session: Session): Command {
+/** A command with `-o`: it prints data. */
+export function dataCommand(name: string, session: Session): KilnCommand {
   return newCommand(name, session).addOption(
     new Option('-o, --output <format>', 'how data is printed (default: text on a terminal, else json)').choices(['text', 'json']),
   );
-}
-
-/** Help is prose about commands, but for the line that shows how one is typed. */
-function usageAs(terminal: Terminal, help: string): string {
-  return help.replace(/\n+$/, '').replace(/^Usage: .*$/m, (line) => terminal.hint(line));
-}
-
-const HELP_COLUMNS = 100;
-const terminals = new WeakMap<Command, Terminal>();
-
-/** Examples at the end of a command's help: the line, and what it does, beside it or below it where the terminal is narrow. */
-export function examples(lines: readonly (readonly [string, string])[]): (context: AddHelpTextContext) => string {
-  return ({ command }) => {
-    const terminal = terminals.get(command);
-    const typed = lines.map(([line, meaning]) => [terminal?.hint(line) ?? line, meaning] as const);
-    const width = Math.max(...typed.map(([line]) => line.length));
-    const longest = Math.max(...typed.map(([, meaning]) => meaning.length));
-    const isNarrow = width + longest + 6 > (terminal?.columns ?? HELP_COLUMNS);
-    const shown = typed.map(([line, meaning]) => (isNarrow ? `  $ ${line}\n      ${meaning}` : `  $ ${line.padEnd(width)}  ${meaning}`));
-    return `\nExamples:\n${shown.join('\n')}`;
-  };
 }

@@ -18,19 +18,19 @@ const shape = {
   KILN_AGENT_PORT: port(9200),
   KILN_REDIS_URL: redisUrl.optional(),
   KILN_CLUSTER_SECRET: clusterSecret.optional(),
-  // Handed on as it is: routers and agents say what is wrong with it.
+  // Passed on unchecked: routers and agents check it.
   KILN_MASTER_KEY: z.string().meta({ secret: true }).optional(),
   KILN_NODE_MEMORY: positive('must be a number of MB').optional(),
   KILN_NODE_CPUS: positive('must be a number of cores').optional(),
   KILN_DRAIN_TIMEOUT: z.coerce.number('must be milliseconds').int().min(0).max(3_600_000).default(30_000),
   KILN_DRAIN_DELAY: z.coerce.number('must be milliseconds').int().min(0).max(600_000).default(0),
-  /** ms without any sign of work after which a start is given up. */
+  /** `kiln up` gives up after so many ms in which no process shows progress. */
   KILN_UP_TIMEOUT: z.coerce.number('must be milliseconds').int().min(1000).max(3_600_000).default(60_000),
   KILN_REGISTRY: registryPrefix.optional(),
   KILN_REGISTRY_AUTH: z.string().optional(),
   KILN_REGISTRY_USERNAME: z.string().max(512).optional(),
   KILN_REGISTRY_PASSWORD: z.string().max(65_536).meta({ secret: true }).optional(),
-  /** What GitHub says of the run of a workflow, and the files that it reads. */
+  /** GitHub sets these in the run of a workflow. */
   GITHUB_ACTIONS: z.string().optional(),
   GITHUB_REPOSITORY: z.string().optional(),
   GITHUB_SHA: z.string().optional(),
@@ -39,18 +39,18 @@ const shape = {
   DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
 };
 
-/** What a run has that was given none of its own. */
+/** The environment of this process, for a run that gets no other. */
 export function ownEnvironment(): Record<string, string | undefined> {
   return process.env;
 }
 
 export type Config = z.output<z.ZodObject<typeof shape>> & {
-  /** What child processes inherit. */
+  /** The whole environment, for child processes. */
   inherited: Record<string, string | undefined>;
 };
 
 /**
- * Everything the command line takes from its environment.
+ * Reads every variable that the command line uses.
  * @throws EnvironmentError
  */
 export function readConfig(environment: Record<string, string | undefined>): Config {

@@ -6,8 +6,8 @@ export interface ConfirmOptions {
 }
 
 /**
- * Asks on a terminal before something is removed; elsewhere `--yes` has to be given.
- * @throws Failure or UsageFailure where there is no yes.
+ * Asks the user on a terminal before a removal; elsewhere the command needs `--yes`.
+ * @throws Failure when the user says no, UsageFailure when it cannot ask
  */
 export async function confirm(
   terminal: Terminal,
@@ -15,7 +15,8 @@ export async function confirm(
   { what, command }: { what: string; command: string },
 ): Promise<void> {
   if (options.yes) return;
-  if (!terminal.canAsk) throw new UsageFailure(`to remove ${what} needs a yes, and there is no terminal to ask on`, `${command} --yes`);
+  if (!terminal.canAsk)
+    throw new UsageFailure(`removing ${what} needs a confirmation, and there is no terminal to ask on`, `${command} --yes`);
   const answer = await terminal.ask(`Remove ${what}? [y/N] `);
   if (!/^y(es)?$/i.test(answer)) throw new Failure(`${what} was not removed`, `answer y, or: ${command} --yes`);
 }

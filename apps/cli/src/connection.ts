@@ -10,7 +10,7 @@ export type Credentials = z.infer<typeof credentials>;
 
 /**
  * Where the control API is and the key for it: `KILN_URL` and `KILN_API_KEY`, else what `kiln up` wrote.
- * @throws KilnError `unauthorized` saying what is missing.
+ * @throws KilnError `unauthorized` that names what is missing
  */
 export function findCredentials({ config }: Session): Credentials {
   const { KILN_URL: url, KILN_API_KEY: apiKey } = config;
@@ -18,12 +18,12 @@ export function findCredentials({ config }: Session): Credentials {
   const file = homePaths(config.KILN_HOME).credentials;
   const stored = readCredentials(file);
   if (apiKey !== undefined && stored) return { url: stored.url, apiKey };
-  // The stored key is never sent to an address that it was not made for.
+  // The stored key belongs to one address and is never sent to another.
   if (url !== undefined && new URL(url).origin !== (stored && new URL(stored.url).origin)) {
-    throw new KilnError('unauthorized', `KILN_URL is ${url}, and there is no key for it`, { fix: 'set KILN_API_KEY too' });
+    throw new KilnError('unauthorized', `KILN_URL is ${url}, and no key for it is known`, { fix: 'set KILN_API_KEY too' });
   }
   if (!stored) {
-    throw new KilnError('unauthorized', `neither KILN_URL and KILN_API_KEY are set, nor is there ${file}`, {
+    throw new KilnError('unauthorized', `KILN_URL and KILN_API_KEY are not set, and ${file} does not exist`, {
       fix: 'start Kiln on this machine with `kiln up`, or set KILN_URL and KILN_API_KEY',
     });
   }
@@ -46,6 +46,8 @@ function readCredentials(file: string): Credentials | undefined {
   try {
     return credentials.parse(JSON.parse(text));
   } catch {
-    throw new KilnError('unauthorized', `${file} does not hold {"url", "apiKey"}`, { fix: 'let `kiln up` write it anew, or remove it' });
+    throw new KilnError('unauthorized', `${file} does not hold {"url", "apiKey"}`, {
+      fix: 'remove it and run `kiln up`, which writes a new one',
+    });
   }
 }

@@ -3,7 +3,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Engine } from './engine.js';
+import { openEngine, sweep } from './engine.js';
 
 let folder: string;
 let server: http.Server;
@@ -33,17 +33,17 @@ afterEach(() => {
 
 describe('the engine', () => {
   it('removes what carries one of the ids, and nothing else', async () => {
-    const engine = new Engine(`unix://${join(folder, 'engine.sock')}`);
-    expect(await engine.sweep(['n-1', 'n-2'])).toEqual({ containers: 1, networks: 1 });
+    const engine = await openEngine(`unix://${join(folder, 'engine.sock')}`);
+    expect(await sweep(engine, ['n-1', 'n-2'])).toEqual({ containers: 1, networks: 1 });
     expect(removed).toEqual(['/containers/mine?force=true&v=true', '/containers/gone?force=true&v=true', '/networks/net']);
   });
 
   it('says what it answered', async () => {
-    const engine = new Engine(`unix://${join(folder, 'engine.sock')}`);
-    await expect(engine.get('/info')).rejects.toThrow(/answered 500 to GET \/info: broken/);
+    const engine = await openEngine(`unix://${join(folder, 'engine.sock')}`);
+    await expect(engine.info()).rejects.toThrow(/HTTP code 500.*broken/);
   });
 
-  it('refuses an address that it can not speak to', () => {
-    expect(() => new Engine('ssh://somewhere')).toThrow(/neither unix:\/\/ nor tcp:\/\//);
+  it('refuses an address that it can not speak to', async () => {
+    await expect(openEngine('ssh://somewhere')).rejects.toThrow(/neither unix:\/\/ nor tcp:\/\//);
   });
 });

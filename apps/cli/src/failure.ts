@@ -3,7 +3,7 @@ import { ERRORS, type ErrorCode, KilnError } from '@kiln/contract/errors';
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, retry: 3, auth: 4, notFound: 5, conflict: 6, interrupted: 130 } as const;
 
-/** Something that went wrong on this side of the wire: what and why in the message, and always the next thing to do. */
+/** An error on this side: the message says what happened and why, `fix` says what to do next. */
 export class Failure extends Error {
   constructor(
     message: string,
@@ -15,7 +15,7 @@ export class Failure extends Error {
   }
 }
 
-/** The command was given wrongly. */
+/** The command line has a wrong argument or option. */
 export class UsageFailure extends Failure {
   constructor(message: string, fix: string) {
     super(message, fix, EXIT.usage, 'usage');
@@ -28,7 +28,7 @@ export class Interrupted extends Failure {
   }
 }
 
-/** Nothing went wrong and nothing is left to say: who reads on until Ctrl-C knows why it ended. */
+/** Ctrl-C ended `kiln logs -f` or the like: the exit code says so, and no message follows. */
 export class QuietEnd extends Error {
   readonly exitCode = EXIT.interrupted;
 }
@@ -51,30 +51,30 @@ export function exitCodeOf(code: ErrorCode): number {
 }
 
 const NEXT: Record<ErrorCode, string> = {
-  bad_request: 'correct what is named above and run the command again',
+  bad_request: 'correct what the message names and run the command again',
   unauthorized: 'set KILN_API_KEY to a valid key, or use the one of `kiln up` in KILN_HOME/credentials.json',
-  forbidden: 'make a key with the scope it lacks: kiln keys create <name> --scope <scope>',
-  function_not_found: 'see which there are: kiln ls',
-  version_not_found: 'see which there are: kiln versions <function>',
-  not_found: 'see what there is: kiln ls',
-  method_not_allowed: 'the command line and the server are of different versions: update both',
+  forbidden: 'create a key with the missing scope: kiln keys create <name> --scope <scope>',
+  function_not_found: 'list the functions: kiln ls',
+  version_not_found: 'list the versions: kiln versions <function>',
+  not_found: 'list the functions: kiln ls',
+  method_not_allowed: 'the command line and the server have different versions: update both',
   conflict: 'look at the current state and try again: kiln inspect <function>',
   payload_too_large: 'send less, or raise maxBody in kiln.json and deploy again',
   concurrency_limit: 'try again shortly, or raise maxInstances, concurrency or queue in kiln.json',
-  rate_limited: 'wait a few seconds and try again; correct the key if it is wrong',
-  function_error: 'see its stack: kiln logs <function> --level error',
+  rate_limited: 'wait a few seconds and try again; correct the API key if it is wrong',
+  function_error: 'see the stack trace: kiln logs <function> --level error',
   internal: 'see the platform state: kiln status',
   bad_response: 'correct what the function writes, or let an HTTP library write it: see docs/reference/errors.md',
-  function_crashed: 'see its last lines: kiln logs <function>',
-  node_lost: 'the call may have run; see which nodes are there: kiln nodes ls',
-  start_failed: 'correct the code and deploy again; all it wrote: kiln logs <function>',
-  no_capacity: 'try again shortly, or add a node; see what there is: kiln nodes ls',
+  function_crashed: 'see its last log lines: kiln logs <function>',
+  node_lost: 'the call may have run; list the nodes: kiln nodes ls',
+  start_failed: 'correct the code and deploy again; see its log: kiln logs <function>',
+  no_capacity: 'try again shortly, or add a node; list the nodes: kiln nodes ls',
   unavailable: 'try again shortly; see the platform state: kiln status',
-  function_timeout: 'raise timeout in kiln.json, or see what it does: kiln logs <function>',
-  start_timeout: 'raise startTimeout in kiln.json, or see what it does: kiln logs <function>',
+  function_timeout: 'raise timeout in kiln.json, or see its log: kiln logs <function>',
+  start_timeout: 'raise startTimeout in kiln.json, or see its log: kiln logs <function>',
 };
 
-/** What is told of an error: the same in prose and in JSON. */
+/** What the user learns of an error, the same in prose and in JSON. */
 export interface ErrorReport {
   code: ErrorCode | 'failed' | 'usage' | 'interrupted';
   message: string;
@@ -99,7 +99,7 @@ function tellKilnError(error: KilnError): ErrorReport {
   const { title } = ERRORS[error.code];
   return {
     code: error.code,
-    // What is wrong with a folder or a command is no request to whoever reads this.
+    // "Malformed request" would puzzle a user whose folder or command is wrong.
     message: error.code === 'bad_request' ? error.message : withTitle(title, error.message),
     fix: fixOf(error),
     exitCode: exitCodeOf(error.code),
@@ -107,7 +107,7 @@ function tellKilnError(error: KilnError): ErrorReport {
   };
 }
 
-/** The server's sentence may be the title in other words. */
+/** The server's message may already contain the title. */
 function withTitle(title: string, message: string): string {
   if (!message.toLowerCase().includes(title.toLowerCase())) return `${title}: ${message}`;
   return message.charAt(0).toUpperCase() + message.slice(1);
@@ -118,7 +118,7 @@ function fixOf(error: KilnError): string {
   return error.fix ?? NEXT[error.code];
 }
 
-/** Nothing answered: what the server would have advised is not known. */
+/** No server answered, so no server gave advice. */
 function isUnreached({ code, cause }: KilnError): boolean {
   return code === 'unavailable' && cause !== undefined;
 }

@@ -1,12 +1,12 @@
 import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
 import { UsageFailure } from './failure.js';
 
-/** @throws UsageFailure for what can't be a function's name: it never gets into a path. */
+/** @throws UsageFailure for anything but a function's name, so that no other text gets into a path */
 export function requireFunctionName(name: string): string {
   if (FUNCTION_NAME_PATTERN.test(name)) return name;
   throw new UsageFailure(
     `"${name}" can't be a function's name: it has 1 to 63 characters of a-z, 0-9 and -, starts with a letter and does not end with -`,
-    `did you mean "${suggestName(name)}"? see which there are: kiln ls`,
+    `did you mean "${suggestName(name)}"? list the functions: kiln ls`,
   );
 }
 
@@ -20,7 +20,7 @@ export function parseReference(text: string): FunctionReference {
   const [name = '', version, ...rest] = text.split('@');
   if (version === undefined) return { name: requireFunctionName(name), version: undefined };
   if (rest.length > 0 || !/^[1-9]\d{0,8}$/.test(version)) {
-    throw new UsageFailure(`"${text}" does not name a version`, `write it as ${name}@2; see which there are: kiln inspect ${name}`);
+    throw new UsageFailure(`"${text}" does not name a version`, `write it as ${name}@2; list the versions: kiln versions ${name}`);
   }
   return { name: requireFunctionName(name), version: Number(version) };
 }

@@ -4,12 +4,12 @@ import type { Config } from './config.js';
 
 const MAX_MS = 5000;
 const MAX_BYTES = 1024 * 1024;
-/** Reading starts no program that a repository names, and writes nothing. */
+/** With these, git starts no program that the repository configures, and writes nothing. */
 const QUIETLY = ['--no-optional-locks', '-c', 'core.fsmonitor=false', '-c', 'log.showSignature=false'];
 
-/** What a git command prints; undefined where it fails, or takes too long, or there is no git. */
+/** The output of a git command; undefined when it fails, takes too long, or git is not installed. */
 export async function askGit({ inherited }: Pick<Config, 'inherited'>, args: readonly string[], cwd = '/'): Promise<string | undefined> {
-  // Which repository is meant is said by the folder, also inside a hook of another one.
+  // The folder alone chooses the repository, even when this runs inside a hook of another one.
   const own = Object.entries(inherited).filter(([name]) => !name.startsWith('GIT_'));
   const env = { ...Object.fromEntries(own), LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0' };
   try {

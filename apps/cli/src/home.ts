@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-/** What lies where under KILN_HOME. */
+/** Paths of all files and folders under KILN_HOME. */
 export function homePaths(home: string) {
   return {
     home,

@@ -3,7 +3,7 @@ import { run } from './run.js';
 
 const interrupted = new AbortController();
 const insisted = new AbortController();
-// Terminals signal every process in the foreground and npm passes the same signal on once more: that is one Ctrl-C.
+// One Ctrl-C may arrive twice: the terminal signals every process in the foreground, and npm forwards the same signal.
 const SAME_SIGNAL_MS = 500;
 let firstAt = 0;
 
@@ -15,7 +15,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     } else if (performance.now() - firstAt > SAME_SIGNAL_MS) insisted.abort(signal);
   });
 }
-// A closed terminal must not bring `kiln up` down before it has ended its children.
+// When the terminal closes, `kiln up` must still end its children.
 process.stderr.on('error', () => {});
 
 const code = await run(process.argv.slice(2), {
@@ -26,5 +26,5 @@ const code = await run(process.argv.slice(2), {
   insisted: insisted.signal,
 });
 process.exitCode = code;
-// Left in the middle of something: what is still open must not keep the process.
+// After an interruption, open handles must not keep the process alive.
 if (interrupted.signal.aborted || process.stdout.errored) process.exit();

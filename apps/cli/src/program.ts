@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
-import { examples, newCommand, type Session } from './command.js';
+import { type KilnCommand, newCommand, type Session } from './command.js';
 import { keysCommand } from './commands/cluster/keys.js';
 import { nodesCommand } from './commands/cluster/nodes.js';
 import { buildCommand } from './commands/functions/build.js';
@@ -25,7 +24,7 @@ import { rolloutCommand } from './commands/versions/rollout.js';
 import { trafficCommand } from './commands/versions/traffic.js';
 import { versionsCommand } from './commands/versions/versions.js';
 
-const GROUPS: readonly (readonly [string, readonly ((session: Session) => Command)[]])[] = [
+const GROUPS: readonly (readonly [string, readonly ((session: Session) => KilnCommand)[]])[] = [
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
   ['Functions:', [initCommand, devCommand, buildCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
   ['Versions and traffic:', [versionsCommand, trafficCommand, rolloutCommand, rollbackCommand]],
@@ -33,23 +32,22 @@ const GROUPS: readonly (readonly [string, readonly ((session: Session) => Comman
   ['Cluster:', [nodesCommand, keysCommand]],
 ];
 
-export function createProgram(session: Session): Command {
+export function createProgram(session: Session): KilnCommand {
   const program = newCommand('kiln', session)
     .description('Functions on your own Docker machines.')
     .version(version(), '-V, --version', 'print the version')
     .usage('<command> [options]')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln up', 'start a router, a node and Redis on this machine'],
-        ['kiln init hello && kiln deploy hello', 'a first function'],
-        ['kiln invoke hello', 'call it'],
-      ]),
+    .examples(
+      ['kiln up', 'start a router, a node and Redis on this machine'],
+      ['kiln init hello && kiln deploy hello', 'a first function'],
+      ['kiln invoke hello', 'call it'],
     );
   for (const [group, commands] of GROUPS) {
     for (const create of commands) program.addCommand(create(session).helpGroup(group));
   }
-  return program.addCommand(helpCommand(session, program));
+  program.addCommand(helpCommand(session, program));
+  session.terminal.commands = program.commands.map((each) => each.name());
+  return program;
 }
 
 function version(): string {

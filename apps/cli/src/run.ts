@@ -11,8 +11,8 @@ export async function run(argv: readonly string[], streams: Streams, environment
     const session = { config: readConfig(environment), terminal };
     await Promise.race([
       createProgram(session).parseAsync(argv, { from: 'user' }),
-      interruption(terminal),
-      insistence(terminal),
+      interruption(terminal.interrupted, () => !terminal.endsItself),
+      interruption(terminal.insisted, () => !terminal.endsItself || terminal.mayBeLeft),
       nobodyReads(terminal),
     ]);
     return EXIT.ok;
@@ -21,26 +21,14 @@ export async function run(argv: readonly string[], streams: Streams, environment
   }
 }
 
-function interruption(terminal: Terminal): Promise<never> {
+/** Rejects at the signal, unless the command then ends in its own way. */
+function interruption(signal: AbortSignal, leaves: () => boolean): Promise<never> {
   return new Promise((_resolve, reject) => {
-    const interrupt = () => {
-      if (!terminal.endsItself) reject(new Interrupted());
-    };
-    terminal.interrupted.addEventListener('abort', interrupt, { once: true });
+    signal.addEventListener('abort', () => leaves() && reject(new Interrupted()), { once: true });
   });
 }
 
-/** Whoever presses Ctrl-C again does not wait for an orderly end; `kiln up` has its own. */
-function insistence(terminal: Terminal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const interrupt = () => {
-      if (!terminal.endsItself || terminal.mayBeLeft) reject(new Interrupted());
-    };
-    terminal.insisted.addEventListener('abort', interrupt, { once: true });
-  });
-}
-
-/** `kiln logs -f hello | head` is done when head is. */
+/** `kiln logs -f hello | head` ends when `head` closes the pipe. */
 function nobodyReads(terminal: Terminal): Promise<void> {
   return new Promise((resolve) => {
     terminal.streams.stdout.on('error', () => {

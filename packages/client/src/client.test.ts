@@ -68,7 +68,7 @@ it('gives a code to answers that are not Kiln’s', async () => {
     request.resume();
     response.writeHead(502).end('<html>bad gateway</html>');
   });
-  expect(await refusal(client.ring())).toMatchObject({ code: 'unavailable', message: 'the server answered 502' });
+  expect(await refusal(client.store.get())).toMatchObject({ code: 'unavailable', message: 'the server answered 502' });
 });
 
 it('says which URL can not be reached', async () => {
@@ -80,7 +80,7 @@ it('says which URL can not be reached', async () => {
 
 it('does not take its key along to where a redirection points', async () => {
   const { client, seen } = await serve((_request, response) => response.writeHead(307, { location: '/elsewhere' }).end());
-  expect((await refusal(client.ring())).code).toBe('unavailable');
+  expect((await refusal(client.store.get())).code).toBe('unavailable');
   expect(seen).toHaveLength(1);
 });
 

@@ -10,7 +10,6 @@ import type {
   NodeView,
   Origin,
   Page,
-  RingView,
   StoreView,
 } from '@kiln/contract/api/control-api';
 import { readFailure } from '@kiln/contract/api/problem';
@@ -24,7 +23,7 @@ import { jsonLines } from './json-lines.js';
 import { type ClientOptions, Transport } from './transport.js';
 
 export interface LogOptions {
-  /** Go on with new lines until the caller stops reading. */
+  /** Continues with new lines until the caller stops reading. */
   follow?: boolean;
   /** ISO 8601 */
   since?: string;
@@ -35,19 +34,19 @@ export interface LogOptions {
 }
 
 export interface DeployOptions extends Origin {
-  /** Why, in one line: shown in the history of versions. */
+  /** One line for the history of versions. */
   message?: string;
-  /** The version is proved ready and gets no traffic yet. */
+  /** The new version is checked and gets no traffic. */
   traffic?: 'none';
   buildArgs?: BuildArgs;
   buildSecrets?: BuildSecrets;
   signal?: AbortSignal;
 }
 
-/** A version may take its whole `startTimeout` to become ready, and an upload its own time before anything is answered. */
+/** Covers an upload and the whole `startTimeout` of a version: the response starts after both. */
 const DEPLOY_TIMEOUT_MS = 1_200_000;
 
-/** The control API, typed. Every call throws a KilnError: the server's own, or `unavailable` when there is none to be reached. */
+/** A typed client of the control API. Every error is a KilnError: the server's own, or `unavailable` when no server answers. */
 export class KilnClient {
   private readonly transport: Transport;
 
@@ -58,7 +57,7 @@ export class KilnClient {
   readonly functions = {
     list: (): Promise<FunctionView[]> => this.all('/v1/functions'),
     get: (name: string): Promise<FunctionView> => this.transport.json('GET', path('functions', name)),
-    /** A new version with the same image and these keys of the configuration changed; with a revision, unless it changed since. */
+    /** Makes a version with the same image and some configuration changed. With a revision, a `conflict` if the function changed since. */
     patch: (
       name: string,
       config: FunctionConfigInput,
@@ -74,7 +73,7 @@ export class KilnClient {
 
   readonly versions = {
     list: (name: string): Promise<VersionRecord[]> => this.all(path('functions', name, 'versions')),
-    /** Deploys an image that exists already. */
+    /** Deploys an existing image. */
     create: (
       name: string,
       version: Omit<DeployOptions, 'signal'> & { image: string; config?: FunctionConfigInput },
@@ -84,25 +83,20 @@ export class KilnClient {
   };
 
   readonly pins = {
-    /** The version is kept, however old it is. */
+    /** Keeps the version, however old it is. */
     add: (name: string, version: number): Promise<VersionRecord> => this.transport.json('PUT', pinPath(name, version)),
     remove: (name: string, version: number): Promise<VersionRecord> => this.transport.json('DELETE', pinPath(name, version)),
   };
 
   readonly traffic = {
     get: (name: string): Promise<Traffic> => this.transport.json('GET', path('functions', name, 'traffic')),
-    /** With a revision, a `conflict` when the function has changed since. */
-    put: (name: string, traffic: Traffic, { revision, sticky }: { revision?: number; sticky?: boolean } = {}): Promise<Traffic> =>
-      this.transport.json('PUT', path('functions', name, 'traffic'), {
-        json: traffic,
-        query: { sticky: sticky?.toString() },
-        ...(revision !== undefined && { revision }),
-      }),
+    put: (name: string, traffic: Traffic, { sticky }: { sticky?: boolean } = {}): Promise<Traffic> =>
+      this.transport.json('PUT', path('functions', name, 'traffic'), { json: traffic, query: { sticky: sticky?.toString() } }),
   };
 
   readonly secrets = {
     list: (): Promise<SecretRecord[]> => this.all('/v1/secrets'),
-    /** All or none; answers when every function that uses one serves with it, or has failed to. */
+    /** Stores all or none. Resolves when every function that uses one serves with it or has failed. */
     set: (values: Record<string, string>): Promise<SecretsSet> =>
       this.transport.json('PATCH', '/v1/secrets', { json: { values }, timeoutMs: DEPLOY_TIMEOUT_MS }),
     remove: (name: string): Promise<void> => this.transport.json('DELETE', path('secrets', name)),
@@ -117,9 +111,9 @@ export class KilnClient {
 
   readonly store = {
     get: (): Promise<StoreView> => this.transport.json('GET', '/v1/store'),
-    /** Writes back what the router holds to a store that has lost it. */
+    /** Writes what the router holds back to a store that has lost data. */
     restore: (): Promise<StoreView> => this.transport.json('POST', '/v1/store/restore'),
-    /** Goes on with what such a store has now. */
+    /** Accepts what such a store has now. */
     accept: (): Promise<StoreView> => this.transport.json('POST', '/v1/store/accept'),
   };
 
@@ -129,7 +123,7 @@ export class KilnClient {
     remove: (id: string): Promise<void> => this.transport.json('DELETE', path('keys', id)),
   };
 
-  /** Sends a gzip tar of a folder, tells what happens line by line, and is done when the new version serves. */
+  /** Sends a gzip tar of a folder, reports the build line by line, and resolves when the new version serves. */
   async deploy(name: string, tar: Readable, onLine: (line: string) => void, options: DeployOptions = {}): Promise<Deployed> {
     const { message, traffic, sourceDigest, project, buildArgs, buildSecrets = {}, signal } = options;
     const response = await this.transport.send('POST', path('functions', name, 'builds'), {
@@ -144,15 +138,15 @@ export class KilnClient {
       else if (line.type === 'failed') throw readFailure(line);
       else return withoutType(line);
     }
-    throw this.transport.unreachable(new Error('the answer ended before the deployment did'));
+    throw this.transport.unreachable(new Error('the response ended before the deployment'));
   }
 
-  /** Back to the traffic before the last change, or all to one version. */
+  /** Restores the traffic before the last change, or gives all to one version. */
   rollback(name: string, version?: number): Promise<FunctionView> {
     return this.transport.json('POST', path('functions', name, 'rollback'), { json: { ...(version !== undefined && { version }) } });
   }
 
-  /** Gives a version the traffic in stages; the answer comes with the first one. */
+  /** Gives a version the traffic in stages. Resolves when the first stage starts. */
   rollout(name: string, rollout: StartRolloutInput): Promise<FunctionView> {
     return this.transport.json('POST', path('functions', name, 'rollout'), { json: rollout });
   }
@@ -166,10 +160,6 @@ export class KilnClient {
 
   instances(name: string): Promise<InstanceRecord[]> {
     return this.all(path('functions', name, 'instances'));
-  }
-
-  ring(): Promise<RingView> {
-    return this.transport.json('GET', '/v1/ring');
   }
 
   private async all<T>(address: string): Promise<T[]> {
@@ -194,7 +184,7 @@ export class KilnClient {
   }
 }
 
-/** Every part is one segment of the path, whatever it holds. @throws KilnError for what can't be one. */
+/** A path of the API. Each part is encoded as one segment. @throws KilnError for a part that cannot be one */
 function path(...parts: string[]): string {
   const bad = parts.find((part) => /^\.{0,2}$/.test(part));
   if (bad !== undefined) throw new KilnError('bad_request', `"${bad}" can't be a name`);

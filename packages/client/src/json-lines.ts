@@ -1,6 +1,6 @@
 const MAX_LINE_CHARS = 1_048_576;
 
-/** One value per line, as they come; empty lines only keep the connection alive. @throws Error when a line is not JSON. */
+/** Parses each line as JSON as it arrives. Empty lines only keep the connection alive. @throws Error when a line is not JSON */
 export async function* jsonLines<T>(body: ReadableStream<Uint8Array>): AsyncGenerator<T> {
   const decoder = new TextDecoder();
   let rest = '';

@@ -3,25 +3,24 @@ import { readProblem } from '@kiln/contract/api/problem';
 import { KilnError } from '@kiln/contract/errors';
 
 export interface ClientOptions {
-  /** Base URL of the control API. */
+  /** The base URL of the control API. */
   url: string;
   apiKey: string;
-  /** Where the key comes from, for who has to correct it. */
+  /** The source of the key, for the error about a wrong key. */
   keyFrom?: string | undefined;
-  fetch?: typeof fetch;
 }
 
 interface SendOptions {
   /** Sent as JSON. */
   json?: unknown;
-  /** Sent as it is, as gzip. */
+  /** A gzip stream, sent unchanged. */
   stream?: Readable;
   query?: Record<string, string | undefined>;
   headers?: Record<string, string>;
   /** Revision for `If-Match`. */
   revision?: number;
   signal?: AbortSignal;
-  /** How long to wait for the answer's head. */
+  /** How long to wait for the head of the response. */
   timeoutMs?: number;
 }
 
@@ -29,7 +28,7 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 const TIMEOUT_MS = 30_000;
 
-/** Calls of the control API: an answer is a success, everything else a KilnError with the server's own code. */
+/** Sends requests to the control API. Everything but a success becomes a KilnError with the server's code. */
 export class Transport {
   private readonly base: string;
 
@@ -50,14 +49,14 @@ export class Transport {
   /** @throws KilnError */
   async send(method: Method, path: string, options: SendOptions = {}): Promise<Response> {
     const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(new Error('no answer in time')), options.timeoutMs ?? TIMEOUT_MS);
+    const timer = setTimeout(() => patience.abort(new Error('no response in time')), options.timeoutMs ?? TIMEOUT_MS);
     const signal = options.signal === undefined ? patience.signal : AbortSignal.any([patience.signal, options.signal]);
     let response: Response;
     try {
-      response = await (this.options.fetch ?? fetch)(this.address(path, options.query), this.request(method, options, signal));
+      response = await fetch(this.address(path, options.query), this.request(method, options, signal));
     } catch (error) {
       if (options.signal?.aborted) throw options.signal.reason;
-      // A source that broke is the caller's own trouble, not the network's.
+      // An error of the source stream belongs to the caller, not to the network.
       throw options.stream?.errored ?? this.unreachable(error);
     } finally {
       clearTimeout(timer);
@@ -66,20 +65,20 @@ export class Transport {
     throw this.refusal(readProblem(response.status, await response.text().catch(() => ''), response.headers.get('retry-after')));
   }
 
-  /** The server does not know where a key comes from, and its answer may be about any of several clusters. */
+  /** Names the source of a wrong key and the cluster, which the server cannot know. */
   private refusal(error: KilnError): KilnError {
     const { keyFrom } = this.options;
     if (error.code !== 'unauthorized' || keyFrom === undefined) return error;
     return new KilnError('unauthorized', `${this.base} does not accept the key from ${keyFrom}`, {
-      fix: 'give a key of that cluster as KILN_API_KEY, or the address of another as KILN_URL; without both, KILN_HOME/credentials.json has them',
+      fix: 'set KILN_API_KEY to a key of that cluster, or KILN_URL to another cluster; without both, KILN_HOME/credentials.json is used',
       cause: error,
     });
   }
 
-  /** The connection failed, or broke. */
+  /** The error for a connection that failed or broke. */
   unreachable(error: unknown): KilnError {
     return new KilnError('unavailable', `cannot reach ${this.base}: ${reasonOf(error)}`, {
-      fix: 'see that Kiln runs there (kiln status), and that the URL is right',
+      fix: 'check that Kiln runs there (kiln status), and that the URL is right',
       cause: error,
     });
   }
@@ -98,7 +97,7 @@ export class Transport {
       method,
       headers,
       signal,
-      // A key is for one address: it does not follow a redirection.
+      // Follows no redirect: the key is for this address only.
       redirect: 'error',
       ...(json !== undefined && { body: JSON.stringify(json) }),
       ...(stream !== undefined && { body: Readable.toWeb(stream) as ReadableStream, duplex: 'half' }),

@@ -4,7 +4,7 @@ import { ClientRedis } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import { eventOptions, type OutageLog } from './event-options.js';
 
-/** The longest wait for an event to be sent. A process that misses it reads the store by the clock. */
+/** The longest wait for sending an event. A receiver that misses it reads the store again soon. */
 const EMIT_MS = 500;
 
 /** Sends control events through Nest's Redis transport. */
@@ -35,7 +35,7 @@ export class EventClient {
   }
 }
 
-/** `emit` reports a connection error; a log line for each try to reconnect would add nothing. */
+/** Logs no reconnection: `emit` reports the error to its caller. */
 class QuietClient extends ClientRedis {
   override registerErrorListener(client: ClientRedis['pubClient']): void {
     client.on('error', () => undefined);

@@ -8,7 +8,7 @@ export interface OutageLog {
 const RETRY_MS = 500;
 const CONNECT_MS = 2000;
 
-/** A connection for events that never gives up. */
+/** Options of a connection for events that reconnects for ever. */
 export function eventOptions(connection: ConnectionOptions): NonNullable<RedisOptions['options']> {
   return {
     ...connection,

@@ -29,7 +29,7 @@ it('hears events whenever Redis is there, though it was away at the start and in
     await redis.kill();
   }
   expect(heard).not.toContain('lost');
-  expect(outages.filter((message) => message === 'control events disconnected').length).toBeLessThan(6);
+  expect(outages.filter((message) => message === 'control event connection failed').length).toBeLessThan(6);
 }, 60_000);
 
 it('hears events though connections break before Redis has confirmed what it listens to', async () => {

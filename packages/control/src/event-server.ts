@@ -5,8 +5,8 @@ import { eventOptions, type OutageLog } from './event-options.js';
 type Client = ServerRedis['subClient'];
 
 /**
- * Nest's Redis transport, extended to survive an outage of Redis. The original subscribes only if Redis answers the first try, gives
- * up after some tries, logs each of them, and ends the process if a connection breaks during a subscription.
+ * Nest's Redis transport, made to survive an outage of Redis. The original subscribes only if Redis answers the first attempt, gives
+ * up after some attempts, logs each of them, and ends the process when a connection breaks during a subscription.
  */
 export class EventServer extends ServerRedis {
   private outage = false;
@@ -15,16 +15,16 @@ export class EventServer extends ServerRedis {
     connection: ConnectionOptions,
     private readonly log: OutageLog,
   ) {
-    // The client's own resubscription would leave a rejected promise without a handler.
+    // The client's own resubscription would leave the same rejection unhandled.
     super({ ...eventOptions(connection), autoResubscribe: false } as ReturnType<typeof eventOptions>);
   }
 
-  /** Returns at once; subscribes when a connection is ready, and resubscribes after each reconnection. */
+  /** Ready at once. Subscribes on the first connection and resubscribes on each later one. */
   override start(callback?: () => void): void {
     this.subClient.on('message', this.getMessageHandler(this.pubClient).bind(this));
     this.subClient.on('ready', () => this.subscribe());
     for (const client of [this.subClient, this.pubClient]) {
-      // The client retries by itself; the error handler logs the failure.
+      // The client reconnects by itself; the error handler logs the error.
       client.connect().catch(() => undefined);
     }
     callback?.();
@@ -32,13 +32,13 @@ export class EventServer extends ServerRedis {
 
   private subscribe(): void {
     const events = [...this.messageHandlers.keys()];
-    // If the connection breaks here, the next connection subscribes.
+    // Fails when the connection breaks; the next connection subscribes again.
     if (events.length > 0) this.subClient.subscribe(...events).catch(() => undefined);
   }
 
   override registerErrorListener(client: Client): void {
     client.on('error', (error: Error) => {
-      if (!this.outage) this.log.warn({ err: error }, 'control events disconnected');
+      if (!this.outage) this.log.warn({ err: error }, 'control event connection failed');
       this.outage = true;
     });
   }
@@ -50,7 +50,7 @@ export class EventServer extends ServerRedis {
   }
 
   override registerReconnectListener(): void {
-    // The error handler has logged the outage.
+    // The error listener logs the outage once.
   }
 
   override async close(): Promise<void> {

@@ -1,24 +1,24 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
-/** Nine times the processor time of a process, or of a session, at 0 that wants it as well. */
+/** Gives nine times the processor time of a process or session at 0. */
 const NICE = -10;
 
 /**
- * Calls pass through this process: where the processors have no time left, it goes before functions and what starts them. Linux shares
- * time between sessions first (autogroup, sched(7)), and a nice value counts within one. Without the right to it nothing changes.
+ * Raises the priority of this process above functions and builds, since every call passes through it. Linux shares processor time
+ * between sessions first (autogroup, sched(7)), and the nice value counts only within a session. Without the right, nothing changes.
  */
 export function goFirst(): void {
   quietly(() => setPriority(NICE));
   if (ownsItsSession()) quietly(() => writeFileSync('/proc/self/autogroup', String(NICE)));
 }
 
-/** For a child of a process that goes first, which must not keep its parent waiting. */
+/** Gives a child of such a process the normal priority, so that it does not slow its parent. */
 export function goAsOthers(pid: number): void {
   quietly(() => setPriority(pid, 0));
 }
 
-/** A session that was not made for this process holds others as well, a user's shell for one. */
+/** True when this process leads its session: other sessions contain other processes too, a user's shell for example. */
 function ownsItsSession(): boolean {
   try {
     const session = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ')[3];
@@ -32,6 +32,6 @@ function quietly(action: () => void): void {
   try {
     action();
   } catch {
-    // Not allowed, not that kind of system, or a child that has ended.
+    // No right, another kind of system, or the child has ended.
   }
 }

@@ -14,5 +14,5 @@ it('a fault of work that nobody awaits is logged and does not end the process', 
     void look();
     setTimeout(() => console.log('still here'), 50);`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
-  expect(stdout).toBe('background work failed: a fault that nobody knew of\nstill here\n');
+  expect(stdout).toBe('background work failed; the process continues: a fault that nobody knew of\nstill here\n');
 });

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 
 /**
- * For work that nobody awaits: a look every second, the end of an exchange. Each deals with the faults it knows of; one that it does not
- * know must not end the process, and every request in it.
+ * Logs unhandled rejections of background work, a timer or the end of an exchange for example. Without this, one unexpected error would
+ * end the process and every request in it.
  */
 export function outliveFaultsInBackground(log: Pick<Logger, 'error'>): void {
-  process.on('unhandledRejection', (error) => log.error({ err: error }, 'background work failed'));
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'background work failed; the process continues'));
 }

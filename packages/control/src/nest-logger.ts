@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Logger } from 'pino';
 
-/** Nest's own lines in our log. What it says of its wiring is for debugging. */
+/** Writes Nest's own lines to our log. Its lines about wiring get level debug. */
 export class NestLogger implements LoggerService {
   constructor(private readonly pino: Logger) {}
 

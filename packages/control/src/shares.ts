@@ -1,14 +1,14 @@
 import { KilnError } from '@kiln/contract/errors';
 
-/** Scarce places of this router, of which no holder may have all. */
+/** A limited number of places in this router. One holder cannot take all of them. */
 export class Shares {
   private taken = 0;
   private readonly byHolder = new Map<string, number>();
 
   /**
-   * @param what is done in a place, for the refusal: "uploads"
-   * @param places how many at once
-   * @param perHolder how many of them one holder may have
+   * @param what the work in a place, for the error message: "uploads"
+   * @param places how many in all
+   * @param perHolder how many for one holder
    */
   constructor(
     private readonly what: string,
@@ -16,7 +16,7 @@ export class Shares {
     private readonly perHolder: number,
   ) {}
 
-  /** @returns how the place is given back; may be called twice. @throws KilnError `concurrency_limit` */
+  /** @returns a function that gives the place back; further calls do nothing. @throws KilnError `concurrency_limit` */
   take(holder: string): () => void {
     const own = this.byHolder.get(holder) ?? 0;
     if (this.taken >= this.places) throw this.full(`this router has ${this.places} ${this.what} under way already`);

@@ -1,8 +1,13 @@
 import Dockerode from 'dockerode';
 
-/** A client of the engine at `unix:///…`, `tcp://…` or `http://…`. */
-export function connectEngine(dockerHost: string): Dockerode {
-  if (dockerHost.startsWith('unix://')) return new Dockerode({ socketPath: dockerHost.slice('unix://'.length) });
-  const { hostname, port } = new URL(dockerHost.replace(/^tcp:/, 'http:'));
-  return new Dockerode({ host: hostname, port: Number(port || 2375), protocol: 'http' });
+/**
+ * A client of the engine at `unix:///…`, `tcp://…` or `http://…`. With `timeoutMs`, a request fails after that time without a byte.
+ * @throws Error for any other address
+ */
+export function connectEngine(dockerHost: string, { timeoutMs }: { timeoutMs?: number } = {}): Dockerode {
+  const { protocol, pathname, hostname, port } = new URL(dockerHost);
+  const options = timeoutMs === undefined ? {} : { timeout: timeoutMs };
+  if (protocol === 'unix:') return new Dockerode({ socketPath: pathname, ...options });
+  if (protocol !== 'tcp:' && protocol !== 'http:') throw new Error(`${dockerHost} is neither unix:// nor tcp://`);
+  return new Dockerode({ host: hostname, port: Number(port || 2375), protocol: 'http', ...options });
 }

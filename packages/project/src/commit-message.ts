@@ -1,8 +1,8 @@
-/** As long as a version's message may be. */
+/** The longest message of a version. */
 const MAX_CHARS = 200;
 const HASH_CHARS = 10;
 
-/** What a version is remembered by that was made from a commit: its short hash and its subject, in one line. */
+/** The message of a version made from a commit: the short hash and the subject, in one line. */
 export function commitMessage(hash: string, subject: string, { changed = false }: { changed?: boolean } = {}): string {
   const mark = changed ? ' + changes' : '';
   const line = `${hash.slice(0, HASH_CHARS)} ${subject.replace(/\p{Cc}+/gu, ' ').trim()}`.trim();

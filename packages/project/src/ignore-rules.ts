@@ -2,9 +2,9 @@ import ignore, { type Ignore } from 'ignore';
 
 export type IgnoreRules = Ignore;
 
-/** Sent whatever the ignore files say: the builder reads them. */
+/** Always sent, because the builder reads them. */
 const ALWAYS = new Set(['kiln.json', 'Dockerfile']);
-/** Made anew where it is needed, or one machine's own: files named .env above all, with secrets for `kiln dev`. */
+/** Generated files, and files of one machine only: above all .env, with secrets for `kiln dev`. */
 const NEVER_UNLESS_ASKED = [
   ...['.git', '.hg', '.svn', '.DS_Store', '.idea', '.vscode'],
   ...['.env', '.env.local', '.env.*.local'],
@@ -12,17 +12,17 @@ const NEVER_UNLESS_ASKED = [
   ...['__pycache__', '*.pyc', '.venv', 'venv', '.pytest_cache', '.mypy_cache', '.ruff_cache'],
 ];
 
-/** What a folder's own `.dockerignore` and `.kilnignore`, given as text where they are there, leave out. */
+/** The rules of a folder, from the texts of its `.dockerignore` and `.kilnignore`. */
 export function ignoreRules(dockerignore: string | undefined, kilnignore: string | undefined): IgnoreRules {
   return ignore().add(patternsOf(dockerignore, kilnignore));
 }
 
-/** The same as patterns of `.gitignore`, the later ones stronger. */
+/** The rules as `.gitignore` patterns; later patterns win. */
 export function patternsOf(dockerignore: string | undefined, kilnignore: string | undefined): string[] {
   return [...NEVER_UNLESS_ASKED, ...linesOf(dockerignore).map(anchored), ...linesOf(kilnignore)];
 }
 
-/** Whether a file, or with a `/` at its end a folder, is sent. The path is relative to the folder that has the rules. */
+/** Whether a path is sent. It is relative to the folder with the rules; a folder ends with `/`. */
 export function isSent(path: string, rules: IgnoreRules): boolean {
   return isAlwaysSent(path) || !rules.ignores(path);
 }
@@ -31,12 +31,12 @@ export function isAlwaysSent(path: string): boolean {
   return ALWAYS.has(path);
 }
 
-/** The same as Docker would have it of a folder that says nothing itself. */
+/** A `.dockerignore` with the default rules. */
 export function dockerignore(): string {
   return NEVER_UNLESS_ASKED.map((pattern) => `**/${pattern}\n`).join('');
 }
 
-/** Docker's patterns all start at the folder's root; those of `.kilnignore` are as in `.gitignore`. */
+/** A Docker pattern starts at the root of the folder; a `.gitignore` pattern does not. */
 function anchored(line: string): string {
   const pattern = line.trim();
   if (pattern === '' || pattern.startsWith('#')) return '';

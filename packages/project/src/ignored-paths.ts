@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { KilnError } from '@kiln/contract/errors';
 import { isAlwaysSent, patternsOf } from './ignore-rules.js';
 
-/** For the files of one folder. */
+/** The time for all files of one folder. */
 const DEADLINE_MS = 10_000;
 const MEMORY_MB = 256;
 
@@ -12,10 +12,10 @@ export interface IgnoreTexts {
 }
 
 /**
- * Which of the paths a stranger's ignore files leave out. Patterns become regular expressions, and one with many stars can take for ever
- * on one path: they are matched in a thread of their own, with a deadline, so that nobody else waits.
+ * Which of the paths the ignore files leave out. Patterns become regular expressions, and one with many stars can run for ever on one
+ * path. A thread of its own matches them within a deadline, so that no other request waits.
  * @param paths relative to the folder that has the files; a folder ends with `/`
- * @throws KilnError `bad_request` where it takes too long
+ * @throws KilnError `bad_request` when it takes too long
  */
 export async function ignoredPaths(
   texts: IgnoreTexts,
@@ -28,7 +28,7 @@ export async function ignoredPaths(
   return new Set(asked.filter((_path, i) => ignored[i] === 1));
 }
 
-/** Sources run as TypeScript in tests. */
+/** Tests run the sources as TypeScript. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './match-worker.ts' : './match-worker.js', import.meta.url);
 
 async function match(patterns: string[], paths: string[], deadlineMs: number): Promise<Uint8Array> {

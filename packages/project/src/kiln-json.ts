@@ -2,12 +2,12 @@ import { KilnError } from '@kiln/contract/errors';
 
 const CORRECT = 'correct it, or remove it to use the defaults';
 
-/** The object that a `kiln.json` holds. @param where the file, as its author knows it @throws KilnError `bad_request` */
+/** Parses the text of a `kiln.json`. @param where the name of the file in errors @throws KilnError `bad_request` */
 export function parseKilnJson(text: string, where: string): object {
   let content: unknown;
   try {
     content = JSON.parse(text, (_key, entry) => {
-      // Written as an escape; no store and no file keeps it.
+      // JSON can escape it, but neither the store nor a file can hold it.
       if (typeof entry === 'string' && !entry.isWellFormed()) throw new Error('a text holds half of a character (a lone surrogate)');
       return entry;
     });

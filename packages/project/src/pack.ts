@@ -3,7 +3,7 @@ import { pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { type Pack, pack } from 'tar-stream';
 
-// The same folder gives the same bytes on every machine, whoever packs it and whenever.
+// Fixed values: the same folder gives the same bytes on every machine and at any time.
 const NOBODYS = { mtime: new Date(0), uid: 0, gid: 0, uname: '', gname: '' };
 
 export interface PackedFile {
@@ -15,8 +15,8 @@ export interface PackedFile {
 
 /**
  * A gzip tar of files, made while it is read.
- * @param contentOf as many bytes as the file's size, or an error of its own
- * @param replaced stands in for files of the same path
+ * @param contentOf yields exactly the file's size in bytes, or throws
+ * @param replaced other contents for some paths
  */
 export function packFiles<File extends PackedFile>(
   files: readonly File[],
@@ -48,7 +48,7 @@ async function fill<File extends PackedFile>(
 
 async function addFile(archive: Pack, { path, size }: PackedFile, mode: number, content: AsyncIterable<Buffer>): Promise<void> {
   const entry = archive.entry({ name: path, mode, size, ...NOBODYS });
-  // An archive that is destroyed says why itself.
+  // The archive reports its own error.
   entry.on('error', () => {});
   for await (const chunk of content) if (!entry.write(chunk)) await once(entry, 'drain');
   entry.end(null);

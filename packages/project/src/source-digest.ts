@@ -2,20 +2,21 @@ import { createHash } from 'node:crypto';
 import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 
-/** Raised when equal folders would give another image or configuration. */
+/** Raise it when equal folders would now give another image or configuration. */
 const DIGEST_VERSION = 1;
 const KILN_JSON = 'kiln.json';
 
 export interface DigestedFile {
   path: string;
   executable: boolean;
-  /** Names its content. */
+  /** The hash of its content. */
   hash: string;
 }
 
 /**
- * Names what a deployment depends on, as far as this side knows it: each file's path, mode and content, and the function's own
- * part of `kiln.json`, the build arguments, and which secrets the build is given. Not that file itself: what it says of other functions changes nothing here, nor does its layout.
+ * The digest of all that a deployment depends on, as far as this side knows: each file's path, mode and content, the function's part
+ * of `kiln.json`, the build arguments and the names of the build secrets. The file `kiln.json` itself does not count: neither its
+ * layout nor its other functions change this one.
  */
 export function sourceDigest(
   files: readonly DigestedFile[],
@@ -33,7 +34,7 @@ export function sourceDigest(
   return `sha256:${digest.digest('hex')}`;
 }
 
-/** The order in which keys were written means nothing. */
+/** Sorts the keys: their order has no meaning. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

@@ -17,8 +17,8 @@ const authFile = z.object({ auths: z.record(z.string(), entry).default({}) });
 export type StoredLogins = ReadonlyMap<string, RegistryLogin>;
 
 /**
- * Logins by host, from a file as `docker login` writes it. Nothing of its content is in any message.
- * @throws KilnError `unavailable` where it can't be read, others may read it too, or it is not of that form
+ * Reads logins by host from a file in the form of `docker login`. Errors contain none of its content.
+ * @throws KilnError `unavailable` when the file is unreadable, readable by others, or in another form
  */
 export async function readAuthFile(path: string): Promise<StoredLogins> {
   const { auths } = parsed(path, await contentOf(path));
@@ -31,18 +31,18 @@ export async function readAuthFile(path: string): Promise<StoredLogins> {
   return found;
 }
 
-/** Whether there is such a file at all. */
+/** True for the error of a missing file. */
 export function isMissing(error: unknown): boolean {
   return ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
-const NO_STORE = 'credential stores and helpers are not asked: write "auth" or "username" and "password" into the file';
+const NO_STORE = 'Kiln uses no credential stores or helpers: write "auth" or "username" and "password" into the file';
 
 async function contentOf(path: string): Promise<string> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'r');
-    // Of the opened file: what a name leads to may change between two looks.
+    // Checks the open file: the path may point to another file a moment later.
     const { mode, size } = await file.stat();
     if ((mode & OTHERS) !== 0) throw unusable(path, `others may read it (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
     if (size > MAX_BYTES) throw unusable(path, 'it is larger than 1 MB');
@@ -61,11 +61,11 @@ function parsed(path: string, text: string): z.infer<typeof authFile> {
   try {
     content = JSON.parse(text);
   } catch {
-    throw unusable(path, 'it is no JSON');
+    throw unusable(path, 'it is not JSON');
   }
   const read = authFile.safeParse(content);
   if (read.success) return read.data;
-  throw unusable(path, `it is not as docker login writes it, at ${read.error.issues[0]?.path.join('.') || 'its top'}`);
+  throw unusable(path, `it is not in the form of docker login, at ${read.error.issues[0]?.path.join('.') || 'its top'}`);
 }
 
 function loginOf(address: string, { auth, username, password, identitytoken }: z.infer<typeof entry>): RegistryLogin | undefined {
@@ -77,7 +77,7 @@ function loginOf(address: string, { auth, username, password, identitytoken }: z
   return { username: user, password: secret, serveraddress: address, ...(identitytoken !== undefined && { identitytoken }) };
 }
 
-/** `https://index.docker.io/v1/` and `ghcr.io` alike as hosts of references. */
+/** The host in image references for `https://index.docker.io/v1/` or `ghcr.io`. */
 function hostOf(address: string): string {
   const host = address.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
   return host === 'index.docker.io' || host === 'registry-1.docker.io' ? DEFAULT_REGISTRY : host;

@@ -1,7 +1,7 @@
-import type { ECRClient, ECRClientConfig } from '@aws-sdk/client-ecr';
+import type { AuthorizationData, ECRClient, ECRClientConfig } from '@aws-sdk/client-ecr';
 import type { RegistryLogin } from './login.js';
 
-/** All of a call, its retries included. */
+/** The time for one call with its retries. */
 const CALL_MS = 15_000;
 const ATTEMPTS = 3;
 const MAX_KNOWN = 10_000;
@@ -11,35 +11,36 @@ export interface TimedLogin {
   expiresAt: number;
 }
 
-/** Amazon's registries, through the credentials that the SDK finds by itself: a role of the machine or the task, or the environment. */
+/** Amazon's registries. The SDK finds the credentials: a role of the machine or the task, or the environment. */
 export class Ecr {
-  /** Repositories that were seen to exist. */
+  /** Repositories that are known to exist. */
   private readonly existing = new Set<string>();
 
-  /** Options for the client: another endpoint or other credentials, where the SDK's own ways don't do. */
+  /** @param options another endpoint or other credentials for the SDK */
   constructor(private readonly options: Pick<ECRClientConfig, 'endpoint' | 'credentials'> = {}) {}
 
   async login(registry: string, region: string): Promise<TimedLogin> {
-    return this.call(region, async (client, sdk, abortSignal) => {
-      const answer = await client.send(new sdk.GetAuthorizationTokenCommand({}), { abortSignal });
-      const data = answer.authorizationData?.[0];
-      if (data?.authorizationToken === undefined || data.expiresAt === undefined) throw new Error('the answer holds no token');
-      const [username = '', password = ''] = Buffer.from(data.authorizationToken, 'base64').toString().split(':');
-      return { login: { username, password, serveraddress: `https://${registry}` }, expiresAt: data.expiresAt.getTime() };
-    });
+    const { authorizationToken, expiresAt } = await this.authorization(region);
+    if (authorizationToken === undefined || expiresAt === undefined) throw new Error('the response has no token');
+    const [username = '', password = ''] = Buffer.from(authorizationToken, 'base64').toString().split(':');
+    return { login: { username, password, serveraddress: `https://${registry}` }, expiresAt: expiresAt.getTime() };
   }
 
-  /** Each account has one registry in a region: the host that a login is good for. */
+  /** The host of the account's registry in a region; each account has one. */
   async registryOf(region: string): Promise<string> {
+    const { proxyEndpoint } = await this.authorization(region);
+    if (proxyEndpoint === undefined) throw new Error('the response names no registry');
+    return new URL(proxyEndpoint).host;
+  }
+
+  private authorization(region: string): Promise<AuthorizationData> {
     return this.call(region, async (client, sdk, abortSignal) => {
       const answer = await client.send(new sdk.GetAuthorizationTokenCommand({}), { abortSignal });
-      const endpoint = answer.authorizationData?.[0]?.proxyEndpoint;
-      if (endpoint === undefined) throw new Error('the answer names no registry');
-      return new URL(endpoint).host;
+      return answer.authorizationData?.[0] ?? {};
     });
   }
 
-  /** ECR makes no repository by a push. */
+  /** Creates the repository if necessary: a push to ECR does not. */
   async ensureRepository(registry: string, region: string, repositoryName: string): Promise<void> {
     const key = `${registry}/${repositoryName}`;
     if (this.existing.has(key)) return;
@@ -50,7 +51,7 @@ export class Ecr {
       } catch (error) {
         if (!(error instanceof sdk.RepositoryNotFoundException)) throw error;
         await client.send(new sdk.CreateRepositoryCommand({ registryId, repositoryName }), { abortSignal }).catch((reason: unknown) => {
-          // Another node was first.
+          // Another node has created it.
           if (!(reason instanceof sdk.RepositoryAlreadyExistsException)) throw reason;
         });
       }
@@ -59,7 +60,7 @@ export class Ecr {
     this.existing.add(key);
   }
 
-  /** One that is not there any more is no fault. */
+  /** Removes an image. A missing one is no error. */
   async removeImage(registry: string, region: string, repositoryName: string, imageDigest: string): Promise<void> {
     await this.call(region, async (client, sdk, abortSignal) => {
       const input = { registryId: accountOf(registry), repositoryName, imageIds: [{ imageDigest }] };
@@ -74,7 +75,7 @@ export class Ecr {
   }
 
   private async call<T>(region: string, action: (client: ECRClient, sdk: Sdk, abortSignal: AbortSignal) => Promise<T>): Promise<T> {
-    // Loaded only where an ECR registry is used: it is large.
+    // Loaded only for an ECR registry: the SDK is large.
     const sdk = await import('@aws-sdk/client-ecr');
     const client = new sdk.ECRClient({ region, maxAttempts: ATTEMPTS, ...this.options });
     try {

@@ -1,11 +1,11 @@
-/** A login as an engine takes it with a pull or a push. */
+/** A login in the form that an engine takes for a pull or a push. */
 export interface RegistryLogin {
   username: string;
   password: string;
   serveraddress: string;
-  /** In place of a password, where a registry gave one. */
+  /** Replaces the password, if the registry issued one. */
   identitytoken?: string;
 }
 
-/** The registry that references without a host mean. */
+/** The registry of references without a host. */
 export const DEFAULT_REGISTRY = 'docker.io';

@@ -4,13 +4,13 @@ import type { TimedLogin } from './ecr.js';
 import { DEFAULT_REGISTRY, type RegistryLogin } from './login.js';
 import { ecrRegion } from './reference.js';
 
-/** After a renewal that failed, while the token before it is still good. */
+/** The wait after a failed renewal, while the old token is still valid. */
 const RENEW_AGAIN_MS = 60_000;
 const MAX_KNOWN = 100;
 
 export interface AuthFile {
   path: string;
-  /** One that nobody named may be missing. */
+  /** True for the default path, whose file may be missing. */
   optional: boolean;
 }
 
@@ -22,8 +22,8 @@ interface Token extends TimedLogin {
 export type EcrLogin = (registry: string, region: string) => Promise<TimedLogin>;
 
 /**
- * Logins by registry: what the file says or what was given, else a token where the registry is ECR's, else none. A token lives for 12 hours and is
- * renewed at half of that; a renewal that fails changes nothing until the token ends.
+ * Logins by registry: from the file or the given ones, else a token for a registry of ECR, else none. A token is valid for 12 hours and
+ * is renewed at half of that. After a failed renewal, the old token serves until it expires.
  */
 export class RegistryLogins {
   private readonly tokens = new Map<string, Token>();
@@ -35,7 +35,7 @@ export class RegistryLogins {
     private readonly now: () => number = Date.now,
   ) {}
 
-  /** @throws KilnError `unavailable` where the file can't be used or ECR gives no token */
+  /** @throws KilnError `unavailable` when the file is unusable or ECR issues no token */
   async of(registry: string = DEFAULT_REGISTRY): Promise<RegistryLogin | undefined> {
     const stored = (await this.stored()).get(registry);
     if (stored !== undefined) return stored;
@@ -43,7 +43,7 @@ export class RegistryLogins {
     return region === undefined ? undefined : (await this.token(registry, region)).login;
   }
 
-  /** Read anew each time: a pull is rare, and a password that was changed counts at once. @throws KilnError */
+  /** Reads the file each time: pulls are rare, and a changed password counts at once. @throws KilnError */
   async stored(): Promise<StoredLogins> {
     if (this.source === undefined || !('path' in this.source)) return this.source ?? new Map();
     try {
@@ -54,7 +54,7 @@ export class RegistryLogins {
     }
   }
 
-  /** A registry refused the login: the next one is asked for anew. True where that can make a difference. */
+  /** Call it when a registry refused the login. True when the next login will be a new token. */
   forget(registry: string | undefined): boolean {
     return registry !== undefined && this.tokens.delete(registry);
   }

@@ -6,7 +6,7 @@ import { type AuthFile, RegistryLogins } from './logins.js';
 import { ecrRegion, type PinnedReference } from './reference.js';
 import { type Removal, removeManifest } from './remove-manifest.js';
 
-/** The one place that knows how to get into registries: pushes, pulls and removals all come here. */
+/** Access to registries, for pushes, pulls and removals. */
 export class Registries {
   readonly logins: RegistryLogins;
 
@@ -18,7 +18,7 @@ export class Registries {
     this.logins = new RegistryLogins(logins, (registry, region) => ecr.login(registry, region), now);
   }
 
-  /** Undefined where the registry needs none. @throws KilnError `unavailable` */
+  /** Undefined when the registry needs no login. @throws KilnError `unavailable` */
   login(registry: string | undefined): Promise<RegistryLogin | undefined> {
     return this.logins.of(registry);
   }
@@ -33,7 +33,7 @@ export class Registries {
     }
   }
 
-  /** The registry that these AWS credentials have in a region: its host. @throws KilnError `unavailable` */
+  /** The host of the AWS account's registry in a region. @throws KilnError `unavailable` */
   async ofEcr(region: string): Promise<string> {
     try {
       return await this.ecr.registryOf(region);
@@ -45,7 +45,7 @@ export class Registries {
     }
   }
 
-  /** Sees to it that a push finds its repository. Only ECR's registries need that. @throws KilnError `unavailable` */
+  /** Makes sure that the repository exists. Only ECR needs that. @throws KilnError `unavailable` */
   async prepare(registry: string, repository: string): Promise<void> {
     const region = ecrRegion(registry);
     if (region === undefined) return;
@@ -59,7 +59,7 @@ export class Registries {
     }
   }
 
-  /** Removes one image from its registry, by digest. @throws Error where the registry does not answer */
+  /** Removes one image from its registry, by digest. @throws Error when the registry does not answer */
   async remove(reference: PinnedReference): Promise<Removal> {
     const { registry, repository, digest } = reference;
     const region = ecrRegion(registry);

@@ -4,13 +4,13 @@ import type { PinnedReference } from './reference.js';
 const CALL_MS = 15_000;
 const MAX_ANSWER = 64 * 1024;
 
-/** `refused`: the registry does not let this login remove anything, or nobody at all. */
+/** `refused`: the registry does not allow this login, or any login, to remove images. */
 export type Removal = 'removed' | 'gone' | 'refused';
 
 /**
- * Removes one manifest through the registry's own API. Plain HTTP only on loopback, as engines do it: a password never travels
- * in clear. Redirects are not followed, for the same reason.
- * @throws Error where the registry does not answer, or not in a way that is known
+ * Removes one manifest through the registry's API. Uses plain HTTP only on loopback, as engines do, so that no password travels
+ * unencrypted. Follows no redirect for the same reason.
+ * @throws Error when the registry does not answer, or answers with an unexpected status
  */
 export async function removeManifest(
   { registry, repository, digest }: PinnedReference,

@@ -5,16 +5,16 @@ import { keyOf, type MasterKeys } from './master-key.js';
 
 const ATTEMPTS = 10;
 
-/** Where the cluster's record is kept. */
+/** The store of the cluster's master key record. */
 export interface MasterKeyStore {
   masterKey(): Promise<MasterKeyRecord | undefined>;
-  /** False when somebody else was first. */
+  /** False when another process has changed the record first. */
   replaceMasterKey(before: MasterKeyRecord | undefined, after: MasterKeyRecord): Promise<boolean>;
 }
 
 /**
- * Compares this process's keys with the cluster's. The first key that is ever given becomes the cluster's.
- * @throws EnvironmentError for a wrong or missing key, KilnError `unavailable` where the store is away
+ * Compares this process's keys with the cluster's. The first key ever becomes the cluster's.
+ * @throws EnvironmentError for a wrong or missing key, KilnError `unavailable` when the store is away
  */
 export async function checkMasterKeys(store: MasterKeyStore, keys: MasterKeys | undefined): Promise<void> {
   for (let i = 0; i < ATTEMPTS; i += 1) {
@@ -26,8 +26,8 @@ export async function checkMasterKeys(store: MasterKeyStore, keys: MasterKeys | 
 }
 
 /**
- * The same at the start of a process, for which a store that is away is no hindrance: a wrong key then shows where a secret is
- * sealed or opened.
+ * The same check at the start of a process, which must start without the store too: then a wrong key fails when a secret is sealed
+ * or opened.
  * @throws EnvironmentError for a wrong or missing key
  */
 export async function checkMasterKeysAtStart(

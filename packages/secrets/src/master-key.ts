@@ -7,9 +7,9 @@ const HEX = /^[0-9a-fA-F]{64}$/;
 const BASE64 = /^[A-Za-z0-9+/]{43}=?$/;
 export const MASTER_KEY_RULE = 'must be 32 bytes, written in base64 (44 characters) or hex (64)';
 
-/** What secrets are sealed with. The key itself is an object that neither a log nor JSON shows. */
+/** The key that seals secrets. It is an object that neither a log nor JSON shows. */
 export interface MasterKey {
-  /** A short hash of it: says which key it is and nothing else. */
+  /** A short hash that identifies the key and reveals nothing else. */
   readonly id: string;
   readonly key: KeyObject;
 }
@@ -17,13 +17,13 @@ export interface MasterKey {
 /** The keys that a process was given. */
 export interface MasterKeys {
   readonly own: MasterKey;
-  /** While keys are changed: the one before. */
+  /** The key before, during a change of keys. */
   readonly previous: MasterKey | undefined;
-  /** The variable or file that `own` came from. */
+  /** The variable or file of `own`. */
   readonly source: string;
 }
 
-/** A key as it stands in a variable or a file; undefined for what is none. */
+/** Reads a key from the text of a variable or a file; undefined for anything else. */
 export function parseMasterKey(text: string): MasterKey | undefined {
   const trimmed = text.trim();
   if (!HEX.test(trimmed) && !BASE64.test(trimmed)) return undefined;
@@ -33,13 +33,13 @@ export function parseMasterKey(text: string): MasterKey | undefined {
   return { id, key: createSecretKey(bytes) };
 }
 
-/** As a variable of the environment. */
+/** The schema of the environment variable. */
 export const masterKeyText = z
   .string()
   .refine((text) => parseMasterKey(text) !== undefined, MASTER_KEY_RULE)
   .meta({ secret: true });
 
-/** The one with this id, where it is at hand. */
+/** The key with this id, if the process has it. */
 export function keyOf(keys: MasterKeys | undefined, id: string): MasterKey | undefined {
   return [keys?.own, keys?.previous].find((key) => key?.id === id);
 }

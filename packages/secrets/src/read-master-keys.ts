@@ -9,15 +9,15 @@ const OTHERS = 0o077;
 
 export interface MasterKeySources {
   home: string;
-  /** What the variables hold. */
+  /** The values of the variables. */
   own: string | undefined;
   previous: string | undefined;
 }
 
 /**
- * The keys of this process: from `KILN_MASTER_KEY` and `KILN_MASTER_KEY_PREVIOUS`, else from files of the home. Undefined where
- * there is none: such a process has no part in secrets.
- * @throws EnvironmentError naming the variable or the file, and what to do
+ * Reads the keys of this process from `KILN_MASTER_KEY` and `KILN_MASTER_KEY_PREVIOUS`, else from files of the home. Undefined without
+ * a key: such a process cannot handle secrets.
+ * @throws EnvironmentError that names the variable or the file, and what to do
  */
 export function readMasterKeys({ home, own: ownText, previous: previousText }: MasterKeySources): MasterKeys | undefined {
   const own = fromVariable('KILN_MASTER_KEY', ownText) ?? fromFile(join(home, FILE));

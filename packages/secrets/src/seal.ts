@@ -3,11 +3,11 @@ import type { SealedValue, SecretRevision } from '@kiln/contract/records/secrets
 import type { MasterKey } from './master-key.js';
 
 const CIPHER = 'aes-256-gcm';
-/** Random, and new for each value: 2^32 values with one key are safe, and no cluster writes so many. */
+/** Random for each value. One key is safe for 2^32 values, and no cluster writes so many. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Encrypts a value so that it opens only as this revision of this secret, with this key. */
+/** Encrypts a value. It opens only with this key, as this revision of this secret. */
 export function seal(value: string, key: MasterKey, revision: SecretRevision): SealedValue {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, key.key, nonce, { authTagLength: TAG_BYTES });
@@ -16,7 +16,7 @@ export function seal(value: string, key: MasterKey, revision: SecretRevision): S
   return { keyId: key.id, nonce: nonce.toString('base64'), data: data.toString('base64') };
 }
 
-/** The value; undefined where it was changed, or is another secret's, another revision's or sealed with another key. */
+/** Decrypts a value; undefined when it was changed, or belongs to another secret, revision or key. */
 export function open(sealed: SealedValue, key: MasterKey, revision: SecretRevision): string | undefined {
   const nonce = Buffer.from(sealed.nonce, 'base64');
   const data = Buffer.from(sealed.data, 'base64');

@@ -36,10 +36,10 @@ describe('what is empty is said, with what to do, and its JSON stays valid', () 
 
   it.each([
     [[], 'hello has logged nothing yet'],
-    [['--request-id', '7b1c'], 'no line of hello belongs to the request 7b1c, which has to be the whole id'],
+    [['--request-id', '7b1c'], 'no line of hello belongs to the request 7b1c (give the whole id)'],
     [
       ['--since', '10m', '--level', 'error'],
-      'hello has logged nothing since 10m, of level error or above; all that is kept: kiln logs hello',
+      'hello has logged nothing since 10m, of level error or above; show all lines: kiln logs hello',
     ],
   ])('the log with %j', async (args, said) => {
     api.lines('GET /v1/functions/hello/logs', []);

@@ -7,16 +7,16 @@ import type { Deploy } from './deploy-function.js';
 export interface BuildHereOptions {
   client: KilnClient;
   dockerHost: string;
-  /** Where the nodes get the image; without one they have to share this machine's engine. */
+  /** The nodes pull the image from here; without a registry they have to share this machine's engine. */
   registry: { prefix: string; registries: Registries } | undefined;
   how: Pick<BuildOptions, 'message' | 'traffic'>;
   signal: AbortSignal;
 }
 
-/** Builds with this machine's engine as a node would with its own, and tells the cluster of the image. */
+/** Builds on the engine of this machine, then deploys the image. */
 export function buildHere({ client, dockerHost, registry, how, signal }: BuildHereOptions): Deploy {
   return async ({ name, files, replaced, buildArgs, buildSecrets, sourceDigest, project }, progress) => {
-    // Loaded with the first build: most deployments are built in the cluster.
+    // Loaded with the first build: the cluster builds most deployments.
     const [{ build }, { connectEngine }] = await Promise.all([import('@kiln/builder/build'), import('@kiln/engine/connect-engine')]);
     const docker = connectEngine(dockerHost);
     await docker.ping().catch((error: Error) => {

@@ -2,10 +2,10 @@ import { commitMessage } from '@kiln/project/commit-message';
 import type { Config } from '../config.js';
 import { askGit } from '../git.js';
 
-/** Of a folder that HEAD holds: the commit, and whether what lies there is something else; undefined for any other folder. */
+/** A version's message for a folder that git tracks: the commit of HEAD, and whether the folder has changes. Undefined elsewhere. */
 export async function messageOfHead(folder: string, config: Pick<Config, 'inherited'>): Promise<string | undefined> {
   const ask = (...args: string[]) => askGit(config, args, folder);
-  // A folder that nobody committed may still lie in a work tree that has nothing to do with it.
+  // A folder that was never committed may lie in an unrelated work tree.
   const held = await ask('rev-parse', '--verify', '--quiet', 'HEAD:./');
   if (held === undefined) return undefined;
   const [commit, changes] = await Promise.all([

@@ -2,11 +2,11 @@ import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/cli
 import type { Deployed } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
+import { concurrently } from '../concurrently.js';
 import { type ErrorReport, tell } from '../failure.js';
 import { packFiles } from '../folder/pack.js';
 import { Progress } from '../output/progress-bar.js';
 import { paint } from '../output/style.js';
-import { concurrently } from './concurrently.js';
 import { type DeployedFunction, readDeployed } from './deployed-function.js';
 import { EngineLines } from './engine-lines.js';
 import { madeBefore, servingAlready } from './plan.js';
@@ -25,45 +25,45 @@ interface Removed {
 
 export type DeployOutcome = Deployed | Removed | Failed;
 
-/** What is said of each version that is made. */
+/** Message and traffic for each new version. */
 export type VersionNotes = Pick<BuildOptions, 'message' | 'traffic'>;
 
-/** From a candidate to a version that has the traffic. @throws KilnError or Failure */
+/** Deploys one function. @throws KilnError or Failure */
 export type Deploy = (candidate: PreparedFunction, progress: (line: string) => void) => Promise<Deployed>;
 
 export interface DeployRun {
   client: KilnClient;
   deploy: Deploy;
-  /** Of versions that need no build. */
+  /** For versions that need no build. */
   how?: VersionNotes;
-  /** Without asking whether anything changed. */
+  /** Deploys unchanged functions too. */
   force?: boolean | undefined;
-  /** How many at the same time. */
+  /** How many functions at the same time. */
   limit?: number;
-  /** After it, none is begun. */
+  /** Aborted: starts no further function. */
   signal?: AbortSignal;
   log: DeployLog;
-  /** With all that the engine's steps write. */
+  /** Shows the whole output of the builds. */
   verbose?: boolean | undefined;
-  /** Called with what was there before a function's deployment. */
+  /** Called before each deployment with what the cluster has of the function. */
   onBefore?(name: string, known: DeployedFunction | undefined): void;
-  /** Where a person watches: how far it is. */
+  /** Shows the progress on a terminal. */
   status?(text: string): void;
 }
 
-/** Where is told what becomes of functions that are deployed, some of them at the same time. */
+/** Receives the output of all deployments, some of which run at the same time. */
 export interface DeployLog {
-  /** Before all that is said of a function. */
+  /** Before the first line of a function. */
   begin?(name: string): void;
   say(line: string, name: string): void;
-  /** After it. */
+  /** After its last line. */
   end?(outcome: DeployOutcome): void;
 }
 
-/** A node builds two at a time: one more is sent meanwhile, and there may be several nodes. */
+/** A node builds two at a time. One more can be sent meanwhile, and there may be several nodes. */
 const AT_ONCE = 3;
 
-/** Deploys functions, a few at once; a failure of one does not stop the others. What serves already is neither sent nor built. */
+/** Deploys functions, a few at once; one failure does not stop the others. Unchanged functions are neither sent nor built. */
 export async function deployAll(candidates: readonly PreparedFunction[], options: DeployRun): Promise<DeployOutcome[]> {
   const { limit = AT_ONCE, signal, log, status, verbose } = options;
   const width = Math.max(...candidates.map(({ name }) => name.length));
@@ -105,14 +105,14 @@ async function deployChanged(candidate: PreparedFunction, options: DeployRun, sa
   return (before && (await deployAgain(candidate, before, options, say))) ?? deploy(candidate, say);
 }
 
-/** A version of an image that is there already. Undefined where it can't start: it may be lost, and a build makes it again. */
+/** Makes a version of an existing image. Undefined when it does not start: the image may be lost, and the caller builds it again. */
 async function deployAgain(
   { name, sourceDigest, project }: PreparedFunction,
   { version, image, config }: VersionRecord,
   { client, how, signal }: DeployRun,
   say: (line: string) => void,
 ): Promise<Deployed | undefined> {
-  say(`the sources are those of v${version}: its image again`);
+  say(`same sources as v${version}: uses its image again`);
   const origin = { sourceDigest, ...(project !== undefined && { project }) };
   try {
     return await client.versions.create(name, { image, config, ...how, ...origin }, signal === undefined ? {} : { signal });
@@ -123,7 +123,7 @@ async function deployAgain(
   }
 }
 
-/** Sends the folder to be built in the cluster. */
+/** Sends the folder to the cluster, which builds it. */
 export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic' | 'signal'> = {}): Deploy {
   return ({ name, files, replaced, buildArgs, buildSecrets, sourceDigest, project }, progress) => {
     progress(files.length === 1 ? 'sending 1 file' : `sending ${files.length} files`);

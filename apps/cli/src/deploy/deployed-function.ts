@@ -3,14 +3,14 @@ import type { FunctionView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
 
-/** A function as the cluster has it. */
+/** A function and its versions, read from the cluster. */
 export interface DeployedFunction {
   function: FunctionView;
   /** In order of their numbers. */
   versions: readonly VersionRecord[];
 }
 
-/** @returns undefined where there is no such function. @throws KilnError */
+/** @returns undefined when the cluster has no such function. @throws KilnError */
 export async function readDeployed(client: KilnClient, name: string): Promise<DeployedFunction | undefined> {
   try {
     const [found, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);

@@ -12,7 +12,7 @@ export interface EjectedFiles {
   notes: string[];
 }
 
-/** Writes the Dockerfile that a deployment would use into the folder. @throws Failure or KilnError, and nothing is written */
+/** Writes the Dockerfile that a deployment would use into the folder. @throws Failure or KilnError */
 export async function eject({ folder, name, files, config }: PreparedFunction): Promise<EjectedFiles> {
   const [{ detect }, { ejected }] = await Promise.all([import('@kiln/builder/detect/detect'), import('@kiln/builder/eject')]);
   const plan = await detect(new SourceFolder(folder, files), config);
@@ -23,7 +23,7 @@ export async function eject({ folder, name, files, config }: PreparedFunction): 
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, content, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
-      throw new Failure(`${file} is there already`, 'move it away first');
+      throw new Failure(`${file} exists already`, 'move it away first');
     });
     written.push(file);
   }
@@ -39,14 +39,13 @@ export async function eject({ folder, name, files, config }: PreparedFunction): 
   return { written, notes: notesOf(plan, config) };
 }
 
-/** What a Dockerfile can't say, and Kiln took from the folder before. */
+/** Settings that Kiln detected and a Dockerfile cannot hold. */
 function notesOf(plan: BuildPlan, config: FunctionConfigInput): string[] {
-  // A runner's functions have one request at a time unless they say otherwise; an HTTP image has many.
+  // By default a runner function takes one request at a time, and an HTTP image takes many.
   const usual = plan.kind === 'runner' ? { concurrency: 1 } : {};
   const { concurrency, port } = { ...usual, ...plan.config, ...config };
   const suits = Object.entries({ concurrency, port }).filter(([, value]) => value !== undefined);
   const notes = suits.length === 0 ? [] : [`keep in kiln.json: ${JSON.stringify(Object.fromEntries(suits))}`];
-  if (plan.kind === 'runner' && plan.entry !== undefined)
-    notes.push('what the module says in its own "config" is for kiln.json to say from now on');
+  if (plan.kind === 'runner' && plan.entry !== undefined) notes.push('move the "config" of the module to kiln.json');
   return notes;
 }

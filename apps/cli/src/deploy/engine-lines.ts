@@ -1,12 +1,12 @@
 const STEP = /^Step \d+\/\d+( : | took )/;
-/** What the builder itself says after the engine's steps. */
+/** The builder's own lines after the steps of the engine. */
 const AFTERWARDS = /^(handler: |the exports can't be read |built |pushing |pushed |nothing changed)/;
 
-/** Tells what the engine's steps write from what a deployment says of itself. */
+/** Separates the output of the engine's steps from the builder's own lines. */
 export class EngineLines {
   private inStep = false;
 
-  /** Whether a line is of the engine; lines are given in their order. */
+  /** True for a line of the engine. Expects the lines in order. */
   takes(line: string): boolean {
     if (STEP.test(line)) this.inStep = true;
     else if (AFTERWARDS.test(line)) this.inStep = false;

@@ -40,6 +40,6 @@ describe('a deployment that was interrupted', () => {
     withApi(async (api, client) => {
       const before = new Map([['hello', await readDeployed(client, 'hello')]]);
       api.fail('GET /v1/functions/hello', 'unavailable', 'away');
-      expect((await interruptedDeploy(client, before, [])).message).toContain('whether hello changed is not known');
+      expect((await interruptedDeploy(client, before, [])).message).toContain('it is not known whether hello changed');
     }));
 });

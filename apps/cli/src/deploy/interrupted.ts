@@ -7,10 +7,10 @@ import { type DeployedFunction, readDeployed } from './deployed-function.js';
 
 const ASK_MS = 3000;
 
-/** Functions whose deployment had begun, as the cluster had them before; undefined for one that was not there. */
+/** Functions whose deployment had started, as they were before; undefined for a new function. */
 export type Before = ReadonlyMap<string, DeployedFunction | undefined>;
 
-/** What Ctrl-C left of a deployment, which the cluster alone knows: a version may have got its traffic in the last moment. */
+/** Asks the cluster what became of an interrupted deployment: a version may have got its traffic at the last moment. */
 export async function interruptedDeploy(client: KilnClient, before: Before, outcomes: readonly DeployOutcome[]): Promise<Interrupted> {
   const done = outcomes.filter(deployed).filter(({ changed }) => changed);
   const open = [...before].filter(([name]) => !outcomes.some((outcome) => deployed(outcome) && outcome.function === name));
@@ -27,7 +27,7 @@ export async function interruptedDeploy(client: KilnClient, before: Before, outc
 async function stateOf(client: KilnClient, name: string, before: DeployedFunction | undefined): Promise<{ text: string; same: boolean }> {
   const late = delay(ASK_MS, 'late' as const, { ref: false });
   const now = await Promise.race([readDeployed(client, name).catch(() => 'late' as const), late]);
-  if (now === 'late') return { text: `whether ${name} changed is not known: kiln versions ${name}`, same: false };
+  if (now === 'late') return { text: `it is not known whether ${name} changed: kiln versions ${name}`, same: false };
   const serves = servedText(now);
   if (isDeepStrictEqual(trafficOf(before), trafficOf(now)))
     return { text: `${name} ${serves === '' ? 'is not deployed' : `${serves} as before`}`, same: true };

@@ -9,14 +9,14 @@ import { listFiles } from '../folder/list-files.js';
 import type { Project } from '../folder/project.js';
 import { readProjects } from '../folder/repository.js';
 
-/** One function of a folder that was found fit to be sent. */
+/** One checked function of a folder, ready to be sent. */
 export interface PreparedFunction {
   name: string;
   /** Its part of `kiln.json`. */
   config: FunctionConfigInput;
   folder: string;
   files: HashedFile[];
-  /** Contents that go in place of the folder's own. */
+  /** Contents that replace files of the folder, by path. */
   replaced: ReadonlyMap<string, string>;
   buildArgs: BuildArgs;
   buildSecrets: BuildSecrets;
@@ -25,18 +25,18 @@ export interface PreparedFunction {
 }
 
 export interface Selection {
-  /** In place of the name that a single function has. */
+  /** Replaces the name of a single function. */
   name?: string | undefined;
-  /** In place of the project that `kiln.json` names. */
+  /** Replaces the project that `kiln.json` names. */
   project?: string | undefined;
   buildArgs?: BuildArgs | undefined;
   buildSecrets?: BuildSecrets | undefined;
-  /** These functions and no others. */
+  /** Only these functions. */
   only?: readonly string[] | undefined;
 }
 
 /**
- * Everything that can be found wrong with a folder is found here, before anything is sent.
+ * Reads and checks a folder. Finds every error that this side can find, before anything is sent.
  * @throws Failure or KilnError
  */
 export async function prepare(path: string, selection: Selection = {}): Promise<PreparedFunction[]> {
@@ -89,7 +89,7 @@ export function requireDistinct(projects: readonly Project[]): void {
   }
 }
 
-/** @throws UsageFailure naming those that are not there */
+/** @throws UsageFailure that names the unknown functions */
 export function requireKnown(projects: readonly Project[], only: readonly string[]): void {
   const names = projects.flatMap(({ functions }) => functions.map(({ name }) => name));
   const unknown = only.filter((name) => !names.includes(name));

@@ -5,8 +5,8 @@ import { toPrune } from './plan.js';
 import type { PreparedFunction } from './prepare.js';
 
 /**
- * The functions that the candidates' project deployed earlier and does not declare any more.
- * @throws UsageFailure where it has no name: then nothing says which functions are its own
+ * The functions of the candidates' project that it no longer declares.
+ * @throws UsageFailure when no single project is named: nothing then says which functions belong to it
  */
 export async function findPruned(client: KilnClient, candidates: readonly PreparedFunction[]): Promise<string[]> {
   const projects = new Set(candidates.map(({ project }) => project));
@@ -14,7 +14,7 @@ export async function findPruned(client: KilnClient, candidates: readonly Prepar
   if (projects.size !== 1 || project === undefined) {
     throw new UsageFailure(
       projects.size > 1 ? '--prune is for one project, and there are several here' : '--prune needs to know which project this is',
-      'name it in the upper kiln.json as "project": "my-project", or with --project',
+      'name it in the top kiln.json as "project": "my-project", or with --project',
     );
   }
   const declared = candidates.map(({ name }) => name);

@@ -3,14 +3,14 @@ import { KilnError } from '@kiln/contract/errors';
 import type { PreparedFunction } from './prepare.js';
 
 /**
- * A version can't be made with a secret that nobody has stored: said before the folder is sent and built.
+ * Checks that all secrets of a function are stored, before the folder is sent and built.
  * @throws KilnError
  */
 export async function requireSecrets(client: KilnClient, { config }: Pick<PreparedFunction, 'config'>): Promise<void> {
   const { secrets: wanted = [] } = config;
   if (wanted.length === 0) return;
   const stored = await client.secrets.list().catch((error: unknown) => {
-    // Not every key may list them: then the deployment itself says so.
+    // This key may not list secrets; the deployment itself reports a missing one.
     if (error instanceof KilnError && error.code === 'forbidden') return undefined;
     throw error;
   });

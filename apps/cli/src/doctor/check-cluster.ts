@@ -4,7 +4,7 @@ import { connect } from '../connection.js';
 import { tell } from '../failure.js';
 import { type Check, failedCheck, ok, warning } from './check.js';
 
-/** What the nodes say of themselves, host rules among it: only they can see it. */
+/** Checks the store and the nodes. Only a node can check its own host rules. */
 export async function checkCluster(session: Session): Promise<Check[]> {
   const client = connect(session);
   let nodes: NodeView[];
@@ -12,10 +12,10 @@ export async function checkCluster(session: Session): Promise<Check[]> {
   try {
     [nodes, view] = await Promise.all([client.nodes.list(), client.store.get()]);
   } catch (error) {
-    return [warning('nodes', `could not be asked: ${tell(error).message}`, 'start Kiln (kiln up), then run kiln doctor again')];
+    return [warning('nodes', `no answer: ${tell(error).message}`, 'start Kiln (kiln up), then run kiln doctor again')];
   }
   const store = checkStore(view);
-  if (nodes.length === 0) return [store, warning('nodes', 'the cluster has none', 'start one: kiln up')];
+  if (nodes.length === 0) return [store, warning('nodes', 'the cluster has no nodes', 'start one: kiln up')];
   return [store, ...nodes.flatMap(checkNode)];
 }
 
@@ -31,7 +31,7 @@ function checkStore({ state, detail = '', fix = '' }: StoreView): Check {
 }
 
 function checkNode({ id, live, warnings }: NodeView): Check[] {
-  if (!live) return [warning(id, 'has not been heard of for a while', 'start its agent again, or forget it if its machine is gone')];
-  if (warnings.length === 0) return [ok(id, 'host rules are set; nothing to complain of')];
-  return warnings.map((text) => warning(id, text, 'give its agent what it lacks, and start it again'));
+  if (!live) return [warning(id, 'has sent no heartbeat for a while', 'restart its agent, or ignore this if its machine is gone')];
+  if (warnings.length === 0) return [ok(id, 'host rules are set; no warnings')];
+  return warnings.map((text) => warning(id, text, 'give its agent what it lacks, and restart it'));
 }

@@ -1,13 +1,29 @@
-import { Engine, type EngineVersion, type LocalEngineInfo } from '../engine.js';
+import { openEngine } from '../engine.js';
 import { type Check, failedCheck, ok, warning } from './check.js';
 import { engineFlaws, runcFlaws } from './known-flaws.js';
 
 const UPDATE = 'update Docker Engine and runc; until then let only code you trust run here';
 
+interface EngineVersion {
+  Version: string;
+  ApiVersion: string;
+  Components?: { Name: string; Version: string; Details?: { GitCommit?: string } }[];
+}
+
+interface EngineInfo {
+  CgroupVersion?: string;
+  CgroupDriver?: string;
+  SecurityOptions?: string[];
+  MemoryLimit?: boolean;
+  SwapLimit?: boolean;
+  PidsLimit?: boolean;
+  CpuCfsQuota?: boolean;
+}
+
 export async function checkEngine(host: string): Promise<Check[]> {
   try {
-    const engine = new Engine(host);
-    const [version, info] = await Promise.all([engine.get<EngineVersion>('/version'), engine.get<LocalEngineInfo>('/info')]);
+    const engine = await openEngine(host);
+    const [version, info]: [EngineVersion, EngineInfo] = await Promise.all([engine.version(), engine.info()]);
     return [
       ok('docker engine', `${version.Version} (API ${version.ApiVersion}) at ${host}`),
       checkEngineFlaws(version),
@@ -37,19 +53,15 @@ function checkEngineFlaws({ Version }: EngineVersion): Check {
 function checkRunc({ Components = [] }: EngineVersion): Check {
   const runc = Components.find(({ Name }) => Name === 'runc');
   if (!runc) return warning('runc version', 'the engine does not say which runc it runs', 'check it: runc --version');
-  const packaged = runc.Details?.['GitCommit'];
+  const packaged = runc.Details?.GitCommit;
   const name = packaged ? `${runc.Version} (${packaged})` : runc.Version;
   const flaws = runcFlaws({ version: runc.Version, package: packaged });
   return flaws.length === 0
     ? ok('runc version', `${name} has none of the flaws known to this check`)
-    : warning(
-        'runc version',
-        `${name} has known flaws. ${flaws.join('. ')}. It keeps apart code that means no harm, not code that does`,
-        UPDATE,
-      );
+    : warning('runc version', `${name} has known flaws. ${flaws.join('. ')}. It isolates trusted code, but not hostile code`, UPDATE);
 }
 
-function checkCgroups(info: LocalEngineInfo): Check {
+function checkCgroups(info: EngineInfo): Check {
   const mode = `version ${info.CgroupVersion ?? '1'}, driver ${info.CgroupDriver ?? 'unknown'}`;
   const limits = { memory: info.MemoryLimit, swap: info.SwapLimit, processes: info.PidsLimit, cpu: info.CpuCfsQuota };
   const missing = Object.entries(limits)
@@ -58,18 +70,18 @@ function checkCgroups(info: LocalEngineInfo): Check {
   if (missing.length === 0) return ok('cgroups', mode);
   return warning(
     'cgroups',
-    `${mode}; limits that don't work here: ${missing.join(', ')}`,
+    `${mode}; limits without effect here: ${missing.join(', ')}`,
     'enable the cgroup controllers in the kernel (cgroup_enable=memory swapaccount=1)',
   );
 }
 
-function checkSeccomp({ SecurityOptions = [] }: LocalEngineInfo): Check {
+function checkSeccomp({ SecurityOptions = [] }: EngineInfo): Check {
   return SecurityOptions.some((option) => option.includes('name=seccomp'))
     ? ok('seccomp', 'system calls are filtered')
     : failedCheck('seccomp', 'the engine filters no system calls', 'use a kernel and an engine with seccomp');
 }
 
-function checkLsm({ SecurityOptions = [] }: LocalEngineInfo): Check {
+function checkLsm({ SecurityOptions = [] }: EngineInfo): Check {
   const active = ['apparmor', 'selinux'].filter((name) => SecurityOptions.some((option) => option.includes(`name=${name}`)));
   return active.length > 0
     ? ok('security module', active.join(', '))

@@ -6,7 +6,7 @@ import { type Check, ok, warning } from './check.js';
 
 const NAME = 'git';
 
-/** What a router needs to take a `git push`; all else works without. */
+/** Checks git, which a router needs for `git push`. Everything else works without it. */
 export async function checkGit(config: Pick<Config, 'inherited'>): Promise<Check> {
   const version = (await askGit(config, ['--version']))?.trim();
   if (version === undefined) {

@@ -50,7 +50,7 @@ export async function checkPort({ KILN_HOME, KILN_BIND }: Config, port: number, 
   const name = `port ${port}`;
   const running = readRunning(homePaths(KILN_HOME).running);
   const { ports = [] } = running ?? {};
-  // One that began before its ports were noted is believed to have them.
+  // An older kiln up recorded no ports: assumes that it uses these.
   const isOurs = running !== undefined && isAlive(running.supervisor) && (ports.length === 0 || ports.includes(port));
   if (isOurs) return ok(name, `used by the kiln up of ${KILN_HOME} (process ${running.supervisor.pid})`);
   try {
@@ -58,7 +58,7 @@ export async function checkPort({ KILN_HOME, KILN_BIND }: Config, port: number, 
     return failedCheck(
       name,
       `taken on ${KILN_BIND} by another program, or by the Kiln of another KILN_HOME`,
-      `stop that, or set ${variable} to another port`,
+      `stop that program, or set ${variable} to another port`,
     );
   } catch (error) {
     return failedCheck(name, (error as Error).message, `set ${variable} or KILN_BIND to what this user may listen on`);

@@ -1,6 +1,6 @@
 type CheckState = 'ok' | 'warning' | 'failed';
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Check {
   name: string;
   state: CheckState;
@@ -12,12 +12,12 @@ export function ok(name: string, detail: string): Check {
   return { name, state: 'ok', detail };
 }
 
-/** Kiln runs, but not as safe or as well as it could. */
+/** Kiln runs, but less safely or less well than it could. */
 export function warning(name: string, detail: string, fix: string): Check {
   return { name, state: 'warning', detail, fix };
 }
 
-/** Kiln can't run so. */
+/** Kiln cannot run like this. */
 export function failedCheck(name: string, detail: string, fix: string): Check {
   return { name, state: 'failed', detail, fix };
 }

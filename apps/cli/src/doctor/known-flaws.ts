@@ -1,9 +1,9 @@
-/** A published flaw of an engine or runc: fixed from these versions on, each for its own line. */
+/** A published flaw of the engine or runc. `fixedIn` has the first fixed version of each release line. */
 interface Flaw {
   id: string;
   what: string;
   fixedIn: readonly string[];
-  /** Packages of distributions that have the fix under an older number, as their changelogs say: from this upload of this series on. */
+  /** Distribution packages with the fix under an older version number: from this upload of the series on (source: their changelogs). */
   backports?: readonly { series: string; upload: number }[];
 }
 
@@ -48,7 +48,7 @@ const ENGINE: readonly Flaw[] = [
 
 export interface Version {
   version: string;
-  /** As the distribution calls it, where it says. */
+  /** The version of the distribution's package, if known. */
   package?: string | undefined;
 }
 
@@ -64,7 +64,7 @@ function told({ id, what }: Flaw): string {
   return `${id}: ${what}`;
 }
 
-/** Open in every version that is before all fixes, or on an older patch of a line that was fixed later. */
+/** True for a version before all fixes, or before the fix of its own release line. */
 function isOpen({ fixedIn, backports }: Flaw, { version, package: packaged }: Version): boolean {
   if (packaged !== undefined && backports?.some((from) => hasUpload(packaged, from))) return false;
   const own = numbers(version);
@@ -73,7 +73,7 @@ function isOpen({ fixedIn, backports }: Flaw, { version, package: packaged }: Ve
   return isBefore(own, numbers(fixedIn.at(-1) ?? ''));
 }
 
-/** `<series><upload>`, with the mark of a rebuild behind it or without. */
+/** Reads `<series><upload>`, with or without the mark of a rebuild after it. */
 function hasUpload(packaged: string, { series, upload }: { series: string; upload: number }): boolean {
   return packaged.startsWith(series) && Number.parseInt(packaged.slice(series.length), 10) >= upload;
 }

@@ -11,18 +11,18 @@ export interface StoreOrders {
   yes?: boolean;
 }
 
-/** What is to become of a store that has lost something; false where nothing was ordered. */
+/** Restores or accepts a store that has lost data, as the options say. False without such an option. */
 export async function orderStore(session: Session, options: OutputOptions & StoreOrders): Promise<boolean> {
   const { restoreStore = false, acceptStore = false } = options;
-  if (restoreStore && acceptStore) throw new UsageFailure('--restore-store and --accept-store rule each other out', 'give one of them');
+  if (restoreStore && acceptStore) throw new UsageFailure('--restore-store and --accept-store exclude each other', 'give one of them');
   if (!restoreStore && !acceptStore) return false;
   const { store } = connect(session);
   if (acceptStore) {
-    const what = 'what the routers still know and the store has lost';
+    const what = 'what the routers still hold and the store has lost';
     await confirm(session.terminal, options, { what, command: 'kiln doctor --accept-store' });
   }
   const view = restoreStore ? await store.restore() : await store.accept();
-  print(session.terminal, options, view, restoreStore ? restoredText : () => 'the cluster goes on with what the store has');
+  print(session.terminal, options, view, restoreStore ? restoredText : () => 'the cluster accepts what the store has');
   return true;
 }
 
@@ -30,5 +30,5 @@ function restoredText({ holds }: StoreView): string {
   if (holds === null) return 'written back';
   const { functions, versions, keys, secrets, secretValues } = holds;
   const counts = `${functions} functions with ${versions} versions, ${keys} keys, ${secrets} secrets`;
-  return `written back: ${counts}${secretValues ? '' : '; the values of the secrets were too many to be held: set them again'}`;
+  return `written back: ${counts}${secretValues ? '' : '; the routers could not hold the values of so many secrets: set them again'}`;
 }

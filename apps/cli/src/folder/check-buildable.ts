@@ -9,8 +9,8 @@ import type { Project } from './project.js';
 const MAX_BYTES = 1024 ** 3;
 
 /**
- * Finds what would make every build of the folder fail, before anything is sent.
- * @throws Failure naming what is missing and what to add.
+ * Finds errors that would make every build of the folder fail, before anything is sent.
+ * @throws Failure that names what is missing and what to add
  */
 export async function checkBuildable({ folder, functions }: Project, files: readonly FolderFile[]): Promise<void> {
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
@@ -30,7 +30,7 @@ export async function checkBuildable({ folder, functions }: Project, files: read
   }
 }
 
-/** The folder as a build would see it. */
+/** The folder, as a build sees it. */
 export function sourceFolder(folder: string, files: readonly FolderFile[]): SourceFolder {
   return new SourceFolder(
     folder,
@@ -40,7 +40,7 @@ export function sourceFolder(folder: string, files: readonly FolderFile[]): Sour
 
 const LEAVE_OUT = 'name what is not needed in .kilnignore';
 
-/** Why no way of building was found, as one who sees the whole folder and not only what is sent can say it. */
+/** Explains why no builder fits. Unlike the builder, it sees the whole folder and not only the files that are sent. */
 export function unfit(sources: SourceFolder, name: string, entry: string | undefined, error: unknown): unknown {
   if (!(error instanceof NothingToBuild)) return error;
   const { found } = findEntry(join(sources.root, entry ?? ''));
@@ -48,7 +48,7 @@ export function unfit(sources: SourceFolder, name: string, entry: string | undef
   if (path !== undefined && !sources.has(path) && (entry !== undefined || !path.startsWith('../'))) {
     return new Failure(
       `${path}, the module of "${name}", would not be sent`,
-      'take it out of .dockerignore and .kilnignore, or keep it inside the folder',
+      'remove it from .dockerignore and .kilnignore, or move it into the folder',
     );
   }
   if (entry !== undefined) {

@@ -1,6 +1,7 @@
 import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { concurrently } from '../concurrently.js';
 import type { FolderFile } from './list-files.js';
 
 export interface HashedFile extends FolderFile {
@@ -11,15 +12,9 @@ export interface HashedFile extends FolderFile {
 const AT_ONCE = 16;
 const READ_WHOLE_BYTES = 1024 * 1024;
 
-/** The same files, each with the hash of its content; of one that grows meanwhile, as much as was there. */
-export async function hashFiles(files: readonly FolderFile[]): Promise<HashedFile[]> {
-  const hashed = new Array<HashedFile>(files.length);
-  const waiting = files.entries();
-  const work = async () => {
-    for (const [i, file] of waiting) hashed[i] = { ...file, hash: await contentHash(file) };
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return hashed;
+/** The same files, each with the hash of its content. Bytes that are appended while it reads do not count. */
+export function hashFiles(files: readonly FolderFile[]): Promise<HashedFile[]> {
+  return concurrently(files, { limit: AT_ONCE }, async (file) => ({ ...file, hash: await contentHash(file) }));
 }
 
 async function contentHash({ source, size }: FolderFile): Promise<string> {

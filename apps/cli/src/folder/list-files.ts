@@ -15,7 +15,7 @@ export interface FolderFile {
 
 /**
  * The regular files of a folder that `.dockerignore` and `.kilnignore` leave in, sorted by path.
- * @throws Failure naming each link or special file: what it means elsewhere can't be known.
+ * @throws Failure that names each link or special file: on another machine it would mean something else
  */
 export async function listFiles(folder: string): Promise<FolderFile[]> {
   const { files, refused } = await findFiles(folder);
@@ -26,13 +26,13 @@ export async function listFiles(folder: string): Promise<FolderFile[]> {
     const named = refused.slice(0, 10).join(', ') + (refused.length > 10 ? ` and ${refused.length - 10} more` : '');
     throw new Failure(
       `only regular files and folders can be deployed, and these are links or special files: ${named}`,
-      'put the files themselves there, or name what is not needed in .kilnignore',
+      'replace them with regular files, or name them in .kilnignore',
     );
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** The same in any order, and beside them what can't be sent. It stops where there are too many. */
+/** The same files in any order, and the entries that cannot be sent. Stops at too many files. */
 export async function findFiles(folder: string): Promise<{ files: FolderFile[]; refused: string[] }> {
   const rules = await readIgnoreFiles(folder);
   const files: FolderFile[] = [];
@@ -58,7 +58,7 @@ export async function findFiles(folder: string): Promise<{ files: FolderFile[]; 
   }
 }
 
-/** What a folder's own files leave out. */
+/** The rules of the folder's `.dockerignore` and `.kilnignore`. */
 export async function readIgnoreFiles(folder: string): Promise<IgnoreRules> {
   const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => textOf(join(folder, name))));
   return ignoreRules(docker, own);

@@ -5,12 +5,12 @@ import { packFiles as packContents } from '@kiln/project/pack';
 import { Failure } from '../failure.js';
 import type { HashedFile } from './hash-files.js';
 
-/** A gzip tar of the files, made while it is read; `replaced` stands in for files of the same path. */
+/** A gzip tar of the files, made while it is read. `replaced` has other contents for some paths. */
 export function packFiles(files: readonly HashedFile[], replaced: ReadonlyMap<string, string> = new Map()): Readable {
   return packContents(files, contentOf, replaced);
 }
 
-/** What is sent is what was hashed: else a version would be remembered under another's digest. */
+/** The content of a file. Fails when it differs from the hash: the digest of a version must match what was sent. */
 async function* contentOf({ source, size, hash }: HashedFile): AsyncGenerator<Buffer> {
   const content = createHash('sha256');
   if (size > 0) {
@@ -20,5 +20,5 @@ async function* contentOf({ source, size, hash }: HashedFile): AsyncGenerator<Bu
     }
   }
   if (content.digest('hex') !== hash)
-    throw new Failure(`${source} was changed while it was packed`, 'deploy again when nothing writes to the folder');
+    throw new Failure(`${source} changed while it was packed`, 'deploy again when nothing writes to the folder');
 }

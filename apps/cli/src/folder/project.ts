@@ -13,15 +13,15 @@ const MAX_KILN_JSON_BYTES = 1024 * 1024;
 export interface Project {
   folder: string;
   functions: DeclaredFunction[];
-  /** What `kiln.json` holds in place of the folder's own, where a name was given on the command line. */
+  /** The content that replaces `kiln.json`, when the command line gives a name. */
   kilnJson: string | undefined;
-  /** What its functions belong to, as `kiln.json` says. */
+  /** The project that `kiln.json` names. */
   project: string | undefined;
 }
 
 /**
  * Reads which functions a folder holds.
- * @throws Failure or KilnError saying what is wrong with the folder.
+ * @throws Failure or KilnError that says what is wrong with the folder
  */
 export async function readProject(path: string, nameGiven?: string): Promise<Project> {
   const folder = await requireFolder(path);
@@ -45,13 +45,12 @@ export async function readProject(path: string, nameGiven?: string): Promise<Pro
 export async function requireFolder(path: string): Promise<string> {
   const folder = resolve(path);
   const found = await stat(folder).catch(() => undefined);
-  if (!found) throw new UsageFailure(`there is no folder ${folder}`, 'give the folder that holds the code, or make one: kiln init <dir>');
-  if (!found.isDirectory())
-    throw new UsageFailure(`${folder} is not a folder`, 'give the folder that holds the code, or make one: kiln init <dir>');
-  return folder;
+  if (found?.isDirectory()) return folder;
+  const problem = found ? `${folder} is not a folder` : `there is no folder ${folder}`;
+  throw new UsageFailure(problem, 'give the folder that holds the code, or make one: kiln init <dir>');
 }
 
-/** The object in a folder's `kiln.json`; undefined where there is none. @throws Failure */
+/** The object in a folder's `kiln.json`; undefined without that file. @throws Failure */
 export async function readKilnJsonOf(folder: string): Promise<object | undefined> {
   const file = join(folder, KILN_JSON);
   const size = await stat(file).then(
@@ -71,7 +70,7 @@ function declared(content: object, folderName: string): DeclaredFunction[] {
   const isNamed = 'name' in content || 'functions' in content;
   const isName = FUNCTION_NAME_PATTERN.test(folderName);
   try {
-    // A key that is written wrongly first: it may be the name.
+    // Reports a misspelt key first: it may be the name.
     const functions = readKilnJson(content, isName ? folderName : suggestName(folderName));
     if (isNamed || isName) return functions;
   } catch (error) {

@@ -13,9 +13,9 @@ const MAX_DEPTH = 6;
 const MAX_FOLDERS = 500;
 
 /**
- * What a folder holds: one project, or, where it is no function itself, each folder below it that has a `kiln.json`. They belong
- * to the project that the upper folder's `kiln.json` names, unless they name another.
- * @throws Failure or KilnError saying what is wrong
+ * Reads a folder: one project, or, if the folder is no function itself, every folder below it with a `kiln.json`. Those belong to
+ * the project that the top `kiln.json` names, unless they name another.
+ * @throws Failure or KilnError that says what is wrong
  */
 export async function readProjects(path: string, nameGiven?: string): Promise<Project[]> {
   const root = await requireFolder(path);
@@ -29,7 +29,7 @@ export async function readProjects(path: string, nameGiven?: string): Promise<Pr
   return projects.flat().map((found) => ({ ...found, project: found.project ?? project }));
 }
 
-/** A folder whose kiln.json only names a project is the root of another repository. */
+/** Reads one folder below. If its `kiln.json` names only a project, the folder is the root of another repository. */
 async function readBelow(folder: string): Promise<Project[]> {
   const content = await readKilnJsonOf(folder);
   const namesProjectAlone = Object.keys(content ?? {}).join() === 'project';
@@ -41,7 +41,7 @@ async function isFunction(root: string): Promise<boolean> {
   return await isFunctionRoot(sourceFolder(root, (await findFiles(root)).files));
 }
 
-/** Folders with a `kiln.json`, in order; what lies below one is its own. */
+/** All folders with a `kiln.json`, sorted. Does not search inside such a folder. */
 async function foldersBelow(root: string): Promise<string[]> {
   const found: string[] = [];
   await walk('', await readIgnoreFiles(root), 1);

@@ -15,7 +15,7 @@ export async function readBody(data: string, stdin: Readable): Promise<Body> {
   if (!data.startsWith('@')) return { content: data, length: Buffer.byteLength(data) };
   const file = data.slice(1);
   const found = await stat(file).catch((error: Error) => {
-    throw new UsageFailure(`cannot read ${file}: ${error.message}`, 'give -d a file that is there, as @file');
+    throw new UsageFailure(`cannot read ${file}: ${error.message}`, 'give -d an existing file, as @file');
   });
   if (found.isDirectory()) throw new UsageFailure(`${file} is a folder`, 'give -d a file, as @file');
   return { content: createReadStream(file), length: found.isFile() ? found.size : undefined };

@@ -8,13 +8,13 @@ import type { Body } from './body.js';
 export interface OutgoingCall {
   target: Target;
   method: string;
-  /** Flat list of names and values, sent in this order. */
+  /** A flat list of names and values, sent in this order. */
   headers: string[];
   body: Body | undefined;
   signal: AbortSignal;
 }
 
-/** One HTTP request whose answer is handed over as soon as its head is there. */
+/** Sends one HTTP request and resolves with the response as soon as its head has arrived. */
 export function send({ target: { origin, path }, method, headers, body, signal }: OutgoingCall): Promise<http.IncomingMessage> {
   const { request: open } = origin.protocol === 'https:' ? https : http;
   return new Promise((resolve, reject) => {
@@ -46,7 +46,7 @@ function looksLikeJson(content: Body['content']): boolean {
     JSON.parse(content);
     return true;
   } catch {
-    return false; // Whatever else it is, the function is told so.
+    return false;
   }
 }
 
@@ -56,9 +56,9 @@ function explained(error: NodeJS.ErrnoException, { origin }: URL): Error {
   if (error.name === 'AbortError') return error;
   const why = error.code ?? error.message;
   if (UNREACHED.has(why)) {
-    return new KilnError('unavailable', `cannot connect to ${origin}: ${why}`, { fix: 'see whether the router runs: kiln status' });
+    return new KilnError('unavailable', `cannot connect to ${origin}: ${why}`, { fix: 'check that the router runs: kiln status' });
   }
-  return new KilnError('unavailable', `the connection to ${origin} broke before an answer came: ${why}`, {
+  return new KilnError('unavailable', `the connection to ${origin} broke before the response: ${why}`, {
     fix: 'see what happened: kiln status',
   });
 }

@@ -6,9 +6,9 @@ import { neutralisedStream } from '../output/neutralise.js';
 import { print } from '../output/print.js';
 import type { Terminal } from '../output/terminal.js';
 
-/** What `-o json` holds at most: it has to be held whole. */
+/** The limit of `-o json`, which has to hold the whole body in memory. */
 const MAX_JSON_BODY_BYTES = 32 * 1024 * 1024;
-/** Enough of the body for a problem. */
+/** The part of the body that is kept, enough for an error of Kiln. */
 const KEPT_BYTES = 64 * 1024;
 
 export function showHead(answer: IncomingMessage, terminal: Terminal): void {
@@ -17,12 +17,12 @@ export function showHead(answer: IncomingMessage, terminal: Terminal): void {
   terminal.say('');
 }
 
-/** Streams the body to stdout and gives its beginning. @throws Failure when it breaks off */
+/** Streams the body to stdout and returns its start. @throws Failure when the connection breaks */
 export async function relayBody(answer: IncomingMessage, terminal: Terminal): Promise<string> {
   const { stdout } = terminal.streams;
   const kept: Buffer[] = [];
   let size = 0;
-  // The process's own stdout outlives the answer.
+  // `pipeline` closes its last stream, and stdout has to stay open.
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
       if (size < KEPT_BYTES) kept.push(chunk);
@@ -37,19 +37,22 @@ export async function relayBody(answer: IncomingMessage, terminal: Terminal): Pr
       if (chunk.length > 0) last = String(chunk).slice(-1);
       yield chunk;
     }
-    // The prompt begins a line of its own.
+    // The shell's prompt has to start on a new line.
     if (last !== '\n') yield '\n';
   };
   try {
     if (terminal.dataIsShown) await pipeline(answer, neutralisedStream(), remember, sink);
     else await pipeline(answer, sink);
   } catch (error) {
-    throw new Failure(`the answer broke off: ${(error as Error).message}`, 'see what happened: kiln logs <function>, kiln status');
+    throw new Failure(
+      `the connection broke during the response: ${(error as Error).message}`,
+      'see what happened: kiln logs <function>, kiln status',
+    );
   }
   return Buffer.concat(kept).toString('utf8');
 }
 
-/** Prints status, headers and body in one object and gives the body. */
+/** Prints status, headers and body as one object, and returns the body. */
 export async function printWhole(answer: IncomingMessage, terminal: Terminal): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;

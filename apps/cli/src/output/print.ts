@@ -7,18 +7,18 @@ export interface OutputOptions {
   output?: Format;
 }
 
-/** What was asked for; else text for a person and JSON for a program. */
+/** The format of `-o`; without it text on a terminal and JSON elsewhere. */
 export function formatOf(options: OutputOptions, terminal: Terminal): Format {
   return options.output ?? (terminal.dataIsShown ? 'text' : 'json');
 }
 
-/** One answer: indented where a person reads it, one line where a program does. */
+/** Prints one value: JSON is indented on a terminal and one line elsewhere. */
 export function print<T>(terminal: Terminal, options: OutputOptions, value: T, text: (value: T, columns?: number) => string): void {
   if (formatOf(options, terminal) === 'text') terminal.data(text(value, terminal.columns));
   else terminal.data(neutraliseJson(JSON.stringify(value, null, terminal.dataIsShown ? 2 : undefined)));
 }
 
-/** A list; where it is empty, that is said, and what to do about it. */
+/** Prints a list. When it is empty, `empty` says so on stderr, with the next step. */
 export function printList<T>(
   terminal: Terminal,
   options: OutputOptions,
@@ -29,7 +29,7 @@ export function printList<T>(
   if (items.length === 0) terminal.say(terminal.hint(empty));
 }
 
-/** One of many: a line of its own in either format. */
+/** Prints one of several values, a line each in both formats. */
 export function printLine<T>(terminal: Terminal, format: Format, value: T, text: (value: T) => string): void {
   terminal.data(format === 'text' ? text(value) : neutraliseJson(JSON.stringify(value)));
 }

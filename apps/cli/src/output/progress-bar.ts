@@ -5,11 +5,11 @@ interface Step {
   steps: string;
 }
 
-/** How far the builds are that go on, in one line: a bar for one, figures for several. */
+/** The progress of all running builds in one line: a bar for one build, numbers for several. */
 export class Progress {
   private readonly builds = new Map<string, Step>();
 
-  /** Whether a line of a build's output says how far it is. */
+  /** Reads a line of a build's output. True when the line reports a step. */
   see(name: string, line: string): boolean {
     const [, step, steps] = /^Step (\d+)\/(\d+) : /.exec(line) ?? [];
     if (step === undefined || steps === undefined) return false;
@@ -21,7 +21,7 @@ export class Progress {
     this.builds.delete(name);
   }
 
-  /** '' where nothing is built. */
+  /** Empty while no build runs. */
   text(): string {
     const [first, ...others] = this.builds;
     if (first === undefined) return '';
@@ -31,7 +31,7 @@ export class Progress {
 }
 
 function bar(name: string, { step, steps }: Step): string {
-  // The step that is told has only begun.
+  // The reported step has only begun.
   const done = Math.min(WIDTH, Math.round(((Number(step) - 1) / Math.max(1, Number(steps))) * WIDTH));
   return `${name} [${'='.repeat(done)}${' '.repeat(WIDTH - done)}] step ${step} of ${steps}`;
 }

@@ -6,13 +6,13 @@ import { paint } from './style.js';
 import type { Terminal } from './terminal.js';
 import { wrapWords } from './words.js';
 
-/** Lines of somebody's code, of a build or of a log keep their form. */
+/** Source code, build output and log lines are not wrapped. */
 const IS_SOURCE = /^(\s|>)/;
 
-/** Tells of an error on stderr, in prose or as one line of JSON, and gives the exit code for it. */
+/** Prints an error on stderr, in prose or as one line of JSON, and returns its exit code. */
 export function report(error: unknown, terminal: Terminal, asJson: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-  // Help in place of a missing command has been shown already.
+  // The command was missing, and commander has already shown the help.
   if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
   terminal.status('');
   if (error instanceof QuietEnd) return error.exitCode;
@@ -23,7 +23,7 @@ export function report(error: unknown, terminal: Terminal, asJson: boolean): num
   return told.exitCode;
 }
 
-/** The next step is not broken: whoever copies a command from there wants all of it. */
+/** The next step is not wrapped: users copy commands from it. */
 function errorText({ message, fix, code }: ErrorReport, columns = Number.POSITIVE_INFINITY): string {
   const said = `${paint('red', 'kiln:')} ${message}`.split('\n');
   const shown = said.flatMap((line) => (IS_SOURCE.test(line) ? [line] : wrapWords(line, columns)));
@@ -32,7 +32,7 @@ function errorText({ message, fix, code }: ErrorReport, columns = Number.POSITIV
   return lines.join('\n');
 }
 
-/** Whether JSON was asked for in so many words: known before, and even if, the arguments can't be parsed. */
+/** True when the arguments ask for JSON. Reads them directly: an error in the arguments is printed as JSON too. */
 export function asksForJson(argv: readonly string[]): boolean {
   return argv.some(
     (argument, i) =>

@@ -9,8 +9,8 @@ const ABSENT = '-';
 const LEAST_WRAPPED = 16;
 
 /**
- * Columns under headings, as wide as they need to be; an absent value is a dash. Where they are wider than the terminal, texts are
- * broken between words; where that is not enough, each row stands below the other, a line for each value.
+ * A table with headings; a dash stands for an absent value. When it is wider than the terminal, cells are wrapped between words;
+ * when that is not enough, every row becomes a block with a line for each value.
  */
 export function table(headings: readonly string[], rows: readonly Row[], columns = Number.POSITIVE_INFINITY): string {
   const cells = rows.map((row) => headings.map((_, i) => neutralise(String(row[i] ?? ABSENT))));
@@ -21,7 +21,12 @@ export function table(headings: readonly string[], rows: readonly Row[], columns
   return lines.flatMap((line) => rowLines(line, widths)).join('\n');
 }
 
-/** Undefined where no breaking of texts makes them fit. */
+/** The table of a list: its headings, and the row of one item. */
+export function tableOf<T>(headings: readonly string[], row: (item: T) => Row): (items: readonly T[], columns?: number) => string {
+  return (items, columns) => table(headings, items.map(row), columns);
+}
+
+/** Column widths that fit the terminal; undefined when wrapping cannot make them fit. */
 function fitted(natural: readonly number[], lines: readonly (readonly string[])[], columns: number): number[] | undefined {
   const widths = [...natural];
   const excess = () => widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1) - columns;
@@ -56,7 +61,7 @@ function stacked(headings: readonly string[], cells: readonly (readonly string[]
   return blocks.join('\n');
 }
 
-/** One `name: value` per line, the values under each other and broken between words where the terminal is narrow. */
+/** One `name: value` per line, values aligned, and wrapped between words on a narrow terminal. */
 export function pairs(entries: readonly (readonly [string, string | number | undefined])[], columns = Number.POSITIVE_INFINITY): string {
   const width = Math.max(0, ...entries.map(([name]) => name.length)) + 1;
   return entries

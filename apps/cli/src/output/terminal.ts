@@ -8,7 +8,7 @@ import { wrapWords } from './words.js';
 
 type MaybeTerminal = { isTTY?: boolean; columns?: number };
 
-/** The three streams of a run and the ways to interrupt it; tests bring their own. */
+/** The three streams of a run, and the signals that interrupt it. Tests supply their own. */
 export interface Streams {
   stdin: Readable & MaybeTerminal;
   stdout: Writable & MaybeTerminal;
@@ -19,7 +19,7 @@ export interface Streams {
   insisted: AbortSignal;
 }
 
-/** To the line's begin, and nothing right of it. */
+/** Moves to the start of the line and erases the line. */
 const ERASE_LINE = '\r\u001b[K';
 
 const USUAL_COLUMNS = 80;
@@ -28,12 +28,14 @@ export class Terminal {
   #status = '';
   private readonly colours: { stdout: boolean; stderr: boolean };
   private readonly command: string;
-  /** Set by a command that ends in its own way when interrupted; all others are simply left. */
+  /** Names of all commands, as the program has them. */
+  commands: readonly string[] = [];
+  /** A command sets this to handle the interruption itself; otherwise the run ends at once. */
   endsItself = false;
-  /** Set beside it where a second Ctrl-C leaves at once. */
+  /** A command sets this too when a second Ctrl-C may end the run at once. */
   mayBeLeft = false;
 
-  /** What else prose must not hold where its reader takes some lines for commands. */
+  /** Escapes lines that the reader of the output, GitHub for example, would take for commands. */
   disarm = (text: string): string => text;
 
   constructor(
@@ -52,7 +54,7 @@ export class Terminal {
     return this.streams.insisted;
   }
 
-  /** True where a person can be asked: questions go to stderr, answers come from stdin. */
+  /** True when a user can answer: questions go to stderr, answers come from stdin. */
   get canAsk(): boolean {
     return this.streams.stdin.isTTY === true && this.streams.stderr.isTTY === true;
   }
@@ -61,51 +63,49 @@ export class Terminal {
     return this.streams.stdout.isTTY === true;
   }
 
-  /** How wide data may be; undefined where no person reads it. */
+  /** The width of stdout; undefined when it is no terminal. */
   get columns(): number | undefined {
-    const { isTTY, columns = USUAL_COLUMNS } = this.streams.stdout;
-    return isTTY === true ? columns : undefined;
+    return columnsOf(this.streams.stdout);
   }
 
-  /** The same for what is said. */
+  /** The width of stderr; undefined when it is no terminal. */
   get proseColumns(): number | undefined {
-    const { isTTY, columns = USUAL_COLUMNS } = this.streams.stderr;
-    return isTTY === true ? columns : undefined;
+    return columnsOf(this.streams.stderr);
   }
 
-  /** Commands in a text of ours as they have to be typed here. */
+  /** The text with its commands as the user has to type them here. */
   hint(text: string): string {
-    return asInvoked(text, this.command);
+    return asInvoked(text, this.command, this.commands);
   }
 
-  /** Lines in the form that they have, on stderr; whatever they quote can't steer the terminal. */
+  /** Writes lines to stderr, unwrapped and without control characters. */
   say(line: string): void {
     this.announce(this.disarm(line));
   }
 
-  /** A sentence of ours, of which no word is broken where a person reads it. */
+  /** Writes a sentence to stderr, wrapped between words on a terminal. */
   sayProse(text: string): void {
     this.say(wrapWords(text, this.proseColumns ?? Number.POSITIVE_INFINITY).join('\n'));
   }
 
-  /** A line that is meant to be taken for a command by who reads the output of a workflow. */
+  /** Writes a line without `disarm`: GitHub has to take it for a command. */
   announce(line: string): void {
     const shown = render(neutralise(line), this.colours.stderr);
     this.streams.stderr.write(`${this.#status === '' ? '' : ERASE_LINE}${shown}\n${this.#status}`);
   }
 
-  /** One line below all others, written over by the next; '' takes it away. Only where a person watches. */
+  /** Shows one line below all others, on a terminal only. The next call replaces it, '' removes it. */
   status(text: string): void {
-    const { isTTY, columns = USUAL_COLUMNS } = this.streams.stderr;
-    if (isTTY !== true || (this.interrupted.aborted && text !== '')) return;
-    // One that wraps could not be written over.
+    const columns = this.proseColumns;
+    if (columns === undefined || (this.interrupted.aborted && text !== '')) return;
+    // A wrapped line could not be replaced.
     const status = neutralise(text).slice(0, columns - 1);
     if (status === this.#status) return;
     this.#status = status;
     this.streams.stderr.write(`${ERASE_LINE}${this.#status}`);
   }
 
-  /** A question without a line end, and the first line of the answer. */
+  /** Asks a question and returns the first line of the answer. */
   async ask(question: string): Promise<string> {
     this.streams.stderr.write(neutralise(question));
     let answer = '';
@@ -116,11 +116,11 @@ export class Terminal {
     return answer.trim();
   }
 
-  /** The same without showing what is typed; a terminal's own end of input gives nothing. @throws Interrupted at Ctrl-C */
+  /** Asks without showing the answer; end of input returns ''. @throws Interrupted at Ctrl-C */
   async askHidden(question: string): Promise<string> {
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const lines = createInterface({ input: this.streams.stdin, output: nowhere, terminal: true });
-    // Last: whoever answers at once would be shown by a terminal that still echoes.
+    // Asked last, when the terminal echoes nothing any more: an early answer would be visible.
     this.streams.stderr.write(neutralise(question));
     try {
       return await new Promise<string>((resolve, reject) => {
@@ -134,8 +134,12 @@ export class Terminal {
     }
   }
 
-  /** Data, on stdout, complete lines. */
+  /** Writes data to stdout, in complete lines. */
   data(text: string): void {
     this.streams.stdout.write(`${render(text, this.colours.stdout)}\n`);
   }
+}
+
+function columnsOf({ isTTY, columns = USUAL_COLUMNS }: MaybeTerminal): number | undefined {
+  return isTTY === true ? columns : undefined;
 }

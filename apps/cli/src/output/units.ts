@@ -5,7 +5,7 @@ export function duration(ms: number | undefined): string | undefined {
   return ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
 }
 
-/** Time since an ISO time, in its largest unit. */
+/** The time since an ISO time, in its largest unit. */
 export function age(time: string, now = Date.now()): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
   if (seconds < 120) return `${seconds}s`;
@@ -13,7 +13,7 @@ export function age(time: string, now = Date.now()): string {
   return seconds < 172_800 ? `${Math.round(seconds / 3600)}h` : `${Math.round(seconds / 86_400)}d`;
 }
 
-/** Enough of a digest to tell it from others. */
+/** The first characters of a digest, enough to recognise it. */
 export function shortDigest(digest: string): string {
   return digest.replace(/^sha256:/, '').slice(0, 12);
 }

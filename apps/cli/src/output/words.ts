@@ -1,6 +1,6 @@
 import { widthOf } from './style.js';
 
-/** Lines no longer than the width, broken between words; a word that is longer keeps its line to itself. */
+/** Wraps text between words at the width; a longer word gets a line of its own. */
 export function wrapWords(text: string, width: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(line, width));
 }
@@ -20,7 +20,7 @@ function wrapLine(line: string, width: number): string[] {
   return lines;
 }
 
-/** Columns of the longest word. */
+/** The width of the longest word. */
 export function longestWord(text: string): number {
   return Math.max(0, ...text.split(/[ \n]/).map(widthOf));
 }

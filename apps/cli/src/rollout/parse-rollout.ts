@@ -9,7 +9,7 @@ export interface RolloutOptions {
   minRequests?: string;
 }
 
-/** @throws UsageFailure for what is no rollout, naming the option */
+/** @throws UsageFailure that names the wrong option */
 export function parseRollout(name: string, version: string, { stage, maxErrors, maxP95, minRequests }: RolloutOptions): StartRolloutInput {
   const limits = {
     ...(maxErrors !== undefined && { maxErrors: amount('--max-errors', maxErrors, /^(\d{1,3}(?:\.\d{1,3})?)%?$/, '2%') }),
@@ -25,7 +25,7 @@ export function parseRollout(name: string, version: string, { stage, maxErrors, 
   );
 }
 
-/** What the options mean where they are left out, for the help. */
+/** The defaults of the options, for the help. */
 const { stages, limits } = startRolloutBody.parse({});
 export const DEFAULTS = { stages: stages.map(({ weight, forMs }) => `${weight},${forMs / 60_000}m`), ...limits };
 
@@ -49,7 +49,7 @@ function amount(option: string, text: string, form: RegExp, example: string): nu
   throw new UsageFailure(`${option} ${text} is not understood`, `as in: ${option} ${example}`);
 }
 
-/** In the words of the command, not of the API. */
+/** The API's message, with the names of the command's options. */
 function issueText({ path, message }: { path: PropertyKey[]; message: string }): string {
   const option = { maxErrors: '--max-errors', maxP95: '--max-p95', minRequests: '--min-requests' }[String(path[1])] ?? '--stage';
   const place =

@@ -7,10 +7,10 @@ import { EXIT, Failure } from '../failure.js';
 import { stageText } from './rollout-text.js';
 
 const EVERY_MS = 500;
-/** Routers may be restarted meanwhile; the rollout goes on without us in any case. */
+/** All routers may restart meanwhile. The rollout continues without this command in any case. */
 const AWAY_MS = 60_000;
 
-/** Tells each stage, and ends with the rollout. @throws Failure where the new version did not get the traffic */
+/** Reports each stage and waits for the end. @throws Failure when the new version did not get the traffic */
 export async function waitForRollout(client: KilnClient, begun: FunctionView, say: (line: string) => void): Promise<FunctionView> {
   const { name } = begun;
   let stage = -1;
@@ -38,7 +38,7 @@ async function read(client: KilnClient, name: string): Promise<FunctionView> {
 
 function sameRollout({ name, rollout: begun }: FunctionView, { rollout }: FunctionView): RolloutRecord {
   if (begun !== undefined && rollout?.startedAt === begun.startedAt) return rollout;
-  throw new Failure(`another rollout of "${name}" has begun since`, `see where it stands: kiln inspect ${name}`, EXIT.conflict, 'conflict');
+  throw new Failure(`another rollout of "${name}" has started since`, `see its state: kiln inspect ${name}`, EXIT.conflict, 'conflict');
 }
 
 function notDone(name: string, { version, state, reason = 'no reason was given' }: RolloutRecord): Failure {

@@ -49,7 +49,7 @@ function appSpec(
   { config, paths, cluster, redisUrl }: AppOptions,
   own: Record<string, string | number>,
 ): MemberSpec {
-  // Each process gets what it needs: the key of the command line's user is not for them.
+  // The user's own API key stays here: routers and agents do not need it.
   const { KILN_API_KEY: _key, KILN_URL: _url, KILN_ADMIN_KEY: _admin, ...inherited } = config.inherited;
   const given = {
     KILN_HOME: paths.home,
@@ -69,7 +69,7 @@ function appSpec(
   };
 }
 
-/** MB; of the container that this runs in, where it has less than the machine. */
+/** The memory in MB of this machine, or of the container that this process runs in. */
 function machineMemory(): number {
   const constrained = process.constrainedMemory();
   const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();

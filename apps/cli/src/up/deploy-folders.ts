@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { KilnClient } from '@kiln/client/client';
-import { concurrently } from '../deploy/concurrently.js';
+import { concurrently } from '../concurrently.js';
 import { type DeployOutcome, deployAll, failed, sendTo } from '../deploy/deploy-function.js';
 import { prepare } from '../deploy/prepare.js';
 import { tell, UsageFailure } from '../failure.js';
@@ -10,7 +10,7 @@ import type { Terminal } from '../output/terminal.js';
 const AT_ONCE = 2;
 const SHOWN_LINES = 20;
 
-/** @throws UsageFailure when there is no such folder. */
+/** The folders in a folder. @throws UsageFailure when it is not readable */
 export async function foldersIn(dir: string): Promise<string[]> {
   const folder = resolve(dir);
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: Error) => {
@@ -22,14 +22,14 @@ export async function foldersIn(dir: string): Promise<string[]> {
     .sort();
 }
 
-/** Deploys every folder, a few at once; what is wrong with one stops none of the others. */
+/** Deploys every folder, a few at once. An error in one does not stop the others. */
 export async function deployFolders(folders: readonly string[], client: KilnClient, terminal: Terminal): Promise<DeployOutcome[]> {
   const signal = terminal.interrupted;
   const outcomes = await concurrently(folders, { limit: AT_ONCE, signal }, (folder) => deployFolder(folder, client, terminal));
   return outcomes.flat();
 }
 
-/** What builds write is shown for failed ones only, its last lines: several go on at once. */
+/** Shows the last lines of a build's output only when it failed: several builds run at once. */
 async function deployFolder(folder: string, client: KilnClient, terminal: Terminal): Promise<DeployOutcome[]> {
   const name = basename(folder);
   terminal.say(`deploying ${name}`);

@@ -1,7 +1,7 @@
 import process from 'node:process';
 
-// Loaded into each Node child before its own program. When the supervisor is gone, however it ended, the channel to it
-// closes: the child then ends as it would on SIGTERM.
+// Loaded into each Node child before its own program. When the supervisor ends, in whatever way, the channel to it
+// closes. The child then sends itself SIGTERM.
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-// The channel alone is no reason to go on.
+// The channel alone must not keep the process alive.
 process.channel?.unref();

@@ -1,25 +1,25 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Engine, type Swept } from '../engine.js';
+import { openEngine, type Swept, sweep } from '../engine.js';
 import type { Terminal } from '../output/terminal.js';
 
 export interface Leftovers {
   home: string;
   dockerHost: string;
-  /** Nodes whose agents have ended. */
+  /** Nodes without a running agent. */
   nodeIds: readonly string[];
 }
 
-/** Removes what killed agents left: containers and networks on the engine, sockets under the home. Says what it could not do. */
+/** Removes what killed agents left: containers and networks on the engine, sockets under the home. Prints an error and goes on. */
 export async function removeLeftovers({ home, dockerHost, nodeIds }: Leftovers, terminal: Terminal): Promise<Swept> {
   let swept: Swept = { containers: 0, networks: 0 };
   try {
-    swept = await new Engine(dockerHost).sweep(nodeIds);
+    swept = await sweep(await openEngine(dockerHost), nodeIds);
     await Promise.all(nodeIds.map((id) => rm(join(home, 'run', id), { recursive: true, force: true })));
   } catch (error) {
-    terminal.sayProse(`could not remove all that was left behind: ${(error as Error).message}; the next kiln up tries again`);
+    terminal.sayProse(`could not remove everything that a killed agent left: ${(error as Error).message}; the next kiln up tries again`);
   }
   const { containers, networks } = swept;
-  if (containers + networks > 0) terminal.sayProse(`removed what was left on the engine: ${containers} containers, ${networks} networks`);
+  if (containers + networks > 0) terminal.sayProse(`removed leftovers on the engine: ${containers} containers, ${networks} networks`);
   return swept;
 }

@@ -8,13 +8,13 @@ import { cpuMs } from './processes.js';
 export interface MemberSpec {
   /** `router`, `redis`, or a node's id. */
   name: string;
-  /** What people call it. */
+  /** The name in messages. */
   title: string;
   command: string;
   args: string[];
   env: Record<string, string | undefined>;
   logFile: string;
-  /** A channel by whose end a Node program sees that its supervisor is gone. */
+  /** Opens a channel; its end tells a Node program that the supervisor is gone. */
   channel: boolean;
 }
 
@@ -25,10 +25,10 @@ export interface MemberHooks {
 
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;
-/** Who ran this long has recovered: the next back-off starts from the first again. */
+/** After running this long, a process counts as recovered: its back-off starts from the first value again. */
 const RECOVERED_MS = 30_000;
 
-/** One child process that is kept running until it is stopped. */
+/** One child process, restarted until it is stopped. */
 export class SupervisedProcess {
   readonly log: LogFile;
   private child: ChildProcess | undefined;
@@ -52,7 +52,7 @@ export class SupervisedProcess {
     return this.spec.title;
   }
 
-  /** What its process has done so far. */
+  /** The work of its process so far. */
   get work(): Work {
     return { cpuMs: this.child?.pid === undefined ? 0 : cpuMs(this.child.pid), logged: this.log.size };
   }
@@ -62,7 +62,7 @@ export class SupervisedProcess {
     const handle = this.log.open();
     const startedAt = performance.now();
     try {
-      // A process group of its own: Ctrl-C is for the supervisor, which then stops its children in order.
+      // A separate process group: Ctrl-C reaches only the supervisor, which then stops its children in order.
       this.child = spawn(command, args, { env, detached: true, stdio: ['ignore', handle, handle, ...(channel ? ['ipc' as const] : [])] });
     } finally {
       closeSync(handle);
@@ -81,7 +81,7 @@ export class SupervisedProcess {
     if (child.pid !== undefined) this.hooks.spawned(this, child.pid);
   }
 
-  /** SIGTERM, and SIGKILL to it and all it started when it has not ended within the bound. */
+  /** Sends SIGTERM; after the bound, sends SIGKILL to the process and all that it started. */
   async stop(boundMs: number): Promise<'ended' | 'killed'> {
     this.stopping = true;
     clearTimeout(this.again);

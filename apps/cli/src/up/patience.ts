@@ -1,17 +1,17 @@
-/** What a process has done so far. */
+/** The work of a process so far. */
 export interface Work {
-  /** ms of processor time; 0 where this system does not tell. */
+  /** Processor time in ms. */
   cpuMs: number;
-  /** Bytes that it wrote to its log. */
+  /** Bytes in its log. */
   logged: number;
 }
 
-/** Processes that wait for something use a little time, too: this share of the time that has passed is work. */
+/** A waiting process uses a little processor time too. Above this share of the elapsed time it counts as working. */
 const WORKING_SHARE = 0.1;
-/** Work or not, nobody waits longer than so many bounds. */
+/** The longest wait in all, as a multiple of the bound. */
 const CEILING = 10;
 
-/** A bound that follows progress: it counts from the last moment at which somebody worked. */
+/** A time limit that each progress extends: it counts from the last moment at which a process worked. */
 export class Patience {
   private readonly began: number;
   private workedAt: number;
@@ -29,7 +29,7 @@ export class Patience {
     return now - this.workedAt > this.boundMs || now - this.began > CEILING * this.boundMs;
   }
 
-  /** Tells what one that is waited for has done until now. */
+  /** Records the work of a process so far. */
   saw(name: string, work: Work): void {
     const mark = this.marks.get(name);
     const now = this.now();

@@ -4,7 +4,7 @@ import { Failure } from '../failure.js';
 const HIGHEST = 65_535;
 const TRIES = 500;
 
-/** @throws Failure naming the port and the variable that chooses another. */
+/** @throws Failure that names the port, and the variable to choose another */
 export async function requireFree(host: string, port: number, variable: string): Promise<void> {
   if (await isFree(host, port)) return;
   throw new Failure(
@@ -13,7 +13,7 @@ export async function requireFree(host: string, port: number, variable: string):
   );
 }
 
-/** The first ports from `from` upward, so many in a row and that far apart, on which nobody listens. */
+/** Finds `length` free ports in a row, from `from` upward in steps of `length`. Adds them to `taken` and returns the first. */
 export async function findFree(host: string, from: number, row: { length: number; taken: Set<number> }): Promise<number> {
   for (let first = from; first < from + TRIES * row.length && first + row.length - 1 <= HIGHEST; first += row.length) {
     const ports = Array.from({ length: row.length }, (_, i) => first + i);
@@ -23,10 +23,10 @@ export async function findFree(host: string, from: number, row: { length: number
     for (const port of ports) row.taken.add(port);
     return first;
   }
-  throw new Failure(`found no free port on ${host} from ${from} upward`, 'choose where to begin: KILN_AGENT_PORT=<port> kiln up');
+  throw new Failure(`found no free port on ${host} from ${from} upward`, 'choose a first port: KILN_AGENT_PORT=<port> kiln up');
 }
 
-/** @throws Error where the address is not one of this machine. */
+/** @throws Failure when the address is not one of this machine, or the port needs more rights */
 export function isFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();

@@ -9,7 +9,7 @@ export interface ManagedRedis {
   password: string;
 }
 
-/** `redis-server` with what must hold for acknowledged writes: appended to a file, nothing ever evicted. */
+/** `redis-server` with an append-only file and no eviction, so that acknowledged writes survive. */
 export function redisSpec(paths: HomePaths, { port, password }: ManagedRedis, inherited: MemberSpec['env']): MemberSpec {
   const settings = join(paths.redis, 'redis.conf');
   const lines = [
@@ -41,7 +41,7 @@ export function redisUrl({ port, password }: ManagedRedis): string {
   return `redis://:${password}@127.0.0.1:${port}`;
 }
 
-/** Whether it answers, and has read its file. */
+/** True when Redis answers and has loaded its data. */
 export function redisAnswers({ port, password }: ManagedRedis): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect({ host: '127.0.0.1', port });

@@ -8,14 +8,14 @@ const knownProcess = z.object({ pid: z.int().min(1), started: z.string() });
 const runningFile = z.object({
   supervisor: knownProcess,
   children: z.record(z.string(), knownProcess),
-  /** Of its router: functions, and control. */
+  /** The data and the control port of its router. */
   ports: z.array(z.int()).default([]),
 });
 export type Running = z.infer<typeof runningFile>;
 
 /**
- * Says which `kiln up` runs for a KILN_HOME and which processes are its own: the lock that keeps a second one out, and the
- * list by which the next one ends what a killed one left behind.
+ * Names the `kiln up` that runs for a KILN_HOME, and its processes. It is a lock against a second `kiln up`, and the list by which
+ * the next one ends what a killed one left behind.
  */
 export class RunningFile {
   private children: Record<string, KnownProcess> = {};
@@ -23,21 +23,21 @@ export class RunningFile {
   private constructor(
     private readonly file: string,
     private readonly supervisor: KnownProcess,
-    /** What the last one left, where it did not end by itself. */
+    /** The file of the last `kiln up`, if it did not end in order. */
     readonly left: Running | undefined,
     private readonly ports: readonly number[],
   ) {}
 
-  /** @throws KilnError `conflict` when another `kiln up` runs. */
+  /** @throws KilnError `conflict` when another `kiln up` runs */
   static take(file: string, ports: readonly number[] = []): RunningFile {
     const left = readRunning(file);
     if (left && isAlive(left.supervisor)) throw alreadyRunning(left.supervisor.pid);
     const supervisor = identify(process.pid);
-    if (!supervisor) throw new Error('this process can not be found among the processes of this machine');
+    if (!supervisor) throw new Error('this process is missing in /proc');
     const taken = new RunningFile(file, supervisor, left, ports);
     taken.children = left?.children ?? {};
     taken.write();
-    // Two may have found the same stale file: who wrote last has it.
+    // Two processes may have found the same stale file: the last writer owns it.
     const now = readRunning(file);
     if (now?.supervisor.pid !== process.pid) throw alreadyRunning(now?.supervisor.pid);
     return taken;
@@ -67,7 +67,7 @@ export class RunningFile {
   }
 }
 
-/** @returns undefined where there is none, or none that can be read: then nothing is known of earlier processes. */
+/** @returns undefined when the file is missing or damaged: earlier processes are then unknown */
 export function readRunning(file: string): Running | undefined {
   try {
     return runningFile.parse(JSON.parse(readFileSync(file, 'utf8')));
@@ -83,7 +83,7 @@ export function forgetRunning(file: string): void {
 }
 
 function alreadyRunning(pid: number | undefined): KilnError {
-  return new KilnError('conflict', `kiln up runs already for this KILN_HOME (process ${pid ?? 'unknown'})`, {
+  return new KilnError('conflict', `another kiln up runs for this KILN_HOME (process ${pid ?? 'unknown'})`, {
     fix: 'use it (kiln status), stop it (kiln down), or set another KILN_HOME',
   });
 }

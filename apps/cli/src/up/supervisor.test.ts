@@ -88,20 +88,20 @@ describe('the supervisor', () => {
     const first = pid() as number;
     process.kill(first, 'SIGKILL');
     await expect.poll(pid, { timeout: 10_000 }).not.toBe(first);
-    expect(said).toContain('node-1 ended (SIGKILL); starting it again in 250 ms');
+    expect(said).toContain('node-1 ended (SIGKILL); restarting it in 250 ms');
   });
 
   it('shows the last lines of one that ends at its start', async () => {
     const broken = supervisor.start([spec('router', "console.error('KILN_X is wrong'); process.exit(1)")], async () => false, 10_000);
     const failure = tell(await broken.catch((error: unknown) => error));
     expect(failure.exitCode).toBe(1);
-    expect(failure.message).toContain('router ended at its start (exit code 1)');
+    expect(failure.message).toContain('router ended during its start (exit code 1)');
     expect(failure.message).toContain('  | KILN_X is wrong');
   });
 
   it('waits a bounded time for one that stays silent', async () => {
     const silent = supervisor.start([spec('router', DRAINING)], async () => false, 300);
-    expect(tell(await silent.catch((error: unknown) => error)).message).toContain('router was not up in time');
+    expect(tell(await silent.catch((error: unknown) => error)).message).toContain('router did not start in time');
   });
 
   it('waits for one that works, however slow the machine is', async () => {

@@ -13,7 +13,7 @@ const REDIS_STOP_MS = 10_000;
 export interface SupervisorOptions {
   terminal: Terminal;
   running: RunningFile;
-  /** Of the agents that this supervisor runs. */
+  /** Leftovers of this supervisor's agents. */
   leftovers: Leftovers;
   drainTimeoutMs: number;
 }
@@ -23,7 +23,7 @@ interface Wait {
   signal: AbortSignal;
 }
 
-/** Keeps the processes of one machine running, and ends them in order: router, agents, then Redis. */
+/** Keeps the processes of one machine running, and stops them in order: router, agents, Redis. */
 export class Supervisor {
   private readonly members: SupervisedProcess[] = [];
   private readonly dead = new Map<SupervisedProcess, string>();
@@ -33,9 +33,8 @@ export class Supervisor {
   constructor(private readonly options: SupervisorOptions) {}
 
   /**
-   * Starts the members and waits until `ready` says yes for each, in any order; for `boundMs` after the last moment at which one that
-   * is not ready worked.
-   * @throws Interrupted, or Failure with the last lines of the one that ended or stayed silent.
+   * Starts the members and waits until each is ready, in any order. Gives up `boundMs` after a member that is not ready last worked.
+   * @throws Interrupted, or Failure with the last log lines of the member that ended or made no progress
    */
   async start(specs: readonly MemberSpec[], ready: (name: string) => Promise<boolean>, boundMs: number): Promise<void> {
     this.rotation ??= setInterval(() => this.rotateLogs(), ROTATE_EVERY_MS).unref();
@@ -56,7 +55,7 @@ export class Supervisor {
     for (const { log } of this.members) log.rotate();
   }
 
-  /** From now on a member that dies is started again; until now it was a failed start. */
+  /** From now on, a member that ends is restarted; until now, it was a failed start. */
   nowUp(): void {
     this.up = true;
   }
@@ -64,13 +63,13 @@ export class Supervisor {
   private async waitFor(member: SupervisedProcess, ready: (name: string) => Promise<boolean>, { patience, signal }: Wait): Promise<void> {
     const ask = () => {
       const how = this.dead.get(member);
-      if (how !== undefined) throw startFailure(member, `ended at its start (${how})`);
+      if (how !== undefined) throw startFailure(member, `ended during its start (${how})`);
       patience.saw(member.name, member.work);
       return ready(member.name);
     };
     const isReady = await waitUntil(ask, () => patience.isOver, signal);
     if (signal.aborted) throw new Interrupted();
-    if (!isReady) throw startFailure(member, 'was not up in time');
+    if (!isReady) throw startFailure(member, 'did not start in time');
     this.options.terminal.say(`${member.title} is up`);
   }
 
@@ -79,13 +78,11 @@ export class Supervisor {
     died: (member, how, againInMs) => {
       if (!this.up) this.dead.set(member, how);
       else
-        this.options.terminal.sayProse(
-          `${member.title} ended (${how}); starting it again in ${againInMs} ms, its log is ${member.log.path}`,
-        );
+        this.options.terminal.sayProse(`${member.title} ended (${how}); restarting it in ${againInMs} ms; see its log ${member.log.path}`);
     },
   };
 
-  /** Bounded in every step. What an agent left on the engine, because it had to be killed, is removed. */
+  /** Stops all members, each within a bound, and removes what killed agents left on the engine. */
   async stop(): Promise<void> {
     clearInterval(this.rotation);
     if (this.members.length === 0) return;
@@ -122,10 +119,10 @@ function startFailure({ title, log, spec }: SupervisedProcess, what: string): Fa
   if (missing)
     return new Failure(
       'there is no redis-server on this machine',
-      'install it (apt-get install redis-server), or set KILN_REDIS_URL to one that runs',
+      'install it (apt-get install redis-server), or set KILN_REDIS_URL to a running Redis',
     );
   return new Failure(
     `${title} ${what}. ${shown}`,
-    `correct the cause and run kiln up again; the whole log is ${log.path}; kiln doctor checks this machine`,
+    `correct the cause and run kiln up again; see the whole log: ${log.path}; kiln doctor checks this machine`,
   );
 }

@@ -1,6 +1,6 @@
 import { KilnClient } from '@kiln/client/client';
 import type { Session } from '../command.js';
-import { Engine } from '../engine.js';
+import { openEngine } from '../engine.js';
 import { Failure, Interrupted } from '../failure.js';
 import { type HomePaths, homePaths } from '../home.js';
 import { type AppOptions, agentSpec, routerSpec } from './apps.js';
@@ -19,11 +19,11 @@ const FIRST_REDIS_PORT = 16_379;
 export interface UpOptions {
   session: Session;
   nodes: number;
-  /** Runs when everything is ready; the processes are stopped when it returns or throws. */
+  /** Runs when the cluster is ready. When it returns or throws, all processes are stopped. */
   whileUp(client: KilnClient, nodes: readonly string[]): Promise<void>;
 }
 
-/** One `kiln up`, from lock to the last process gone. */
+/** One `kiln up`, from taking the lock to the end of its last process. */
 export async function up(options: UpOptions): Promise<void> {
   const { config, terminal } = options.session;
   const paths = homePaths(config.KILN_HOME);
@@ -34,7 +34,7 @@ export async function up(options: UpOptions): Promise<void> {
     await requireEngine(config.DOCKER_HOST);
     const ids = nodeIds(paths.home, options.nodes);
     const leftovers = { home: paths.home, dockerHost: config.DOCKER_HOST, nodeIds: ids };
-    // The agents look after what is left of their own nodes; there may have been more nodes before.
+    // Each agent cleans up for its own node. An earlier kiln up may have had more nodes.
     await removeLeftovers({ ...leftovers, nodeIds: nodeIds(paths.home).filter((id) => !ids.includes(id)) }, terminal);
     const supervisor = new Supervisor({
       terminal,
@@ -65,7 +65,7 @@ async function start({ session, nodes }: UpOptions, { paths, ids, supervisor }: 
   const taken = new Set([config.KILN_HTTP_PORT, config.KILN_CONTROL_PORT]);
   await requireFree(config.KILN_BIND, config.KILN_HTTP_PORT, 'KILN_HTTP_PORT');
   await requireFree(config.KILN_BIND, config.KILN_CONTROL_PORT, 'KILN_CONTROL_PORT');
-  // Before the cluster's own secrets: by those a home is told from a new one.
+  // Comes first: the cluster's own secrets mark a home as no longer new.
   if (!config.KILN_MASTER_KEY) makeMasterKey(paths);
   const cluster = { ...loadCluster(paths.cluster), ...(config.KILN_CLUSTER_SECRET && { secret: config.KILN_CLUSTER_SECRET }) };
   const url = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
@@ -98,18 +98,18 @@ async function startRedis(
   return redisUrl(redis);
 }
 
-/** A killed `kiln up` may have left Redis and, for a moment, others: two of a kind must not work on the same data. */
+/** Ends what a killed `kiln up` left: Redis above all, since two must not write the same data. */
 async function endLeftovers({ terminal }: Session, running: RunningFile): Promise<void> {
   const children = Object.entries(running.left?.children ?? {});
   if (children.length === 0) return;
-  terminal.say('the last kiln up did not end by itself; ending what it left');
+  terminal.say('the last kiln up was killed; ending its processes');
   await Promise.all(children.map(([, child]) => end(child, LEFTOVER_STOP_MS)));
   running.forgetLeft();
 }
 
 async function requireEngine(host: string): Promise<void> {
   try {
-    await new Engine(host).get('/_ping');
+    await (await openEngine(host)).ping();
   } catch (error) {
     throw new Failure(
       `no Docker engine answers at ${host}: ${(error as Error).message}`,
@@ -122,20 +122,20 @@ async function routerAnswers(url: string): Promise<boolean> {
   try {
     return (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2000) })).ok;
   } catch {
-    return false; // Not yet.
+    return false;
   }
 }
 
-/** An agent that was killed a moment ago still counts as live: only one that started since is the one that is waited for. */
+/** True when the node's agent has joined since `since`. A killed agent of the same node still counts as live for a moment. */
 async function nodeIsLive(client: KilnClient, id: string, since: number): Promise<boolean> {
   try {
     return (await client.nodes.list()).some((node) => node.id === id && node.live && Date.parse(node.startedAt) >= since);
   } catch {
-    return false; // The router is not ready yet.
+    return false;
   }
 }
 
-/** Where this machine reaches what listens on an address. */
+/** The address at which this machine reaches a server that listens on `bind`. */
 export function localAddress(bind: string): string {
   if (bind === '0.0.0.0') return '127.0.0.1';
   if (bind === '::') return '[::1]';

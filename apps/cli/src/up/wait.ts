@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const EVERY_MS = 100;
 
-/** Polls until the question is answered with yes; false once there is no time left. */
+/** Polls until `ask` returns true. False when the time is over or the signal aborts. */
 export async function waitUntil(ask: () => boolean | Promise<boolean>, isOver: () => boolean, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
     if (await ask()) return true;

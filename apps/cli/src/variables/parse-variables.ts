@@ -2,7 +2,7 @@ import { parseEnv } from 'node:util';
 import { variableName } from '@kiln/contract/names';
 import { UsageFailure } from '../failure.js';
 
-/** `NAME=value` of a command line. @throws UsageFailure */
+/** Reads `NAME=value` arguments. @throws UsageFailure */
 export function parseAssignments(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
@@ -13,13 +13,13 @@ export function parseAssignments(texts: readonly string[]): Record<string, strin
   );
 }
 
-/** One variable as dotenv has it, over several lines where it is quoted. */
+/** One variable in dotenv form; a quoted value may span lines. */
 const VARIABLE = /^[ \t]*(?:export[ \t]+)?[^\s=#][^=\n]*=[ \t]*('[^']*'|"[^"]*"|`[^`]*`|[^\n]*?)[ \t]*(?:#[^\n]*)?\r?$/gm;
 
-/** A file as dotenv has it. @throws UsageFailure */
+/** Reads a dotenv file. @throws UsageFailure */
 export function parseVariables(text: string, where: string): Record<string, string> {
   const parsed = parseEnv(text) as Record<string, string>;
-  // The parser passes over what it can't read. Named by its number: what stands there may be a secret.
+  // The parser skips lines that it cannot read. The error has only the number of the line: its text may be a secret.
   const rest = text.replace(VARIABLE, (variable) => variable.replace(/[^\n]/g, '')).split('\n');
   const bad = rest.findIndex((line) => !/^\s*(#|$)/.test(line));
   if (bad !== -1) throw new UsageFailure(`line ${bad + 1} of ${where} sets no variable`, 'write it as NAME=value, or begin it with #');

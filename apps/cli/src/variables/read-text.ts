@@ -4,7 +4,7 @@ import { UsageFailure } from '../failure.js';
 
 const MAX_BYTES = 1024 * 1024;
 
-/** All of a file, or of stdin for `-`. @throws UsageFailure where it can't be read, is too long or is no text */
+/** The text of a file, or of stdin for `-`. @throws UsageFailure when it is unreadable, too long or no UTF-8 */
 export async function readText(file: string, stdin: Readable): Promise<string> {
   const where = file === '-' ? 'stdin' : file;
   const chunks: Buffer[] = [];
@@ -16,7 +16,7 @@ export async function readText(file: string, stdin: Readable): Promise<string> {
       if (size > MAX_BYTES) break;
     }
   } catch (error) {
-    throw new UsageFailure(`cannot read ${where}: ${(error as Error).message}`, 'give a file that is there, or - for stdin');
+    throw new UsageFailure(`cannot read ${where}: ${(error as Error).message}`, 'name an existing file, or - for stdin');
   }
   if (size > MAX_BYTES) throw new UsageFailure(`${where} is longer than ${MAX_BYTES} bytes`, 'give a shorter one');
   try {

@@ -4,12 +4,12 @@ import { requireVariableName } from './parse-variables.js';
 import { readText } from './read-text.js';
 
 export interface ValueSource {
-  /** What stands behind the name: `-` for stdin, or nothing. */
+  /** The arguments after the name: `-` for stdin, or none. */
   sources: readonly string[];
   file?: string;
 }
 
-/** @throws UsageFailure for a value in the command itself, which is not repeated */
+/** Reads the value of a secret. @throws UsageFailure for a value among the arguments; the message does not repeat it */
 export async function readValue(terminal: Terminal, name: string, { sources, file }: ValueSource): Promise<string> {
   const fromStdin = sources.length === 1 && sources[0] === '-';
   if ((sources.length > 0 && !fromStdin) || name.includes('=')) throw inTheCommand(name.split('=')[0] ?? '');
@@ -28,7 +28,7 @@ async function valueFrom(terminal: Terminal, name: string, file: string | undefi
 
 function inTheCommand(name: string): UsageFailure {
   return new UsageFailure(
-    'the shell’s history and the list of processes keep what stands in a command, so a value is not taken from there',
+    'the shell’s history and the list of processes show arguments, so a secret’s value cannot be one',
     `kiln secrets set ${name} asks for it; … | kiln secrets set ${name} - reads it`,
   );
 }

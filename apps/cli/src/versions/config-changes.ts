@@ -1,14 +1,14 @@
 import type { FunctionConfig } from '@kiln/contract/config/function-config';
 
 export interface ConfigChange {
-  /** As `timeout`, or `env.GREETING` for one variable. */
+  /** `timeout` for example, or `env.GREETING` for one variable. */
   key: string;
-  /** Absent where it was not there. */
+  /** Absent when the old configuration does not have the key. */
   before?: unknown;
   after?: unknown;
 }
 
-/** What differs between two configurations, key by key in order of the alphabet. */
+/** The differences between two configurations, sorted by key. */
 export function configChanges(before: FunctionConfig, after: FunctionConfig): ConfigChange[] {
   const [old, now] = [flat(before), flat(after)];
   const keys = [...new Set([...old.keys(), ...now.keys()])].sort();
@@ -19,7 +19,7 @@ function change(key: string, old: Map<string, unknown>, now: Map<string, unknown
   return { key, ...(old.has(key) && { before: old.get(key) }), ...(now.has(key) && { after: now.get(key) }) };
 }
 
-/** Variables stand for themselves: one that changed is no change of all. */
+/** Each variable is a key of its own, so that a change names only that variable. */
 function flat({ env, ...config }: FunctionConfig): Map<string, unknown> {
   return new Map([...Object.entries(config), ...Object.entries(env).map(([name, value]) => [`env.${name}`, value] as const)]);
 }

@@ -1,18 +1,18 @@
 import type { VersionRecord } from '@kiln/contract/records/records';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import { paintState } from '../output/style.js';
-import { table } from '../output/table.js';
+import { tableOf } from '../output/table.js';
 import { age, shortDigest } from '../output/units.js';
 import { type ConfigChange, configChanges } from './config-changes.js';
 
-/** A version with its part in the function's history. */
+/** A version with its traffic and its changes. */
 export interface HistoryEntry extends VersionRecord {
   weight: number;
-  /** Against the version before; none for the first that is still there. */
+  /** Compared with the version before; empty for the oldest kept version. */
   changes: ConfigChange[];
 }
 
-/** Newest first. */
+/** The history of a function, newest version first. */
 export function historyOf(versions: readonly VersionRecord[], traffic: Traffic): HistoryEntry[] {
   const weights = new Map(traffic.map(({ version, weight }) => [version, weight]));
   const inOrder = versions.toSorted((a, b) => a.version - b.version);
@@ -25,22 +25,19 @@ export function historyOf(versions: readonly VersionRecord[], traffic: Traffic):
     .reverse();
 }
 
-export function historyText(entries: readonly HistoryEntry[], columns?: number): string {
-  return table(
-    ['version', 'state', 'traffic', 'age', 'by', 'digest', 'message', 'changed configuration'],
-    entries.map((entry) => [
-      `v${entry.version}`,
-      paintState(stateText(entry)),
-      entry.weight > 0 ? `${entry.weight} %` : undefined,
-      age(entry.createdAt),
-      entry.createdBy,
-      shortDigest(entry.digest),
-      entry.message,
-      entry.changes.length > 0 ? entry.changes.map(changeText).join(', ') : undefined,
-    ]),
-    columns,
-  );
-}
+export const historyText = tableOf(
+  ['version', 'state', 'traffic', 'age', 'by', 'digest', 'message', 'changed configuration'],
+  (entry: HistoryEntry) => [
+    `v${entry.version}`,
+    paintState(stateText(entry)),
+    entry.weight > 0 ? `${entry.weight} %` : undefined,
+    age(entry.createdAt),
+    entry.createdBy,
+    shortDigest(entry.digest),
+    entry.message,
+    entry.changes.length > 0 ? entry.changes.map(changeText).join(', ') : undefined,
+  ],
+);
 
 function stateText({ state, failure, pinned }: HistoryEntry): string {
   if (failure) return `${state}: ${failure.code}`;

@@ -3,7 +3,7 @@ import type { VersionRecord } from '@kiln/contract/records/records';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import { UsageFailure } from '../failure.js';
 
-/** A version by number, or the newest that is ready. */
+/** The share of one version, or of the newest ready version. */
 export interface Share {
   version: number | 'latest';
   weight: number;
@@ -11,7 +11,7 @@ export interface Share {
 
 const FORM = /^(?:v?([1-9]\d{0,8})|latest)=(\d{1,3})$/;
 
-/** `3=10 latest=90`; nothing, or weights that make 100. @throws UsageFailure for what is no share, and for weights that do not make 100 */
+/** Reads `3=10 latest=90`. The list may be empty. @throws UsageFailure for a wrong share, or weights that do not sum to 100 */
 export function parseShares(name: string, texts: readonly string[]): Share[] {
   const shares = texts.map((text) => parseShare(name, text));
   const sum = shares.reduce((total, { weight }) => total + weight, 0);
@@ -29,7 +29,7 @@ function parseShare(name: string, text: string): Share {
   );
 }
 
-/** @throws KilnError `conflict` where no version is ready; UsageFailure where `latest` is one that was named as well */
+/** @throws KilnError `conflict` when no version is ready; UsageFailure when a version is named twice, for example as `latest` */
 export function resolveShares(name: string, shares: readonly Share[], versions: readonly VersionRecord[]): Traffic {
   const traffic = shares.map(({ version, weight }) => ({ version: version === 'latest' ? newestReady(name, versions) : version, weight }));
   const twice = traffic.find(({ version }, i) => traffic.findIndex((share) => share.version === version) !== i);

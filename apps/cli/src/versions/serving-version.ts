@@ -1,6 +1,6 @@
 import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 
-/** The version whose configuration a change begins with: the one with most traffic, else the newest that is ready. */
+/** The version on which a change is based: the one with the most traffic, else the newest ready one. */
 export function servingVersion(
   { traffic }: Pick<FunctionRecord, 'traffic'>,
   versions: readonly VersionRecord[],

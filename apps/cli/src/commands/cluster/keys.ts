@@ -1,29 +1,29 @@
 import type { KeyView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type Scope, scope } from '@kiln/contract/records/records';
-import { type Command, Option } from 'commander';
-import { dataCommand, examples, newCommand, type Session } from '../../command.js';
+import { Option } from 'commander';
+import { dataCommand, type KilnCommand, newCommand, type Session } from '../../command.js';
 import { type ConfirmOptions, confirm } from '../../confirm.js';
 import { connect } from '../../connection.js';
 import { type OutputOptions, print, printList } from '../../output/print.js';
-import { table } from '../../output/table.js';
+import { tableOf } from '../../output/table.js';
 import { age } from '../../output/units.js';
 
-export function keysCommand(session: Session): Command {
+export function keysCommand(session: Session): KilnCommand {
   return newCommand('keys', session)
     .summary('list, create and remove API keys')
     .description('API keys. Each has one or more scopes: admin (everything), deploy, read, invoke.')
     .addCommand(lsKeys(session))
     .addCommand(createKey(session))
     .addCommand(removeKey(session))
-    .addHelpText('after', examples([['kiln keys create ci --scope deploy', 'a key for a pipeline']]));
+    .examples(['kiln keys create ci --scope deploy', 'a key for a pipeline']);
 }
 
-function lsKeys(session: Session): Command {
+function lsKeys(session: Session): KilnCommand {
   return dataCommand('ls', session)
     .summary('list the keys')
-    .description('Lists the keys by id. The keys themselves are stored nowhere and are never shown again.')
-    .addHelpText('after', examples([['kiln keys ls', 'all keys']]))
+    .description('Lists the keys by id. The keys themselves are not stored and are never shown again.')
+    .examples(['kiln keys ls', 'all keys'])
     .action(async (options: OutputOptions) => {
       const empty = 'no keys but the one of kiln up; next: kiln keys create <name> --scope deploy';
       printList(session.terminal, options, await connect(session).keys.list(), { text: keyTable, empty });
@@ -34,38 +34,37 @@ interface CreateOptions extends OutputOptions {
   scope: Scope[];
 }
 
-function createKey(session: Session): Command {
+function createKey(session: Session): KilnCommand {
   return dataCommand('create', session)
-    .summary('make a key and show it, this once')
-    .description('Makes a key. It is shown this once and can not be read back.')
-    .argument('<name>', 'what it is for')
-    .addOption(new Option('-s, --scope <scope...>', 'what it may do').choices(scope.options).makeOptionMandatory())
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln keys create ci --scope deploy read', 'two scopes'],
-        ['KEY=$(kiln keys create app -s invoke -o text)', 'keep it in a variable'],
-      ]),
+    .summary('create a key and show it once')
+    .description('Creates a key and shows it once. Nobody can read it again.')
+    .argument('<name>', 'what the key is for')
+    .addOption(new Option('-s, --scope <scope...>', 'what the key may do').choices(scope.options).makeOptionMandatory())
+    .examples(
+      ['kiln keys create ci --scope deploy read', 'two scopes'],
+      ['KEY=$(kiln keys create app -s invoke -o text)', 'store it in a variable'],
     )
     .action(async (name: string, options: CreateOptions) => {
       const created = await connect(session).keys.create({ name, scopes: [...new Set(options.scope)] });
       print(session.terminal, options, created, ({ apiKey }) => apiKey);
-      session.terminal.sayProse(`made key ${created.id} (${created.scopes.join(', ')}): keep it now, it is not shown again`);
+      session.terminal.sayProse(`created key ${created.id} (${created.scopes.join(', ')}): store it now, it is not shown again`);
     });
 }
 
-function removeKey(session: Session): Command {
+function removeKey(session: Session): KilnCommand {
   return dataCommand('rm', session)
     .summary('remove a key')
-    .description('Removes a key: whoever uses it is refused from then on. On a terminal it asks first; elsewhere it wants --yes.')
+    .description(
+      'Removes a key: requests with it are refused from then on. On a terminal the command asks first; elsewhere it needs --yes.',
+    )
     .argument('<id>', "the key's id, from kiln keys ls")
     .option('-y, --yes', 'do not ask')
-    .addHelpText('after', examples([['kiln keys rm 4fJx02kQpLmN', 'by the id that kiln keys ls shows']]))
+    .examples(['kiln keys rm 4fJx02kQpLmN', 'kiln keys ls shows the id'])
     .action(async (id: string, options: OutputOptions & ConfirmOptions) => {
       const { keys } = connect(session);
       const there = await keys.list();
       if (!there.some((key) => key.id === id)) {
-        throw new KilnError('not_found', `there is no key ${id}`, { fix: 'see which there are: kiln keys ls' });
+        throw new KilnError('not_found', `there is no key ${id}`, { fix: 'list the keys: kiln keys ls' });
       }
       await confirm(session.terminal, options, { what: `the key ${id}`, command: `kiln keys rm ${id}` });
       await keys.remove(id);
@@ -73,10 +72,9 @@ function removeKey(session: Session): Command {
     });
 }
 
-function keyTable(keys: readonly KeyView[], columns?: number): string {
-  return table(
-    ['id', 'name', 'scopes', 'age'],
-    keys.map(({ id, name, scopes, createdAt }) => [id, name, scopes.join(', '), age(createdAt)]),
-    columns,
-  );
-}
+const keyTable = tableOf(['id', 'name', 'scopes', 'age'], ({ id, name, scopes, createdAt }: KeyView) => [
+  id,
+  name,
+  scopes.join(', '),
+  age(createdAt),
+]);

@@ -1,36 +1,32 @@
 import type { NodeView } from '@kiln/contract/api/control-api';
 import { nodeId } from '@kiln/contract/names';
-import type { Command } from 'commander';
-import { dataCommand, examples, newCommand, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, newCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { UsageFailure } from '../../failure.js';
 import { type OutputOptions, print, printList } from '../../output/print.js';
 import { paintState } from '../../output/style.js';
-import { table } from '../../output/table.js';
+import { tableOf } from '../../output/table.js';
 import { age, megabytes } from '../../output/units.js';
 
-export function nodesCommand(session: Session): Command {
+export function nodesCommand(session: Session): KilnCommand {
   return newCommand('nodes', session)
     .summary('list and drain nodes')
     .description('The nodes of the cluster: one per Docker host.')
     .addCommand(lsNodes(session))
     .addCommand(drainNode(session))
     .addCommand(undrainNode(session))
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln nodes ls', 'all nodes'],
-        ['kiln nodes drain node-2', 'take a node out of use'],
-        ['kiln nodes undrain node-2', 'and use it again'],
-      ]),
+    .examples(
+      ['kiln nodes ls', 'all nodes'],
+      ['kiln nodes drain node-2', 'take a node out of use'],
+      ['kiln nodes undrain node-2', 'use it again'],
     );
 }
 
-function lsNodes(session: Session): Command {
+function lsNodes(session: Session): KilnCommand {
   return dataCommand('ls', session)
     .summary('list the nodes')
     .description('Lists every node with its load, its memory and how long it has been up.')
-    .addHelpText('after', examples([['kiln nodes ls', 'all nodes']]))
+    .examples(['kiln nodes ls', 'all nodes'])
     .action(async (options: OutputOptions) => {
       const nodes = await connect(session).nodes.list();
       printList(session.terminal, options, nodes, { text: nodeTable, empty: 'no nodes: nothing can run; next: kiln up' });
@@ -38,32 +34,30 @@ function lsNodes(session: Session): Command {
     });
 }
 
-/** What is not as it should be on each node, for whoever reads. */
+/** Prints the warnings of each node. */
 export function sayWarnings({ terminal }: Session, nodes: readonly NodeView[]): void {
   for (const { id, warnings } of nodes) for (const warning of warnings) terminal.sayProse(`warning: ${id}: ${warning}`);
 }
 
-function drainNode(session: Session): Command {
+function drainNode(session: Session): KilnCommand {
   return dataCommand('drain', session)
-    .summary('let a node finish what runs and take no new work')
-    .description(
-      'The node takes no new work from now on, finishes what runs, and stays so until that is taken back or its agent is started again.',
-    )
+    .summary('drain a node: no new work, and what runs is finished')
+    .description('The node takes no new work and finishes what runs. It stays so until kiln nodes undrain, or until its agent restarts.')
     .argument('<node>', "the node's id")
-    .addHelpText('after', examples([['kiln nodes drain node-2', 'before its machine is switched off']]))
+    .examples(['kiln nodes drain node-2', 'before its machine is switched off'])
     .action(async (id: string, options: OutputOptions) => {
       await connect(session).nodes.drain(checkedId(id));
       print(session.terminal, options, { id, draining: true }, () => `${id} is draining`);
-      session.terminal.say(session.terminal.hint('next: kiln nodes ls shows when nothing runs there any more'));
+      session.terminal.say(session.terminal.hint('next: kiln nodes ls shows when nothing runs there'));
     });
 }
 
-function undrainNode(session: Session): Command {
+function undrainNode(session: Session): KilnCommand {
   return dataCommand('undrain', session)
-    .summary('let a node that drains take new work again')
-    .description('Takes a drain back, also one that is not at its end: the node takes new work from now on.')
+    .summary('end a drain: the node takes new work again')
+    .description('Ends a drain, finished or not: the node takes new work again.')
     .argument('<node>', "the node's id")
-    .addHelpText('after', examples([['kiln nodes undrain node-2', 'its machine stays after all']]))
+    .examples(['kiln nodes undrain node-2', 'keep its machine in use'])
     .action(async (id: string, options: OutputOptions) => {
       await connect(session).nodes.undrain(checkedId(id));
       print(session.terminal, options, { id, draining: false }, () => `${id} takes work again`);
@@ -73,24 +67,18 @@ function undrainNode(session: Session): Command {
 /** @throws UsageFailure */
 function checkedId(id: string): string {
   if (nodeId.safeParse(id).success) return id;
-  throw new UsageFailure(`"${id}" can't be a node's id`, 'see which there are: kiln nodes ls');
+  throw new UsageFailure(`"${id}" can't be a node's id`, 'list the nodes: kiln nodes ls');
 }
 
-export function nodeTable(nodes: readonly NodeView[], columns?: number): string {
-  return table(
-    ['node', 'state', 'instances', 'load', 'memory', 'cores', 'up'],
-    nodes.map((node) => [
-      node.id,
-      paintState(nodeState(node)),
-      node.instances,
-      node.load.toFixed(1),
-      `${megabytes(node.memoryPromised)} of ${megabytes(node.memory)}`,
-      node.cores,
-      node.live ? age(node.startedAt) : undefined,
-    ]),
-    columns,
-  );
-}
+export const nodeTable = tableOf(['node', 'state', 'instances', 'load', 'memory', 'cores', 'up'], (node: NodeView) => [
+  node.id,
+  paintState(nodeState(node)),
+  node.instances,
+  node.load.toFixed(1),
+  `${megabytes(node.memoryPromised)} of ${megabytes(node.memory)}`,
+  node.cores,
+  node.live ? age(node.startedAt) : undefined,
+]);
 
 function nodeState({ live, draining }: NodeView): string {
   if (!live) return 'away';

@@ -1,8 +1,7 @@
 import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { BuiltImage } from '@kiln/contract/api/control-api';
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { eject } from '../../deploy/eject.js';
 import { EngineLines } from '../../deploy/engine-lines.js';
 import { addBuildArg } from '../../deploy/options/build-args.js';
@@ -23,28 +22,25 @@ interface BuildOptions extends OutputOptions {
   verbose?: boolean;
 }
 
-export function buildCommand(session: Session): Command {
+export function buildCommand(session: Session): KilnCommand {
   return dataCommand('build', session)
     .summary('build a folder on this machine, without deploying it')
     .description(
-      'Makes the image that a deployment would make, on the Docker engine of this machine, and says what it is. No cluster is needed.\n' +
-        'With --eject nothing is built: the Dockerfile that would be used is written into the folder, with a .dockerignore and what\n' +
-        'it needs of Kiln’s own, and is yours from then on; what is there already is never overwritten.',
+      'Builds the same image as a deployment, on the Docker engine of this machine, and prints its id. No cluster is needed.\n' +
+        'With --eject it builds nothing: it writes the Dockerfile that it would use into the folder, with a .dockerignore and the files\n' +
+        'of Kiln that the Dockerfile needs. They are yours to change. It never overwrites a file.',
     )
     .argument('[dir]', 'the folder', '.')
     .option('--name <name>', 'the function’s name, instead of the one in kiln.json or of the folder')
-    .option('--only <names>', 'these functions and no others, with commas between them', (text: string) => text.split(','))
-    .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)
+    .option('--only <names>', 'only these functions, separated by commas', (text: string) => text.split(','))
+    .option('--build-arg <name=value>', 'an ARG of the Dockerfile; may be repeated; the image shows its value', addBuildArg)
     .option(...BUILD_SECRET, addBuildSecret)
-    .option('-v, --verbose', 'show all that the steps of the build write')
-    .option('--eject', 'write the Dockerfile into the folder instead')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln build', 'does it build? and into what?'],
-        ['kiln build hello -o json | jq -r .image', 'the id of the image'],
-        ['kiln build --eject', 'take over the Dockerfile'],
-      ]),
+    .option('-v, --verbose', 'show the whole output of the build')
+    .option('--eject', 'write the Dockerfile into the folder instead of building')
+    .examples(
+      ['kiln build', 'does it build, and what is it?'],
+      ['kiln build hello -o json | jq -r .image', 'the id of the image'],
+      ['kiln build --eject', 'write the Dockerfile, to change it'],
     )
     .action((dir: string, options: BuildOptions) => runBuild(session, dir, options));
 }
@@ -79,7 +75,7 @@ async function buildOne(
   const started = performance.now();
   const engine = new EngineLines();
   const progress = new Progress();
-  // Left in its middle, a build would leave its folder and its images behind.
+  // A build that is cut off would leave its folder and its images behind.
   terminal.endsItself = true;
   const built = await buildLocally({
     dockerHost: config.DOCKER_HOST,

@@ -1,6 +1,5 @@
 import type { KilnClient } from '@kiln/client/client';
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { confirm } from '../../confirm.js';
 import { connect } from '../../connection.js';
 import { buildHere } from '../../deploy/build-here.js';
@@ -18,32 +17,29 @@ import { outcomesText } from '../../deploy/show/outcomes.js';
 import { EXIT, Failure } from '../../failure.js';
 import { formatOf, printLine } from '../../output/print.js';
 
-export function deployCommand(session: Session): Command {
+export function deployCommand(session: Session): KilnCommand {
   const command = dataCommand('deploy', session)
-    .summary('build what changed and put it into service')
+    .summary('build what changed and deploy it')
     .description(
-      'Sends a folder, builds it, proves that it starts, and gives it the traffic. If that fails, what served before goes on serving.\n' +
+      'Sends a folder, builds it, checks that it starts, and gives it the traffic. If that fails, the old version keeps serving.\n' +
         'The folder holds a module of Node or Python, a web app, a Go or Rust program, files with an index.html, or a Dockerfile;\n' +
-        'kiln.json may name and configure it. A folder that is no function itself stands for all folders below it that have a\n' +
-        'kiln.json: a few are built at once, and one that fails stops none of the others. What serves already is neither sent nor\n' +
-        'built again. Left out are .git, .env, node_modules and what .dockerignore and .kilnignore name. JSON output has one object\n' +
-        'per function, a line each.',
+        'kiln.json may name and configure it. If the folder is no function itself, every folder below it with a kiln.json is\n' +
+        'deployed: a few at once, and one that fails does not stop the others. A function that has not changed is neither sent nor\n' +
+        'built. Never sent: .git, .env, node_modules, and what .dockerignore and .kilnignore name. JSON output has one line per\n' +
+        'function.',
     )
     .argument('[dir]', 'the folder', '.');
   return addDeployOptions(command)
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln deploy', 'the current folder, or what changed below it'],
-        ['kiln deploy hello --name hello-staging', 'the same code under another name'],
-        ['kiln deploy -m "faster search"', 'with a line for the history, instead of the commit'],
-        ['kiln deploy --only web,api', 'two functions of a repository'],
-        ['kiln deploy --build-arg VERSION=1.4', 'with an ARG of its Dockerfile'],
-        ['kiln deploy --build-secret npmrc=.npmrc', 'with a login that no image keeps'],
-        ['kiln deploy --prune --dry-run', 'what would be built, and what removed'],
-        ['kiln deploy --local --registry ghcr.io/me/kiln', 'built on this machine, pushed to a registry'],
-        ['kiln deploy hello -o json | jq -r .url', 'its address'],
-      ]),
+    .examples(
+      ['kiln deploy', 'the current folder, or all functions below it'],
+      ['kiln deploy hello --name hello-staging', 'the same code under another name'],
+      ['kiln deploy -m "faster search"', 'with your own line in the history'],
+      ['kiln deploy --only web,api', 'two functions of a repository'],
+      ['kiln deploy --build-arg VERSION=1.4', 'with an ARG of its Dockerfile'],
+      ['kiln deploy --build-secret npmrc=.npmrc', 'with a login that stays out of the image'],
+      ['kiln deploy --prune --dry-run', 'show what would be built and removed'],
+      ['kiln deploy --local --registry ghcr.io/me/kiln', 'build on this machine, push to a registry'],
+      ['kiln deploy hello -o json | jq -r .url', 'print its address'],
     )
     .action((dir: string, options: DeployFlags) => deploy(session, dir, soundOptions(options)));
 }
@@ -62,7 +58,7 @@ async function deploy(session: Session, dir: string, options: DeployFlags): Prom
   const how = await versionNotes(session, dir, options);
   const before = new Map<string, DeployedFunction | undefined>();
   const deployOne = await howToDeploy(session, client, options, how);
-  // Left in its middle, nobody would know what became of it.
+  // After an interruption, the command still has to report what the cluster did.
   terminal.endsItself = true;
   terminal.mayBeLeft = true;
   const outcomes = await deployAll(candidates, {
@@ -78,7 +74,7 @@ async function deploy(session: Session, dir: string, options: DeployFlags): Prom
   });
   if (terminal.interrupted.aborted) throw await interruptedDeploy(client, before, outcomes);
   terminal.endsItself = false;
-  // Whatever took the place of a removed function has to be there first.
+  // Removes functions last: a new function may replace a removed one.
   if (!outcomes.some(failed)) outcomes.push(...(await removeAll(client, pruned)));
   github?.finish(outcomes);
   show(session, outcomes, options);

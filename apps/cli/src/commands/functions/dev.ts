@@ -1,30 +1,27 @@
-import { type Command, InvalidArgumentError } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { InvalidArgumentError } from 'commander';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import type { DevFlags } from '../../dev/run-dev.js';
 
 const FIRST_PORT = 3000;
 
-export function devCommand(session: Session): Command {
+export function devCommand(session: Session): KilnCommand {
   return dataCommand('dev', session)
-    .summary('run a folder’s functions here, and again at each save')
+    .summary('run a folder’s functions here, and restart them at each save')
     .description(
-      'Runs functions with the runner of the platform, without Docker, at http://localhost:<port>/fn/<name>/ until Ctrl-C. A saved file\n' +
-        'starts the functions of its folder anew; calls that come meanwhile wait. Variables come from kiln.json and from a file\n' +
-        '.env, which stands for secrets too and is never deployed. What the functions write goes to stdout, all else to stderr.',
+      'Runs functions with the runner of the platform, without Docker, at http://localhost:<port>/fn/<name>/ until Ctrl-C. When you save\n' +
+        'a file, the functions of its folder restart; calls wait meanwhile. Variables come from kiln.json and from a file .env, which\n' +
+        'holds the secrets too and is never deployed. The output of the functions goes to stdout, everything else to stderr.',
     )
     .argument('[dir]', 'the folder', '.')
     .option('-p, --port <port>', `port to listen on (default: the first free one from ${FIRST_PORT})`, portNumber)
-    .option('--only <names>', 'these functions and no others, with commas between them', (text: string) => text.split(','))
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln dev', 'the current folder, or all functions below it'],
-        ['kiln dev hello --port 4000', 'on a port of your choice'],
-        ['kiln dev --only web,api', 'two functions of a repository'],
-      ]),
+    .option('--only <names>', 'only these functions, separated by commas', (text: string) => text.split(','))
+    .examples(
+      ['kiln dev', 'the current folder, or all functions below it'],
+      ['kiln dev hello --port 4000', 'on a port of your choice'],
+      ['kiln dev --only web,api', 'two functions of a repository'],
     )
     .action(async (dir: string, options: DevFlags) => {
-      // Loaded only here: it brings the builder's detectors and what watches files.
+      // Loaded only here: it loads the detectors of the builder and the file watcher.
       const { runDev } = await import('../../dev/run-dev.js');
       await runDev(session, dir, options, FIRST_PORT);
     });

@@ -2,8 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { KilnError } from '@kiln/contract/errors';
 import { suggestName } from '@kiln/contract/names';
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { UsageFailure } from '../../failure.js';
 import { type OutputOptions, print } from '../../output/print.js';
 import { shellWord } from '../../output/shell-word.js';
@@ -18,20 +17,14 @@ export const hello = {
 };
 `;
 
-export function initCommand(session: Session): Command {
+export function initCommand(session: Session): KilnCommand {
   return dataCommand('init', session)
     .summary('write a first function into a folder')
     .description(
-      'Writes index.js, package.json and kiln.json into a folder, which is made if it is not there.\nA file that is there already is never overwritten.',
+      'Writes index.js, package.json and kiln.json into a folder, and creates the folder if necessary.\nNever overwrites a file.',
     )
     .argument('[dir]', 'the folder', '.')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln init hello', 'write ./hello'],
-        ['kiln init', 'write into the current folder'],
-      ]),
-    )
+    .examples(['kiln init hello', 'write ./hello'], ['kiln init', 'write into the current folder'])
     .action((dir: string, options: OutputOptions) => init(session, dir, options));
 }
 
@@ -45,8 +38,8 @@ async function init({ terminal }: Session, dir: string, options: OutputOptions):
   ]);
   const there = (await filesIn(folder)).filter((file) => files.has(file));
   if (there.length > 0) {
-    throw new KilnError('conflict', `${folder} holds ${there.join(', ')} already`, {
-      fix: `deploy what is there: kiln deploy ${shellWord(dir)}; or choose another folder`,
+    throw new KilnError('conflict', `${folder} already holds ${there.join(', ')}`, {
+      fix: `deploy those files: kiln deploy ${shellWord(dir)}; or choose another folder`,
     });
   }
   for (const [file, content] of files) await writeFile(join(folder, file), content, { flag: 'wx' });
@@ -54,7 +47,7 @@ async function init({ terminal }: Session, dir: string, options: OutputOptions):
   terminal.say(terminal.hint(`next: kiln deploy ${shellWord(dir)} && kiln invoke ${name}`));
 }
 
-/** Of the folder, which is there then. @throws UsageFailure where it can't be */
+/** Creates the folder if necessary and lists its files. @throws UsageFailure when it cannot be created or read */
 async function filesIn(folder: string): Promise<string[]> {
   try {
     await mkdir(folder, { recursive: true });

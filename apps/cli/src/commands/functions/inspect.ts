@@ -1,12 +1,11 @@
 import type { FunctionView } from '@kiln/contract/api/control-api';
 import type { InstanceRecord } from '@kiln/contract/records/records';
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { requireFunctionName } from '../../function-reference.js';
 import { type OutputOptions, print } from '../../output/print.js';
 import { paintState } from '../../output/style.js';
-import { pairs, table } from '../../output/table.js';
+import { pairs, tableOf } from '../../output/table.js';
 import { age, shortDigest } from '../../output/units.js';
 import { rolloutText } from '../../rollout/rollout-text.js';
 import { variablesTable } from '../../variables/variables-table.js';
@@ -15,27 +14,21 @@ import { servingVersion } from '../../versions/serving-version.js';
 import { trafficText } from '../../versions/traffic-text.js';
 
 interface Inspected extends FunctionView {
-  /** Newest first, as kiln versions has them. */
+  /** Newest first, as in kiln versions. */
   versions: HistoryEntry[];
   instances: InstanceRecord[];
 }
 
-export function inspectCommand(session: Session): Command {
+export function inspectCommand(session: Session): KilnCommand {
   return dataCommand('inspect', session)
     .summary('show a function with its versions and instances')
     .description(
       'Shows everything about one function: address, traffic, versions with their configuration, variables, running instances.\n' +
-        'Of secrets only the names.',
+        'Secrets are shown by name only.',
     )
-    .argument('<name>', 'the function')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln inspect hello', 'a summary'],
-        ['kiln inspect hello -o json', 'with every version and its configuration'],
-      ]),
-    )
-    .action((name: string, options: OutputOptions) => inspect(session, requireFunctionName(name), options));
+    .argument('<name>', 'the function', requireFunctionName)
+    .examples(['kiln inspect hello', 'a summary'], ['kiln inspect hello -o json', 'with every version and its configuration'])
+    .action((name: string, options: OutputOptions) => inspect(session, name, options));
 }
 
 async function inspect(session: Session, name: string, options: OutputOptions): Promise<void> {
@@ -59,20 +52,7 @@ function inspectedText(inspected: Inspected, columns?: number): string {
       ],
       columns,
     ),
-    table(
-      ['version', 'state', 'kind', 'digest', 'age', 'memory', 'timeout', 'concurrency'],
-      versions.map((version) => [
-        `v${version.version}`,
-        paintState(version.failure ? `${version.state}: ${version.failure.code}` : version.state),
-        version.kind,
-        shortDigest(version.digest),
-        age(version.createdAt),
-        `${version.config.memory} MB`,
-        `${version.config.timeout} ms`,
-        version.config.concurrency,
-      ]),
-      columns,
-    ),
+    versionTable(versions, columns),
   ];
   const serving = servingVersion(inspected, versions);
   if (serving && Object.keys(serving.config.env).length + serving.config.secrets.length > 0) parts.push(variablesTable(serving, columns));
@@ -80,17 +60,23 @@ function inspectedText(inspected: Inspected, columns?: number): string {
   return parts.join('\n\n');
 }
 
-function instanceTable(instances: InstanceRecord[], columns?: number): string {
-  return table(
-    ['instance', 'version', 'node', 'state', 'leases', 'up'],
-    instances.map(({ id, version, node, state, leases, startedAt }) => [
-      id.slice(0, 12),
-      `v${version}`,
-      node,
-      paintState(state),
-      leases,
-      age(startedAt),
-    ]),
-    columns,
-  );
-}
+const instanceTable = tableOf(
+  ['instance', 'version', 'node', 'state', 'leases', 'up'],
+  ({ id, version, node, state, leases, startedAt }: InstanceRecord) => {
+    return [id.slice(0, 12), `v${version}`, node, paintState(state), leases, age(startedAt)];
+  },
+);
+
+const versionTable = tableOf(
+  ['version', 'state', 'kind', 'digest', 'age', 'memory', 'timeout', 'concurrency'],
+  ({ version, state, failure, kind, digest, createdAt, config }: HistoryEntry) => [
+    `v${version}`,
+    paintState(failure ? `${state}: ${failure.code}` : state),
+    kind,
+    shortDigest(digest),
+    age(createdAt),
+    `${config.memory} MB`,
+    `${config.timeout} ms`,
+    config.concurrency,
+  ],
+);

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { readProblem } from '@kiln/contract/api/problem';
 import { isErrorCode, KilnError } from '@kiln/contract/errors';
 import { ERROR } from '@kiln/contract/wire/headers';
-import { type Command, Option } from 'commander';
-import { examples, newCommand, type Session } from '../../command.js';
+import { Option } from 'commander';
+import { type KilnCommand, newCommand, type Session } from '../../command.js';
 import { connect, findCredentials } from '../../connection.js';
 import { exitCodeOf, Failure, tell } from '../../failure.js';
 import { type FunctionReference, parseReference } from '../../function-reference.js';
@@ -20,11 +20,11 @@ interface InvokeOptions {
   output?: 'text' | 'json';
 }
 
-export function invokeCommand(session: Session): Command {
+export function invokeCommand(session: Session): KilnCommand {
   return newCommand('invoke', session)
     .summary('call a function')
     .description(
-      "Calls a function and streams the answer's body to stdout, as it is. An answer of 400 or above ends with an exit code other than 0.",
+      'Calls a function and streams the body of the response to stdout, unchanged. A status of 400 or above gives an exit code other than 0.',
     )
     .argument('<name[@version]>', 'the function, or one version of it')
     .argument('[path]', 'path and query inside the function', '/')
@@ -38,14 +38,11 @@ export function invokeCommand(session: Session): Command {
         'json',
       ]),
     )
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln invoke hello', 'GET /'],
-        ["kiln invoke hello '/?name=kiln'", 'with a query'],
-        [`kiln invoke orders -d '{"id": 7}' /new`, 'POST with a JSON body'],
-        ['kiln invoke resize@2 -d @photo.jpg > small.jpg', 'one version, files both ways'],
-      ]),
+    .examples(
+      ['kiln invoke hello', 'GET /'],
+      ["kiln invoke hello '/?name=kiln'", 'with a query'],
+      [`kiln invoke orders -d '{"id": 7}' /new`, 'POST with a JSON body'],
+      ['kiln invoke resize@2 -d @photo.jpg > small.jpg', 'one version, with files as input and output'],
     )
     .action((reference: string, path: string, options: InvokeOptions) =>
       invoke(session, parseReference(reference), requirePath(path), options),
@@ -67,7 +64,7 @@ async function invoke(session: Session, reference: FunctionReference, path: stri
   refuseFailure(reference.name, answer, text);
 }
 
-/** The stored key goes along only to functions that ask for one: it is no function's business otherwise. */
+/** Finds the function. The stored key is sent only to a function that demands a key. */
 async function locate(
   session: Session,
   { name, version }: FunctionReference,
@@ -79,16 +76,16 @@ async function locate(
   return { target: targetOf(view, version, path), key };
 }
 
-/** What the function answered is its own business; what Kiln answered in its place is told like every other error. */
+/** @throws Failure for a status of 400 or above; for an error of Kiln, with Kiln's code and advice */
 function refuseFailure(name: string, answer: IncomingMessage, text: string): void {
   const status = answer.statusCode ?? 0;
   if (status < 400) return;
   const code = answer.headers[ERROR];
   if (typeof code !== 'string' || !isErrorCode(code)) {
-    throw new Failure(`${name} answered ${status}`, `see what it logged: kiln logs ${name}`);
+    throw new Failure(`${name} answered ${status}`, `see its log: kiln logs ${name}`);
   }
   const problem = readProblem(status, text);
-  // The function's door advises whoever speaks HTTP; what a key is here, this side knows.
+  // The server's advice is for HTTP clients; the command line has its own for a wrong key.
   const { message, fix } = tell(code === 'unauthorized' ? new KilnError(code, problem.message) : problem);
   throw new Failure(`${name} answered ${status} (${code}). ${message}`, fix.replaceAll('<function>', name), exitCodeOf(code), code);
 }

@@ -1,7 +1,7 @@
 import { REQUEST_ID_PATTERN } from '@kiln/contract/names';
 import { type LogRecord, logLevelName } from '@kiln/contract/records/records';
-import { type Command, Option } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { Option } from 'commander';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { QuietEnd, UsageFailure } from '../../failure.js';
 import { requireFunctionName } from '../../function-reference.js';
@@ -17,24 +17,21 @@ interface LogsOptions extends OutputOptions {
   level?: LogRecord['level'];
 }
 
-export function logsCommand(session: Session): Command {
+export function logsCommand(session: Session): KilnCommand {
   return dataCommand('logs', session)
     .summary("show a function's log lines")
-    .description("Shows a function's recent log lines, of all its instances on all nodes, a line each.")
-    .argument('<name>', 'the function')
-    .option('-f, --follow', 'go on with new lines until Ctrl-C')
-    .option('--since <time>', 'only lines from then on: 30s, 10m, 2h, 1d, or an ISO time')
-    .option('--request-id <id>', 'only lines of one request, by its whole id: x-request-id in its answer')
+    .description('Shows the recent log lines of all instances of a function, on all nodes.')
+    .argument('<name>', 'the function', requireFunctionName)
+    .option('-f, --follow', 'show new lines until Ctrl-C')
+    .option('--since <time>', 'only lines since then: 30s, 10m, 2h, 1d, or an ISO time')
+    .option('--request-id <id>', 'only lines of one request: the whole x-request-id of its response')
     .addOption(new Option('--level <level>', 'only lines of this level or above').choices(logLevelName.options))
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln logs hello --since 10m', 'the last ten minutes'],
-        ['kiln logs hello -f --level error', 'errors as they come'],
-        ['kiln logs hello --request-id "$ID"', 'one request'],
-      ]),
+    .examples(
+      ['kiln logs hello --since 10m', 'the last ten minutes'],
+      ['kiln logs hello -f --level error', 'errors as they happen'],
+      ['kiln logs hello --request-id "$ID"', 'one request'],
     )
-    .action((name: string, options: LogsOptions) => logs(session, requireFunctionName(name), options));
+    .action((name: string, options: LogsOptions) => logs(session, name, options));
 }
 
 async function logs(session: Session, name: string, options: LogsOptions): Promise<void> {
@@ -70,16 +67,16 @@ function logText({ time, level, requestId, version, message }: LogRecord): strin
 }
 
 function nothingFound(name: string, { since, requestId, level }: LogsOptions): string {
-  const all = `all that is kept: kiln logs ${name}`;
-  if (requestId !== undefined) return `no line of ${name} belongs to the request ${requestId}, which has to be the whole id; ${all}`;
+  const all = `show all lines: kiln logs ${name}`;
+  if (requestId !== undefined) return `no line of ${name} belongs to the request ${requestId} (give the whole id); ${all}`;
   if (since !== undefined || level !== undefined) {
     const limits = [since && `since ${since}`, level && `of level ${level} or above`].filter(Boolean).join(', ');
     return `${name} has logged nothing ${limits}; ${all}`;
   }
-  return `${name} has logged nothing yet: what it prints (console.log, print) shows here a moment later; next: kiln invoke ${name}`;
+  return `${name} has logged nothing yet; its output (console.log, print) appears here after a moment; next: kiln invoke ${name}`;
 }
 
 function requireRequestId(id: string): string {
   if (REQUEST_ID_PATTERN.test(id)) return id;
-  throw new UsageFailure(`"${id}" can't be a request's id`, 'give the whole x-request-id of its answer, which kiln invoke -i shows');
+  throw new UsageFailure(`"${id}" can't be a request's id`, 'give the whole x-request-id of the response; kiln invoke -i shows it');
 }

@@ -1,5 +1,4 @@
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import type { Check } from '../../doctor/check.js';
 import { checkCluster } from '../../doctor/check-cluster.js';
 import { checkEngine } from '../../doctor/check-engine.js';
@@ -11,22 +10,19 @@ import { type OutputOptions, print } from '../../output/print.js';
 import { paintState } from '../../output/style.js';
 import { wrapWords } from '../../output/words.js';
 
-export function doctorCommand(session: Session): Command {
+export function doctorCommand(session: Session): KilnCommand {
   return dataCommand('doctor', session)
     .summary('check this machine and the nodes')
     .description(
-      'Checks what Kiln needs on this machine, how well containers are kept apart here, and what the nodes complain of.\nEnds with 1 when something keeps Kiln from running.',
+      'Checks what Kiln needs on this machine, how well containers are isolated here, and the warnings of the nodes.\nExits with 1 when something keeps Kiln from running.',
     )
-    .option('--restore-store', 'write back what the router holds to a Redis that was emptied or has gone back')
-    .option('--accept-store', 'go on with what such a Redis has now: what it lost is undeployed')
-    .option('-y, --yes', 'do not ask before that')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln doctor', 'all checks'],
-        ['kiln doctor -o json | jq \'.[] | select(.state != "ok")\'', 'what is not well'],
-        ['kiln doctor --restore-store', 'after a FLUSHALL, or a Redis that came back without its data'],
-      ]),
+    .option('--restore-store', 'write what the router holds in memory back to a Redis that has lost data')
+    .option('--accept-store', 'accept what such a Redis has now: functions that it lost are removed')
+    .option('-y, --yes', 'do not ask before --accept-store')
+    .examples(
+      ['kiln doctor', 'all checks'],
+      ['kiln doctor -o json | jq \'.[] | select(.state != "ok")\'', 'only what needs attention'],
+      ['kiln doctor --restore-store', 'after a FLUSHALL, or a restart of Redis without its data'],
     )
     .action((options: OutputOptions & StoreOrders) => doctor(session, options));
 }

@@ -1,5 +1,4 @@
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { Failure } from '../../failure.js';
 import { homePaths } from '../../home.js';
 import { type OutputOptions, print } from '../../output/print.js';
@@ -9,16 +8,16 @@ import { end, gone, isAlive, signal } from '../../up/processes.js';
 import { forgetRunning, type Running, readRunning } from '../../up/running-file.js';
 
 const LEFTOVER_STOP_MS = 5000;
-/** Beyond the drains of router and agents: the kills after them, Redis, and the look for containers left behind. */
+/** Time for what follows the drains of router and agents: kills, the stop of Redis, the removal of containers. */
 const STOP_MARGIN_MS = 45_000;
 
-export function downCommand(session: Session): Command {
+export function downCommand(session: Session): KilnCommand {
   return dataCommand('down', session)
     .summary('stop what kiln up runs')
     .description(
-      'Stops the kiln up of this KILN_HOME as Ctrl-C would, waits for it, and removes what a killed one left behind.\nFunctions and data are kept.',
+      'Stops the kiln up of this KILN_HOME as Ctrl-C does, waits until it has ended, and removes what a killed kiln up left behind.\nFunctions and data are kept.',
     )
-    .addHelpText('after', examples([['kiln down', 'stop; kiln up starts again with all functions']]))
+    .examples(['kiln down', 'stop; the next kiln up has all functions again'])
     .action((options: OutputOptions) => down(session, options));
 }
 
@@ -41,6 +40,6 @@ async function stop({ config, terminal }: Session, { supervisor }: Running): Pro
   if (await gone(supervisor, 2 * (config.KILN_DRAIN_DELAY + config.KILN_DRAIN_TIMEOUT) + STOP_MARGIN_MS)) return;
   throw new Failure(
     `kiln up (process ${supervisor.pid}) does not end`,
-    `see what it waits for in ${homePaths(config.KILN_HOME).logs}, or end it: kill -9 ${supervisor.pid} && kiln down`,
+    `see in the logs what it waits for: ${homePaths(config.KILN_HOME).logs}, or end it: kill -9 ${supervisor.pid} && kiln down`,
   );
 }

@@ -1,7 +1,6 @@
 import type { FunctionView, NodeView, StoreView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect, findCredentials } from '../../connection.js';
 import { type OutputOptions, print } from '../../output/print.js';
 import { paintState } from '../../output/style.js';
@@ -12,29 +11,23 @@ const PROBE_TIMEOUT_MS = 5000;
 
 interface Status {
   url: string;
-  /** Where `git push` goes, but for the project's name. */
+  /** The address for `git push`, with a placeholder for the project's name. */
   git: string;
-  /** `degraded`: without Redis it goes on with what it knows. */
+  /** `degraded`: Redis is away, and the router serves the functions that it holds in memory. */
   router: 'ready' | 'degraded' | 'starting' | 'draining' | 'unknown';
   redis: 'answers' | 'away' | 'refuses writes' | 'has lost data' | 'unknown';
-  /** What is the matter with Redis, and what to do; null where nothing is. */
+  /** What is wrong with Redis and what to do; null when it is well. */
   redisTrouble: { detail: string; fix: string } | null;
-  /** Null where the router can not tell for the moment. */
+  /** Null while the router cannot tell. */
   nodes: NodeView[] | null;
   functions: { total: number; serving: number } | null;
 }
 
-export function statusCommand(session: Session): Command {
+export function statusCommand(session: Session): KilnCommand {
   return dataCommand('status', session)
-    .summary('show router, Redis, nodes and functions at a glance')
-    .description('Shows whether the router, Redis and each node are well, and how many functions there are.')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln status', 'a summary'],
-        ['kiln status -o json | jq .redis', 'one of its facts'],
-      ]),
-    )
+    .summary('show the state of router, Redis, nodes and functions')
+    .description('Shows the state of the router, of Redis and of each node, and the number of functions.')
+    .examples(['kiln status', 'a summary'], ['kiln status -o json | jq .redis', 'one of its fields'])
     .action((options: OutputOptions) => status(session, options));
 }
 
@@ -69,7 +62,7 @@ const REDIS: Record<StoreView['state'], Status['redis']> = {
   lost: 'has lost data',
 };
 
-/** @throws KilnError `unavailable` when nothing answers there at all. */
+/** @throws KilnError `unavailable` when no router answers */
 async function probe(url: string): Promise<Status['router']> {
   try {
     const answer = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
@@ -101,7 +94,10 @@ function statusText({ url, git, router, redis, nodes, functions }: Status, colum
   const summary = pairs(
     [
       ['router', `${paintState(router)} at ${url}`],
-      ['redis', paintState(redis === 'answers' || redis === 'unknown' ? redis : `${redis}: known functions go on, changes have to wait`)],
+      [
+        'redis',
+        paintState(redis === 'answers' || redis === 'unknown' ? redis : `${redis}: known functions are served, changes have to wait`),
+      ],
       ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
       ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
       ['git push', git],

@@ -1,5 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { InvalidArgumentError } from 'commander';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { type DeployOutcome, failed, deployed as wasDeployed } from '../../deploy/deploy-function.js';
 import { outcomesText } from '../../deploy/show/outcomes.js';
 import { homePaths } from '../../home.js';
@@ -15,22 +15,19 @@ interface UpOptions extends OutputOptions {
   deploy?: string;
 }
 
-export function upCommand(session: Session): Command {
+export function upCommand(session: Session): KilnCommand {
   return dataCommand('up', session)
     .summary('run Kiln on this machine')
     .description(
       'Runs a router, one or more nodes and (unless KILN_REDIS_URL is set) a Redis on this machine until Ctrl-C or kiln down.\n' +
-        'Processes that die are started again. Data, secrets and logs are kept under KILN_HOME.',
+        'A process that dies is started again. Data, secrets and logs are kept under KILN_HOME.',
     )
     .option('--nodes <count>', 'how many nodes share this machine', nodeCount, 1)
-    .option('--deploy <dir>', 'deploy every folder in this one when all is ready')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln up', 'one node on the ports 8080 and 8081'],
-        ['kiln up --nodes 3 --deploy examples', 'three nodes, and the examples deployed'],
-        ['KILN_HTTP_PORT=9080 KILN_CONTROL_PORT=9081 kiln up', 'on other ports'],
-      ]),
+    .option('--deploy <dir>', 'deploy every folder in this one when the cluster is ready')
+    .examples(
+      ['kiln up', 'one node on the ports 8080 and 8081'],
+      ['kiln up --nodes 3 --deploy examples', 'three nodes, and the examples deployed'],
+      ['KILN_HTTP_PORT=9080 KILN_CONTROL_PORT=9081 kiln up', 'on other ports'],
     )
     .action((options: UpOptions) => runUp(session, options));
 }
@@ -66,7 +63,7 @@ interface Up {
   outcomes: readonly DeployOutcome[];
 }
 
-/** The ready block: for people on stderr, for programs as one line on stdout. */
+/** Says that Kiln is ready: a block of text on stderr, and one line of JSON on stdout for programs. */
 function announce({ config, terminal }: Session, options: OutputOptions, { nodes, outcomes }: Up): void {
   const { credentials } = homePaths(config.KILN_HOME);
   const dataUrl = `http://${config.KILN_BIND === '127.0.0.1' ? 'localhost' : localAddress(config.KILN_BIND)}:${config.KILN_HTTP_PORT}`;

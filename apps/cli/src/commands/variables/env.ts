@@ -1,8 +1,8 @@
 import type { Deployed } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
-import { Argument, type Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { Argument } from 'commander';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { EXIT, Failure, UsageFailure } from '../../failure.js';
 import { requireFunctionName } from '../../function-reference.js';
@@ -16,29 +16,24 @@ const ACTIONS = ['ls', 'set', 'rm', 'import'] as const;
 type Action = (typeof ACTIONS)[number];
 type Env = Record<string, string>;
 
-export function envCommand(session: Session): Command {
+export function envCommand(session: Session): KilnCommand {
   return dataCommand('env', session)
     .summary('show or change a function’s variables')
     .description(
-      'Shows a function’s variables, or changes some of them: that makes a new version of the same image, which gets the traffic\n' +
-        'when it is proved ready. They are plain, shown to everybody who may read; for what nobody should see: kiln secrets.\n' +
-        'The next kiln deploy takes them from kiln.json again: what shall stay belongs there.',
+      'Shows a function’s variables, or changes some of them. A change makes a new version of the same image, which gets the traffic\n' +
+        'when it is ready. Everybody with a key that may read sees the values; keep confidential ones with kiln secrets.\n' +
+        'The next kiln deploy takes the variables from kiln.json again, so write there what shall stay.',
     )
-    .argument('<name>', 'the function')
+    .argument('<name>', 'the function', requireFunctionName)
     .addArgument(new Argument('[action]', 'what to do').choices(ACTIONS).default('ls'))
     .argument('[values...]', 'set: NAME=value; rm: NAME; import: a file of NAME=value lines, - for stdin')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln env hello ls', 'all variables, and the names of the secrets'],
-        ['kiln env hello set GREETING=Hi COLOUR=red', 'two in one change'],
-        ['kiln env hello rm COLOUR', 'without it'],
-        ['kiln env hello import production.env', 'all of a file, beside those that are there'],
-      ]),
+    .examples(
+      ['kiln env hello ls', 'all variables, and the names of the secrets'],
+      ['kiln env hello set GREETING=Hi COLOUR=red', 'two variables in one change'],
+      ['kiln env hello rm COLOUR', 'remove one'],
+      ['kiln env hello import production.env', 'add all of a file'],
     )
-    .action((name: string, action: Action, values: string[], options: OutputOptions) =>
-      env(session, requireFunctionName(name), { action, values }, options),
-    );
+    .action((name: string, action: Action, values: string[], options: OutputOptions) => env(session, name, { action, values }, options));
 }
 
 interface Change {
@@ -47,9 +42,9 @@ interface Change {
 }
 
 async function env(session: Session, name: string, { action, values }: Change, options: OutputOptions): Promise<void> {
-  // What is wrong with the command is said before anything is asked.
+  // A wrong command fails before the first request.
   const change = action === 'ls' ? undefined : await changeOf(session, { action, values });
-  if (action === 'ls' && values.length > 0) throw new UsageFailure('ls takes no more words', `kiln env ${name} ls`);
+  if (action === 'ls' && values.length > 0) throw new UsageFailure('ls takes no values', `kiln env ${name} ls`);
   const client = connect(session);
   const [view, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
   const serving = requireServing(view, versions);
@@ -70,9 +65,9 @@ async function env(session: Session, name: string, { action, values }: Change, o
   print(session.terminal, options, deployed, () => session.terminal.hint(changedText(deployed)));
 }
 
-/** From the variables that are there to those that shall be. */
+/** Returns a function that turns the present variables into the new ones. */
 async function changeOf({ terminal }: Session, { action, values }: Change): Promise<(before: Env, name: string) => Env> {
-  if (values.length === 0) throw new UsageFailure(`${action} needs to know what`, 'see kiln env --help');
+  if (values.length === 0) throw new UsageFailure(`${action} needs at least one value`, 'see kiln env --help');
   if (action === 'rm') return (before, name) => without(before, values, name);
   if (action === 'set') {
     const set = parseAssignments(values);
@@ -85,7 +80,7 @@ async function changeOf({ terminal }: Session, { action, values }: Change): Prom
 function without(before: Env, names: readonly string[], name: string): Env {
   const missing = names.filter((each) => !Object.hasOwn(before, each));
   if (missing.length > 0) {
-    throw new Failure(`${name} has no variable ${missing.join(', ')}`, `see what it has: kiln env ${name} ls`, EXIT.notFound);
+    throw new Failure(`${name} has no variable ${missing.join(', ')}`, `list its variables: kiln env ${name} ls`, EXIT.notFound);
   }
   return Object.fromEntries(Object.entries(before).filter(([each]) => !names.includes(each)));
 }
@@ -97,6 +92,6 @@ function requireServing(view: FunctionRecord, versions: readonly VersionRecord[]
 }
 
 function changedText({ function: name, version, changed, rollback }: Deployed): string {
-  if (!changed) return `${name} has these variables already, at version ${version}`;
-  return `${name} serves with them as version ${version}${rollback === undefined ? '' : `; undo: ${rollback}`}`;
+  if (!changed) return `${name} already has these variables, at version ${version}`;
+  return `${name} serves the new variables as version ${version}${rollback === undefined ? '' : `; undo: ${rollback}`}`;
 }

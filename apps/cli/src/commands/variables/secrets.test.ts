@@ -81,7 +81,7 @@ describe('secrets set', () => {
     expect(code).toBe(1);
     expect(stdout).toMatch(/TOKEN +2/);
     expect(stdout).toMatch(/a +v3\nb +as before: exit code 1/);
-    expect(stderr).toContain('b could not start with it and serve on as before');
+    expect(stderr).toContain('b could not start with it, and serve as before');
   });
 });
 
@@ -117,7 +117,7 @@ describe('secrets', () => {
 
   it('rotate says how many, and which none of the keys opens', async () => {
     api.json('POST /v1/secrets/rotate', { keyId: 'abc', resealed: 3, unreadable: [] });
-    expect((await connected(['secrets', 'rotate', '-o', 'text'])).stdout).toContain('3 values sealed anew');
+    expect((await connected(['secrets', 'rotate', '-o', 'text'])).stdout).toContain('3 values sealed again');
     api.json('POST /v1/secrets/rotate', { keyId: 'abc', resealed: 3, unreadable: ['A@1'] });
     expect(await connected(['secrets', 'rotate'])).toMatchObject({ code: 1, stderr: expect.stringContaining('A@1') });
   });
@@ -148,7 +148,7 @@ describe('env', () => {
 
   it('changes several at once, from what it has seen and from nothing newer', async () => {
     const { code, stdout } = await connected(['env', 'hello', 'set', 'GREETING=a=b', 'EMPTY=', '-o', 'text']);
-    expect([code, stdout]).toEqual([0, 'hello serves with them as version 3; undo: kiln rollback hello\n']);
+    expect([code, stdout]).toEqual([0, 'hello serves the new variables as version 3; undo: kiln rollback hello\n']);
     expect(sent()).toEqual({ config: { env: { GREETING: 'a=b', COLOUR: 'red', EMPTY: '' } } });
     expect(api.seen.at(-1)?.headers['if-match']).toBe('"4"');
     await connected(['env', 'hello', 'rm', 'COLOUR']);

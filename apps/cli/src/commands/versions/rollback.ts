@@ -1,31 +1,21 @@
-import type { FunctionView } from '@kiln/contract/api/control-api';
-import type { Command } from 'commander';
-import { dataCommand, examples, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { parseReference } from '../../function-reference.js';
 import { type OutputOptions, print } from '../../output/print.js';
 import { trafficText } from '../../versions/traffic-text.js';
 
-export function rollbackCommand(session: Session): Command {
+export function rollbackCommand(session: Session): KilnCommand {
   return dataCommand('rollback', session)
     .summary('go back to an earlier version')
-    .description('Moves a function’s traffic back to what it was before its last change, or all of it to one version. Nothing is built.')
+    .description('Gives a function the traffic that it had before the last change, or gives all traffic to one version. Builds nothing.')
     .argument('<name[@version]>', 'the function, or the version that shall get all traffic')
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln rollback hello', 'undo the last deployment or change of traffic'],
-        ['kiln rollback hello@2', 'version 2 for everybody'],
-      ]),
+    .examples(
+      ['kiln rollback hello', 'undo the last deployment or change of traffic'],
+      ['kiln rollback hello@2', 'all traffic to version 2'],
     )
-    .action((reference: string, options: OutputOptions) => rollback(session, reference, options));
-}
-
-async function rollback(session: Session, reference: string, options: OutputOptions): Promise<void> {
-  const { name, version } = parseReference(reference);
-  print(session.terminal, options, await connect(session).rollback(name, version), rolledBackText);
-}
-
-function rolledBackText({ name, traffic }: FunctionView): string {
-  return `${name} is back at ${trafficText(traffic)}`;
+    .action(async (reference: string, options: OutputOptions) => {
+      const { name, version } = parseReference(reference);
+      const rolledBack = await connect(session).rollback(name, version);
+      print(session.terminal, options, rolledBack, ({ traffic }) => `${name} is back at ${trafficText(traffic)}`);
+    });
 }

@@ -112,7 +112,7 @@ describe('traffic', () => {
     api.json(`GET ${TRAFFIC}`, shares);
     api.json(`PUT ${TRAFFIC}`, shares);
     const on = await connected(['traffic', 'hello', '2=100', '--sticky']);
-    expect([api.seen.at(-1)?.path, on.stderr]).toEqual([`${TRAFFIC}?sticky=true`, expect.stringContaining('keeps its version')]);
+    expect([api.seen.at(-1)?.path, on.stderr]).toEqual([`${TRAFFIC}?sticky=true`, expect.stringContaining('keep their version')]);
     await connected(['traffic', 'hello', '--no-sticky']);
     expect([api.seen.at(-1)?.path, lastBody()]).toEqual([`${TRAFFIC}?sticky=false`, shares]);
     await connected(['traffic', 'hello', '2=100']);

@@ -1,5 +1,4 @@
-import type { Command } from 'commander';
-import { dataCommand, examples, newCommand, type Session } from '../../command.js';
+import { dataCommand, type KilnCommand, newCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { UsageFailure } from '../../failure.js';
 import { requireFunctionName } from '../../function-reference.js';
@@ -7,7 +6,7 @@ import { type OutputOptions, print, printList } from '../../output/print.js';
 import { rolloutText } from '../../rollout/rollout-text.js';
 import { historyOf, historyText } from '../../versions/history.js';
 
-export function versionsCommand(session: Session): Command {
+export function versionsCommand(session: Session): KilnCommand {
   return newCommand('versions', session)
     .summary('show the history of a function')
     .description(
@@ -18,17 +17,14 @@ export function versionsCommand(session: Session): Command {
     .addCommand(lsVersions(session), { isDefault: true })
     .addCommand(pinVersion(session, 'pin'))
     .addCommand(pinVersion(session, 'unpin'))
-    .addHelpText(
-      'after',
-      examples([
-        ['kiln versions hello', 'its history'],
-        ["kiln versions hello -o json | jq '.[0].changes'", 'what the newest changed in the configuration'],
-        ['kiln versions pin hello 3', 'never remove version 3'],
-      ]),
+    .examples(
+      ['kiln versions hello', 'its history'],
+      ["kiln versions hello -o json | jq '.[0].changes'", 'what the newest changed in the configuration'],
+      ['kiln versions pin hello 3', 'never remove version 3'],
     );
 }
 
-function lsVersions(session: Session): Command {
+function lsVersions(session: Session): KilnCommand {
   return dataCommand('ls', session)
     .summary('list the versions')
     .description(
@@ -36,7 +32,7 @@ function lsVersions(session: Session): Command {
         'image, message, and which keys of its configuration differ from the version before.',
     )
     .argument('<name>', 'the function')
-    .addHelpText('after', examples([['kiln versions hello', 'the same, shorter']]))
+    .examples(['kiln versions hello', 'the same, shorter'])
     .action((name: string, options: OutputOptions) => list(session, requireFunctionName(name), options));
 }
 
@@ -48,14 +44,14 @@ async function list(session: Session, name: string, options: OutputOptions): Pro
   if (rollout !== undefined) session.terminal.say(`rollout of ${rolloutText(rollout)}`);
 }
 
-function pinVersion(session: Session, action: 'pin' | 'unpin'): Command {
+function pinVersion(session: Session, action: 'pin' | 'unpin'): KilnCommand {
   const pin = action === 'pin';
   return dataCommand(action, session)
     .summary(pin ? 'keep a version however old it is' : 'keep it no longer than others')
     .description(pin ? 'Keeps a version, however many come after it.' : 'Lets a version that was pinned go when its time comes.')
     .argument('<name>', 'the function')
     .argument('<version>', 'its number')
-    .addHelpText('after', examples([[`kiln versions ${action} hello 3`, pin ? 'never remove version 3' : 'version 3 may go']]))
+    .examples([`kiln versions ${action} hello 3`, pin ? 'never remove version 3' : 'version 3 may go'])
     .action(async (name: string, version: string, options: OutputOptions) => {
       const [of, number] = [requireFunctionName(name), requireNumber(name, version)];
       const { pins } = connect(session);

@@ -1,7 +1,7 @@
 import { type BuildArgs, buildArgs } from '@kiln/contract/api/build-args';
 import { InvalidArgumentError } from 'commander';
 
-/** One more `NAME=value` beside those given before. */
+/** Adds one `NAME=value` to the build arguments. */
 export function addBuildArg(text: string, before: BuildArgs = {}): BuildArgs {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be NAME=value.');

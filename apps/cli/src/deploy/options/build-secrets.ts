@@ -5,10 +5,10 @@ import { InvalidArgumentError } from 'commander';
 /** The option, for the commands that build. */
 export const BUILD_SECRET = [
   '--build-secret <id=file>',
-  'a file for steps that mount the secret of that id, and for installs: npmrc, netrc, pip.conf, yarnrc.yml; may be repeated, and no image keeps it',
+  'a file for build steps that mount this id, and for installs: npmrc, netrc, pip.conf, yarnrc.yml; may be repeated; stays out of the image',
 ] as const;
 
-/** One more `id=FILE` beside those given before: never the value itself, which every process of the machine could read. */
+/** Adds one `id=FILE`. Takes no value: every process of the machine could read it from the command line. */
 export function addBuildSecret(text: string, before: BuildSecrets = {}): BuildSecrets {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be id=FILE.');

@@ -2,7 +2,8 @@ import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import { projectName } from '@kiln/contract/names';
 import { versionMessage } from '@kiln/contract/records/records';
-import { type Command, InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import type { KilnCommand } from '../../command.js';
 import type { ConfirmOptions } from '../../confirm.js';
 import { UsageFailure } from '../../failure.js';
 import type { OutputOptions } from '../../output/print.js';
@@ -26,37 +27,39 @@ export interface DeployFlags extends OutputOptions, ConfirmOptions, RegistryOpti
   verbose?: boolean;
 }
 
-/** An empty value counts as none: scripts pass on what they were given. */
-export function addDeployOptions(command: Command): Command {
+/** An empty value counts as absent: scripts pass their own empty inputs. */
+export function addDeployOptions(command: KilnCommand): KilnCommand {
   return command
-    .option('--name <name>', 'deploy under this name instead of the one in kiln.json or of the folder')
-    .option('-m, --message <text>', 'why, in one line: shown by kiln versions (default: the commit, in a git work tree)')
-    .option('--no-traffic', 'prove it ready and give it no traffic yet: kiln rollout or kiln traffic does')
-    .option('--only <names>', 'these functions and no others, with commas between them', nameList)
-    .option('--build-arg <name=value>', 'for the steps of the Dockerfile; may be repeated, and is readable in the image', addBuildArg)
+    .option('--name <name>', 'deploy under this name instead of the name in kiln.json or of the folder')
+    .option('-m, --message <text>', 'one line about this version, for kiln versions (default: the commit, in a git work tree)')
+    .option('--no-traffic', 'give the new version no traffic: kiln rollout or kiln traffic does that later')
+    .option('--only <names>', 'only these functions, separated by commas', nameList)
+    .option('--build-arg <name=value>', 'an ARG of the Dockerfile; may be repeated; the image shows its value', addBuildArg)
     .option(...BUILD_SECRET, addBuildSecret)
-    .option('--dry-run', 'say what would be built, changed and removed, and do nothing')
-    .option('-v, --verbose', 'show all that the steps of the builds write')
-    .option('--force', 'send and build what has not changed, too')
-    .option('--project <name>', 'what the functions belong to, instead of "project" in kiln.json', project)
-    .option('--prune', 'remove functions that the same project deployed earlier and does not declare any more')
+    .option('--dry-run', 'show what would be built, changed and removed, and do nothing')
+    .option('-v, --verbose', 'show the whole output of the builds')
+    .option('--force', 'send and build unchanged functions too')
+    .option('--project <name>', 'the project of the functions, instead of "project" in kiln.json', project)
+    .option('--prune', 'remove functions of the same project that are no longer declared')
     .option('-y, --yes', 'do not ask before a removal')
-    .option('--local', 'build with the engine of this machine instead of a node’s')
-    .option('--registry <prefix>', 'with --local: push images there, where nodes get them (default: KILN_REGISTRY)')
-    .option('--ecr-repository <path>', 'with --local: push to the ECR registry of the AWS account at hand, below this path')
-    .option('--aws-region <region>', 'region of that registry')
-    .option('--ci', 'as --local, in a workflow: a group of lines for each function, annotations, and a summary');
+    .option('--local', 'build on the engine of this machine instead of a node')
+    .option('--registry <prefix>', 'with --local: push images to this registry for the nodes (default: KILN_REGISTRY)')
+    .option('--ecr-repository <path>', 'with --local: push to the ECR registry of your AWS account, under this path')
+    .option('--aws-region <region>', 'region of the ECR registry')
+    .option('--ci', '--local for a GitHub workflow: a group of lines per function, annotations, and a summary');
 }
 
-/** Without the empty ones. @throws UsageFailure for what does not go together, before anything is sent */
+/** The options without empty ones. @throws UsageFailure for options that exclude each other */
 export function soundOptions(given: DeployFlags): DeployFlags {
   const isEmpty = (value: unknown) => value === '' || (Array.isArray(value) && value.length === 0);
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => !isEmpty(value))) as unknown as DeployFlags;
-  if (options.prune && options.only)
-    throw new UsageFailure('--prune looks at all functions, and --only names some', 'leave one of them out');
+  if (options.prune && options.only) throw new UsageFailure('--prune needs all functions, and --only names some', 'leave one of them out');
   const away = !options.local && !options.ci;
   if (away && (options.registry || options.ecrRepository))
-    throw new UsageFailure('a registry is named, and nodes know their own', 'add --local to build here, or leave it out');
+    throw new UsageFailure(
+      '--registry is for builds on this machine, and nodes have their own',
+      'add --local to build here, or leave it out',
+    );
   if (options.message && !versionMessage.safeParse(options.message).success)
     throw new UsageFailure('the message must be one line of 1 to 200 characters', 'as in: kiln deploy -m "faster search"');
   return options;

@@ -17,14 +17,14 @@ export interface ChosenRegistry {
 }
 
 /**
- * Where images go: the registry that was named, or a path in the ECR registry of the AWS account at hand.
+ * The registry for images: the named one, or a path in the ECR registry of the AWS account.
  * @throws UsageFailure or KilnError
  */
 export async function chooseRegistry(config: Config, options: RegistryOptions): Promise<ChosenRegistry | undefined> {
   const named = options.registry || config.KILN_REGISTRY;
   if (options.ecrRepository) {
     if (options.registry) throw new UsageFailure('--registry and --ecr-repository both say where images go', 'leave one of them out');
-    if (!options.awsRegion) throw new UsageFailure('--ecr-repository needs to know its region', 'as in: --aws-region eu-west-1');
+    if (!options.awsRegion) throw new UsageFailure('--ecr-repository needs a region', 'as in: --aws-region eu-west-1');
     const registries = new Registries();
     return { prefix: requirePrefix(`${await registries.ofEcr(options.awsRegion)}/${options.ecrRepository}`), registries };
   }
@@ -32,7 +32,7 @@ export async function chooseRegistry(config: Config, options: RegistryOptions): 
   return { prefix: requirePrefix(named), registries: new Registries(loginsFor(named, config)) };
 }
 
-/** A user name and a password in the environment, else the file that nodes read too. */
+/** Uses the user name and password of the environment, else the login file of the nodes. */
 function loginsFor(prefix: string, config: Config): ConstructorParameters<typeof Registries>[0] {
   const { KILN_REGISTRY_USERNAME: username, KILN_REGISTRY_PASSWORD: password, KILN_REGISTRY_AUTH: path } = config;
   const { registry } = splitPrefix(prefix);

@@ -2,18 +2,18 @@ import { isDeepStrictEqual } from 'node:util';
 import { type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
 import type { VersionRecord } from '@kiln/contract/records/records';
 
-/** One key of the configuration: as it serves, and as `kiln.json` would have it. */
+/** One key of the configuration: its value now, and the value in `kiln.json`. */
 export interface DeclaredChange {
   key: string;
   from: unknown;
-  /** Undefined where only the build can tell: what a module says of itself stands below `kiln.json`. */
+  /** Undefined when only the build can tell: the module's own `config` applies where `kiln.json` is silent. */
   to: unknown;
 }
 
-/** Found by the build where `kiln.json` does not say. */
+/** The build detects these when `kiln.json` does not have them. */
 const DETECTED = new Set(['entry', 'handler']);
 
-/** What `kiln.json` would change of the configuration that serves, key by key. Values of variables are not told. */
+/** What `kiln.json` would change in the present configuration, key by key. Hides the values of variables. */
 export function declaredChanges(declared: FunctionConfigInput, { config: serving, kind }: VersionRecord): DeclaredChange[] {
   const { env, ...next } = resolveConfig(declared, kind);
   const { env: envNow, ...now } = serving;

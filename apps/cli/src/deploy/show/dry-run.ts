@@ -1,7 +1,8 @@
 import type { KilnClient } from '@kiln/client/client';
 import { table } from '../../output/table.js';
+import { servingVersion } from '../../versions/serving-version.js';
 import { type DeployedFunction, readDeployed } from '../deployed-function.js';
-import { madeBefore, servingAlready, servingVersion } from '../plan.js';
+import { madeBefore, servingAlready } from '../plan.js';
 import type { PreparedFunction } from '../prepare.js';
 import { type DeclaredChange, declaredChanges } from './declared-changes.js';
 
@@ -14,12 +15,12 @@ export interface Intended {
   changes?: DeclaredChange[];
 }
 
-/** Asks, and changes nothing. @throws KilnError */
+/** Reads the cluster and changes nothing. @throws KilnError */
 export async function intended(client: KilnClient, candidates: readonly PreparedFunction[], force: boolean): Promise<Intended[]> {
   const all: Intended[] = [];
   for (const candidate of candidates) {
     const known = await readDeployed(client, candidate.name);
-    const serving = known && servingVersion(known);
+    const serving = known && servingVersion(known.function, known.versions);
     if (known === undefined || serving === undefined) {
       all.push({ function: candidate.name, action: 'create' });
       continue;
@@ -39,7 +40,7 @@ function actionFor(candidate: PreparedFunction, known: DeployedFunction): Intend
 const WORDS: Record<Intended['action'], string> = {
   create: 'would be built: it is new',
   build: 'would be built',
-  reuse: 'would get an image again that is there',
+  reuse: 'would use an existing image again',
   keep: 'unchanged',
   remove: 'would be removed',
 };

@@ -5,10 +5,10 @@ import type { Terminal } from '../../output/terminal.js';
 import { shortDigest } from '../../output/units.js';
 import { type DeployLog, type DeployOutcome, deployed, failed } from '../deploy-function.js';
 
-/** Of one group that waits for those before it. */
+/** For a group that waits for earlier groups. */
 const MAX_HELD_LINES = 5000;
 
-/** All that is said of one function. */
+/** The output of one function. */
 interface Group {
   name: string;
   /** Not shown yet. */
@@ -17,9 +17,9 @@ interface Group {
 }
 
 /**
- * Talks to GitHub as the log of a workflow's step is read there: groups, annotations, masks, and the files of the step. All that
- * others wrote is kept from being taken for such a line. Groups stand one after the other, also where builds go on beside each other:
- * the first is shown as it comes, the others when it is their turn.
+ * Writes the log of a GitHub workflow step: groups, annotations, masks, and the output files of the step. Escapes foreign lines that
+ * GitHub would take for commands. Groups follow each other even when builds run in parallel: the first group is shown live, each
+ * other group when its turn comes.
  */
 export class GithubLog implements DeployLog {
   private readonly groups: Group[] = [];
@@ -69,7 +69,7 @@ export class GithubLog implements DeployLog {
     this.terminal.announce(`::error title=${escapeProperty(`${outcome.function} was not deployed`)}::${escapeData(`${message}\n${next}`)}`);
   }
 
-  /** The page of the run, and what later steps can read. */
+  /** Writes the summary of the run, and the outputs for later steps. */
   finish(outcomes: readonly DeployOutcome[]): void {
     const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: output } = this.config;
     if (summary !== undefined) appendFileSync(summary, summaryOf(outcomes));
@@ -94,7 +94,7 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 }
 
-/** GitHub takes a line that begins so, white space aside, for a command. */
+/** Escapes the start of a line that GitHub would take for a command. */
 function harmless(line: string): string {
   return line.replace(/^\s*(?=::|##\[)/gm, '| ');
 }
@@ -107,7 +107,7 @@ function escapeProperty(text: string): string {
   return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }
 
-/** What the history of versions says of a deployment by a workflow. */
+/** A version's message for a deployment by a workflow. */
 export function messageOfRun({ GITHUB_REPOSITORY: repository, GITHUB_SHA: commit }: Config): string | undefined {
   return repository && commit ? `${repository}@${commit.slice(0, 7)}`.slice(0, 200) : undefined;
 }

@@ -5,13 +5,13 @@ import { type DeployOutcome, deployed, failed } from '../deploy-function.js';
 
 export interface OutcomesOptions {
   columns?: number | undefined;
-  /** False where versions were only proved ready. */
+  /** False when the new versions got no traffic. */
   traffic?: boolean;
 }
 
 type Deployed = Extract<DeployOutcome, { version: number }>;
 
-/** One function in two lines, several as a table and a sum; where it serves stands last. */
+/** One function in two lines, several as a table with a sum. The address stands last. */
 export function outcomesText(outcomes: readonly DeployOutcome[], { columns, traffic = true }: OutcomesOptions = {}): string {
   const [first] = outcomes;
   if (outcomes.length === 1 && first && deployed(first)) {

@@ -12,7 +12,7 @@ const cluster = z.object({
 });
 export type ClusterFile = z.infer<typeof cluster>;
 
-/** The cluster's secrets, made once and kept: keys and agents of yesterday go on working. */
+/** Reads the cluster's secrets, or creates them once. They stay, so that earlier keys and agents keep working. */
 export function loadCluster(file: string): ClusterFile {
   if (!existsSync(file)) {
     const made = { secret: randomBytes(32).toString('hex'), adminKey: newApiKey(), redisPassword: randomBytes(24).toString('hex') };
@@ -24,18 +24,18 @@ export function loadCluster(file: string): ClusterFile {
   } catch {
     throw new Failure(
       `${file} can't be read as the secrets of this cluster`,
-      `put back a copy, or remove it to have new ones made: rm ${file}`,
+      `put back a copy, or remove it, and kiln up creates new ones: rm ${file}`,
     );
   }
 }
 
 /**
- * The key that secrets are sealed with, made once: routers and agents read it from this file of their home. Not in the file of
- * the cluster's own secrets: it is what is kept apart from a copy of Redis, and what is moved when keys are changed.
+ * Creates the master key once; routers and agents read it from this file. It has a file of its own, because it must not be stored
+ * with a copy of Redis, and because a change of keys moves the file.
  */
 export function makeMasterKey({ masterKey, masterKeyPrevious, cluster: clusterFile }: HomePaths): void {
   if (existsSync(masterKey)) return;
-  // A home that had one has lost it, unless the key is being changed: with a new one in its place, nobody would look for a copy.
+  // This home has lost its key, unless a change of keys is under way. A new key would hide the loss.
   if (existsSync(clusterFile) && !existsSync(masterKeyPrevious)) throw lost(masterKey);
   writePrivate(masterKey, `${randomBytes(32).toString('base64')}\n`);
 }
@@ -43,7 +43,7 @@ export function makeMasterKey({ masterKey, masterKeyPrevious, cluster: clusterFi
 function lost(file: string): Failure {
   return new Failure(
     `${file} is gone: it holds the master key that this cluster's secrets are sealed with`,
-    `put back a copy of it, or give it as KILN_MASTER_KEY. Where none is left, or no secret was ever stored, make a new one: (umask 077; openssl rand -base64 32 > ${file}); see "A lost master key" in SECURITY.md`,
+    `put back a copy of it, or give it as KILN_MASTER_KEY. If no copy is left, or no secret was ever stored, create a new key: (umask 077; openssl rand -base64 32 > ${file}); see "A lost master key" in SECURITY.md`,
   );
 }
 
@@ -54,12 +54,12 @@ function newApiKey(): string {
   return `kiln_${random(12)}_${random(40)}`;
 }
 
-/** How many nodes may share a machine. */
+/** The most nodes on one machine. */
 export const MAX_NODES = 32;
 
 /**
- * The ids of a home's nodes. They end in a mark of the home: agents tell what is theirs on an engine by these ids, and two
- * homes may share one engine.
+ * The ids of a home's nodes. They end in a hash of the home: agents recognise their containers by these ids, and two homes may
+ * share one engine.
  */
 export function nodeIds(home: string, count: number = MAX_NODES): string[] {
   const mark = createHash('sha256').update(home).digest('hex').slice(0, 5);

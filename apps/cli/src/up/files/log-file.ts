@@ -5,15 +5,15 @@ const TAIL_BYTES = 8 * 1024;
 const TAIL_LINES = 15;
 
 /**
- * A child's output. The child writes to the file itself, so that its lines outlive this process; the file is opened to
- * append, so that it can be emptied under the child's hands. Two files of at most about 8 MiB are kept.
+ * The log of a child process. The child writes to the file directly, so that its lines survive this process. The file is open for
+ * appending, so that it can be truncated while the child writes. Keeps two files of about 8 MiB at most.
  */
 export class LogFile {
   private from = 0;
 
   constructor(readonly path: string) {}
 
-  /** A handle for the next process that writes here; what `tail` shows begins now. */
+  /** Opens the log for the next process. `tail` shows only lines from now on. */
   open(): number {
     this.rotate();
     const handle = openSync(this.path, 'a', 0o600);
@@ -21,7 +21,7 @@ export class LogFile {
     return handle;
   }
 
-  /** Lines written between copy and truncation are lost: the price of not standing between a child and its log. */
+  /** Copies and truncates a large log. Loses lines that the child writes between the two steps. */
   rotate(): void {
     if (this.size < MAX_BYTES) return;
     copyFileSync(this.path, `${this.path}.1`);
@@ -29,7 +29,7 @@ export class LogFile {
     this.from = 0;
   }
 
-  /** The last lines of the newest process. */
+  /** The last lines of the latest process. */
   tail(): string {
     const size = this.size;
     const start = Math.max(this.from, size - TAIL_BYTES);
