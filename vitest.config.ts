@@ -8,7 +8,7 @@ export default defineConfig({
     // Unit tests run on the sources, so that none passes on a stale build.
     alias: [
       {
-        find: /^@kiln\/(contract|control|ring|forward|state|client|builder|registry|runner|project|secrets|testing|instances|engine|git-push)\/(.+)$/,
+        find: /^@kiln\/(contract|service|ring|forward|state|client|builder|registry|runner|project|secrets|testing|instances|engine|git-push)\/(.+)$/,
         replacement: `${import.meta.dirname}/packages/$1/src/$2.ts`,
       },
     ],

@@ -1,4 +1,4 @@
-import { EventClient } from '@kiln/control/event-client';
+import { EventClient } from '@kiln/service/event-client';
 import { connectionOptions } from '@kiln/state/store/connection-options';
 import { connectStore } from '@kiln/state/store/store';
 import {

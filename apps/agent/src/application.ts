@@ -1,6 +1,6 @@
 import 'reflect-metadata';
-import { EventServer } from '@kiln/control/event-server';
-import { NestLogger } from '@kiln/control/nest-logger';
+import { EventServer } from '@kiln/service/event-server';
+import { NestLogger } from '@kiln/service/nest-logger';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
 import { connectionOptions } from '@kiln/state/store/connection-options';

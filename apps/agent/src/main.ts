@@ -1,7 +1,7 @@
 import { EnvironmentError } from '@kiln/contract/config/environment';
-import { goFirst } from '@kiln/control/go-first';
-import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/bytes/garbage';
+import { raisePriority } from '@kiln/service/process-priority';
+import { logUnhandledRejections } from '@kiln/service/unhandled-rejections';
 import type { INestApplication } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
 import { startApplication } from './application.js';
@@ -13,8 +13,8 @@ const END_MS = 60_000;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, base: { app: 'agent', node: config.nodeId } });
-  outliveFaultsInBackground(log);
-  goFirst();
+  logUnhandledRejections(log);
+  raisePriority();
   // Before the start ends: a start that a signal interrupts must leave nothing behind either.
   const starting = startApplication(config, log);
   endOnSignals(starting, config, log);

@@ -1,5 +1,5 @@
-import { EventServer } from '@kiln/control/event-server';
-import { NestLogger } from '@kiln/control/nest-logger';
+import { EventServer } from '@kiln/service/event-server';
+import { NestLogger } from '@kiln/service/nest-logger';
 import { endIdleConnections, limitConnections } from '@kiln/forward/server/connections';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { connectionOptions } from '@kiln/state/store/connection-options';

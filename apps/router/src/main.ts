@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { EnvironmentError } from '@kiln/contract/config/environment';
-import { goFirst } from '@kiln/control/go-first';
-import { outliveFaultsInBackground } from '@kiln/control/last-handler';
 import { collectAll } from '@kiln/forward/bytes/garbage';
+import { raisePriority } from '@kiln/service/process-priority';
+import { logUnhandledRejections } from '@kiln/service/unhandled-rejections';
 import { pino } from 'pino';
 import { readConfig } from './config.js';
 import { type Router, startRouter } from './router.js';
@@ -13,8 +13,8 @@ const EXIT_FAILED = 1;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, base: { app: 'router' } });
-  outliveFaultsInBackground(log);
-  goFirst();
+  logUnhandledRejections(log);
+  raisePriority();
   const router = await startRouter(config, log);
   stopOnSignals(router, log);
   // What loading the program left behind would else stay resident for minutes.

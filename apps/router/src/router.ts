@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventClient } from '@kiln/control/event-client';
+import { EventClient } from '@kiln/service/event-client';
 import { GitServer } from '@kiln/git-push/push/git-server';
 import { Pushes } from '@kiln/git-push/push/push';
 import { Repositories } from '@kiln/git-push/repository/repositories';

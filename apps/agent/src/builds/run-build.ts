@@ -3,7 +3,7 @@ import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { AgentBuildLine, BuiltImage } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import { Turns } from '@kiln/control/turns';
+import { Turns } from '@kiln/service/turns';
 import { receiveSource } from './receive-source.js';
 
 /** More builds at once would take too much of the machine from the functions. */

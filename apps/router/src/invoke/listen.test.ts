@@ -1,5 +1,5 @@
 import http from 'node:http';
-import { outliveFaultsInBackground } from '@kiln/control/last-handler';
+import { logUnhandledRejections } from '@kiln/service/unhandled-rejections';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connected, exchangeRaw, get, openDoor } from './door.fixture.js';
 
@@ -176,7 +176,7 @@ describe('a fault of the router’s own', () => {
     const told: unknown[] = [];
     const usual = process.listeners('unhandledRejection');
     process.removeAllListeners('unhandledRejection');
-    outliveFaultsInBackground({ error: ({ err }: { err: unknown }) => void told.push(err) });
+    logUnhandledRejections({ error: ({ err }: { err: unknown }) => void told.push(err) });
     onTestFinished(() => {
       process.removeAllListeners('unhandledRejection');
       for (const listener of usual) process.on('unhandledRejection', listener);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { Shares } from '@kiln/control/shares';
+import { LimitedPlaces } from '@kiln/service/limited-places';
 import { type Command, readReceived } from '../repository/hook.js';
 import { type Backend, type GitAnswer, type GitRequest, startBackend } from '../repository/http-backend.js';
 import { MAX_SERVED, MAX_SERVED_PER_KEY, PUSH_LIMITS } from '../repository/limits.js';
@@ -16,7 +16,7 @@ export interface GitLog {
 
 /** Serves smart HTTP git with git's own backend; deploys pushes to main. */
 export class GitServer {
-  private readonly shares = new Shares('git exchanges', MAX_SERVED, MAX_SERVED_PER_KEY);
+  private readonly shares = new LimitedPlaces('git exchanges', MAX_SERVED, MAX_SERVED_PER_KEY);
 
   constructor(
     private readonly repositories: Repositories,

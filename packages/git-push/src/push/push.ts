@@ -3,7 +3,7 @@ import type { Deployed } from '@kiln/contract/api/control-api';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
-import { Turns } from '@kiln/control/turns';
+import { Turns } from '@kiln/service/turns';
 import { packFiles } from '@kiln/project/pack';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { PushTurnStore } from '@kiln/state/push-turn-store';

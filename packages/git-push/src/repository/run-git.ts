@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { KilnError } from '@kiln/contract/errors';
-import { goAsOthers } from '@kiln/control/go-first';
+import { resetPriority } from '@kiln/service/process-priority';
 import { COMMAND_MS } from './limits.js';
 
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
@@ -28,7 +28,7 @@ export class GitFailure extends Error {}
 export async function runGit({ args, env, signal, maxBytes = MAX_OUTPUT_BYTES }: GitCommand): Promise<GitResult> {
   const either = AbortSignal.any([AbortSignal.timeout(COMMAND_MS), ...(signal === undefined ? [] : [signal])]);
   const child = spawn('git', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  if (child.pid !== undefined) goAsOthers(child.pid);
+  if (child.pid !== undefined) resetPriority(child.pid);
   const code = exitOf(child);
   const kill = () => child.kill('SIGKILL');
   either.addEventListener('abort', kill);

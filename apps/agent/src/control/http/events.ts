@@ -1,5 +1,5 @@
 import { FUNCTION_CHANGED, NODE_CHANGED } from '@kiln/contract/wire/events';
-import type { EventClient } from '@kiln/control/event-client';
+import type { EventClient } from '@kiln/service/event-client';
 import type { Announce } from '../../agent.js';
 
 /** Sends events of this node. While Redis is away they are lost, not kept: everybody looks by himself anyway. */

@@ -6,7 +6,7 @@ import { ERRORS, KilnError } from '@kiln/contract/errors';
 import { functionName } from '@kiln/contract/names';
 import { logLevelName } from '@kiln/contract/records/records';
 import { BUILD_SECRETS } from '@kiln/contract/wire/headers';
-import { Shares } from '@kiln/control/shares';
+import { LimitedPlaces } from '@kiln/service/limited-places';
 import { discard, MAX_SOURCE_BYTES, tooLarge } from '@kiln/forward/exchange/upload';
 import { LogStore } from '@kiln/state/logs/log-store';
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
@@ -41,7 +41,7 @@ const logQuery = z.strictObject({
 
 @Controller('v1/functions')
 export class StreamsController {
-  private readonly uploads = new Shares('uploads', MAX_UPLOADS, MAX_UPLOADS_PER_KEY);
+  private readonly uploads = new LimitedPlaces('uploads', MAX_UPLOADS, MAX_UPLOADS_PER_KEY);
 
   constructor(
     @Inject(Deployments) private readonly deployments: Deployments,

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Shares } from './shares.js';
+import { LimitedPlaces } from './limited-places.js';
 
-describe('Shares', () => {
+describe('LimitedPlaces', () => {
   it('one holder can take its share and not the places of others', () => {
-    const shares = new Shares('uploads', 3, 2);
+    const shares = new LimitedPlaces('uploads', 3, 2);
     const first = shares.take('a');
     shares.take('a');
     expect(() => shares.take('a')).toThrowError(/this key has 2 uploads/);

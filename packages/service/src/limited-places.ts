@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 
 /** A limited number of places in this router. One holder cannot take all of them. */
-export class Shares {
+export class LimitedPlaces {
   private taken = 0;
   private readonly byHolder = new Map<string, number>();
 

@@ -8,13 +8,13 @@ const NICE = -10;
  * Raises the priority of this process above functions and builds, since every call passes through it. Linux shares processor time
  * between sessions first (autogroup, sched(7)), and the nice value counts only within a session. Without the right, nothing changes.
  */
-export function goFirst(): void {
+export function raisePriority(): void {
   quietly(() => setPriority(NICE));
   if (ownsItsSession()) quietly(() => writeFileSync('/proc/self/autogroup', String(NICE)));
 }
 
 /** Gives a child of such a process the normal priority, so that it does not slow its parent. */
-export function goAsOthers(pid: number): void {
+export function resetPriority(pid: number): void {
   quietly(() => setPriority(pid, 0));
 }
 

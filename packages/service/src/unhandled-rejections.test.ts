@@ -8,8 +8,8 @@ const MODULE = join(import.meta.dirname, 'last-handler.ts');
 
 it('a fault of work that nobody awaits is logged and does not end the process', async () => {
   const script = `
-    const { outliveFaultsInBackground } = await import(${JSON.stringify(MODULE)});
-    outliveFaultsInBackground({ error: ({ err }, message) => console.log(message + ': ' + err.message) });
+    const { logUnhandledRejections } = await import(${JSON.stringify(MODULE)});
+    logUnhandledRejections({ error: ({ err }, message) => console.log(message + ': ' + err.message) });
     const look = async () => { throw new Error('a fault that nobody knew of'); };
     void look();
     setTimeout(() => console.log('still here'), 50);`;

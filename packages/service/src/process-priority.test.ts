@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
-import { goAsOthers } from './go-first.js';
+import { resetPriority } from './process-priority.js';
 
 const AUTOGROUP = '/proc/self/autogroup';
 const SCRIPT = `
-  const { goFirst } = await import(${JSON.stringify(new URL('./go-first.ts', import.meta.url).href)});
-  goFirst();
+  const { raisePriority } = await import(${JSON.stringify(new URL('./process-priority.ts', import.meta.url).href)});
+  raisePriority();
   console.log('gone');
   setInterval(() => {}, 1000);
 `;
@@ -49,8 +49,8 @@ describe.runIf(process.getuid?.() === 0)('a process through which calls pass', (
 
   it('has children that wait as others do', async () => {
     const pid = await start({ detached: true });
-    goAsOthers(pid);
+    resetPriority(pid);
     expect(getPriority(pid)).toBe(0);
-    goAsOthers(2 ** 22);
+    resetPriority(2 ** 22);
   });
 });
