@@ -9,7 +9,7 @@ export function quantile(values, share) {
 
 const round = (value) => Number(value.toPrecision(4));
 
-/** One comparison: a figure, its bar, and whether it holds. `atMost` and `atLeast` exclude each other. */
+/** One comparison: a figure, its limit, and whether it holds. `atMost` and `atLeast` exclude each other. */
 export function figure(name, unit, value, { atMost, atLeast }, parts = {}) {
   const holds = atMost !== undefined ? value <= atMost : value >= atLeast;
   const rounded = Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, typeof part === 'number' ? round(part) : part]));

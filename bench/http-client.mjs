@@ -1,4 +1,4 @@
-// The smallest HTTP/1.1 client that can time a call: one connection, prebuilt bytes, answers framed by length or by chunks.
+// A minimal HTTP/1.1 client that times calls: one connection, a prepared request, responses with a length or in chunks.
 import net from 'node:net';
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -8,7 +8,7 @@ export function requestBytes(path, host = 'localhost') {
   return Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
 }
 
-/** @returns a function that makes one call and gives its time in µs; it rejects on any answer but 200. */
+/** @returns a function that makes one call and returns its time in µs; it rejects on any status but 200 */
 export async function connect(target, bytes) {
   const socket = await opened(target);
   let received = Buffer.alloc(0);
@@ -53,7 +53,7 @@ function opened(target) {
   });
 }
 
-/** Where the first answer ends, or undefined while it is not whole. */
+/** The end of the first response in the data; undefined while it is incomplete. */
 function answerEnd(data) {
   const head = data.indexOf(HEAD_END);
   if (head === -1) return undefined;

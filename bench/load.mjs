@@ -1,4 +1,4 @@
-// Load on one address: `wrk` where it is installed, else 32 connections of our own in a process of their own.
+// Load on one address: with `wrk` if it is installed, else with our own connections in a separate process.
 import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { connect, requestBytes } from './http-client.mjs';
@@ -7,7 +7,7 @@ const run = promisify(execFile);
 
 export const hasWrk = spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error === undefined;
 
-/** @returns how many calls, calls per second, and how many were not answered with a 2xx. */
+/** @returns the number of calls, the calls per second, and the number of calls without a 2xx response */
 export async function load({ port, path, connections, seconds }) {
   return hasWrk ? wrk({ port, path, connections, seconds }) : own({ port, path, connections, seconds });
 }

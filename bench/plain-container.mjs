@@ -1,4 +1,4 @@
-// An image without Kiln: in a container of its own on the engine's default network, made through the Engine API.
+// Runs an image without Kiln, in a container on the engine's default network, created through the Engine API.
 import http from 'node:http';
 import { engine } from '@kiln/testing/engine';
 import { freePorts } from '@kiln/testing/ports';
@@ -7,13 +7,13 @@ const PORT = 8080;
 const FIRST_ANSWER_MS = 30_000;
 const LABEL = { 'kiln.bench': String(process.pid) };
 
-/** How a function's own server is started and called: a bare HTTP image as it is, a runner image as `npx kiln-runner` does. */
+/** How to start and call a function's own server: an HTTP image unchanged, a runner image as `npx kiln-runner` does. */
 export const KINDS = {
   http: { settings: {}, path: '/' },
   runner: { settings: { Entrypoint: [], Cmd: ['node', '/opt/kiln/runner.mjs'], WorkingDir: '/app' }, path: '/hello' },
 };
 
-/** @returns where it answers, and the time from the create call to the end of its first answer. */
+/** @returns the address of the server, and the time from the create call to the end of its first response */
 export async function startPlain(image, kind, { published = false } = {}) {
   const { settings, path } = KINDS[kind];
   const [hostPort] = await freePorts(1);
@@ -60,7 +60,7 @@ function once(target) {
       response.resume().on('end', () => resolve(response.statusCode));
     });
     request.on('timeout', () => request.destroy(new Error('timeout')));
-    // A published port accepts before the server behind it listens: only an answer counts.
+    // A published port accepts connections before its server listens, so only a response counts.
     request.on('error', (error) => setTimeout(resolve, 1, error.message));
   });
 }

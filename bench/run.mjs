@@ -1,5 +1,5 @@
-// `npm run bench [-- --quick] [-- --json FILE]`: what Kiln costs beside doing without it, as ratios. The two sides of a
-// comparison run in turn, round by round, so that a busy machine slows both; the first round warms up and is dropped.
+// `npm run bench [-- --quick] [-- --json FILE]`: compares Kiln with a plain container, as ratios. The two sides of a comparison
+// take turns, so that a busy machine slows both; the first round warms up and does not count.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -69,7 +69,7 @@ function idleMemory() {
   ];
 }
 
-/** The whole path against the same server in a container of its own, dialled by its address: one connection each. */
+/** Compares the whole path with a direct connection to the same server in a plain container, one connection each. */
 async function warmCall(name, image, kind) {
   const plain = await startPlain(image, kind);
   const direct = await connect(plain.target, requestBytes(plain.path));
@@ -128,13 +128,13 @@ async function throughput() {
   );
 }
 
-/** What a process has used so far. Of a busy machine's figures this one moves least. */
+/** Processor time of a process so far. A busy machine changes this figure least. */
 function cpuMicros(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-/** First answer of a function without an instance against `docker run -p` of its image, both through the Engine API. */
+/** Compares the first response of a function without an instance with `docker run -p` of its image, both through the Engine API. */
 async function coldStart(image) {
   const times = { kiln: [], plain: [] };
   for (let i = 0; i <= ROUNDS.cold; i += 1) {

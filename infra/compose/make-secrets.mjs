@@ -1,6 +1,6 @@
-// Makes the cluster's secrets, once, and the files that hold them as each service reads them, every time: addresses and ports
-// may have changed. Only services that mount the folder see it, and as different users; so the files are readable, and the
-// folder is what is closed. The master key has a folder of its own: Redis, which holds what is sealed with it, must not see it.
+// Creates the cluster's secrets once, and writes the files from which each service reads them every time, since addresses and ports
+// may have changed. Services with different users mount the folder, so every user may read the files; no other service can see the
+// folder. The master key has a folder of its own, because Redis stores what the key seals and must not see the key.
 //
 //   node make-secrets.mjs FOLDER MASTER_KEY_FOLDER CONTROL_URL REDIS_PORT
 import { randomBytes, randomInt } from 'node:crypto';
@@ -15,7 +15,7 @@ const clusterSecret = secret(folder, 'cluster-secret', () => randomBytes(32).toS
 const redisPassword = secret(folder, 'redis-password', () => randomBytes(32).toString('hex'));
 const apiKey = secret(folder, 'admin-key', () => `kiln_${base62(12)}_${base62(40)}`);
 const masterKey = secret(masterKeyFolder, 'key', () => randomBytes(32).toString('base64'));
-// Only while keys are changed: the one before.
+// The key before, during a change of keys.
 const previousMasterKey = secret(masterKeyFolder, 'key.previous', () => '');
 
 const redisUrl = (address) => `redis://:${redisPassword}@${address}`;
@@ -35,7 +35,7 @@ function secret(parent, name, make) {
   return readFileSync(file, 'utf8').trim();
 }
 
-/** Whole or not at all: a run that is cut off leaves no half a secret behind. */
+/** Writes a file whole or not at all: an interrupted run leaves no partial secret. */
 function write(parent, name, lines) {
   const temporary = join(parent, `.${name}`);
   rmSync(temporary, { force: true });

@@ -1,4 +1,4 @@
-// As little as a function can do: what is measured is the way to it.
+// Does as little as possible: the bench measures the way to the function.
 import http from 'node:http';
 
 const body = Buffer.from('hello\n');
