@@ -1,5 +1,4 @@
 import { EnvironmentError } from '@kiln/contract/config/environment';
-import { collectAll } from '@kiln/forward/bytes/garbage';
 import { raisePriority } from '@kiln/service/process-priority';
 import { logUnhandledRejections } from '@kiln/service/unhandled-rejections';
 import type { INestApplication } from '@nestjs/common';
@@ -19,8 +18,6 @@ async function main(): Promise<void> {
   const starting = startApplication(config, log);
   endOnSignals(starting, config, log);
   await starting;
-  // Otherwise the garbage of loading the program would stay in memory for minutes.
-  collectAll();
 }
 
 function endOnSignals(starting: Promise<INestApplication>, config: AgentConfig, log: Logger): void {

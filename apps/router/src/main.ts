@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import { EnvironmentError } from '@kiln/contract/config/environment';
-import { collectAll } from '@kiln/forward/bytes/garbage';
 import { raisePriority } from '@kiln/service/process-priority';
 import { logUnhandledRejections } from '@kiln/service/unhandled-rejections';
 import { pino } from 'pino';
@@ -17,8 +16,6 @@ async function main(): Promise<void> {
   raisePriority();
   const router = await startRouter(config, log);
   stopOnSignals(router, log);
-  // What loading the program left behind would else stay resident for minutes.
-  collectAll();
   process.stdout.write(`router ready data=${router.dataUrl} control=${router.controlUrl}\n`);
 }
 

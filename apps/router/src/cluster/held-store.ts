@@ -3,6 +3,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { FUNCTION_CHANGED, KEY_CHANGED } from '@kiln/contract/wire/events';
 import type { CopyStore, StoreCopy } from '@kiln/state/functions/copy-store';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
+import { countPacked } from '@kiln/state/functions/packed-versions';
 import { SingleFlight } from '@kiln/state/store/single-flight';
 import type { Store } from '@kiln/state/store/store';
 import type { EventSender } from '../view/announcer.js';
@@ -63,7 +64,7 @@ export class HeldStore {
 function holdsOf(copy: StoreCopy | undefined): StoreView['holds'] {
   if (copy === undefined) return null;
   const { functions, keys, secrets, secretValues } = copy;
-  const versions = [...functions.versions.values()].reduce((sum, hash) => sum + Object.keys(hash).length, 0);
+  const versions = [...functions.versions.values()].reduce((sum, packed) => sum + countPacked(packed), 0);
   return {
     functions: functions.functions.size,
     versions,

@@ -17,6 +17,7 @@ import {
 } from '../store/keys.js';
 import type { Store } from '../store/store.js';
 import type { StoredFunctions } from './function-list.js';
+import { unpack } from './packed-versions.js';
 
 /** Above so many bytes of sealed values the copy leaves them out, to keep the router's memory for requests. */
 const MAX_VALUES = 32 * 1024 * 1024;
@@ -67,7 +68,7 @@ export class CopyStore {
     await this.store.transaction((pipeline) => {
       pipeline.del(FUNCTIONS, NUMBERS, KEYS, SECRETS, SECRET_NUMBERS, MASTER_KEY, ...there.map(versionsKey));
       put(pipeline, FUNCTIONS, Object.fromEntries(copy.functions.functions));
-      for (const [name, versions] of copy.functions.versions) put(pipeline, versionsKey(name), versions);
+      for (const [name, versions] of copy.functions.versions) put(pipeline, versionsKey(name), unpack(versions));
       put(pipeline, NUMBERS, Object.fromEntries(copy.functions.numbers));
       put(pipeline, KEYS, copy.keys);
       put(pipeline, SECRETS, copy.secrets);

@@ -2,9 +2,7 @@ import { type FunctionRecord, type VersionRecord, versionRecord } from '@kiln/co
 import { versionsKey } from '../store/keys.js';
 import { readRecord } from '../store/read-record.js';
 import type { Store } from '../store/store.js';
-
-/** Version numbers to records, as text. */
-export type StoredVersions = Readonly<Record<string, string>>;
+import { type PackedVersions, pack, unpack } from './packed-versions.js';
 
 export interface FunctionWithVersions {
   readonly function: FunctionRecord;
@@ -12,6 +10,12 @@ export interface FunctionWithVersions {
   readonly versions: readonly VersionRecord[];
   /** Versions that are there and that this version of Kiln can not read: they are not served here. Undefined where there is none. */
   readonly unread?: readonly number[] | undefined;
+}
+
+/** What was known of a function's versions: as they were read, and what was never read. */
+interface Knowledge {
+  known: readonly VersionRecord[];
+  packed?: PackedVersions;
 }
 
 interface ReadVersions {
@@ -27,12 +31,12 @@ export class FunctionEntry implements FunctionWithVersions {
   readonly function: FunctionRecord;
   private read: ReadVersions | undefined;
   /** What was known of its versions before: records that can't be read any more stay what they were. */
-  private before: { known: readonly VersionRecord[]; text: StoredVersions } | undefined;
+  private before: Knowledge | undefined;
 
   constructor(
     private readonly store: Store,
     record: FunctionRecord,
-    private readonly text: StoredVersions,
+    private readonly packed: PackedVersions,
     before: FunctionEntry | undefined,
   ) {
     this.function = record;
@@ -48,17 +52,20 @@ export class FunctionEntry implements FunctionWithVersions {
   }
 
   /** Of one that was never read, the text: it may have been one that could be read. */
-  private knowledge(): { known: readonly VersionRecord[]; text: StoredVersions } {
-    if (this.read !== undefined) return { known: this.read.versions, text: {} };
-    return { known: this.before?.known ?? [], text: { ...this.before?.text, ...this.text } };
+  private knowledge(): Knowledge {
+    if (this.read !== undefined) return { known: this.read.versions };
+    const { known = [], packed } = this.before ?? {};
+    if (packed === undefined || packed.equals(this.packed)) return { known, packed: this.packed };
+    return { known, packed: pack({ ...unpack(packed), ...unpack(this.packed) }) };
   }
 
   private readOnce(): ReadVersions {
     if (this.read !== undefined) return this.read;
     const versions: VersionRecord[] = [];
     const unread: number[] = [];
-    for (const [field, text] of Object.entries(this.text)) {
-      const record = this.record(field, text) ?? this.earlier(field);
+    const before = this.before?.packed && unpack(this.before.packed);
+    for (const [field, text] of Object.entries(unpack(this.packed))) {
+      const record = this.record(field, text) ?? this.earlier(field, before?.[field]);
       if (record !== undefined) versions.push(record);
       else unread.push(Number(field));
     }
@@ -72,8 +79,7 @@ export class FunctionEntry implements FunctionWithVersions {
     return readRecord(this.store, versionRecord, text, `${versionsKey(this.function.name)} ${field}`);
   }
 
-  private earlier(field: string): VersionRecord | undefined {
-    const text = this.before?.text[field];
+  private earlier(field: string, text: string | undefined): VersionRecord | undefined {
     const read = text === undefined ? undefined : this.record(field, text);
     return read ?? this.before?.known.find(({ version }) => String(version) === field);
   }

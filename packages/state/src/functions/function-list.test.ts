@@ -38,7 +38,7 @@ async function readDuring(work: () => Promise<unknown>): Promise<string[]> {
     read((pipeline) => {
       fill(pipeline);
       const queue = (pipeline as unknown as { _queue: { name: string; args: string[] }[] })._queue;
-      pipelines.push(queue.filter(({ name }) => name === 'hgetall').map(({ args }) => String(args[0])));
+      pipelines.push(queue.filter(({ name }) => name === 'EVAL').flatMap(({ args }) => args.slice(2).map(String)));
     }),
   );
   try {

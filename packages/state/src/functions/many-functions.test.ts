@@ -69,9 +69,8 @@ it('one deployment among many functions keeps nobody waiting', async () => {
     const entry = (await reader.listAll()).find((each) => each.function.name === NAME);
     expect([entry?.function.traffic, entry?.versions.at(-1)?.version]).toEqual([[{ version, weight: 100 }], version]);
   }
-  turns.sort((a, b) => a - b);
   console.info(
     `${MANY} functions of ${VERSIONS} versions: the longest turn after a deployment took ${turns.map((ms) => ms.toFixed(1))} ms`,
   );
-  expect(turns[2]).toBeLessThan(ALLOWED_MS);
+  expect(Math.max(...turns)).toBeLessThan(ALLOWED_MS);
 }, 120_000);

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SecretRevision } from '@kiln/contract/records/secrets';
 import { readLoosely } from '../store/read-record.js';
-import type { StoredVersions } from './function-entry.js';
+import { type PackedVersions, unpack } from './packed-versions.js';
 
 /** What a stored version needs so that it can run again, whether or not the rest of its record can be read. */
 export interface VersionNeeds {
@@ -16,14 +16,14 @@ export interface VersionNeeds {
 const AT_ONCE = 50;
 
 /** Of every version that is stored. */
-export async function versionNeeds(stored: ReadonlyMap<string, StoredVersions>): Promise<VersionNeeds[]> {
+export async function versionNeeds(stored: ReadonlyMap<string, PackedVersions>): Promise<VersionNeeds[]> {
   const needs: VersionNeeds[] = [];
   await eachInTurns(stored, (name, version, text) => needs.push(needsOf(name, version, text)));
   return needs;
 }
 
 /** The revisions of secrets that some version was made with. */
-export async function neededSecrets(stored: ReadonlyMap<string, StoredVersions>): Promise<SecretRevision[]> {
+export async function neededSecrets(stored: ReadonlyMap<string, PackedVersions>): Promise<SecretRevision[]> {
   const needed: SecretRevision[] = [];
   await eachInTurns(stored, (name, version, text) => {
     // Most use none, and reading each would cost seconds where there are many.
@@ -33,12 +33,12 @@ export async function neededSecrets(stored: ReadonlyMap<string, StoredVersions>)
 }
 
 async function eachInTurns(
-  stored: ReadonlyMap<string, StoredVersions>,
+  stored: ReadonlyMap<string, PackedVersions>,
   visit: (name: string, version: number, text: string) => void,
 ): Promise<void> {
   let left = AT_ONCE;
   for (const [name, versions] of stored) {
-    for (const [field, text] of Object.entries(versions)) {
+    for (const [field, text] of Object.entries(unpack(versions))) {
       visit(name, Number(field), text);
       left--;
     }

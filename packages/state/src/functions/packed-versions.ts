@@ -1,0 +1,37 @@
+/** The count and its bracket are no longer. */
+const COUNT_CHARS = 12;
+
+/** Version numbers to records, as text. */
+type StoredVersions = Readonly<Record<string, string>>;
+
+/**
+ * The same packed: JSON of how many there are, then numbers and records in turn. Bytes are outside of V8's heap, whose collections would
+ * else hold everybody up where there are many functions.
+ */
+export type PackedVersions = Buffer;
+
+/** Packs the versions of each function in KEYS. */
+export const PACK_VERSIONS = `
+local packed = {}
+for i, key in ipairs(KEYS) do
+  local versions = redis.call('HGETALL', key)
+  table.insert(versions, 1, #versions / 2)
+  packed[i] = cjson.encode(versions)
+end
+return packed`;
+
+export function pack(versions: StoredVersions): PackedVersions {
+  return Buffer.from(JSON.stringify([Object.keys(versions).length, ...Object.entries(versions).flat()]));
+}
+
+/** How many there are, without a look at any. */
+export function countPacked(packed: PackedVersions): number {
+  return Number.parseInt(packed.toString('latin1', 1, COUNT_CHARS), 10);
+}
+
+export function unpack(packed: PackedVersions): StoredVersions {
+  const flat = JSON.parse(packed.toString()) as string[];
+  const versions: Record<string, string> = {};
+  for (let i = 1; i < flat.length; i += 2) versions[flat[i]!] = flat[i + 1]!;
+  return versions;
+}
