@@ -64,6 +64,7 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
   const listener = newListener(config, view, work, lifecycle, log);
   const app = await createApplication(config, view.keyTable, controlled(stores, view, work, lifecycle), log);
   const parts = { config, lifecycle, stores, events, view, work, listener, app };
+  let stopped: Promise<void> | undefined;
   try {
     await app.startAllMicroservices();
     await stores.store.whenReady(FIRST_READ_MS);
@@ -75,7 +76,7 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
     await app.listen(config.controlPort, config.bind);
     const control = app.getHttpServer().address() as AddressInfo;
     const url = ({ port }: { port: number }) => `http://${config.bind.includes(':') ? `[${config.bind}]` : config.bind}:${port}`;
-    return { dataUrl: url(data), controlUrl: url(control), stop: () => stop(parts) };
+    return { dataUrl: url(data), controlUrl: url(control), stop: () => (stopped ??= stop(parts)) };
   } catch (error) {
     await stop(parts);
     throw error;

@@ -19,7 +19,7 @@ import type { InstanceRecord, LogRecord, Scope, VersionRecord } from '@kiln/cont
 import type { StartRolloutInput } from '@kiln/contract/records/rollout';
 import type { SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/records/secrets';
 import type { Traffic } from '@kiln/contract/records/traffic';
-import { jsonLines } from './json-lines.js';
+import { jsonLines } from '@kiln/contract/wire/json-lines';
 import { type ClientOptions, Transport } from './transport.js';
 
 export interface LogOptions {

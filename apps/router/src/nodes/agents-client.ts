@@ -8,9 +8,9 @@ import { KilnError } from '@kiln/contract/errors';
 import { type ImageKind, imageKind } from '@kiln/contract/kinds';
 import { type InstanceRecord, instanceRecord, type NodeRecord } from '@kiln/contract/records/records';
 import { SECRET } from '@kiln/contract/wire/headers';
+import { jsonLines } from '@kiln/contract/wire/json-lines';
 import { MAX_SOURCE_BYTES, passUpload } from '@kiln/forward/exchange/upload';
 import { z } from 'zod';
-import { readLines } from './read-lines.js';
 import { watchSilence } from './watch-long-answer.js';
 
 const CALL_MS = 5000;
@@ -80,7 +80,7 @@ export class AgentsClient {
     let response: IncomingMessage | undefined;
     try {
       response = await this.call(node, 'POST', path, { source, headers, signal: either, timeoutMs: BUILD_MS });
-      for await (const line of readLines(response)) {
+      for await (const line of jsonLines<unknown>(response)) {
         watch.heard();
         const known = knownLine(line);
         if (known !== undefined) yield known;

@@ -1,7 +1,7 @@
 const MAX_LINE_CHARS = 1_048_576;
 
-/** Parses each line as JSON as it arrives. Empty lines only keep the connection alive. @throws Error when a line is not JSON */
-export async function* jsonLines<T>(body: ReadableStream<Uint8Array>): AsyncGenerator<T> {
+/** Parses each line as JSON as it arrives. Empty lines only keep the connection alive. @throws Error when a line is too long or not JSON */
+export async function* jsonLines<T>(body: AsyncIterable<Uint8Array>): AsyncGenerator<T> {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const chunk of body) {
