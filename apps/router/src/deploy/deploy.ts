@@ -185,7 +185,9 @@ export class Deployments {
   /** The next version, proved ready; no request reaches it yet. */
   private async make(name: string, release: Release, home: NodeRecord, signal: AbortSignal): Promise<number> {
     const { functions, announcer, secrets } = this.parts;
-    const { version } = await functions.createVersion(name, draft(release, home, await secrets.newest(release.config)), release.project);
+    const { version } = await functions.createVersion(name, draft(release, home, await secrets.newest(release.config)), {
+      project: release.project,
+    });
     await announcer.functionChanged(name);
     // Old versions may have gone with it.
     await secrets.dropUnused();

@@ -65,7 +65,7 @@ describe('versions', () => {
 
   it('remember where they come from; what is written again is what was said, and no more', async () => {
     const [first, second] = [`sha256:${'1'.repeat(64)}`, `sha256:${'2'.repeat(64)}`];
-    await functions.createVersion('origin', { ...draft, sourceDigest: first }, 'shop');
+    await functions.createVersion('origin', { ...draft, sourceDigest: first }, { project: 'shop' });
     expect(await functions.get('origin')).toMatchObject({ project: 'shop', revision: 1 });
     expect(await functions.version('origin', 1)).toMatchObject({ sourceDigest: first });
     await functions.noteOrigin('origin', 1, {});

@@ -3,7 +3,8 @@ import { KilnError } from '@kiln/contract/errors';
 import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord } from '@kiln/contract/records/records';
 import type { SecretRevision } from '@kiln/contract/records/secrets';
 import type { Traffic } from '@kiln/contract/records/traffic';
-import { checkedVersion, FUNCTIONS, LOG_SIZES, LOG_TIMES, LOG_TOTAL, logsKey, NUMBERS, SECRET_VALUES, versionsKey } from '../store/keys.js';
+import { changeWithSteps, type DeploymentStep } from '../deployments/deployment-step.js';
+import { checkedVersion, FUNCTIONS, keysOfFunction, NUMBERS, SECRET_VALUES, versionsKey } from '../store/keys.js';
 import { readForChange, readRecord, readRecords } from '../store/read-record.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from '../store/scripts.js';
 import type { Store } from '../store/store.js';
@@ -11,7 +12,7 @@ import type { FunctionWithVersions } from './function-entry.js';
 import { FunctionList, type StoredFunctions } from './function-list.js';
 import { functionNotFound, GONE, secretFields, secretGone, versionNotFound } from './missing.js';
 import { versionsToRemove } from './retention.js';
-import { changed, withTraffic } from './traffic-change.js';
+import { changed, newFunction, withTraffic } from './traffic-change.js';
 import { neededSecrets, type VersionNeeds, versionNeeds } from './version-needs.js';
 import { movedTo, refused, settled } from './version-proof.js';
 
@@ -21,6 +22,14 @@ export interface TrafficOptions {
   expectedRevision?: number;
   /** Left out, it stays as it is. */
   sticky?: boolean;
+  /** Of deployments that the change belongs to: done in one step with it. */
+  steps?: readonly DeploymentStep[];
+}
+
+export interface NewVersionOptions {
+  project?: string | undefined;
+  /** Of the deployment that makes it: done in one step with it. */
+  step?(version: number): DeploymentStep;
 }
 
 export type RolloutStep = Pick<FunctionRecord, 'traffic' | 'previousTraffic' | 'rollout'>;
@@ -77,7 +86,7 @@ export class FunctionStore {
    * step old versions that nothing needs go.
    * @throws KilnError `conflict` when a revision of a secret that it was made with is gone
    */
-  createVersion(name: string, draft: VersionDraft, project?: string): Promise<VersionRecord> {
+  createVersion(name: string, draft: VersionDraft, { project, step }: NewVersionOptions = {}): Promise<VersionRecord> {
     const keys = [FUNCTIONS, versionsKey(name), NUMBERS, SECRET_VALUES];
     const secrets = secretFields([draft]);
     return this.untilFirst(async () => {
@@ -92,7 +101,8 @@ export class FunctionStore {
       const version: VersionRecord = { ...draft, function: name, version: number, state: 'pending', createdAt: now };
       const values = [name, functionRaw ?? '', numberRaw ?? '', number, JSON.stringify(next), JSON.stringify(version)];
       const more = [secrets.length, ...secrets, ...(await this.outlived(name, next, version))];
-      const done = await this.store.desired.change(CREATE_VERSION, keys, [...values, ...more], name);
+      const change = { script: CREATE_VERSION, keys, values: [...values, ...more] };
+      const done = await changeWithSteps(this.store, change, name, step === undefined ? [] : [step(number)]);
       if (done === GONE) throw secretGone(name);
       return done === 1 ? version : undefined;
     });
@@ -124,15 +134,14 @@ export class FunctionStore {
   }
 
   /** Takes out a version that was never proved; one that is ready or failed stays. Gives what is left of it. */
-  withdraw(name: string, number: number): Promise<VersionRecord | 'withdrawn'> {
+  withdraw(name: string, number: number, steps: readonly DeploymentStep[] = []): Promise<VersionRecord | 'withdrawn'> {
     const key = versionsKey(name);
     return this.untilFirst(async () => {
       const found = await this.versionForChange(name, number);
       if (found === undefined) return 'withdrawn';
       if (found.record.state !== 'pending') return found.record;
-      const values = [String(number), found.raw];
-      const done = await this.store.desired.change(WITHDRAW_RECORD, [key], values, name);
-      return done === 1 ? 'withdrawn' : undefined;
+      const change = { script: WITHDRAW_RECORD, keys: [key], values: [String(number), found.raw] };
+      return (await changeWithSteps(this.store, change, name, steps)) === 1 ? 'withdrawn' : undefined;
     });
   }
 
@@ -163,15 +172,19 @@ export class FunctionStore {
       needed = await this.requireReady(name, traffic);
       return withTraffic(before, traffic, sticky);
     };
-    return this.changeFunction(name, change, () => secretFields(needed));
+    return this.changeFunction(name, change, () => secretFields(needed), options.steps);
   }
 
   /**
    * Begins a rollout, or moves it on together with the traffic. `step` is asked again where someone else wrote meanwhile; without an
-   * answer nothing is written.
+   * answer nothing of the function changes.
    * @throws KilnError as `setTraffic`, and what `step` throws
    */
-  async stepRollout(name: string, step: (before: FunctionRecord) => RolloutStep | undefined): Promise<FunctionRecord> {
+  async stepRollout(
+    name: string,
+    step: (before: FunctionRecord) => RolloutStep | undefined,
+    steps: readonly DeploymentStep[] = [],
+  ): Promise<FunctionRecord> {
     let needed: VersionRecord[] = [];
     const change = async (before: FunctionRecord) => {
       const after = step(before);
@@ -179,18 +192,12 @@ export class FunctionStore {
       needed = await this.requireReady(name, after.traffic);
       return changed(before, after);
     };
-    return this.changeFunction(name, change, () => secretFields(needed));
+    return this.changeFunction(name, change, () => secretFields(needed), steps);
   }
 
   /** @throws KilnError `function_not_found` */
   async remove(name: string): Promise<void> {
-    const removed = await this.store.desired.change(
-      REMOVE_FUNCTION,
-      [FUNCTIONS, versionsKey(name), logsKey(name), LOG_SIZES, LOG_TOTAL, LOG_TIMES],
-      [name],
-      name,
-    );
-    if (removed !== 1) throw functionNotFound(name);
+    if ((await this.store.desired.change(REMOVE_FUNCTION, keysOfFunction(name), [name], name)) !== 1) throw functionNotFound(name);
   }
 
   /** Versions that go when a new one comes, each with its record as read: one that changes meanwhile stays. */
@@ -205,6 +212,7 @@ export class FunctionStore {
     name: string,
     change: (before: FunctionRecord) => Promise<FunctionRecord>,
     secrets: () => string[] = () => [],
+    steps: readonly DeploymentStep[] = [],
   ): Promise<FunctionRecord> {
     versionsKey(name);
     return this.untilFirst(async () => {
@@ -212,7 +220,8 @@ export class FunctionStore {
       const before = this.forChange(name, raw);
       if (raw === null || before === undefined) throw functionNotFound(name);
       const after = await change(before);
-      return after === before || (await this.replace(name, FUNCTIONS, name, raw, after, secrets())) ? after : undefined;
+      if (after === before && steps.length === 0) return before;
+      return (await this.replace(name, FUNCTIONS, name, raw, after, secrets(), steps)) ? after : undefined;
     });
   }
 
@@ -246,9 +255,17 @@ export class FunctionStore {
     return raw === null || record === undefined ? undefined : { raw, record };
   }
 
-  private async replace(of: string, key: string, field: string, before: string, after: object, secrets: string[] = []): Promise<boolean> {
-    const values = [field, before, JSON.stringify(after), ...secrets];
-    const done = await this.store.desired.change(REPLACE_RECORD, [key, SECRET_VALUES], values, of);
+  private async replace(
+    of: string,
+    key: string,
+    field: string,
+    before: string,
+    after: object,
+    secrets: readonly string[] = [],
+    steps: readonly DeploymentStep[] = [],
+  ): Promise<boolean> {
+    const change = { script: REPLACE_RECORD, keys: [key, SECRET_VALUES], values: [field, before, JSON.stringify(after), ...secrets] };
+    const done = await changeWithSteps(this.store, change, of, steps);
     if (done === GONE) throw secretGone(field);
     return done === 1;
   }
@@ -280,8 +297,4 @@ export class FunctionStore {
     }
     throw new KilnError('conflict', 'others keep changing the same function', { fix: 'try again', retryAfter: 1 });
   }
-}
-
-function newFunction(name: string, now: string): FunctionRecord {
-  return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], sticky: false, createdAt: now, updatedAt: now };
 }

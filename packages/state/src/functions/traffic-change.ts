@@ -1,6 +1,10 @@
 import type { FunctionRecord } from '@kiln/contract/records/records';
 import type { Traffic } from '@kiln/contract/records/traffic';
 
+export function newFunction(name: string, now: string): FunctionRecord {
+  return { name, revision: 0, lastVersion: 0, traffic: [], previousTraffic: [], sticky: false, createdAt: now, updatedAt: now };
+}
+
 /** The function with other traffic; the same record where nothing changes. Whoever moves the traffic ends a rollout that moved it. */
 export function withTraffic(before: FunctionRecord, traffic: Traffic, sticky: boolean): FunctionRecord {
   const running = before.rollout?.state === 'running';

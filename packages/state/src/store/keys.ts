@@ -39,6 +39,11 @@ export const NODE_ALIVE_PREFIX = `${PREFIX}node-alive:`;
 /** Hash: version number to VersionRecord. */
 export const versionsKey = (name: string): string => `${PREFIX}versions:${checkedFunction(name)}`;
 
+/** Hash: deployment's id to DeploymentRecord. */
+export const deploymentsKey = (name: string): string => `${PREFIX}deployments:${checkedFunction(name)}`;
+/** Sorted set: function and id of the deployments that are under way, by the end of their lease in ms. */
+export const OPEN_DEPLOYMENTS = `${PREFIX}open-deployments`;
+
 /** Start of the keys of logs; scripts append names of functions that were checked when they were stored. */
 export const LOGS_PREFIX = `${PREFIX}logs:`;
 /** Sorted set: functions by the bytes of their logs. */
@@ -50,6 +55,18 @@ export const LOG_TIMES = `${PREFIX}log-times`;
 
 /** Stream of LogRecords. */
 export const logsKey = (name: string): string => `${LOGS_PREFIX}${checkedFunction(name)}`;
+
+/** All that is kept of a function beside its numbers and secrets, in the order that `REMOVE_FUNCTION` expects. */
+export const keysOfFunction = (name: string): string[] => [
+  FUNCTIONS,
+  versionsKey(name),
+  logsKey(name),
+  LOG_SIZES,
+  LOG_TOTAL,
+  LOG_TIMES,
+  deploymentsKey(name),
+  OPEN_DEPLOYMENTS,
+];
 
 /** String: the router that moves a function's rollout on, as long as it keeps saying so. */
 export const rolloutLeaseKey = (name: string): string => `${PREFIX}rollout-lease:${checkedFunction(name)}`;

@@ -46,8 +46,8 @@ changed()
 return 1`;
 
 /**
- * Removes a function with its versions and logs; 1, or 0 when there was none.
- * KEYS: functions, its versions, its log, sizes of logs, size of all, last additions. ARGV: name.
+ * Removes a function with its versions, logs and deployments; 1, or 0 when there was none. Deployments that are under way stay.
+ * KEYS: functions, its versions, its log, sizes of logs, size of all, last additions, its deployments, open ones. ARGV: name.
  */
 export const REMOVE_FUNCTION = `
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
@@ -56,6 +56,9 @@ local size = redis.call('ZSCORE', KEYS[4], ARGV[1])
 if size then redis.call('DECRBY', KEYS[5], size) end
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[6], ARGV[1])
+for _, id in ipairs(redis.call('HKEYS', KEYS[7])) do
+  if not redis.call('ZSCORE', KEYS[8], ARGV[1] .. ' ' .. id) then redis.call('HDEL', KEYS[7], id) end
+end
 changed()
 return 1`;
 
