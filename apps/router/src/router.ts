@@ -6,6 +6,7 @@ import { GitServer } from '@kiln/git-push/push/git-server';
 import { Pushes } from '@kiln/git-push/push/push';
 import { Repositories } from '@kiln/git-push/repository/repositories';
 import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
+import { DeploymentStore } from '@kiln/state/deployments/deployment-store';
 import { CopyStore } from '@kiln/state/functions/copy-store';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { RolloutStore } from '@kiln/state/functions/rollout-store';
@@ -26,6 +27,8 @@ import { Metrics } from './control/http/metrics.js';
 import { Readiness } from './control/http/readiness.js';
 import { FunctionViews } from './control/routes/function-view.js';
 import { Deployments } from './deploy/deploy.js';
+import { OwnDeployments } from './deploy/deployment.js';
+import { LostDeployments } from './deploy/lost-deployments.js';
 import { Secrets } from './deploy/set-secrets.js';
 import type { InvocationRecord } from './invoke/invocation.js';
 import { createDataListener } from './invoke/listen.js';
@@ -72,6 +75,7 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
     await view.refresh.all();
     view.refresh.start();
     work.rollouts.start();
+    work.lost.start();
     const data = await listener.listen();
     await app.listen(config.controlPort, config.bind);
     const control = app.getHttpServer().address() as AddressInfo;
@@ -93,6 +97,7 @@ async function stop({ config, lifecycle, stores, events, view, work, listener, a
   await listener.drain(drainTimeout);
   await app.close();
   work.rollouts.stop();
+  work.lost.stop();
   view.refresh.stop();
   events.close();
   await stores.store.close();
@@ -108,6 +113,7 @@ function openStores({ redisUrl }: RouterConfig, log: Logger) {
   return {
     store,
     copies: new CopyStore(store),
+    deployments: new DeploymentStore(store),
     functions: new FunctionStore(store),
     keys: new KeyStore(store),
     logs: new LogStore(store),
@@ -141,7 +147,9 @@ function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog,
   const agents = new AgentsClient(config.clusterSecret);
   const views = new FunctionViews(nodes, config);
   const versionSecrets = new VersionSecrets(stores.secrets, functions);
-  const deployments = new Deployments({ functions, nodes, agents, announcer, secrets: versionSecrets, urlOf: views.urlOf });
+  const own = new OwnDeployments(stores.deployments);
+  const made = { functions, nodes, agents, announcer, secrets: versionSecrets, urlOf: views.urlOf, deployments: own, catalog };
+  const deployments = new Deployments(made);
   const keys = config.masterKeys;
   const metrics = new Metrics({
     storeReady: () => store.ready,
@@ -157,6 +165,7 @@ function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog,
     views,
     versionSecrets,
     deployments,
+    lost: new LostDeployments({ ...made, log }),
     instances: new Instances(nodes, agents),
     secrets: new Secrets({ store: stores.secrets, functions, deployments, versionSecrets, nodes, keys }),
     rollouts: new Rollouts({ functions, rollouts: rolloutStore, catalog, announcer, observers, router: randomUUID(), log }),
@@ -181,7 +190,7 @@ function newListener(config: RouterConfig, view: View, work: Work, lifecycle: Ro
 }
 
 /** What controllers ask for. */
-function controlled({ store, functions, logs }: Stores, view: View, work: Work, lifecycle: RouterLifecycle): object[] {
+function controlled({ store, functions, logs, deployments: records }: Stores, view: View, work: Work, lifecycle: RouterLifecycle): object[] {
   const { nodes, catalog, membership, keys, held, refresh, announcer } = view;
   const { agents, views, versionSecrets, deployments, instances, secrets, git, metrics } = work;
   const known = [nodes, catalog, membership, keys, held, refresh, announcer];

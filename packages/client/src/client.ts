@@ -11,10 +11,12 @@ import type {
   Origin,
   Page,
   StoreView,
+  VersionsPage,
 } from '@kiln/contract/api/control-api';
 import { readFailure } from '@kiln/contract/api/problem';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
+import type { DeploymentRecord } from '@kiln/contract/records/deployment';
 import type { InstanceRecord, LogRecord, Scope, VersionRecord } from '@kiln/contract/records/records';
 import type { StartRolloutInput } from '@kiln/contract/records/rollout';
 import type { SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/records/secrets';
@@ -73,6 +75,11 @@ export class KilnClient {
 
   readonly versions = {
     list: (name: string): Promise<VersionRecord[]> => this.all(path('functions', name, 'versions')),
+    /** Deployments that are under way or failed, newest first. Empty if the router is older, or its store is away. */
+    deployments: async (name: string): Promise<DeploymentRecord[]> => {
+      const page: VersionsPage = await this.transport.json('GET', path('functions', name, 'versions'), { query: { limit: '1' } });
+      return page.deployments ?? [];
+    },
     /** Deploys an existing image. */
     create: (
       name: string,

@@ -1,3 +1,4 @@
+import type { DeploymentRecord } from '@kiln/contract/records/deployment';
 import type { VersionRecord } from '@kiln/contract/records/records';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import { paintState } from '../output/style.js';
@@ -23,6 +24,15 @@ export function historyOf(versions: readonly VersionRecord[], traffic: Traffic):
       return { ...record, weight: weights.get(record.version) ?? 0, changes };
     })
     .reverse();
+}
+
+/** The newest deployment of each version that is under way or failed; those without a version stand at the end. */
+export function withDeployments(history: readonly HistoryEntry[], deployments: readonly DeploymentRecord[]): object[] {
+  const withoutVersion = deployments.filter(({ version }) => version === undefined);
+  return [
+    ...history.map((entry) => ({ ...entry, deployment: deployments.find(({ version }) => version === entry.version) })),
+    ...withoutVersion.map((deployment) => ({ function: deployment.function, state: deployment.state, deployment })),
+  ];
 }
 
 export const historyText = tableOf(

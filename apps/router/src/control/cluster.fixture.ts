@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import type { NodeRecord } from '@kiln/contract/records/records';
+import { FUNCTION_CHANGED } from '@kiln/contract/wire/events';
+import { EventClient } from '@kiln/control/event-client';
 import { parseMasterKey } from '@kiln/secrets/master-key';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { NodeStore } from '@kiln/state/node-store';
+import { connectionOptions } from '@kiln/state/store/connection-options';
 import { connectStore, type Store } from '@kiln/state/store/store';
 import { type Answer, type CallOptions, call } from '@kiln/testing/call';
 import { startTestRedis, type TestRedis } from '@kiln/testing/redis';
@@ -42,6 +45,7 @@ export class TestCluster {
   readonly store: Store;
   private readonly timers: NodeJS.Timeout[] = [];
   private beats = 0;
+  private readonly events: EventClient;
 
   private constructor(
     readonly redis: TestRedis,
@@ -51,6 +55,7 @@ export class TestCluster {
   ) {
     this.store = connectStore(redis.url, { onError: () => undefined });
     this.functions = new FunctionStore(this.store);
+    this.events = new EventClient(connectionOptions(redis.url), { warn: () => undefined });
   }
 
   static async start(config: Partial<RouterConfig> = {}): Promise<TestCluster> {
@@ -96,6 +101,7 @@ export class TestCluster {
   async stop(): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
     await this.router.stop();
+    this.events.close();
     await this.store.close();
     this.agent.closeAllConnections();
     this.agent.close();
@@ -118,7 +124,7 @@ export class TestCluster {
       const outcome = this.script.prove({ image, config });
       if (outcome === 'wait') continue;
       const settled = outcome === 'ready' ? this.functions.markReady(name, version) : this.functions.markFailed(name, version, outcome);
-      await settled.catch(() => undefined);
+      await settled.then(() => this.events.emit(FUNCTION_CHANGED, { name })).catch(() => undefined);
     }
   }
 

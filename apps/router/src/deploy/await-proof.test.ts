@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
 import { describe, expect, it } from 'vitest';
@@ -29,6 +30,8 @@ describe('the node that proves a version', () => {
   it('is none where none has the image', () => expect(next('b', without('b'), ['a', 'b'], ['a', 'b'], ['a', 'b'])).toBeUndefined());
 });
 
+const soon = () => delay(10);
+
 /** Nodes that answer as `says` has it, each some milliseconds after it is asked. */
 function cluster(nodes: string[], says: (node: string, time: number) => Refusal | 'ready' | 'silent') {
   const record = { version: 1, state: 'pending', provingNode: nodes[0]! } as VersionRecord;
@@ -36,6 +39,7 @@ function cluster(nodes: string[], says: (node: string, time: number) => Refusal 
   let gone = false;
   const times = new Map<string, number>();
   const parts: ProofParts = {
+    catalog: { changed: soon },
     nodes: { preference: () => nodes.map((id) => ({ id })) as never },
     announcer: { functionChanged: async () => undefined },
     functions: {
@@ -106,6 +110,7 @@ describe('a version that is being proved', () => {
     let away = 3;
     const proof = new PendingProof(
       {
+        catalog: { changed: soon },
         nodes: { preference: () => [] },
         announcer: { functionChanged: async () => undefined },
         functions: {

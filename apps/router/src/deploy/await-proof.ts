@@ -1,13 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { readFailure } from '@kiln/contract/api/problem';
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { Announcer } from '../view/announcer.js';
+import type { Catalog } from '../view/catalog.js';
 import { nextProvingNode } from './next-proving-node.js';
 
-const POLL_MS = 50;
+/** The node that has proved a version announces it. This is for an announcement that is lost, and for nodes that are. */
+const LOOK_AGAIN_MS = 1000;
 /** A node that is not in use for so long is lost. A heartbeat that is late is not enough. */
 const LOST_MS = 3000;
 /** All have refused: so much later they are asked again, one after the other. */
@@ -17,6 +18,7 @@ export interface ProofParts {
   functions: Pick<FunctionStore, 'version' | 'proveOn' | 'markFailed' | 'withdraw'>;
   nodes: Pick<NodeTable, 'preference'>;
   announcer: Pick<Announcer, 'functionChanged'>;
+  catalog: Pick<Catalog, 'changed'>;
 }
 
 export interface AwaitedProof {
@@ -44,13 +46,22 @@ export class PendingProof {
     const { boundMs, signal } = this.awaited;
     const deadline = performance.now() + boundMs;
     for (;;) {
+      // Before the look: what changes behind it is not missed.
+      const changed = this.nextChange(deadline);
       const version = await this.versionIfThere();
       if (version?.state === 'ready') return;
       if (version?.state === 'failed') throw readFailure(version.failure ?? { code: 'start_failed', detail: 'it did not start' });
       if (version !== undefined) await this.moveOn(version);
       if (performance.now() > deadline) return this.giveUp();
-      await delay(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      await changed;
+      signal.throwIfAborted();
     }
+  }
+
+  private nextChange(deadline: number): Promise<void> {
+    const { name, signal } = this.awaited;
+    const atMost = Math.max(0, Math.min(LOOK_AGAIN_MS, deadline - performance.now()));
+    return this.parts.catalog.changed(name, AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(atMost))]));
   }
 
   private async moveOn(version: VersionRecord): Promise<void> {

@@ -10,23 +10,18 @@ import type { FunctionStore, VersionDraft } from '@kiln/state/functions/function
 import type { AgentsClient, StepInputs } from '../nodes/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
 import type { VersionSecrets } from '../secrets/secrets.js';
-import { switchTraffic } from '../traffic/switch-traffic.js';
-import type { Announcer } from '../view/announcer.js';
-import { PendingProof } from './await-proof.js';
+import type { Deployment, NewDeployment, OwnDeployments } from './deployment.js';
+import { awaitProof, giveTraffic, type ReleaseParts, readyNodes } from './release.js';
 import { renew } from './renew.js';
-import { warmUp } from './warm-up.js';
-
-/** Nodes have so long, beyond the version's own `startTimeout`, to notice the version, to fetch its image and to find room. */
-const PROOF_MARGIN_MS = 60_000;
 
 /** Enough of a digest to tell it from others. */
 const SHOWN_DIGEST = 12;
 
-export interface DeployParts {
+export interface DeployParts extends ReleaseParts {
   functions: FunctionStore;
   nodes: NodeTable;
   agents: AgentsClient;
-  announcer: Announcer;
+  deployments: OwnDeployments;
   secrets: VersionSecrets;
   urlOf(name: string): string;
 }
@@ -36,6 +31,7 @@ export type VersionNote = Pick<VersionRecord, 'createdBy' | 'message' | 'sourceD
   Pick<FunctionRecord, 'project'> & { traffic?: 'none' };
 
 interface Release extends VersionNote {
+  home: NodeRecord;
   image: string;
   digest: string;
   kind: BuiltImage['kind'];
@@ -46,13 +42,16 @@ interface Release extends VersionNote {
 export interface Proven {
   /** Gives it the traffic. */
   serve(): Promise<Deployed>;
+  /** It gets none, for this reason. Nothing where it serves or has failed to. */
+  abandon(reason: unknown): Promise<void>;
 }
 
+type SentBuild = Parameters<AgentsClient['build']>[1];
 type LogLine = Extract<BuildLine, { type: 'log' }>;
 
 /** The way of a deployment, middle part: from a source or an image to a version that has the traffic. */
 export class Deployments {
-  constructor(private readonly parts: DeployParts) {}
+  constructor(readonly parts: DeployParts) {}
 
   /** What is wrong with a declared configuration whatever the build finds: values, and secrets that are not stored. @throws KilnError */
   async check(config: FunctionConfigInput): Promise<void> {
@@ -67,37 +66,49 @@ export class Deployments {
     note: VersionNote = {},
     inputs: StepInputs = {},
   ): AsyncGenerator<BuildLine> {
-    const proven = yield* this.prove(name, source, signal, note, inputs);
+    const proven = yield* this.build(begun(name, note), { ...inputs, name, source }, signal, note);
     const deployed = await proven.serve();
     if (deployed.warning !== undefined) yield { type: 'log', line: `warning: ${deployed.warning}` };
     yield { type: 'done', ...deployed };
   }
 
   /** The same up to where the traffic would move: several functions can so be deployed all or none. Failures are thrown. */
-  async *prove(
-    name: string,
-    source: Readable,
-    signal: AbortSignal,
-    note: VersionNote = {},
-    inputs: StepInputs = {},
-  ): AsyncGenerator<LogLine, Proven> {
+  prove(name: string, source: Readable, signal: AbortSignal, note: VersionNote = {}): AsyncGenerator<LogLine, Proven> {
+    return this.build({ ...begun(name, note), waits: true }, { name, source }, signal, note);
+  }
+
+  private async *build(about: NewDeployment, sent: SentBuild, signal: AbortSignal, note: VersionNote): AsyncGenerator<LogLine, Proven> {
     const started = performance.now();
-    const home = this.homeOf(name);
+    const home = this.homeOf(sent.name);
+    const deployment = await this.parts.deployments.begin(about);
+    let proven: Proven | undefined;
+    let failure: unknown = new KilnError('bad_request', 'the caller has left');
+    try {
+      const built = yield* this.buildOn(home, sent, AbortSignal.any([signal, deployment.signal]));
+      const config = await this.checked(built.config, built.kind);
+      const buildMs = Math.round(performance.now() - started);
+      const digest = built.digest.replace(/^sha256:/, '').slice(0, SHOWN_DIGEST);
+      yield { type: 'log', line: `built ${digest} in ${buildMs} ms; starting it on ${home.id}` };
+      const { serve, abandon } = await this.release(deployment, { ...built, ...note, config, home }, signal);
+      proven = { serve: async () => ({ ...(await serve()), buildMs }), abandon };
+      return proven;
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      if (proven === undefined) await deployment.fail(failure);
+    }
+  }
+
+  private async *buildOn(home: NodeRecord, sent: SentBuild, signal: AbortSignal): AsyncGenerator<LogLine, BuiltImage> {
     let built: BuiltImage | undefined;
-    for await (const line of this.parts.agents.build(home, { name, source, ...inputs }, signal)) {
+    for await (const line of this.parts.agents.build(home, sent, signal)) {
       if (line.type === 'log') yield line;
       else if (line.type === 'failed') throw readFailure(line);
       else built = line;
     }
-    if (built === undefined) throw new KilnError('unavailable', `node "${home.id}" broke off the build`, { fix: 'deploy again' });
-    const config = await this.checked(built.config, built.kind);
-    const buildMs = Math.round(performance.now() - started);
-    yield {
-      type: 'log',
-      line: `built ${built.digest.replace(/^sha256:/, '').slice(0, SHOWN_DIGEST)} in ${buildMs} ms; starting it on ${home.id}`,
-    };
-    const proven = await this.release(name, { ...built, ...note, config }, home, signal);
-    return { serve: async () => ({ ...(await proven.serve()), buildMs }) };
+    if (built !== undefined) return built;
+    throw new KilnError('unavailable', `node "${home.id}" broke off the build`, { fix: 'deploy again' });
   }
 
   /** Deploys an image that exists already. */
@@ -111,8 +122,11 @@ export class Deployments {
     // What is wrong whatever the image holds is said before anything is pulled.
     await this.checked(config, 'http');
     const home = this.homeOf(name);
-    const facts = await this.parts.agents.facts(home, image, signal);
-    return (await this.release(name, { ...facts, ...note, config: await this.checked(config, facts.kind) }, home, signal)).serve();
+    return this.deploy(begun(name, note), async (deployment) => {
+      const facts = await this.parts.agents.facts(home, image, AbortSignal.any([signal, deployment.signal]));
+      const release = { ...facts, ...note, home, config: await this.checked(config, facts.kind) };
+      return (await this.release(deployment, release, signal)).serve();
+    });
   }
 
   /**
@@ -126,8 +140,8 @@ export class Deployments {
     { expectedRevision, ...note }: VersionNote & { expectedRevision?: number | undefined } = {},
   ): Promise<Deployed> {
     const { image, digest, kind, config } = await this.servingVersion(name, expectedRevision);
-    const changed = await this.checked({ ...config, ...changes }, kind);
-    return (await this.release(name, { image, digest, kind, ...note, config: changed }, this.homeOf(name), signal)).serve();
+    const release = { image, digest, kind, ...note, config: await this.checked({ ...config, ...changes }, kind), home: this.homeOf(name) };
+    return this.deploy(begun(name, note), async (deployment) => (await this.release(deployment, release, signal)).serve());
   }
 
   /**
@@ -135,35 +149,45 @@ export class Deployments {
    * @throws KilnError, and what served before serves on
    */
   renew(name: string, signal: AbortSignal, { createdBy, message }: VersionNote): Promise<number[]> {
-    const { functions, announcer, secrets } = this.parts;
-    const again = async (version: VersionRecord) => {
-      const made = await this.make(name, { ...version, createdBy, message }, this.homeOf(name), signal);
-      await warmUp(this.parts, { name, version: made, serving: [version.version] });
-      return made;
+    const again = (version: VersionRecord) => {
+      const release = { ...version, createdBy, message, home: this.homeOf(name) };
+      return this.deploy({ ...begun(name, release), replaces: version.version }, async (deployment) => {
+        await this.make(deployment, release, signal);
+        await readyNodes(this.parts, deployment);
+        return deployment;
+      });
     };
-    return renew({ functions, announcer, secrets, again }, name);
+    return renew({ ...this.parts, again }, name);
+  }
+
+  private async deploy<T>(about: NewDeployment, work: (deployment: Deployment) => Promise<T>): Promise<T> {
+    const deployment = await this.parts.deployments.begin(about);
+    try {
+      return await work(deployment);
+    } catch (error) {
+      await deployment.fail(error);
+      throw error;
+    }
   }
 
   /** Number it and prove it. Until it is given the traffic the old version serves; a failure leaves it so. */
-  private async release(name: string, release: Release, home: NodeRecord, signal: AbortSignal): Promise<Proven> {
-    const unchanged = await this.unchangedVersion(name, release);
-    if (unchanged !== undefined) return { serve: () => this.keep(name, unchanged, release) };
+  private async release(deployment: Deployment, release: Release, signal: AbortSignal): Promise<Proven> {
+    const unchanged = await this.unchangedVersion(deployment.record.function, release);
+    if (unchanged !== undefined) return provenBy(deployment, () => this.keep(deployment, unchanged, release));
     signal.throwIfAborted();
     const started = performance.now();
-    const made = await this.make(name, release, home, signal);
+    await this.make(deployment, release, signal);
     const readyMs = Math.round(performance.now() - started);
-    return { serve: async () => ({ ...(await this.serve(name, made, release, signal)), readyMs }) };
+    return provenBy(deployment, async () => ({ ...(await this.serve(deployment, release, signal)), readyMs }));
   }
 
-  private async serve(name: string, made: number, release: Release, signal: AbortSignal): Promise<Deployed> {
-    const { functions, announcer, urlOf } = this.parts;
-    const deployed: Deployed = { function: name, version: made, digest: release.digest, url: urlOf(name), changed: true };
-    if (release.traffic === 'none') return deployed;
-    await warmUp(this.parts, { name, version: made, serving: await this.servedBy(name) });
-    const { previousTraffic } = await switchTraffic(functions, name, made);
-    await announcer.functionChanged(name);
+  private async serve(deployment: Deployment, release: Release, signal: AbortSignal): Promise<Deployed> {
+    const { function: name, version = 0 } = deployment.record;
+    const deployed: Deployed = { function: name, version, digest: release.digest, url: this.parts.urlOf(name), changed: true };
+    const record = await giveTraffic(this.parts, deployment);
+    if (record === undefined) return deployed;
     const renewed = release.config.secrets.length === 0 ? {} : await this.renewed(name, signal, release);
-    return { ...deployed, ...renewed, ...(previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }) };
+    return { ...deployed, ...renewed, ...(record.previousTraffic.length > 0 && { rollback: `kiln rollback ${name}` }) };
   }
 
   /** Whoever set a secret meanwhile saw the versions that served before this one. The traffic has moved: a failure is not the deployment's. */
@@ -177,22 +201,26 @@ export class Deployments {
     }
   }
 
-  private async keep(name: string, version: number, release: Release): Promise<Deployed> {
+  private async keep(deployment: Deployment, version: number, release: Release): Promise<Deployed> {
+    const { function: name } = deployment.record;
     await this.parts.functions.noteOrigin(name, version, release);
+    await deployment.reach('done', { version, digest: release.digest });
     return { function: name, version, digest: release.digest, url: this.parts.urlOf(name), changed: false };
   }
 
   /** The next version, proved ready; no request reaches it yet. */
-  private async make(name: string, release: Release, home: NodeRecord, signal: AbortSignal): Promise<number> {
+  private async make(deployment: Deployment, release: Release, signal: AbortSignal): Promise<void> {
     const { functions, announcer, secrets } = this.parts;
-    const { version } = await functions.createVersion(name, draft(release, home, await secrets.newest(release.config)), {
-      project: release.project,
-    });
+    const { project, digest, config } = release;
+    const { function: name } = deployment.record;
+    const version = draft(release, await secrets.newest(config));
+    await deployment.move('proving', (step) =>
+      functions.createVersion(name, version, { project, step: (number) => step({ version: number, digest }) }),
+    );
     await announcer.functionChanged(name);
     // Old versions may have gone with it.
     await secrets.dropUnused();
-    await new PendingProof(this.parts, { name, version, boundMs: release.config.startTimeout + PROOF_MARGIN_MS, signal }).ready();
-    return version;
+    await awaitProof(this.parts, deployment, config.startTimeout, signal);
   }
 
   /** The newest version, when it is the same and has all the traffic. */
@@ -220,12 +248,6 @@ export class Deployments {
     return found;
   }
 
-  /** The versions that have traffic. */
-  private async servedBy(name: string): Promise<number[]> {
-    const { traffic = [] } = (await this.parts.functions.get(name)) ?? {};
-    return traffic.filter(({ weight }) => weight > 0).map(({ version }) => version);
-  }
-
   private async checked(config: FunctionConfigInput, kind: BuiltImage['kind'], where?: string): Promise<FunctionConfig> {
     const complete = resolveConfig(config, kind, where);
     await this.parts.secrets.newest(complete, where);
@@ -239,12 +261,16 @@ export class Deployments {
   }
 }
 
-function draft(release: Release, { id }: NodeRecord, secretRevisions: SecretRevisions | undefined): VersionDraft {
-  const { image, digest, kind, config, createdBy, message, sourceDigest } = release;
-  const note = {
-    ...(createdBy !== undefined && { createdBy }),
-    ...(message !== undefined && { message }),
-    ...(sourceDigest !== undefined && { sourceDigest }),
-  };
-  return { image, digest, kind, config, provingNode: id, ...(secretRevisions !== undefined && { secretRevisions }), ...note };
+function provenBy(deployment: Deployment, serve: Proven['serve']): Proven {
+  const abandon = (reason: unknown) => deployment.fail(reason);
+  return { serve: () => serve().catch((error: unknown) => abandon(error).then(() => Promise.reject(error))), abandon };
+}
+
+function begun(name: string, { createdBy, message, traffic }: VersionNote): NewDeployment {
+  return { function: name, createdBy, message, traffic };
+}
+
+function draft(release: Release, secretRevisions: SecretRevisions | undefined): VersionDraft {
+  const { image, digest, kind, config, home, createdBy, message, sourceDigest } = release;
+  return { image, digest, kind, config, provingNode: home.id, secretRevisions, createdBy, message, sourceDigest };
 }

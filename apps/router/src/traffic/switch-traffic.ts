@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionRecord } from '@kiln/contract/records/records';
+import { TakenOver } from '@kiln/state/deployments/deployment-step';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 
 const ATTEMPTS = 20;
@@ -30,7 +31,7 @@ export async function switchTraffic(
       if (later !== undefined) throw new Superseded(`version ${later.version} of "${name}" was deployed meanwhile and has the traffic`);
       return await functions.setTraffic(name, [{ version, weight: 100 }], { expectedRevision: record.revision });
     } catch (error) {
-      if (!(error instanceof KilnError) || error instanceof Superseded) throw error;
+      if (!(error instanceof KilnError) || error instanceof Superseded || error instanceof TakenOver) throw error;
       if (error.code === 'unavailable' && performance.now() < deadline) await delay(ASK_EVERY_MS);
       else if (error.code === 'unavailable') throw notKnown(name, version, error);
       // Someone else wrote between our read and our write.

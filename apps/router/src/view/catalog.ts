@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionWithVersions } from '@kiln/state/functions/function-entry';
@@ -13,6 +14,7 @@ export class Catalog {
   private last: readonly FunctionWithVersions[] | undefined;
   private readonly reading = new SingleFlight(() => this.read());
   private readonly looking = new SingleFlight(() => this.look());
+  private readonly changes = new EventEmitter().setMaxListeners(0);
   private lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -24,6 +26,12 @@ export class Catalog {
   /** Whether it has been read at all. */
   get loaded(): boolean {
     return this.last !== undefined;
+  }
+
+  /** @throws KilnError `unavailable` before it has been read */
+  requireLoaded(): true {
+    if (this.loaded) return true;
+    throw new KilnError('unavailable', 'the router has not read the functions from the store yet');
   }
 
   /** As last read. */
@@ -41,6 +49,12 @@ export class Catalog {
     return this.looking.run();
   }
 
+  /** Ends when the function is read with a change, at the latest when the signal is aborted. Never rejects. */
+  async changed(name: string, signal: AbortSignal): Promise<void> {
+    const before = this.find(name);
+    while (!signal.aborted && this.find(name) === before) await once(this.changes, 'read', { signal }).catch(() => undefined);
+  }
+
   /** As it is now or, while the store is away, as it was last. @throws KilnError `unavailable` when it was never read. */
   async list(): Promise<readonly FunctionWithVersions[]> {
     try {
@@ -53,10 +67,15 @@ export class Catalog {
 
   /** @throws KilnError `function_not_found` */
   async get(name: string): Promise<FunctionWithVersions> {
-    const found = (await this.list()).find((entry) => entry.function.name === name);
+    await this.list();
+    const found = this.find(name);
     if (found === undefined)
       throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'see `kiln ls` for those that exist' });
     return found;
+  }
+
+  private find(name: string): FunctionWithVersions | undefined {
+    return this.known.find((entry) => entry.function.name === name);
   }
 
   private async look(): Promise<void> {
@@ -74,5 +93,6 @@ export class Catalog {
     this.last = all;
     this.routes.replace(all);
     if (first) this.onFirstRead?.();
+    this.changes.emit('read');
   }
 }

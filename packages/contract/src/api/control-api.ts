@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { functionConfigInput } from '../config/function-config.js';
 import { imageKind } from '../kinds.js';
 import { functionName, nodeId, projectName, sourceDigest, versionNumber } from '../names.js';
-import { functionRecord, keyRecord, nodeRecord, scope, versionMessage } from '../records/records.js';
+import { type DeploymentRecord, deploymentRecord } from '../records/deployment.js';
+import { functionRecord, keyRecord, nodeRecord, scope, type VersionRecord, versionMessage, versionRecord } from '../records/records.js';
 import { traffic } from '../records/traffic.js';
 import { buildArgsQuery } from './build-args.js';
 
@@ -128,6 +129,17 @@ export type BuildLine =
 export interface Page<T> {
   items: T[];
   next: string | null;
+}
+
+/** Page of `GET /v1/functions/:name/versions`, with the deployments that are under way or failed, newest first. */
+export const versionsPage = z.object({
+  items: z.array(versionRecord),
+  next: z.string().nullable(),
+  /** Absent where the store is away: they are kept nowhere else. */
+  deployments: z.array(deploymentRecord).optional(),
+});
+export interface VersionsPage extends Page<VersionRecord> {
+  deployments?: DeploymentRecord[];
 }
 
 /** What a router tells a node before a version gets the traffic of others. */

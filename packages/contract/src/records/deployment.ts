@@ -3,7 +3,7 @@ import { functionName, versionNumber } from '../names.js';
 import { recordSchema, stored } from '../stored.js';
 import { versionMessage } from './records.js';
 
-export const deploymentState = z.enum(['building', 'proving', 'warming', 'switching', 'done', 'failed']);
+const deploymentState = z.enum(['building', 'proving', 'warming', 'switching', 'done', 'failed']);
 export type DeploymentState = z.infer<typeof deploymentState>;
 
 /** Every state of a deployment, and the states that may follow it. */

@@ -35,6 +35,8 @@ export interface Push {
 interface Proven {
   /** Gives it the traffic. */
   serve(): Promise<Deployed>;
+  /** It gets none, for this reason. Nothing where it serves or has failed to. */
+  abandon(reason: unknown): Promise<void>;
 }
 
 /** Key, message and source of a version. */
@@ -76,12 +78,13 @@ export class Pushes {
     for (const note of notes) await say(note);
     if (refused !== undefined) await say(refused);
     if (main === undefined) return refused === undefined;
+    const proven = new Map<string, Proven>();
     try {
       const turn = await this.turn(push);
       const env = withNewObjects(repository, received.quarantine);
       const { forced } = await readMain(repository, main, env);
       if (forced) await say('note: this push is forced; commits of main that it does not contain are left behind');
-      const proven = await this.proveChanged(main.after, env, push);
+      await this.proveChanged(main.after, env, push, proven);
       signal.throwIfAborted();
       await turn.confirm();
       // A second read: another program with access to the repository may have moved main.
@@ -90,6 +93,7 @@ export class Pushes {
       turn.beforeItEnds = await yieldMain(repository, move);
       return true;
     } catch (error) {
+      await Promise.all([...proven.values()].map((each) => each.abandon(notDeployed(error))));
       signal.throwIfAborted();
       if (!(error instanceof KilnError)) throw error;
       for (const line of failureLines(error)) await say(line);
@@ -120,7 +124,7 @@ export class Pushes {
   }
 
   /** Builds and proves every function whose sources differ from its serving version. No traffic moves. */
-  private async proveChanged(commit: string, env: Record<string, string>, push: Push): Promise<Map<string, Proven>> {
+  private async proveChanged(commit: string, env: Record<string, string>, push: Push, proven: Map<string, Proven>): Promise<void> {
     const { repository, say, signal, by } = push;
     const reader = { repository: repository.folder, env, signal };
     const entries = await readCommitTree(reader, commit);
@@ -129,13 +133,11 @@ export class Pushes {
     await say(`${commit.slice(0, 10)} holds ${functions.map(({ name }) => name).join(', ')}`);
     await this.nameLeftBehind(functions, push);
     await this.check(functions);
-    const proven = new Map<string, Proven>();
     for (const each of functions) {
       const serving = await this.servingVersion(each);
       if (serving === undefined) proven.set(each.name, await this.prove(each, note, env, push));
       else await say(`${each.name}: unchanged, version ${serving} serves on`);
     }
-    return proven;
   }
 
   /** Checks all configurations before the first build. @throws KilnError that names the function */
@@ -154,10 +156,15 @@ export class Pushes {
     return await reading(repository, env, async (blobs) => {
       const packed = packFiles(files, (file) => blobs.content(file.id));
       const lines = this.parts.deployments.prove(name, packed, signal, { ...note, sourceDigest: digest, project });
-      for (;;) {
-        const { done, value } = await lines.next();
-        if (done === true) return value;
-        await say(`${name} | ${value.line}`);
+      try {
+        for (;;) {
+          const { done, value } = await lines.next();
+          if (done === true) return value;
+          await say(`${name} | ${value.line}`);
+        }
+      } finally {
+        // If a line could not be sent to the git client, the deployment has not ended yet.
+        await lines.return(undefined as never);
       }
     }).catch((error: unknown) => {
       throw ofFunction(name, error);
@@ -187,6 +194,11 @@ function ofFunction(name: string, error: unknown): unknown {
   if (!(error instanceof KilnError)) return error;
   const { code, message, fix } = error;
   return new KilnError(code, `${name}: ${message}`, { ...(fix !== undefined && { fix }) });
+}
+
+/** For the other functions of the push: what stopped one of them. */
+function notDeployed(error: unknown): KilnError {
+  return new KilnError('conflict', `its push was not taken: ${(error as Error).message}`, { cause: error });
 }
 
 /** The environment in which git sees the objects in quarantine. */

@@ -140,3 +140,27 @@ describe('deploy -m', () => {
     expect(api.seen).toHaveLength(before);
   });
 });
+
+describe('deployments', () => {
+  const now = new Date().toISOString();
+  const deployment = { id: 'd', function: 'hello', router: 'host-1', startedAt: now, updatedAt: now };
+
+  it('under way or failed are told of beside the versions', async () => {
+    const failed = { ...deployment, version: 1, state: 'failed', failure: { code: 'unavailable', detail: 'the router was lost' } };
+    const building = { ...deployment, state: 'building' };
+    api.json(`GET ${VERSIONS}`, { items: [{ ...api.version(), version: 1 }], next: null, deployments: [building, failed] });
+    const { stdout, stderr } = await connected(['versions', 'hello', '-o', 'text']);
+    expect(stdout).toMatch(/^v1 /m);
+    expect(stderr).toMatch(/deployment: building since .* by router host-1/);
+    expect(stderr).toMatch(/deployment of v1: failed .* ago: unavailable: the router was lost/);
+    expect(JSON.parse((await connected(['versions', 'hello'])).stdout)).toMatchObject([
+      { version: 1, deployment: failed },
+      { function: 'hello', state: 'building', deployment: building },
+    ]);
+  });
+
+  it('of a function that does not exist yet are told of', async () => {
+    api.json('GET /v1/functions/new/versions', { items: [], next: null, deployments: [{ ...deployment, state: 'building' }] });
+    expect(await connected(['versions', 'new', '-o', 'text'])).toMatchObject({ code: 0, stderr: expect.stringContaining('building') });
+  });
+});

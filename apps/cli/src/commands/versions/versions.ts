@@ -2,9 +2,10 @@ import { dataCommand, type KilnCommand, newCommand, type Session } from '../../c
 import { connect } from '../../connection.js';
 import { UsageFailure } from '../../failure.js';
 import { requireFunctionName } from '../../function-reference.js';
-import { type OutputOptions, print, printList } from '../../output/print.js';
+import { formatOf, type OutputOptions, print, printList } from '../../output/print.js';
 import { rolloutText } from '../../rollout/rollout-text.js';
-import { historyOf, historyText } from '../../versions/history.js';
+import { deploymentLines } from '../../versions/deployment-text.js';
+import { historyOf, historyText, withDeployments } from '../../versions/history.js';
 
 export function versionsCommand(session: Session): KilnCommand {
   return newCommand('versions', session)
@@ -29,7 +30,8 @@ function lsVersions(session: Session): KilnCommand {
     .summary('list the versions')
     .description(
       'Lists the versions of a function, newest first: state, share of the traffic, when and with whose API key it was deployed,\n' +
-        'image, message, and which keys of its configuration differ from the version before.',
+        'image, message, and which keys of its configuration differ from the version before. Deployments that are under way or\n' +
+        'failed are told of below; as JSON they are in `deployment` of their version, those without one in entries at the end.',
     )
     .argument('<name>', 'the function')
     .examples(['kiln versions hello', 'the same, shorter'])
@@ -38,9 +40,15 @@ function lsVersions(session: Session): KilnCommand {
 
 async function list(session: Session, name: string, options: OutputOptions): Promise<void> {
   const client = connect(session);
-  const [{ traffic, rollout }, records] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
+  const [records, deployments] = await Promise.all([client.versions.list(name), client.versions.deployments(name)]);
+  // While its first version is built there is no function yet.
+  const { traffic, rollout } = records.length === 0 ? { traffic: [] } : await client.functions.get(name);
   const empty = `${name} has no version; next: kiln deploy`;
-  printList(session.terminal, options, historyOf(records, traffic), { text: historyText, empty });
+  const history = historyOf(records, traffic);
+  if (formatOf(options, session.terminal) === 'json')
+    printList(session.terminal, options, withDeployments(history, deployments), { text: String, empty });
+  else printList(session.terminal, options, history, { text: historyText, empty });
+  for (const line of deploymentLines(deployments)) session.terminal.say(line);
   if (rollout !== undefined) session.terminal.say(`rollout of ${rolloutText(rollout)}`);
 }
 

@@ -10,6 +10,7 @@ import {
   ringView,
   rollbackBody,
   storeView,
+  versionsPage,
 } from '@kiln/contract/api/control-api';
 import { instanceRecord, logRecord, type Scope, versionRecord } from '@kiln/contract/records/records';
 import { startRolloutBody } from '@kiln/contract/records/rollout';
@@ -51,7 +52,10 @@ export const ROUTES: readonly ApiRoute[] = [
     answer: deployed,
   }),
   route('DELETE', '/v1/functions/:name', 'deploy', 'Remove a function with its versions and logs', { status: 204 }),
-  route('GET', '/v1/functions/:name/versions', 'read', 'List the versions', { query: PAGING, answer: page(versionRecord) }),
+  route('GET', '/v1/functions/:name/versions', 'read', 'List the versions, and deployments under way or failed', {
+    query: PAGING,
+    answer: versionsPage,
+  }),
   route('POST', '/v1/functions/:name/versions', 'deploy', 'Deploy an image', { body: createVersionBody, status: 201, answer: deployed }),
   route('PUT', '/v1/functions/:name/versions/:version/pin', 'deploy', 'Keep a version, however old it is', { answer: versionRecord }),
   route('DELETE', '/v1/functions/:name/versions/:version/pin', 'deploy', 'Keep it no longer than others', { answer: versionRecord }),

@@ -1,11 +1,14 @@
-import type { Deployed, FunctionView, Page } from '@kiln/contract/api/control-api';
+import type { Deployed, FunctionView, Page, VersionsPage } from '@kiln/contract/api/control-api';
 import { createVersionBody, patchFunctionBody, putTrafficBody, putTrafficQuery, rollbackBody } from '@kiln/contract/api/control-api';
 import { parse } from '@kiln/contract/config/field-errors';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
+import { KilnError } from '@kiln/contract/errors';
 import { functionName } from '@kiln/contract/names';
-import type { InstanceRecord, VersionRecord } from '@kiln/contract/records/records';
+import type { DeploymentRecord } from '@kiln/contract/records/deployment';
+import type { InstanceRecord } from '@kiln/contract/records/records';
 import { startRolloutBody } from '@kiln/contract/records/rollout';
 import type { Traffic } from '@kiln/contract/records/traffic';
+import { DeploymentStore } from '@kiln/state/deployments/deployment-store';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
@@ -45,6 +48,7 @@ export class FunctionsController {
     @Inject(FunctionViews) private readonly views: FunctionViews,
     @Inject(VersionSecrets) private readonly secrets: VersionSecrets,
     @Inject(KeyTable) private readonly keys: KeyTable,
+    @Inject(DeploymentStore) private readonly records: DeploymentStore,
   ) {
     this.pointers = { functions, announcer };
   }
@@ -83,8 +87,17 @@ export class FunctionsController {
   }
 
   @Get(':name/versions')
-  async versions(@Param('name') of: string, @Query() query: unknown): Promise<Page<VersionRecord>> {
-    return pageOf((await this.catalog.get(name(of))).versions, ({ version }) => version, query);
+  async versions(@Param('name') of: string, @Query() query: unknown): Promise<VersionsPage> {
+    const deployments = await reported(this.records, name(of));
+    const versions = await this.catalog.get(of).then(
+      (entry) => entry.versions,
+      (error: unknown) => {
+        // Its first deployment has made no version yet, or failed before it did.
+        if (deployments === undefined || deployments.length === 0) throw error;
+        return [];
+      },
+    );
+    return { ...pageOf(versions, ({ version }) => version, query), ...(deployments && { deployments }) };
   }
 
   @Post(':name/versions')
@@ -141,5 +154,15 @@ export class FunctionsController {
   async instances(@Param('name') of: string, @Query() query: unknown): Promise<Page<InstanceRecord>> {
     await this.catalog.get(name(of));
     return pageOf(await this.instancesOf.list(of), ({ id }) => id, query);
+  }
+}
+
+/** Those under way, and those that failed; undefined while the store is away. */
+async function reported(records: DeploymentStore, name: string): Promise<DeploymentRecord[] | undefined> {
+  try {
+    return (await records.list(name)).filter(({ state }) => state !== 'done');
+  } catch (error) {
+    if (error instanceof KilnError && error.code === 'unavailable') return undefined;
+    throw error;
   }
 }
