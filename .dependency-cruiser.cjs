@@ -1,5 +1,6 @@
 // The one way that imports run: apps > packages > contract; apps never meet; each framework has its own few places.
-const WIRING = '(\\.module|\\.controller|\\.guard|\\.filter|\\.exception-filter)\\.ts$|/(main|application|router)\\.ts$|/control/|^packages/service/';
+const WIRING =
+  '(\\.module|\\.controller|\\.guard|\\.filter|\\.exception-filter)\\.ts$|/(main|application|router)\\.ts$|/control/|^packages/service/';
 const TESTS = '\\.(test|fixture)\\.ts$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */

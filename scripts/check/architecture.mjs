@@ -61,7 +61,7 @@ function fullFolders(code) {
     dirname,
   );
   return [...counts]
-    .filter(([folder, { length }]) => length > MAX_FILES)
+    .filter(([, { length }]) => length > MAX_FILES)
     .map(([folder, { length }]) => `${folder} holds ${length} source files, and may hold ${MAX_FILES}: it has a second subject`);
 }
 

@@ -1,8 +1,8 @@
 import 'reflect-metadata';
-import { EventServer } from '@kiln/service/event-server';
-import { NestLogger } from '@kiln/service/nest-logger';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
+import { EventServer } from '@kiln/service/event-server';
+import { NestLogger } from '@kiln/service/nest-logger';
 import { connectionOptions } from '@kiln/state/store/connection-options';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';

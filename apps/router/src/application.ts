@@ -1,7 +1,7 @@
+import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
+import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { EventServer } from '@kiln/service/event-server';
 import { NestLogger } from '@kiln/service/nest-logger';
-import { endIdleConnections, limitConnections } from '@kiln/forward/server/connections';
-import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { connectionOptions } from '@kiln/state/store/connection-options';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventClient } from '@kiln/service/event-client';
 import { GitServer } from '@kiln/git-push/push/git-server';
 import { Pushes } from '@kiln/git-push/push/push';
 import { Repositories } from '@kiln/git-push/repository/repositories';
 import { checkMasterKeysAtStart } from '@kiln/secrets/check-master-keys';
+import { EventClient } from '@kiln/service/event-client';
 import { DeploymentStore } from '@kiln/state/deployments/deployment-store';
 import { CopyStore } from '@kiln/state/functions/copy-store';
 import { FunctionStore } from '@kiln/state/functions/function-store';
@@ -190,25 +190,17 @@ function newListener(config: RouterConfig, view: View, work: Work, lifecycle: Ro
 }
 
 /** What controllers ask for. */
-function controlled({ store, functions, logs, deployments: records }: Stores, view: View, work: Work, lifecycle: RouterLifecycle): object[] {
+function controlled(
+  { store, functions, logs, deployments: records }: Stores,
+  view: View,
+  work: Work,
+  lifecycle: RouterLifecycle,
+): object[] {
   const { nodes, catalog, membership, keys, held, refresh, announcer } = view;
   const { agents, views, versionSecrets, deployments, instances, secrets, git, metrics } = work;
   const known = [nodes, catalog, membership, keys, held, refresh, announcer];
-  return [
-    lifecycle,
-    new Readiness(lifecycle, store),
-    functions,
-    logs,
-    ...known,
-    agents,
-    views,
-    versionSecrets,
-    deployments,
-    instances,
-    secrets,
-    git,
-    metrics,
-  ];
+  const done = [agents, views, versionSecrets, deployments, instances, secrets, git, metrics];
+  return [lifecycle, new Readiness(lifecycle, store), functions, logs, records, ...known, ...done];
 }
 
 type Stores = ReturnType<typeof openStores>;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import type { NodeRecord } from '@kiln/contract/records/records';
 import { FUNCTION_CHANGED } from '@kiln/contract/wire/events';
-import { EventClient } from '@kiln/control/event-client';
+import { EventClient } from '@kiln/service/event-client';
 import { parseMasterKey } from '@kiln/secrets/master-key';
 import { FunctionStore } from '@kiln/state/functions/function-store';
 import { NodeStore } from '@kiln/state/node-store';
