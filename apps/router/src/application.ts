@@ -1,5 +1,5 @@
-import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
+import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
 import { EventServer } from '@kiln/service/event-server';
 import { NestLogger } from '@kiln/service/nest-logger';
 import { connectionOptions } from '@kiln/state/store/connection-options';

@@ -176,12 +176,13 @@ function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog,
 }
 
 function newListener(config: RouterConfig, view: View, work: Work, lifecycle: RouterLifecycle, log: Logger) {
-  const { routes, nodes, keyTable: keys, catalog } = view;
+  const { routes, nodes, keyTable: keys, catalog, membership } = view;
   return createDataListener({
     config,
     routes,
-    refreshOnMiss: () => catalog.refreshOnMiss(),
+    refreshOnMiss: catalog.refreshOnMiss,
     nodes,
+    refreshNodes: membership.refreshOnMiss,
     keys,
     log,
     isReady: () => lifecycle.isReady,

@@ -47,6 +47,8 @@ export interface Door {
 
 export interface DoorOptions {
   agents?: number;
+  /** How many of them the router has read of so far; default: all. */
+  known?: number;
   functions?: Record<string, FunctionConfigInput>;
   config?: Partial<DataListenerConfig>;
   keys?: Parameters<typeof createDataListener>[0]['keys'];
@@ -63,13 +65,13 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   const nodes = new NodeTable();
   let beats = 0;
   const epochs = new Map<FakeAgent, string>();
-  const beat = () =>
-    nodes.update(agents.map((agent) => ({ ...nodeRecord(agent), epoch: epochs.get(agent) ?? 'e', beat: ++beats, alive: true })));
+  const beat = (known = agents) =>
+    nodes.update(known.map((agent) => ({ ...nodeRecord(agent), epoch: epochs.get(agent) ?? 'e', beat: ++beats, alive: true })));
   const restarted = (agent: FakeAgent) => {
     epochs.set(agent, 'f');
     beat();
   };
-  beat();
+  beat(agents.slice(0, options.known));
   const functions = options.functions ?? { hello: {} };
   const routes = new Map(Object.entries(functions).map(([name, config]) => [name, routeOf(name, config)]));
   const records: InvocationRecord[] = [];
@@ -87,6 +89,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
     routes: { find: (name) => routes.get(name) },
     refreshOnMiss: async () => undefined,
     nodes,
+    refreshNodes: async () => beat(),
     keys: options.keys ?? { allows: () => 'unauthorized' },
     log: { info: () => undefined, warn: () => undefined, error: options.onFault ?? failTest },
     isReady: () => true,

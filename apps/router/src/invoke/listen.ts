@@ -22,7 +22,7 @@ export interface DataListenerConfig {
   placementHeaders: boolean;
 }
 
-export interface DataListenerParts extends Pick<PipelineParts, 'routes' | 'refreshOnMiss' | 'keys' | 'observers'> {
+export interface DataListenerParts extends Pick<PipelineParts, 'routes' | 'refreshOnMiss' | 'refreshNodes' | 'keys' | 'observers'> {
   nodes: NodeTable;
   config: DataListenerConfig;
   log: WatchLog & { error(details: object, message: string): void };
@@ -56,7 +56,7 @@ class Listener implements DataListener {
   private readonly server: http.Server;
 
   constructor(private readonly parts: DataListenerParts) {
-    const { config, routes, refreshOnMiss, nodes, keys, observers, log } = parts;
+    const { config, routes, refreshOnMiss, nodes, refreshNodes, keys, observers, log } = parts;
     this.watch = new NodeWatch(nodes, log);
     this.pipeline = new Pipeline({
       forms: { domain: config.domain, byPath: config.callsByPath },
@@ -66,6 +66,7 @@ class Listener implements DataListener {
       routes,
       refreshOnMiss,
       nodes,
+      refreshNodes,
       doubt: (node) => this.watch.doubt(node),
       keys,
       isReady: () => this.server.listening && parts.isReady(),

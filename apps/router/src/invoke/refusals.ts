@@ -6,12 +6,14 @@ export class Refusals {
   private capacity: string | undefined;
   private unreached = 0;
   private broken = 0;
+  private others = 0;
 
   /** @param placement callers may learn which nodes there are, and what they have room for */
   constructor(private readonly placement: boolean) {}
 
   refused(code: string | undefined, body: Buffer): void {
     const detail = detailOf(body);
+    if (code !== 'unavailable') this.others++;
     if (code === 'concurrency_limit') this.limit ??= detail ?? 'the function and its queue are full on every node';
     else this.capacity ??= (this.placement ? detail : undefined) ?? 'no node has room for another instance';
   }
@@ -23,6 +25,11 @@ export class Refusals {
   /** @returns how many nodes broke under the request */
   broke(): number {
     return ++this.broken;
+  }
+
+  /** The nodes take no new work or can't be reached; none said anything of the request itself. */
+  get onlyAway(): boolean {
+    return this.others + this.broken === 0;
   }
 
   error(): KilnError {

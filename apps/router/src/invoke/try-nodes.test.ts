@@ -52,6 +52,29 @@ describe('a request goes on to the next node', () => {
     expect(next!.requests).toHaveLength(1);
   });
 
+  it('when the node drains and the other one has come since the router read them', async () => {
+    const door = await openDoor({ agents: 2, known: 1 });
+    const [home] = door.inOrder();
+    home!.answer = refuseWith(503, 'unavailable', 'the node is draining');
+    expect(await exchangeRaw(door.port, post('hello'))).toMatch(/^HTTP\/1\.1 200 [\s\S]*"bytes":5/);
+    expect(served(door)).toEqual([
+      ['node-1', 1],
+      ['node-2', 1],
+    ]);
+  });
+
+  it('when the node drains and the door of the other one did not answer a moment ago', async () => {
+    const door = await openDoor({ agents: 2 });
+    const [home, next] = door.inOrder();
+    await home!.stop();
+    expect(await exchangeRaw(door.port, post('hello'))).toMatch(/"bytes":5/);
+    await expect.poll(() => door.inOrder()).not.toContain(home);
+    await home!.start();
+    next!.answer = refuseWith(503, 'unavailable', 'the node is draining');
+    expect(await exchangeRaw(door.port, post('hello'))).toMatch(/^HTTP\/1\.1 200 [\s\S]*"bytes":5/);
+    expect(home!.requests).toHaveLength(1);
+  });
+
   it('with a body that waits for 100 Continue, which is asked for once', async () => {
     const door = await openDoor({ agents: 2 });
     const [home, next] = door.inOrder();

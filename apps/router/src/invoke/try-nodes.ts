@@ -18,6 +18,8 @@ export interface TryParts {
   nodes: NodeTable;
   /** A request met a fault that may be the node's own. */
   doubt(node: string): void;
+  /** Reads the nodes anew: another may have come a moment ago. Bounded; never rejects. */
+  refreshNodes(): Promise<void>;
 }
 
 /** Nodes that may break under one request before it is given up. */
@@ -30,7 +32,7 @@ const MAX_BROKEN = 3;
  */
 export async function tryNodes(call: Invocation, parts: TryParts): Promise<InvocationEnd> {
   let tries: Tries | undefined;
-  let node = inOrder(call, parts)[0];
+  let node = inOrder(call, parts)[0] ?? (await new Tries(call, parts).lastResort());
   while (node !== undefined) {
     const claim = node.claim(call);
     let outcome: Outcome;
@@ -43,7 +45,7 @@ export async function tryNodes(call: Invocation, parts: TryParts): Promise<Invoc
     tries ??= new Tries(call, parts);
     const end = tries.endOf(outcome, node);
     if (end !== undefined) return end;
-    node = call.body.replayable ? tries.next(node) : undefined;
+    node = call.body.replayable ? (tries.next(node) ?? (await tries.lastResort())) : undefined;
   }
   throw (tries?.refusals ?? new Refusals(call.placement)).error();
 }
@@ -69,6 +71,17 @@ class Tries {
   next(last: NodeEntry): NodeEntry | undefined {
     const tried = this.tried.add(last.id);
     return inOrder(this.call, this.parts).find(({ id }) => !tried.has(id));
+  }
+
+  /**
+   * If all nodes that were tried are draining or can't be reached: a node that has come since the nodes were read, or one whose door did
+   * not answer. During an upgrade a node may drain before this router knows that the one before it is back.
+   */
+  async lastResort(): Promise<NodeEntry | undefined> {
+    if (!this.refusals.onlyAway) return undefined;
+    await this.parts.refreshNodes();
+    const { nodes } = this.parts;
+    return [...nodes.order(this.call.address.name), ...nodes.lost()].find(({ id }) => !this.tried.has(id));
   }
 
   /** Undefined: another node may be tried. @throws KilnError where none may, and the caller has not had an answer yet */

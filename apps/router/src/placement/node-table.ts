@@ -91,6 +91,11 @@ export class NodeTable {
     return order;
   }
 
+  /** Nodes whose doors did not answer when they were asked last. */
+  lost(): NodeEntry[] {
+    return this.candidates().filter(({ usable }) => !usable);
+  }
+
   /** The nodes whose doors it is time to ask although no request met a fault there. */
   due(): NodeEntry[] {
     const now = this.clock();
@@ -144,7 +149,7 @@ export class NodeTable {
   }
 
   private rebuild(): void {
-    const candidates = [...this.entries.values()].filter(({ record, state }) => !record.draining && state !== 'leaving');
+    const candidates = this.candidates();
     const usable = candidates.filter((entry) => entry.usable);
     this.someUsable = usable.length > 0;
     const members = this.someUsable ? usable : candidates;
@@ -156,6 +161,11 @@ export class NodeTable {
     this.ring = Ring.of(members.map(({ id, weight }) => ({ id, weight })));
     this.ringKey = key;
     this.preferences = new Map();
+  }
+
+  /** Those that did not say that they leave. */
+  private candidates(): NodeEntry[] {
+    return [...this.entries.values()].filter(({ record, state }) => !record.draining && state !== 'leaving');
   }
 }
 

@@ -1,21 +1,18 @@
 import { EventEmitter, once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { FunctionWithVersions } from '@kiln/state/functions/function-entry';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import { SingleFlight } from '@kiln/state/store/single-flight';
+import { refreshOnMiss } from './refresh-on-miss.js';
 import type { RouteTable } from './route-table.js';
-
-/** Requests for what is not known read the functions anew no more often than that. */
-const REFRESH_ON_MISS_MS = 50;
 
 /** The functions as last read. What is read goes into the route table at once. */
 export class Catalog {
   private last: readonly FunctionWithVersions[] | undefined;
   private readonly reading = new SingleFlight(() => this.read());
-  private readonly looking = new SingleFlight(() => this.look());
   private readonly changes = new EventEmitter().setMaxListeners(0);
-  private lookedAt = Number.NEGATIVE_INFINITY;
+  /** For a request whose function or version is not known here. Never rejects. */
+  readonly refreshOnMiss = refreshOnMiss(() => this.refresh());
 
   constructor(
     private readonly functions: FunctionStore,
@@ -42,11 +39,6 @@ export class Catalog {
   /** @throws KilnError `unavailable`; what was known stays. */
   refresh(): Promise<void> {
     return this.reading.run();
-  }
-
-  /** For a request whose function or version is not known here; what is acknowledged by then is known after it. Never rejects. */
-  refreshOnMiss(): Promise<void> {
-    return this.looking.run();
   }
 
   /** Ends when the function is read with a change, at the latest when the signal is aborted. Never rejects. */
@@ -76,14 +68,6 @@ export class Catalog {
 
   private find(name: string): FunctionWithVersions | undefined {
     return this.known.find((entry) => entry.function.name === name);
-  }
-
-  private async look(): Promise<void> {
-    const early = this.lookedAt + REFRESH_ON_MISS_MS - performance.now();
-    if (early > 0) await delay(early);
-    this.lookedAt = performance.now();
-    // While the store is away what is known stays in use.
-    await this.refresh().catch(() => undefined);
   }
 
   private async read(): Promise<void> {

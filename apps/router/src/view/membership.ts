@@ -4,6 +4,7 @@ import { sharesWire } from '@kiln/contract/wire/versions';
 import type { NodeStore, StoredNode } from '@kiln/state/node-store';
 import { SingleFlight } from '@kiln/state/store/single-flight';
 import type { NodeTable } from '../placement/node-table.js';
+import { refreshOnMiss } from './refresh-on-miss.js';
 
 const OTHER_WIRE = 'it speaks no version of the wire that this router speaks, and gets no calls from it: upgrade the older of the two';
 
@@ -11,6 +12,8 @@ const OTHER_WIRE = 'it speaks no version of the wire that this router speaks, an
 export class Membership {
   private known: readonly StoredNode[] = [];
   private readonly reading = new SingleFlight(() => this.read());
+  /** For a request that no node known here takes. Never rejects. */
+  readonly refreshOnMiss = refreshOnMiss(() => this.refresh());
 
   constructor(
     private readonly store: Pick<NodeStore, 'list'>,

@@ -1,7 +1,7 @@
 import type { KilnError } from '@kiln/contract/errors';
+import type { RequestBody } from '@kiln/forward/body/request-body';
 import { isLocalFault } from '@kiln/forward/client/upstream';
 import { type Exchange, type ForwardOptions, forward, type Outcome } from '@kiln/forward/exchange/forward';
-import type { RequestBody } from '@kiln/forward/body/request-body';
 import type { Downstream } from '@kiln/forward/server/downstream';
 import type { Connection, WorkTracker } from '../instance/access.js';
 import type { Lease } from '../instance/instance.js';

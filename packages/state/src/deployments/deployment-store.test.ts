@@ -109,7 +109,7 @@ describe('a lost deployment', () => {
     const lost = await begun('durable', SHORT_MS);
     await redis.kill();
     await redis.restart();
-    await until('it is there again', async () => (await lostIds().catch(() => [])).includes(lost.id));
+    await until('it is there again', async () => (await lostIds().catch((): string[] => [])).includes(lost.id));
     await until('its record too', async () => (await deployments.find('durable', lost.id).catch(() => undefined)) !== undefined);
   });
 
