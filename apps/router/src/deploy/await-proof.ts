@@ -49,12 +49,13 @@ export class PendingProof {
       // Before the look: what changes behind it is not missed.
       const changed = this.nextChange(deadline);
       const version = await this.versionIfThere();
+      // For a caller who has left no traffic moves, also where the version was ready at the first look.
+      signal.throwIfAborted();
       if (version?.state === 'ready') return;
       if (version?.state === 'failed') throw readFailure(version.failure ?? { code: 'start_failed', detail: 'it did not start' });
       if (version !== undefined) await this.moveOn(version);
       if (performance.now() > deadline) return this.giveUp();
       await changed;
-      signal.throwIfAborted();
     }
   }
 
