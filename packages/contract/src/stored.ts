@@ -8,6 +8,11 @@ export function stored<S extends z.ZodRawShape>(shape: S): z.ZodObject<S> {
   return z.looseObject(shape) as unknown as z.ZodObject<S>;
 }
 
+/** What a later version of Kiln wrote into a record beside what is known here. */
+export function unknownKeys({ shape }: z.ZodObject, record: object): object {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => !(key in shape)));
+}
+
 /** The newest schema of records that this version of Kiln knows. A record without a number has schema 1. */
 const SCHEMA = 1;
 

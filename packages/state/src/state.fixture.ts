@@ -43,3 +43,31 @@ export async function removeAll(raw: Redis): Promise<void> {
   await raw.flushall();
   if (mark) await raw.mset(MARK, mark, CHANGES, Number(changes) + 1);
 }
+
+/** Objects whose keys are names that users chose. */
+const OPEN = new Set(['env', 'secretRevisions']);
+
+/** As a later version of Kiln stores it: a key that is not known here in the record and in every object in it. */
+export function fromTheFuture(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(fromTheFuture);
+  if (typeof value !== 'object' || value === null) return value;
+  const known = Object.entries(value).map(([name, entry]) => [name, OPEN.has(name) ? entry : fromTheFuture(entry)]);
+  return { ...Object.fromEntries(known), future: { of: 'kiln' } };
+}
+
+/** Rewrites a record as another version of Kiln would. */
+export async function rewriteRecord(
+  raw: Redis,
+  key: string,
+  field: string,
+  change: (record: object) => unknown = fromTheFuture,
+): Promise<object> {
+  const after = change(await storedRecord(raw, key, field));
+  await raw.hset(key, field, JSON.stringify(after));
+  await raw.incr(CHANGES);
+  return after as object;
+}
+
+export async function storedRecord(raw: Redis, key: string, field: string): Promise<Record<string, unknown>> {
+  return JSON.parse((await raw.hget(key, field)) as string) as Record<string, unknown>;
+}

@@ -41,6 +41,8 @@ export class TestCluster {
   beating = true;
   /** What the node says that it has. */
   masterKeys: string[] = [];
+  /** What else. */
+  nodeSays: object = {};
   readonly functions: FunctionStore;
   readonly store: Store;
   private readonly timers: NodeJS.Timeout[] = [];
@@ -98,6 +100,10 @@ export class TestCluster {
     return call(this.controlPort, path, { method, ...options });
   }
 
+  callOf(name: string): Promise<Answer> {
+    return call(this.dataPort, `/fn/${name}/`);
+  }
+
   async stop(): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
     await this.router.stop();
@@ -113,7 +119,7 @@ export class TestCluster {
     if (!this.beating) return;
     this.beats += 1;
     await new NodeStore(this.store)
-      .heartbeat({ ...nodeRecord(this.agent, this.beats), masterKeys: this.masterKeys })
+      .heartbeat({ ...nodeRecord(this.agent, this.beats), masterKeys: this.masterKeys, ...this.nodeSays })
       .catch(() => undefined);
   }
 

@@ -4,8 +4,9 @@ import type { BuildLine, BuiltImage, Deployed } from '@kiln/contract/api/control
 import { readFailure } from '@kiln/contract/api/problem';
 import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord, NodeRecord, VersionRecord } from '@kiln/contract/records/records';
+import { type FunctionRecord, type NodeRecord, type VersionRecord, versionRecord } from '@kiln/contract/records/records';
 import type { SecretRevisions } from '@kiln/contract/records/secrets';
+import { isOfLaterSchema, unknownKeys } from '@kiln/contract/stored';
 import type { FunctionStore, VersionDraft } from '@kiln/state/functions/function-store';
 import type { AgentsClient, StepInputs } from '../nodes/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
@@ -36,6 +37,8 @@ interface Release extends VersionNote {
   digest: string;
   kind: BuiltImage['kind'];
   config: FunctionConfig;
+  /** What a later Kiln wrote of the version that it is made from. */
+  ofLater?: object;
 }
 
 /** A version that runs and has no traffic yet. */
@@ -139,8 +142,10 @@ export class Deployments {
     signal: AbortSignal,
     { expectedRevision, ...note }: VersionNote & { expectedRevision?: number | undefined } = {},
   ): Promise<Deployed> {
-    const { image, digest, kind, config } = await this.servingVersion(name, expectedRevision);
-    const release = { image, digest, kind, ...note, config: await this.checked({ ...config, ...changes }, kind), home: this.homeOf(name) };
+    const serving = await this.servingVersion(name, expectedRevision);
+    const { image, digest, kind } = serving;
+    const config = await this.checked({ ...serving.config, ...changes }, kind);
+    const release = { image, digest, kind, ...note, config, home: this.homeOf(name), ofLater: unknownOf(serving) };
     return this.deploy(begun(name, note), async (deployment) => (await this.release(deployment, release, signal)).serve());
   }
 
@@ -150,7 +155,7 @@ export class Deployments {
    */
   renew(name: string, signal: AbortSignal, { createdBy, message }: VersionNote): Promise<number[]> {
     const again = (version: VersionRecord) => {
-      const release = { ...version, createdBy, message, home: this.homeOf(name) };
+      const release = { ...version, createdBy, message, home: this.homeOf(name), ofLater: unknownOf(version) };
       return this.deploy({ ...begun(name, release), replaces: version.version }, async (deployment) => {
         await this.make(deployment, release, signal);
         await readyNodes(this.parts, deployment);
@@ -271,6 +276,14 @@ function begun(name: string, { createdBy, message, traffic }: VersionNote): NewD
 }
 
 function draft(release: Release, secretRevisions: SecretRevisions | undefined): VersionDraft {
-  const { image, digest, kind, config, home, createdBy, message, sourceDigest } = release;
-  return { image, digest, kind, config, provingNode: home.id, secretRevisions, createdBy, message, sourceDigest };
+  const { image, digest, kind, config, home, createdBy, message, sourceDigest, ofLater } = release;
+  return { ...ofLater, image, digest, kind, config, provingNode: home.id, secretRevisions, createdBy, message, sourceDigest };
+}
+
+/** For another version of the same image. @throws KilnError `conflict` where it cannot be known what that would have to say */
+function unknownOf(version: VersionRecord): object {
+  if (!isOfLaterSchema(version)) return unknownKeys(versionRecord, version);
+  throw new KilnError('conflict', `a later version of Kiln wrote version ${version.version} of "${version.function}"`, {
+    fix: 'upgrade every router and agent, then try again',
+  });
 }

@@ -12,8 +12,11 @@ export function withTraffic(before: FunctionRecord, traffic: Traffic, sticky: bo
   return changed(before, { traffic, previousTraffic: previousOf(before, traffic), sticky, ...withoutRollout(before) });
 }
 
+/** What a later Kiln wrote beside a version's share stays with it as long as that version has one. */
 export function changed(before: FunctionRecord, changes: Partial<FunctionRecord>): FunctionRecord {
-  return { ...before, ...changes, revision: before.revision + 1, updatedAt: new Date().toISOString() };
+  const { traffic = before.traffic } = changes;
+  const kept = traffic.map((share) => ({ ...before.traffic.find(({ version }) => version === share.version), ...share }));
+  return { ...before, ...changes, traffic: kept, revision: before.revision + 1, updatedAt: new Date().toISOString() };
 }
 
 /** What a rollback returns to. What a rollout tried on the way is nothing to return to. */
@@ -28,5 +31,5 @@ function withoutRollout({ rollout }: FunctionRecord): Pick<FunctionRecord, 'roll
 }
 
 function sameTraffic(a: Traffic, b: Traffic): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return a.length === b.length && a.every(({ version, weight }, i) => version === b[i]!.version && weight === b[i]!.weight);
 }

@@ -1,56 +1,23 @@
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { FunctionStore } from '../functions/function-store.js';
 import { RolloutStore } from '../functions/rollout-store.js';
 import { KeyStore } from '../key-store.js';
 import { LogStore } from '../logs/log-store.js';
 import { NodeStore } from '../node-store.js';
 import { SecretStore } from '../secrets/secret-store.js';
-import { draft, logOf, nodeOf, removeAll } from '../state.fixture.js';
-import { redis, withStore } from '../with-store.fixture.js';
-import { connectStore, type Store } from './store.js';
+import { draft, logOf, nodeOf, rewriteRecord, storedRecord } from '../state.fixture.js';
+import { raw, reported, store, withEmptyStore } from '../with-store.fixture.js';
 
-withStore();
+withEmptyStore();
 
-let raw: Redis;
-let store: Store;
 let functions: FunctionStore;
-let reported: string[];
 
-beforeAll(() => {
-  raw = new Redis(redis.url);
-});
-afterAll(async () => {
-  raw.disconnect();
-  await store.close();
-});
-beforeEach(async () => {
-  await store?.close();
-  await removeAll(raw);
-  reported = [];
-  store = connectStore(redis.url, { onError: (error) => reported.push(error.message) });
-  await store.whenReady(5000);
+beforeEach(() => {
   functions = new FunctionStore(store);
 });
 
-/** As a later version of Kiln stores it: a key that is not known here in the record and in every object in it. */
-function fromTheFuture(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(fromTheFuture);
-  if (typeof value !== 'object' || value === null) return value;
-  const known = Object.entries(value).map(([name, entry]) => [name, OPEN.has(name) ? entry : fromTheFuture(entry)]);
-  return { ...Object.fromEntries(known), future: { of: 'kiln' } };
-}
-
-/** Objects whose keys are names that users chose. */
-const OPEN = new Set(['env', 'secretRevisions']);
-
-async function rewrite(key: string, field: string, change: (record: object) => unknown = fromTheFuture): Promise<object> {
-  const after = change(JSON.parse((await raw.hget(key, field)) as string));
-  await raw.hset(key, field, JSON.stringify(after));
-  await raw.incr('kiln:function-changes');
-  return after as object;
-}
-const stored = async (key: string, field: string) => JSON.parse((await raw.hget(key, field)) as string);
+const rewrite = (key: string, field: string, change?: (record: object) => unknown) => rewriteRecord(raw, key, field, change);
+const stored = (key: string, field: string) => storedRecord(raw, key, field);
 
 async function twoVersions(): Promise<void> {
   for (const version of [1, 2]) {

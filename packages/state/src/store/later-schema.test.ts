@@ -1,31 +1,16 @@
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { FunctionStore } from '../functions/function-store.js';
 import { versionsToRemove } from '../functions/retention.js';
 import { SecretStore } from '../secrets/secret-store.js';
-import { draft, removeAll } from '../state.fixture.js';
-import { redis, withStore } from '../with-store.fixture.js';
-import { connectStore, type Store } from './store.js';
+import { draft, rewriteRecord } from '../state.fixture.js';
+import { raw, store, withEmptyStore } from '../with-store.fixture.js';
 
-withStore();
+withEmptyStore();
 
-let raw: Redis;
-let store: Store;
 let functions: FunctionStore;
 let secrets: SecretStore;
 
-beforeAll(() => {
-  raw = new Redis(redis.url);
-});
-afterAll(async () => {
-  raw.disconnect();
-  await store.close();
-});
 beforeEach(async () => {
-  await store?.close();
-  await removeAll(raw);
-  store = connectStore(redis.url, { onError: () => undefined });
-  await store.whenReady(5000);
   functions = new FunctionStore(store);
   secrets = new SecretStore(store);
   await functions.createVersion('f', draft);
@@ -33,9 +18,7 @@ beforeEach(async () => {
 });
 
 async function change(key: string, field: string, changes: object): Promise<string> {
-  const after = JSON.stringify({ ...JSON.parse((await raw.hget(key, field)) as string), ...changes });
-  await raw.hset(key, field, after);
-  return after;
+  return JSON.stringify(await rewriteRecord(raw, key, field, (record) => ({ ...record, ...changes })));
 }
 const later = { schema: 2 };
 const seal = (keyId: string) => () => ({ keyId, nonce: 'n', data: 'd' });
