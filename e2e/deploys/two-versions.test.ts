@@ -22,6 +22,28 @@ const COMBINATIONS: [string, Required<Checkouts>][] = [
 
 const name = 'steady';
 
+/** Ends the node and starts it again; every router then has its new life in use: what it knew of the last one says nothing. */
+async function takeBack(cluster: Cluster, load: SteadyLoad, node: Member, start = () => cluster.restart(node)): Promise<void> {
+  const before = await viewsOf(cluster, node);
+  expect((await node.program.end(40_000)).code).toBe(0);
+  start();
+  await until(`every router uses ${node.id} again`, async () =>
+    (await viewsOf(cluster, node)).every(({ epoch, live, draining }, i) => live && !draining && epoch !== before[i]?.epoch),
+  );
+  await load.next(100);
+  expect(load.faults).toEqual([]);
+}
+
+/** What each router knows of it. */
+function viewsOf(cluster: Cluster, { id }: Member): Promise<Partial<NodeView>[]> {
+  return Promise.all(
+    cluster.routers.map(async (router) => {
+      const { items } = (await cluster.api('GET', '/v1/nodes', undefined, { router })).json<{ items: NodeView[] }>();
+      return items.find((node) => node.id === id) ?? {};
+    }),
+  );
+}
+
 describe.skipIf(OLDER === undefined).each(COMBINATIONS)('%s, under load', (what, checkouts) => {
   let cluster: Cluster;
   let load: SteadyLoad;
@@ -65,28 +87,6 @@ describe.skipIf(OLDER === undefined).each(COMBINATIONS)('%s, under load', (what,
     await allAt(3);
   });
 
-  /** Every router has the node's new life in use: what it knew of the last one says nothing. */
-  async function takeBack(node: Member): Promise<void> {
-    const before = await viewsOf(node);
-    expect((await node.program.end(40_000)).code).toBe(0);
-    cluster.restart(node);
-    await until(`every router uses ${node.id} again`, async () =>
-      (await viewsOf(node)).every(({ epoch, live, draining }, i) => live && !draining && epoch !== before[i]?.epoch),
-    );
-    await load.next(100);
-    expect(load.faults).toEqual([]);
-  }
-
-  /** What each router knows of it. */
-  function viewsOf({ id }: Member): Promise<Partial<NodeView>[]> {
-    return Promise.all(
-      cluster.routers.map(async (router) => {
-        const { items } = (await cluster.api('GET', '/v1/nodes', undefined, { router })).json<{ items: NodeView[] }>();
-        return items.find((node) => node.id === id) ?? {};
-      }),
-    );
-  }
-
   async function leftOut({ id }: Member): Promise<void> {
     await until(`no call reaches ${id}`, async () => {
       const from = load.calls.length;
@@ -100,18 +100,66 @@ describe.skipIf(OLDER === undefined).each(COMBINATIONS)('%s, under load', (what,
       const answer = await cluster.api('POST', `/v1/nodes/${node.id}/drain`, undefined, { router: last() });
       expect(answer.status, answer.text).toBeLessThan(300);
       await leftOut(node);
-      await takeBack(node);
+      await takeBack(cluster, load, node);
     }
   });
 
   it('restarts each node in turn, while the other one serves', async () => {
-    for (const node of cluster.agents) await takeBack(node);
+    for (const node of cluster.agents) await takeBack(cluster, load, node);
   });
 
   it('rolls back through the last router', async () => {
     await cluster.clientOf(last()).rollback(name);
     await allAt(2);
   });
+});
+
+describe.skipIf(OLDER === undefined).each([
+  ['routers first', ['routers', 'agents']],
+  ['nodes first', ['agents', 'routers']],
+] as const)('a cluster under load behind a load balancer, %s,', (what, order) => {
+  let cluster: Cluster;
+  let load: SteadyLoad;
+
+  beforeAll(async () => {
+    const env = { KILN_DRAIN_DELAY: 1000 };
+    cluster = await startCluster({ routers: 2, nodes: 2, env, checkouts: { routers: [OLDER, OLDER], nodes: [OLDER, OLDER] } });
+    await cluster.deploy(fixture('steady'), { name });
+    load = new SteadyLoad(cluster.routers, name, { connections: 2, balanced: true });
+    await load.next(100);
+  });
+  afterAll(async () => {
+    await load?.stop();
+    if (load !== undefined) console.info(`${what}: ${load.calls.length} calls, ${load.faults.length} failed`);
+    await cluster?.stop();
+  });
+
+  async function replaceAll(checkout: string | undefined, kinds: readonly ('routers' | 'agents')[]): Promise<void> {
+    for (const kind of kinds) for (const member of cluster[kind]) await replace(member, checkout);
+  }
+
+  /** As docs/how-to/upgrade.md says. */
+  async function replace(member: Member, checkout: string | undefined): Promise<void> {
+    const start = () => cluster.startFrom(checkout, member);
+    if (cluster.agents.includes(member)) return takeBack(cluster, load, member, start);
+    expect((await member.program.end(40_000)).code).toBe(0);
+    start();
+    await cluster.ready();
+    await until(`calls go through ${member.id} again`, async () => {
+      const from = load.calls.length;
+      await load.next(50);
+      return load.calls.slice(from).some(({ router }) => router === member.id);
+    });
+    expect(load.faults).toEqual([]);
+  }
+
+  it('is upgraded one process at a time', () => replaceAll(NEWER, order), 240_000);
+
+  it('deploys, and goes back the same way', async () => {
+    await cluster.deploy(fixture('steady'), { name, files: { 'build.js': 'module.exports = 2;\n' } });
+    await replaceAll(OLDER, order.toReversed());
+    expect(await load.next(50)).toEqual(new Map([[2, 50]]));
+  }, 240_000);
 });
 
 it.skipIf(process.env['KILN_OLDER_REQUIRED'] !== '1')('is run with another version beside it', () => {

@@ -1,4 +1,6 @@
 import http from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { call } from '@kiln/testing/call';
 import type { Member } from '@kiln/testing/cluster';
 
 /** What became of one request. */
@@ -29,13 +31,16 @@ export class SteadyLoad {
   private readonly workers: Promise<void>[] = [];
   private readonly agents: http.Agent[] = [];
   private startedAt = performance.now();
+  /** Ports of routers that said that they are not ready. */
+  private readonly away = new Set<number>();
 
   constructor(
     routers: readonly Member[],
     private readonly name: string,
-    { connections = 8, streams = 1 } = {},
+    { connections = 8, streams = 1, balanced = false } = {},
   ) {
     for (const router of routers) {
+      if (balanced) this.workers.push(this.watch(router));
       const agent = new http.Agent({ keepAlive: true, maxSockets: connections + streams });
       this.agents.push(agent);
       for (let i = 0; i < connections; i += 1) this.workers.push(this.work(router, agent));
@@ -76,19 +81,37 @@ export class SteadyLoad {
     return counts;
   }
 
+  /** As a load balancer does: new calls go to a router only while it says that it is ready. */
+  private async watch({ ports: { data } }: Member): Promise<void> {
+    while (this.running) {
+      const ready = await call(data, '/readyz', { timeoutMs: 1000 })
+        .then(({ status }) => status === 200)
+        .catch(() => false);
+      if (ready) this.away.delete(data);
+      else this.away.add(data);
+      await delay(50);
+    }
+  }
+
+  /** False where the load ends meanwhile. */
+  private async goesOn({ ports: { data } }: Member): Promise<boolean> {
+    while (this.running && this.away.has(data)) await delay(20);
+    return this.running;
+  }
+
   private async work(router: Member, agent: http.Agent): Promise<void> {
-    for (let i = 0; this.running; i += 1) {
+    for (let i = 0; await this.goesOn(router); i += 1) {
       const post = i % 2 === 1;
       const expected = post ? `"got":${BODY.length}}` : '"got":0}';
-      this.calls.push(await this.call(router, agent, post ? 'POST' : 'GET', '/', (text) => text.endsWith(expected)));
+      this.calls.push(await this.send(router, agent, post ? 'POST' : 'GET', '/', (text) => text.endsWith(expected)));
     }
   }
 
   private async stream(router: Member, agent: http.Agent): Promise<void> {
-    while (this.running) this.streams.push(await this.call(router, agent, 'GET', '/stream', (text) => text === STREAM));
+    while (await this.goesOn(router)) this.streams.push(await this.send(router, agent, 'GET', '/stream', (text) => text === STREAM));
   }
 
-  private call(router: Member, agent: http.Agent, method: string, path: string, isWhole: (text: string) => boolean): Promise<Call> {
+  private send(router: Member, agent: http.Agent, method: string, path: string, isWhole: (text: string) => boolean): Promise<Call> {
     const call: Call = { router: router.id, sentAt: performance.now(), endedAt: 0, version: 0, node: '', start: '', fault: undefined };
     return new Promise((resolve) => {
       const end = (fault?: string) => {

@@ -215,6 +215,16 @@ export class Cluster {
     member.program = member.program.again();
   }
 
+  /** Starts a member that has ended from another built checkout; from this one where none is named. */
+  startFrom(checkout: string | undefined, member: Member): void {
+    const router = this.routers.indexOf(member);
+    const place = this.options.network?.places[this.agents.indexOf(member)];
+    member.program =
+      router >= 0
+        ? startRouter(router, member.ports, this.shared, checkout)
+        : startAgent(member.id, member.ports, this.shared, place, checkout);
+  }
+
   private startRedis(): Program {
     const { redisPort, home, redisHost } = this.shared;
     return startRedis(redisPort, home, redisHost);
