@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
 const run = promisify(execFile);
-const MODULE = join(import.meta.dirname, 'last-handler.ts');
+const MODULE = join(import.meta.dirname, 'unhandled-rejections.ts');
 
 it('a fault of work that nobody awaits is logged and does not end the process', async () => {
   const script = `

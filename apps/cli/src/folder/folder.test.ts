@@ -135,7 +135,7 @@ describe('packFiles', () => {
     const files = await hashed();
     for (const content of ['x', 'y'.repeat(100)]) {
       write({ 'index.js': content });
-      await expect(buffer(packFiles(files))).rejects.toThrow(/was changed/);
+      await expect(buffer(packFiles(files))).rejects.toThrow(/changed while it was packed/);
     }
   });
 
