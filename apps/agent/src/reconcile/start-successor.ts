@@ -1,4 +1,4 @@
-import { instancesLike } from '@kiln/instances/pool/need-instance';
+import { instancesLike } from '@kiln/instances/pool/instances-to-start';
 import type { Pools } from '@kiln/instances/pool/pools';
 import type { VersionTable } from './version-table.js';
 

@@ -8,7 +8,7 @@ import { type FunctionRecord, type NodeRecord, type VersionRecord, versionRecord
 import type { SecretRevisions } from '@kiln/contract/records/secrets';
 import { isOfLaterSchema, unknownKeys } from '@kiln/contract/stored';
 import type { FunctionStore, VersionDraft } from '@kiln/state/functions/function-store';
-import type { AgentsClient, StepInputs } from '../nodes/agents-client.js';
+import type { AgentsClient, StepInputs } from '../agents/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
 import type { VersionSecrets } from '../secrets/secrets.js';
 import type { Deployment, NewDeployment, OwnDeployments } from './deployment.js';

@@ -1,4 +1,4 @@
-import type { AgentsClient, WarmUpTarget } from '../nodes/agents-client.js';
+import type { AgentsClient, WarmUpTarget } from '../agents/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
 
 export interface WarmUpParts {

@@ -146,7 +146,8 @@ export class Invocation implements ForwardRequest, ForwardOptions, UpgradeHooks,
     this.answer = this.status = undefined;
     this.exchange = this.caller.send(this, node);
     this.sentAt = performance.now();
-    // Where the node says when it waits, the function's time runs without a word of it. Nobody hears that of an upgrade.
+    // A node that reports its waiting need not report the lease: the time counts from here until it reports that it waits. An upgrade
+    // gets no such report.
     if (node.tellsWaiting && !this.caller.switches) this.leased(this.sentAt);
     else this.waits(this.sentAt);
     return this.exchange;

@@ -7,7 +7,7 @@ import { type Candidate, chooseVictims } from '../room/choose-victims.js';
 import { Cores } from '../room/cores.js';
 import { Gate } from '../room/gate.js';
 import { StartBackoff } from '../start/start-backoff.js';
-import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
+import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './instances-to-start.js';
 import { Trial } from './trial.js';
 
 describe('the states of an instance', () => {

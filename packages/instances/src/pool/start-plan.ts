@@ -3,7 +3,7 @@ import type { KilnError } from '@kiln/contract/errors';
 import type { Census } from '../instance/instance.js';
 import { Refusal } from '../port/refusal.js';
 import { StartBackoff } from '../start/start-backoff.js';
-import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './need-instance.js';
+import { type Demand, instancesMissing, instancesToStart, startsToDrop } from './instances-to-start.js';
 import type { PoolNode } from './pool-node.js';
 import { StartsAhead } from './starts-ahead.js';
 

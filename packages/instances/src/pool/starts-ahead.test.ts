@@ -1,6 +1,6 @@
 import { until } from '@kiln/testing/until';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { instancesLike } from './need-instance.js';
+import { instancesLike } from './instances-to-start.js';
 import { lease, leased, many, TestPools } from './pools.fixture.js';
 
 const LONG_MS = 60_000;

@@ -4,7 +4,7 @@ import { KilnError } from '@kiln/contract/errors';
 import { nodeId } from '@kiln/contract/names';
 import type { NodeRecord } from '@kiln/contract/records/records';
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { AgentsClient } from '../../nodes/agents-client.js';
+import { AgentsClient } from '../../agents/agents-client.js';
 import { NodeTable } from '../../placement/node-table.js';
 import { Catalog } from '../../view/catalog.js';
 import { Membership } from '../../view/membership.js';

@@ -2,7 +2,7 @@ import { type CreatedKey, createKeyBody, type KeyView, type Page } from '@kiln/c
 import { parse } from '@kiln/contract/config/field-errors';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { z } from 'zod';
-import { Keys } from '../../cluster/keys.js';
+import { Keys } from '../../cluster/api-keys.js';
 import { pageOf } from '../http/page.js';
 
 const keyId = z.string().regex(/^[A-Za-z0-9]{1,64}$/, 'must be letters and digits');
