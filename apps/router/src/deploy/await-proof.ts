@@ -46,10 +46,10 @@ export class PendingProof {
     const { boundMs, signal } = this.awaited;
     const deadline = performance.now() + boundMs;
     for (;;) {
-      // Before the look: what changes behind it is not missed.
+      // Waits from before the read, so that a change right after the read is not missed.
       const changed = this.nextChange(deadline);
       const version = await this.versionIfThere();
-      // For a caller who has left no traffic moves, also where the version was ready at the first look.
+      // If the caller has left, no traffic moves, even if the first read finds the version ready.
       signal.throwIfAborted();
       if (version?.state === 'ready') return;
       if (version?.state === 'failed') throw readFailure(version.failure ?? { code: 'start_failed', detail: 'it did not start' });

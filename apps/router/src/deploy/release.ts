@@ -10,7 +10,7 @@ const PROOF_MARGIN_MS = 60_000;
 
 export type ReleaseParts = WarmUpParts & Omit<ProofParts, 'functions'> & Pick<RenewParts, 'functions' | 'announcer'>;
 
-// The way of a version from its number to the traffic. Who takes a deployment over goes on from any point of it.
+// The steps of a version from its number to the traffic. A router that takes a deployment over continues at any of them.
 
 /** Waits until its version is proved ready. @throws KilnError with why it is not; the reason of `signal` */
 export async function awaitProof(parts: ReleaseParts, deployment: Deployment, startTimeout: number, signal: AbortSignal): Promise<void> {
@@ -28,7 +28,7 @@ export async function awaitProof(parts: ReleaseParts, deployment: Deployment, st
   await new PendingProof({ ...parts, functions: proof }, { name, version, boundMs, signal: either }).ready();
 }
 
-/** Has the nodes ready their instances; right behind it the traffic moves. Nothing where that was done before. */
+/** Has the nodes start instances, right before the traffic moves. Does nothing if that was done before. */
 export async function readyNodes(parts: ReleaseParts, deployment: Deployment): Promise<void> {
   const { function: name, version = 0, replaces } = deployment.record;
   if (deployment.record.state === 'proving') await deployment.reach('warming', { waits: false });

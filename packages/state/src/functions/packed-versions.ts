@@ -1,12 +1,12 @@
-/** The count and its bracket are no longer. */
+/** The count stands within the first so many characters. */
 const COUNT_CHARS = 12;
 
 /** Version numbers to records, as text. */
 type StoredVersions = Readonly<Record<string, string>>;
 
 /**
- * The same packed: JSON of how many there are, then numbers and records in turn. Bytes are outside of V8's heap, whose collections would
- * else hold everybody up where there are many functions.
+ * The versions of a function as JSON: their count, then a number and a record in turn. A buffer lies outside of V8's heap, so that
+ * collections of that heap stay short with many functions.
  */
 export type PackedVersions = Buffer;
 
@@ -24,7 +24,7 @@ export function pack(versions: StoredVersions): PackedVersions {
   return Buffer.from(JSON.stringify([Object.keys(versions).length, ...Object.entries(versions).flat()]));
 }
 
-/** How many there are, without a look at any. */
+/** The number of versions; parses none of them. */
 export function countPacked(packed: PackedVersions): number {
   return Number.parseInt(packed.toString('latin1', 1, COUNT_CHARS), 10);
 }
