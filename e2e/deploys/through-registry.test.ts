@@ -26,6 +26,9 @@ async function namesInRegistry(): Promise<string[]> {
   return tags.filter((tag) => tag.startsWith(`${registry.host}/`));
 }
 
+/** Files of which this test alone makes images: the same files are the same image on the engine, which another test names and uses. */
+const files = (build: number) => ({ 'build.js': `module.exports = '${registry.host}, build ${build}';\n` });
+
 /** As on a node that never had it. */
 async function forgetImage(image: string): Promise<void> {
   await removeHolds(cluster.nodes);
@@ -39,7 +42,7 @@ const greeting = async () => (await cluster.call(`/fn/${NAME}/`)).headers['x-kil
 
 describe('a function whose images go through a registry', () => {
   it('is built, pushed and called, by the digest that the registry itself tells', async () => {
-    const { image, digest } = await cluster.deploy(fixture(NAME), { name: NAME, config: { memory: 64 } });
+    const { image, digest } = await cluster.deploy(fixture(NAME), { name: NAME, files: files(1), config: { memory: 64 } });
     expect(image).toBe(`${registry.host}/team/${NAME}@${digest}`);
     const manifest = await fetch(`http://${registry.host}/v2/team/${NAME}/manifests/${digest}`, {
       headers: { accept: 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json' },
@@ -50,7 +53,7 @@ describe('a function whose images go through a registry', () => {
 
   it('is deployed again, pulled where its image is gone, and rolled back', async () => {
     const [first] = await cluster.versions(NAME);
-    const second = await cluster.deploy(fixture(NAME), { name: NAME, files: { 'more.txt': 'x' }, config: { memory: 64 } });
+    const second = await cluster.deploy(fixture(NAME), { name: NAME, files: files(2), config: { memory: 64 } });
     expect([second.version, await greeting()]).toEqual([2, '2']);
     await cluster.client.rollback(NAME);
     expect(await greeting()).toBe('1');
