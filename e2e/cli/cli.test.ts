@@ -90,13 +90,20 @@ describe('exit codes', () => {
   });
 
   it('130: interrupted', async () => {
-    const program = startCli(['logs', 'hello', '--follow'], {
+    const logging = folder('talker', {
+      'kiln.json': '{}',
+      'index.js': "module.exports = (req, res) => (console.log('called'), res.end());\n",
+    });
+    await cluster.deploy(logging, { name: 'talker' });
+    const program = startCli(['logs', 'talker', '--follow'], {
       KILN_HOME: join(work, 'home'),
       KILN_URL: `http://127.0.0.1:${cluster.router.ports.control}`,
       KILN_API_KEY: cluster.shared.adminKey,
     });
-    await cluster.call('/fn/hello/');
-    await new Promise((resolve) => setTimeout(resolve, 1000)); // The command has no sign of life before the first line.
+    await until('it shows a line', async () => {
+      await cluster.call('/fn/talker/');
+      return program.stdout !== '';
+    });
     program.kill('SIGINT');
     expect((await program.exited).code).toBe(130);
   });

@@ -9,9 +9,10 @@ import { until } from '@kiln/testing/until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CountingProxy } from './counting-proxy.js';
 
-/** 1 s and 5 s are the promises; this machine may be busy with other things. */
-const ALLOWED_UNCHANGED_MS = 3000;
-const ALLOWED_CHANGE_MS = 15_000;
+const FULL = process.env['KILN_E2E_FULL'] === '1';
+/** 1 s and 5 s are the promises; this machine may be busy with other things, the more so where KILN_E2E_FULL=1 is not set. */
+const ALLOWED_UNCHANGED_MS = FULL ? 3000 : 12_000;
+const ALLOWED_CHANGE_MS = FULL ? 15_000 : 45_000;
 const BIG_BYTES = 2_000_000;
 
 let cluster: Cluster;
