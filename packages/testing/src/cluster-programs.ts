@@ -81,7 +81,14 @@ function startApp(app: string, name: string, env: Environment, { args = [], pref
   const [command = process.execPath, ...before] = [...prefix, process.execPath];
   return new Program(name, {
     command,
-    args: [...before, '--enable-source-maps', '--max-semi-space-size=8', join(checkout, 'apps', app, 'dist', 'main.js'), ...args],
+    args: [
+      ...before,
+      '--enable-source-maps',
+      '--max-semi-space-size=8',
+      '--no-memory-reducer',
+      join(checkout, 'apps', app, 'dist', 'main.js'),
+      ...args,
+    ],
     env: { ...inherited(), ...Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])) },
   });
 }
