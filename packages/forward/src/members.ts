@@ -12,11 +12,8 @@ interface Place<T> {
 export class Members<T> implements Iterable<T> {
   private first: Place<T> | undefined;
   private last: Place<T> | undefined;
-  private count = 0;
-
-  get size(): number {
-    return this.count;
-  }
+  /** Only `add` and what it returns write it. */
+  size = 0;
 
   /** @returns takes it out again; calling it again does nothing */
   add(item: T): () => void {
@@ -24,7 +21,7 @@ export class Members<T> implements Iterable<T> {
     if (this.last === undefined) this.first = place;
     else this.last.after = place;
     this.last = place;
-    this.count++;
+    this.size++;
     let left = false;
     return () => {
       if (left) return;
@@ -51,6 +48,6 @@ export class Members<T> implements Iterable<T> {
     else after.before = before;
     // A place that is gone keeps no other one alive.
     place.before = place.after = undefined;
-    this.count--;
+    this.size--;
   }
 }

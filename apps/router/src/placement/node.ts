@@ -1,5 +1,5 @@
 import type { NodeRecord } from '@kiln/contract/records/records';
-import { connectTo, type Upstream } from '@kiln/forward/client/upstream';
+import { connectTo, type DialledUpstream } from '@kiln/forward/client/upstream';
 import { NODE_HEAD_BYTES } from '@kiln/forward/headers/head-limits';
 import { Members } from '@kiln/forward/members';
 import { isUsable, moved, type NodeState, type ProbeResult } from './node-health.js';
@@ -25,7 +25,7 @@ export interface UnderWay {
 /** One node's door in one life of its agent: how it is reached, and what is under way there. */
 export class NodeConnections {
   readonly id: string;
-  readonly upstream: Upstream;
+  readonly upstream: DialledUpstream;
   readonly host: string;
   readonly port: number;
   readonly url: string;

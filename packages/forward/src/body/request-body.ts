@@ -120,7 +120,7 @@ export class StreamedBody<S extends BodySource> implements RequestBody {
   }
 
   discard(): void {
-    this.stopTimer();
+    clearInterval(this.silence);
     const { message } = this;
     this.kept = undefined;
     this.held = undefined;
@@ -183,7 +183,7 @@ export class StreamedBody<S extends BodySource> implements RequestBody {
 
   private onEnd(): void {
     this.ended = true;
-    this.stopTimer();
+    clearInterval(this.silence);
     this.reader?.push(null);
     this.finished?.();
   }
@@ -198,14 +198,10 @@ export class StreamedBody<S extends BodySource> implements RequestBody {
     this.fault = fault;
     this.kept = undefined;
     this.held = undefined;
-    this.stopTimer();
+    clearInterval(this.silence);
     this.message.pause();
     this.reader?.destroy(new BodyError(fault));
     this.finished?.();
-  }
-
-  private stopTimer(): void {
-    clearInterval(this.silence);
   }
 }
 

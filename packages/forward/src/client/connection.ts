@@ -2,26 +2,28 @@ import type { Socket } from 'node:net';
 import { missingFraming, requestHead } from '../headers/headers.js';
 import { BodyWriter } from './body-writer.js';
 import { type ParsedAnswer, ResponseParser } from './response-parser.js';
-import type { Control, Heard, Receiver, Sending } from './upstream-port.js';
+import type { Control, Receiver, Sending } from './upstream-port.js';
 
 // One string is one write; a string and a buffer become a vector, which costs twice as much.
 const ONE_WRITE_BYTES = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** A request as it goes out. */
-export class Outgoing {
-  readonly head: string;
-  readonly chunked: boolean;
+export interface Outgoing {
+  sending: Sending;
+  head: string;
+  chunked: boolean;
+}
 
-  /** @param host where the request names none. @throws UnsendableError */
-  constructor(
-    readonly sending: Sending,
-    host: string,
-  ) {
-    const { method, path, headers, body } = sending;
-    const framing = missingFraming(headers, body);
-    this.chunked = framing === 'chunked';
-    this.head = requestHead(method, path, headers, host, framing);
+/** @param host where the request names none. @returns undefined for what can't be written: the receiver was told so */
+export function outgoingOf(sending: Sending, host: string, receiver: Receiver): Outgoing | undefined {
+  const { method, path, headers, body } = sending;
+  const framing = missingFraming(headers, body);
+  try {
+    return { sending, head: requestHead(method, path, headers, host, framing), chunked: framing === 'chunked' };
+  } catch (error) {
+    receiver.onError(error as Error, false);
+    return undefined;
   }
 }
 
@@ -36,12 +38,15 @@ export class HttpConnection {
   idleUntil = Number.POSITIVE_INFINITY;
   private turn: Turn | undefined;
 
-  /** @param onFree an exchange has ended and the connection may carry another */
+  /**
+   * @param onFree an exchange has ended and the connection may carry another
+   * @param counter counts reads: shared by the connections of one upstream
+   */
   constructor(
     private readonly socket: Socket,
     maxHeaderBytes: number,
     private readonly onFree: (connection: HttpConnection) => void,
-    private readonly heard: Heard = { reads: 0 },
+    private readonly counter: { heard: number } = { heard: 0 },
   ) {
     const answers: ParsedAnswer = {
       onInformation: (status, headers) => this.turn?.receiver.onInformation(status, headers),
@@ -83,20 +88,18 @@ export class HttpConnection {
     else if (Buffer.isBuffer(body)) this.writeWhole(head, body);
     else if (sending.headFirst) socket.write(head, 'latin1');
     // The operating system refused the very first write as it was made.
-    if (socket.errored !== null) return this.unsent();
+    if (socket.errored !== null) {
+      this.turn = undefined;
+      this.parser.stop();
+      socket.destroy();
+      return false;
+    }
     if (body === null || Buffer.isBuffer(body)) return true;
     turn.writer = new BodyWriter(socket, body, sending.headFirst ? undefined : head, chunked, (error) => {
       turn.writer = undefined;
       if (error !== undefined) this.fail(error);
     });
     return true;
-  }
-
-  private unsent(): false {
-    this.turn = undefined;
-    this.parser.stop();
-    this.socket.destroy();
-    return false;
   }
 
   destroy(): void {
@@ -128,7 +131,7 @@ export class HttpConnection {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    this.heard.reads++;
+    this.counter.heard++;
     const { turn } = this;
     if (turn === undefined) {
       this.socket.destroy();

@@ -134,9 +134,7 @@ export class ResponseParser {
   }
 
   private readHead(data: Buffer, at: number, from: number): number {
-    const end = data.indexOf(HEAD_END, from);
-    if (before(HEAD_END, end, data) - at > this.maxHeaderBytes)
-      throw new AnswerError(`the head is larger than ${this.maxHeaderBytes} bytes`);
+    const end = endOf(HEAD_END, data, at, from, this.maxHeaderBytes, 'the head is larger');
     if (end === -1) return -1;
     const head = data.toString('latin1', at, end + LINE_END.length);
     const firstLine = head.indexOf('\r\n');
@@ -241,10 +239,7 @@ export class ResponseParser {
   }
 
   private readChunkSize(data: Buffer, at: number, from: number): number {
-    const end = data.indexOf(LINE_END, from);
-    if (before(LINE_END, end, data) - at > MAX_CHUNK_LINE_BYTES) {
-      throw new AnswerError(`a line with a chunk size is longer than ${MAX_CHUNK_LINE_BYTES} bytes`);
-    }
+    const end = endOf(LINE_END, data, at, from, MAX_CHUNK_LINE_BYTES, 'a line with a chunk size is longer');
     if (end === -1) return -1;
     const size = CHUNK_SIZE.exec(data.toString('latin1', at, end));
     if (size === null) throw new AnswerError('a chunk size is not hexadecimal');
@@ -266,10 +261,7 @@ export class ResponseParser {
       this.complete(NO_HEADERS);
       return at + LINE_END.length;
     }
-    const end = data.indexOf(HEAD_END, from);
-    if (before(HEAD_END, end, data) - at > this.maxHeaderBytes) {
-      throw new AnswerError(`the trailers are larger than ${this.maxHeaderBytes} bytes`);
-    }
+    const end = endOf(HEAD_END, data, at, from, this.maxHeaderBytes, 'the trailers are larger');
     if (end === -1) return -1;
     this.complete(readFields(data.toString('latin1', at, end + LINE_END.length), 0));
     return end + HEAD_END.length;
@@ -282,7 +274,11 @@ export class ResponseParser {
   }
 }
 
-/** Where a part ends at the earliest; without its end mark all but the last bytes, which may be the mark's first. */
-function before(mark: Buffer, found: number, data: Buffer): number {
-  return found === -1 ? data.length - mark.length + 1 : found;
+/** Where the part from `at` on ends; -1: more is needed. @throws AnswerError where it is longer than `max` */
+function endOf(mark: Buffer, data: Buffer, at: number, from: number, max: number, tooLong: string): number {
+  const end = data.indexOf(mark, from);
+  // Without the mark, the last bytes may be its first.
+  const earliest = end === -1 ? data.length - mark.length + 1 : end;
+  if (earliest - at > max) throw new AnswerError(`${tooLong} than ${max} bytes`);
+  return end;
 }

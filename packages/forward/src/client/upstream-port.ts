@@ -40,11 +40,6 @@ export interface Receiver {
   onError(error: Error, sent: boolean): void;
 }
 
-/** Counts reads of all connections that share it. */
-export interface Heard {
-  reads: number;
-}
-
 /** The other side of exchanges. Whatever speaks HTTP/1.1 underneath can be replaced behind this. */
 export interface Upstream {
   /** Never throws: what goes wrong is told to the receiver. */
@@ -53,8 +48,6 @@ export interface Upstream {
   readonly connected: boolean;
   /** Counts what was read from the other side: as long as it grows, that side is not silent. */
   readonly heard: number;
-  /** Takes no new requests; ends when the running ones have ended. */
-  close(): void;
   /** Ends now, with whatever runs. */
   destroy(): void;
 }

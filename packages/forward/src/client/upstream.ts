@@ -2,8 +2,8 @@ import net from 'node:net';
 import { Readable } from 'node:stream';
 import { INSTANCE_HEAD_BYTES } from '../headers/head-limits.js';
 import { Members } from '../members.js';
-import { HttpConnection, Outgoing } from './connection.js';
-import type { Heard, Receiver, Sending, Upstream } from './upstream-port.js';
+import { HttpConnection, type Outgoing, outgoingOf } from './connection.js';
+import type { Receiver, Sending, Upstream } from './upstream-port.js';
 
 export type { Upstream } from './upstream-port.js';
 
@@ -33,18 +33,18 @@ export interface UpstreamAddress {
   maxHeaderBytes?: number;
 }
 
-/** A pool of keep-alive connections to one address, as many as there are requests: the caller bounds what is in flight. */
-export function connectTo(address: UpstreamAddress): Upstream {
+export function connectTo(address: UpstreamAddress): DialledUpstream {
   return new DialledUpstream(address);
 }
 
-class DialledUpstream implements Upstream {
+/** A pool of keep-alive connections to one address, as many as there are requests: the caller bounds what is in flight. */
+export class DialledUpstream implements Upstream {
   /** The one used last is used next. */
   private idle: HttpConnection[] = [];
   private readonly sockets = new Members<net.Socket>();
   private sweep: NodeJS.Timeout | undefined;
   private readonly host: string;
-  private readonly reads: Heard = { reads: 0 };
+  heard = 0;
   private closed = false;
 
   constructor(private readonly address: UpstreamAddress) {
@@ -56,24 +56,16 @@ class DialledUpstream implements Upstream {
     return this.idle.some(({ usable }) => usable);
   }
 
-  get heard(): number {
-    return this.reads.reads;
-  }
-
   send(sending: Sending, receiver: Receiver): void {
-    let outgoing: Outgoing;
-    try {
-      outgoing = new Outgoing(sending, this.host);
-    } catch (error) {
-      receiver.onError(error as Error, false);
-      return;
-    }
+    const outgoing = outgoingOf(sending, this.host, receiver);
+    if (outgoing === undefined) return;
     const connection = this.closed ? undefined : this.takeIdle(isUpload(sending) ? FRESH_MS : Number.POSITIVE_INFINITY);
     // The other side may have closed a connection that served before at the very moment of the sending.
     const again = mayResend(sending) ? (error: Error) => this.dial(outgoing, receiver, error) : undefined;
     if (connection?.send(outgoing, receiver, again) !== true) this.dial(outgoing, receiver);
   }
 
+  /** Takes no new requests; ends when the running ones have ended. */
   close(): void {
     this.closed = true;
     for (const connection of this.idle) connection.destroy();
@@ -98,7 +90,7 @@ class DialledUpstream implements Upstream {
     socket.once('error', onError);
     socket.once('connect', () => {
       socket.off('error', onError);
-      const connection = new HttpConnection(socket, this.address.maxHeaderBytes ?? INSTANCE_HEAD_BYTES, this.keep, this.reads);
+      const connection = new HttpConnection(socket, this.address.maxHeaderBytes ?? INSTANCE_HEAD_BYTES, this.keep, this);
       if (!connection.send(outgoing, receiver)) onError(new Error('the other side closed the connection at once'));
     });
   }
@@ -192,18 +184,10 @@ export function overSocket(socket: net.Socket): Upstream {
 
 class SocketUpstream implements Upstream {
   private readonly connection: HttpConnection;
-  private readonly reads: Heard = { reads: 0 };
-  private closed = false;
+  heard = 0;
 
   constructor(socket: net.Socket) {
-    const onFree = (connection: HttpConnection) => {
-      if (this.closed) connection.destroy();
-    };
-    this.connection = new HttpConnection(socket, INSTANCE_HEAD_BYTES, onFree, this.reads);
-  }
-
-  get heard(): number {
-    return this.reads.reads;
+    this.connection = new HttpConnection(socket, INSTANCE_HEAD_BYTES, () => undefined, this);
   }
 
   get connected(): boolean {
@@ -211,20 +195,13 @@ class SocketUpstream implements Upstream {
   }
 
   send(sending: Sending, receiver: Receiver): void {
-    let outgoing: Outgoing;
-    try {
-      if (this.closed || !this.connection.usable) throw new Error('the connection is closed');
-      outgoing = new Outgoing(sending, 'instance');
-    } catch (error) {
-      receiver.onError(error as Error, false);
+    if (!this.connected) {
+      receiver.onError(new Error('the connection is closed'), false);
       return;
     }
-    if (!this.connection.send(outgoing, receiver)) receiver.onError(new Error('the other side closed the connection'), false);
-  }
-
-  close(): void {
-    this.closed = true;
-    if (this.connection.usable) this.connection.destroy();
+    const outgoing = outgoingOf(sending, 'instance', receiver);
+    if (outgoing === undefined || this.connection.send(outgoing, receiver)) return;
+    receiver.onError(new Error('the other side closed the connection'), false);
   }
 
   destroy(): void {

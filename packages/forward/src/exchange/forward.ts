@@ -205,7 +205,10 @@ export class RelayedExchange implements Exchange, Receiver {
     try {
       this.downstream.begin(this.status, head!);
     } catch (error) {
-      this.break(error as Error);
+      const responseStarted = this.downstream.started;
+      this.settle({ kind: 'broken', error: error as Error, answered: this.answered, responseStarted });
+      this.control?.abort(error as Error);
+      if (responseStarted) this.downstream.cut(this.expected >= 0);
       return false;
     }
     this.passPieces();
@@ -237,14 +240,6 @@ export class RelayedExchange implements Exchange, Receiver {
     const { control } = this;
     this.onEnd([]);
     control?.abort(new Error('the rest of a withheld answer is not wanted'));
-  }
-
-  /** The answer can't be relayed as it is. */
-  private break(error: Error): void {
-    const responseStarted = this.downstream.started;
-    this.settle({ kind: 'broken', error, answered: this.answered, responseStarted });
-    this.control?.abort(error);
-    if (responseStarted) this.downstream.cut(this.expected >= 0);
   }
 
   private readonly onClientClose = (): void => {

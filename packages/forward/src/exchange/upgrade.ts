@@ -2,10 +2,10 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { GrowingBuffer } from '../bytes/growing-buffer.js';
-import { HttpConnection, Outgoing } from '../client/connection.js';
+import { HttpConnection, outgoingOf } from '../client/connection.js';
 import type { Control, Receiver } from '../client/upstream-port.js';
 import { INSTANCE_HEAD_BYTES } from '../headers/head-limits.js';
-import { get } from '../headers/headers.js';
+import { answerHead, get } from '../headers/headers.js';
 import { bodyOf, HttpDownstream } from '../server/http-server.js';
 import { type Exchange, type ForwardRequest, type Outcome, RelayedExchange } from './forward.js';
 
@@ -21,14 +21,13 @@ export interface UpgradingClient {
 export interface UpgradeHooks {
   /** As in `forward`; called for 101 and for an answer that declines. */
   onHead(status: number, headers: string[]): string[] | undefined;
-  /** The protocols were switched: from here on only `idleTimeout` ends a silent connection. */
+  /** The protocols were switched. */
   onSwitched?(): void;
-  /** ms without a byte either way after the switch. */
-  idleTimeout?: number;
   /** The largest head of an answer; default what a node takes from an instance. */
   maxHeaderBytes?: number;
 }
 
+/** A switched connection without a byte either way ends after so long. */
 const IDLE_MS = 5 * 60_000;
 /** A connection of which one side has ended may stay silent for so long. */
 const HALF_OPEN_MS = 1000;
@@ -51,7 +50,7 @@ export function spliceUpgrade(
 
 class UpgradeExchange implements Exchange, Receiver {
   readonly outcome: Promise<Outcome>;
-  private resolve!: (outcome: Outcome) => void;
+  private readonly result = Promise.withResolvers<Outcome>();
   private settled = false;
   private answered = false;
   private switched = false;
@@ -65,13 +64,9 @@ class UpgradeExchange implements Exchange, Receiver {
     private readonly client: UpgradingClient,
     private readonly hooks: UpgradeHooks,
   ) {
-    this.outcome = new Promise((resolve) => {
-      this.resolve = resolve;
-    });
+    this.outcome = this.result.promise;
     // Without a listener an error of a socket would end the process.
-    client.socket.on('error', this.onClientClose);
-    client.socket.on('close', this.onClientClose);
-    client.socket.on('end', this.onClientClose);
+    client.socket.on('error', this.onClientClose).on('close', this.onClientClose).on('end', this.onClientClose);
     // Only a socket that is read shows that its other side has left.
     client.socket.on('data', this.onEarlyData);
     client.socket.resume();
@@ -109,13 +104,8 @@ class UpgradeExchange implements Exchange, Receiver {
 
   private ask(socket: Socket, { method, path, headers }: ForwardRequest): void {
     const asked = [...headers, 'Connection', 'Upgrade', 'Upgrade', this.client.request.headers.upgrade ?? ''];
-    let outgoing: Outgoing;
-    try {
-      outgoing = new Outgoing({ method, path, headers: asked, body: null, headFirst: true, switches: true }, 'instance');
-    } catch (error) {
-      this.onError(error as Error, false);
-      return;
-    }
+    const outgoing = outgoingOf({ method, path, headers: asked, body: null, headFirst: true, switches: true }, 'instance', this);
+    if (outgoing === undefined) return;
     // Nobody keeps a connection on which a handshake was declined.
     const connection = new HttpConnection(socket, this.hooks.maxHeaderBytes ?? INSTANCE_HEAD_BYTES, (free) => free.destroy());
     if (!connection.send(outgoing, this)) this.onError(new Error('the other side closed the connection'), false);
@@ -177,7 +167,7 @@ class UpgradeExchange implements Exchange, Receiver {
     socket.on('error', () => this.end({ kind: 'client_gone', over: this.upstream === undefined }));
     socket.on('close', () => this.finish(upstream));
     const lines = [...headers, 'Connection', 'Upgrade', 'Upgrade', get(answered, 'upgrade') ?? ''];
-    socket.write(headMessage(101, 'Switching Protocols', lines), 'latin1');
+    socket.write(answerHead(101, lines), 'latin1');
     if (rest.length > 0) socket.write(rest);
     if (this.client.head.length > 0) upstream.write(this.client.head);
     this.hooks.onSwitched?.();
@@ -195,7 +185,7 @@ class UpgradeExchange implements Exchange, Receiver {
   private watchIdle(upstream: Socket): void {
     const idle = () => this.end({ kind: 'aborted', reason: 'idle', sent: true, responseStarted: true });
     // One socket's timer sees both directions: a write resets it as a read does.
-    upstream.setTimeout(this.hooks.idleTimeout ?? IDLE_MS, idle);
+    upstream.setTimeout(IDLE_MS, idle);
     // pipe() passes an end on; the other side may still finish its last words.
     const onEnd = () => upstream.setTimeout(HALF_OPEN_MS);
     upstream.on('end', onEnd);
@@ -242,14 +232,8 @@ class UpgradeExchange implements Exchange, Receiver {
     if (this.settled) return;
     this.settled = true;
     this.stopWatchingClient();
-    this.resolve(outcome);
+    this.result.resolve(outcome);
   }
-}
-
-function headMessage(status: number, reason: string, headers: readonly string[]): string {
-  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  return `${head}\r\n`;
 }
 
 /** A response on a connection that its server has handed over. It ends the connection. */

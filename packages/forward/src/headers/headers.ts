@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 
 /**
@@ -117,6 +118,13 @@ export function requestHead(method: string, path: string, headers: readonly stri
 export function missingFraming(headers: readonly string[], body: Buffer | Readable | null): Framing {
   if (body === null || get(headers, 'content-length') !== undefined) return undefined;
   return Buffer.isBuffer(body) ? body.length : 'chunked';
+}
+
+/** The head of an answer of our own, for sockets that have no response object. */
+export function answerHead(status: number, lines: readonly string[]): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\n`;
+  for (let i = 0; i < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`;
+  return `${head}\r\n`;
 }
 
 /** The other side's answer breaks HTTP/1.1. The message names the rule. */

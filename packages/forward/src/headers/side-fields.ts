@@ -5,39 +5,13 @@ import { hasPrefix, isHopByHop } from './headers.js';
  * Fields that say how a message is framed, routed, cached, authenticated or decoded: who reads them behind the body may treat the
  * message otherwise than who read it without (RFC 9110 section 6.5.1).
  */
-const NEVER_BEHIND_A_BODY: ReadonlySet<string> = new Set([
-  'accept-ranges',
-  'age',
-  'allow',
-  'alt-svc',
-  'authorization',
-  'cache-control',
-  'clear-site-data',
-  'content-disposition',
-  'content-encoding',
-  'content-length',
-  'content-location',
-  'content-range',
-  'content-security-policy',
-  'content-type',
-  'cookie',
-  'date',
-  'expect',
-  'expires',
-  'host',
-  'last-modified',
-  'location',
-  'max-forwards',
-  'pragma',
-  'range',
-  'retry-after',
-  'service-worker-allowed',
-  'set-cookie',
-  'strict-transport-security',
-  'vary',
-  'warning',
-  'www-authenticate',
-]);
+const NEVER_BEHIND_A_BODY: ReadonlySet<string> = new Set(
+  `accept-ranges age allow alt-svc authorization cache-control clear-site-data content-disposition content-encoding content-length
+  content-location content-range content-security-policy content-type cookie date expect expires host last-modified location
+  max-forwards pragma range retry-after service-worker-allowed set-cookie strict-transport-security vary warning www-authenticate`.split(
+    /\s+/,
+  ),
+);
 /** Kiln's own or one connection's, or for the answer itself: an early hint is acted on before that is there. */
 const NEVER_IN_A_HINT: ReadonlySet<string> = new Set(['content-length', 'set-cookie']);
 

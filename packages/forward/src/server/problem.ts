@@ -1,7 +1,7 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type KilnError, PROBLEM_CONTENT_TYPE, toProblem } from '@kiln/contract/errors';
 import { ERROR, REQUEST_ID } from '@kiln/contract/wire/headers';
-import { get } from '../headers/headers.js';
+import { answerHead, get } from '../headers/headers.js';
 
 /** Answers with an error of Kiln's own. The head must not have been sent. `status` where it is not the code's usual one. */
 export function writeProblem(
@@ -38,9 +38,7 @@ function endAfterBody(response: ServerResponse, body: string): void {
 /** The same as the bytes of a whole answer that ends its connection, for sockets that have no response object. */
 export function problemMessage(error: KilnError, requestId: string, extraHeaders: string[] = [], status?: number): string {
   const { headers, body, code } = problemParts(error, requestId, extraHeaders, status);
-  let head = `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? 'Error'}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  return `${head}Connection: close\r\n\r\n${body}`;
+  return answerHead(code, [...headers, 'Connection', 'close']) + body;
 }
 
 function problemParts(error: KilnError, requestId: string, extraHeaders: string[], status: number | undefined) {
