@@ -8,13 +8,13 @@ import type { Instance } from '@kiln/instances/instance/instance';
 import { SOCKET_NAME } from '@kiln/instances/instance/socket-root';
 import { InstanceLog } from '@kiln/instances/logs/instance-log';
 import type { InstancePool } from '@kiln/instances/pool/instance-pool';
-import { Pools, type Starter } from '@kiln/instances/pool/pools';
+import { Pools } from '@kiln/instances/pool/pools';
 import type { ContainerRequest, FunctionVersion } from '@kiln/instances/port/container-driver';
 import { instanceEnvironment } from '@kiln/instances/port/instance-environment';
 import { Capacity } from '@kiln/instances/room/capacity';
 import { Gate } from '@kiln/instances/room/gate';
 import type { RoomMaker } from '@kiln/instances/room/room-maker';
-import { InstanceStarter } from '@kiln/instances/start/start-instance';
+import { InstanceStarter, type Starter } from '@kiln/instances/start/start-instance';
 import { ProcessDriver, type ProcessSpec } from './process-driver.js';
 import type { FunctionSpec } from './spec.js';
 

@@ -22,24 +22,19 @@ const IDLE_CONNECTIONS = 64;
 const USELESS_PER_SECOND = 20;
 const USELESS_AT_ONCE = 200;
 
-interface Waiter {
-  resolve(dialled: Dialled): void;
-  reject(error: Error): void;
-}
-
 /**
  * The agent's side of instances that dial in: a listening Unix socket in a folder of its own. The agent owns folder and socket,
  * the container sees them read-only, so no code in it can put another socket in this one's place. One connection carries one
  * request at a time; the instance opens another when one ends.
  */
 export class DialIn implements Access {
-  readonly misused: Promise<string>;
   private readonly misuse = Promise.withResolvers<string>();
+  readonly misused = this.misuse.promise;
   private readonly server = net.createServer((socket) => this.onConnection(socket));
   private readonly open = new Members<Dialled>();
   /** Idle connections; the one used last is used next. */
   private readonly idle: Dialled[] = [];
-  private readonly waiters: Waiter[] = [];
+  private readonly waiters: PromiseWithResolvers<Dialled>[] = [];
   private readonly firstConnection = Promise.withResolvers<void>();
   private readonly useless: TokenBucket;
   private notices!: WorkNotices;
@@ -51,7 +46,6 @@ export class DialIn implements Access {
     readonly folder: string,
     private readonly concurrency: number,
   ) {
-    this.misused = this.misuse.promise;
     // All of its idle connections may end at once, with its process.
     this.useless = new TokenBucket(USELESS_PER_SECOND, USELESS_AT_ONCE + concurrency);
     // Whoever never asked for the ready signal must not make its absence an unhandled fault.
@@ -173,21 +167,20 @@ export class DialIn implements Access {
   /** The next connection that is opened or given back. */
   private next(): Promise<Dialled> {
     if (this.destroyed) return Promise.reject(new Error('the instance is gone'));
-    const { promise, resolve, reject } = Promise.withResolvers<Dialled>();
-    const waiter: Waiter = { resolve, reject };
+    const waiter = Promise.withResolvers<Dialled>();
     this.waiters.push(waiter);
     const timer = setTimeout(() => {
       this.waiters.splice(this.waiters.indexOf(waiter), 1);
-      reject(new Error(`the instance opened no connection within ${CONNECTION_WAIT_MS} ms`));
+      waiter.reject(new Error(`the instance opened no connection within ${CONNECTION_WAIT_MS} ms`));
     }, CONNECTION_WAIT_MS);
-    return promise.finally(() => clearTimeout(timer));
+    return waiter.promise.finally(() => clearTimeout(timer));
   }
 }
 
 /** One connection that an instance opened. Until its first request nothing may be said on it: nobody has asked for anything. */
 class Dialled implements Connection, RawConnection {
   private over: Upstream | undefined;
-  private taken = false;
+  used = false;
   private introduced = false;
   private sent = false;
 
@@ -204,10 +197,6 @@ class Dialled implements Connection, RawConnection {
     socket.on('error', ignore);
     // Not `data`: that would take bytes out of the socket which belong to whoever gets it.
     socket.on('readable', this.onUnasked);
-  }
-
-  get used(): boolean {
-    return this.taken;
   }
 
   /** On its first request only: the runner remembers it. */
@@ -233,7 +222,7 @@ class Dialled implements Connection, RawConnection {
 
   /** The bare socket, for whoever speaks for itself on it; only of an unused one. */
   take(): RawConnection {
-    this.taken = true;
+    this.used = true;
     this.socket.off('readable', this.onUnasked);
     return this;
   }

@@ -25,7 +25,8 @@ export class HttpAccess implements Access {
     private readonly port: number,
   ) {
     this.upstream = connectTo({ host, port, idleTimeout: IDLE_MS });
-    this.connection = { upstream: this.upstream, giveBack: ignore, ...UNKNOWN_WORK };
+    // The pool of the upstream keeps its connections.
+    this.connection = { upstream: this.upstream, giveBack: () => undefined, ...UNKNOWN_WORK };
   }
 
   async ready(): Promise<void> {
@@ -64,6 +65,3 @@ function accepts(host: string, port: number): Promise<boolean> {
     socket.once('error', () => finish(false));
   });
 }
-
-// The pool keeps its own connections.
-function ignore(): void {}

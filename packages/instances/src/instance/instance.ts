@@ -28,10 +28,12 @@ const MOVES: Record<InstanceState, readonly InstanceState[]> = {
   removed: [],
 };
 
+const NONE: Record<InstanceState, number> = { created: 0, starting: 0, idle: 0, busy: 0, draining: 0, stopping: 0, failed: 0, removed: 0 };
+
 /** How many instances are in each state, and how many ever entered it. Only transitions write here, so numbers can't drift. */
 export class Census {
-  readonly now: Record<InstanceState, number> = zeros();
-  readonly ever: Record<InstanceState, number> = zeros();
+  readonly now = { ...NONE };
+  readonly ever = { ...NONE };
 
   /** Instances that exist: all but the removed. */
   get existing(): number {
@@ -58,22 +60,19 @@ export class Census {
 
 /** The state of one instance and the only way to change it. */
 export class InstanceLife {
-  private current: InstanceState = 'created';
+  /** Only `transition` writes it. */
+  state: InstanceState = 'created';
 
   /** Every census named counts this instance from now on. */
   constructor(private readonly censuses: readonly Census[]) {
     for (const census of censuses) census.enter('created');
   }
 
-  get state(): InstanceState {
-    return this.current;
-  }
-
   /** @throws Error for a move that the table does not have: a fault of ours, never of a caller. */
   transition(to: InstanceState): void {
-    const from = this.current;
+    const from = this.state;
     if (!MOVES[from].includes(to)) throw new Error(`an instance cannot go from ${from} to ${to}`);
-    this.current = to;
+    this.state = to;
     for (const census of this.censuses) census.enter(to, from);
   }
 }
@@ -87,19 +86,22 @@ export interface StartReason {
 }
 
 /** One container's worth of a version, from the promise to make it until it is confirmed gone. */
-export class Instance {
-  readonly life: InstanceLife;
+export class Instance extends InstanceLife {
   readonly leases = new Set<Lease>();
   readonly startedAt = new Date();
   /** Set by its start, step by step. */
   access: Access | undefined;
   container: RunningContainer | undefined;
   log: InstanceLog | undefined;
-  private ready = 0;
-  private idle = 0;
-  private given = 0;
-  private waitsFor: (() => KilnError) | undefined;
-  private noMore = false;
+  /** What its start waits for, told to those who wait for it in vain. */
+  obstacle: (() => KilnError) | undefined;
+  /** On the monotonic clock: when it became ready, and when its last request ended. */
+  readyAt = 0;
+  idleSince = 0;
+  /** It was never given a request. */
+  unused = true;
+  /** Takes no more leases, and gets no grace when it ends. */
+  condemned = false;
   private readonly held = new Map<'slot' | 'memory', () => void>();
   private lastRequest: string | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
@@ -111,45 +113,12 @@ export class Instance {
     censuses: readonly Census[],
     readonly reason: StartReason,
   ) {
-    this.life = new InstanceLife(censuses);
-  }
-
-  /** When it became ready, on the monotonic clock. */
-  get readyAt(): number {
-    return this.ready;
-  }
-
-  /** When its last request ended. */
-  get idleSince(): number {
-    return this.idle;
-  }
-
-  /** It was never given a request. */
-  get unused(): boolean {
-    return this.given === 0;
-  }
-
-  /** Takes no more leases, and gets no grace when it ends. */
-  get condemned(): boolean {
-    return this.noMore;
-  }
-
-  condemn(): void {
-    this.noMore = true;
+    super(censuses);
   }
 
   becameReady(): void {
-    this.ready = this.idle = performance.now();
-    this.life.transition('idle');
-  }
-
-  /** What its start waits for, told to those who wait for it in vain. */
-  get obstacle(): (() => KilnError) | undefined {
-    return this.waitsFor;
-  }
-
-  startWaitsFor(obstacle: (() => KilnError) | undefined): void {
-    this.waitsFor = obstacle;
+    this.readyAt = this.idleSince = performance.now();
+    this.transition('idle');
   }
 
   /** Something scarce was taken for it. */
@@ -165,33 +134,29 @@ export class Instance {
   gone(): void {
     for (const giveBack of this.held.values()) giveBack();
     this.held.clear();
-    this.life.transition('removed');
-  }
-
-  get state(): InstanceState {
-    return this.life.state;
+    this.transition('removed');
   }
 
   get hasRoom(): boolean {
-    return !this.noMore && this.leases.size < this.version.config.concurrency;
+    return !this.condemned && this.leases.size < this.version.config.concurrency;
   }
 
   added(lease: Lease): void {
     this.leases.add(lease);
-    this.given++;
-    if (this.life.state === 'idle') this.life.transition('busy');
+    this.unused = false;
+    if (this.state === 'idle') this.transition('busy');
   }
 
   ended(lease: Lease, now: number): void {
     this.leases.delete(lease);
     this.lastRequest = lease.requestId;
-    this.idle = now;
-    if (this.leases.size === 0 && this.life.state === 'busy') this.life.transition('idle');
+    this.idleSince = now;
+    if (this.leases.size === 0 && this.state === 'busy') this.transition('idle');
   }
 
   /** Nothing more is waited for, its readiness included. */
   abandon(): void {
-    this.noMore = true;
+    this.condemned = true;
     this.access?.destroy();
   }
 
@@ -199,7 +164,7 @@ export class Instance {
   requestOfOutput(now: number): string | undefined {
     if (this.leases.size > 1) return undefined;
     for (const lease of this.leases) return lease.requestId || undefined;
-    return now - this.idle < LINE_DELAY_MS ? this.lastRequest || undefined : undefined;
+    return now - this.idleSince < LINE_DELAY_MS ? this.lastRequest || undefined : undefined;
   }
 
   /**
@@ -213,7 +178,7 @@ export class Instance {
     const look = () => {
       this.idleTimer = undefined;
       if (this.state !== 'idle') return;
-      const left = this.idle + limit - performance.now();
+      const left = this.idleSince + limit - performance.now();
       if (left > 0) this.idleTimer = setTimeout(look, Math.min(left, LONGEST_TIMER_MS));
       else callback();
     };
@@ -269,8 +234,4 @@ export class Lease {
     this.released = true;
     this.onRelease(this);
   }
-}
-
-function zeros(): Record<InstanceState, number> {
-  return { created: 0, starting: 0, idle: 0, busy: 0, draining: 0, stopping: 0, failed: 0, removed: 0 };
 }

@@ -67,7 +67,8 @@ export class WorkNotices {
   }
 
   private onConnection(socket: net.Socket): void {
-    socket.on('error', ignore);
+    // What goes wrong on a connection shows in its `close`.
+    socket.on('error', () => undefined);
     if (this.closed || this.connected) {
       socket.destroy();
       this.onMisuse();
@@ -108,6 +109,3 @@ export class WorkNotices {
     return true;
   }
 }
-
-// What goes wrong on a connection shows in its `close`.
-function ignore(): void {}

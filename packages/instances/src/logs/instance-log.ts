@@ -31,7 +31,8 @@ export class InstanceLog {
   private readonly lines = new TokenBucket(LINES_PER_SECOND, LINES_AT_ONCE);
   private readonly bytes = new TokenBucket(BYTES_PER_SECOND, BYTES_AT_ONCE);
   private readonly sources: Record<OutputSource, LineAssembler>;
-  private readonly last: string[] = [];
+  /** What was written last, oldest first. */
+  readonly lastLines: string[] = [];
   private readonly mutedUntil: Record<OutputSource, number> = { stdout: 0, stderr: 0 };
   private dropped = 0;
   private droppedOfChunk = 0;
@@ -45,11 +46,6 @@ export class InstanceLog {
       stdout: new LineAssembler((line, cut) => this.onLine(line, cut, 'info')),
       stderr: new LineAssembler((line, cut) => this.onLine(line, cut, 'error')),
     };
-  }
-
-  /** What was written last, oldest first. */
-  get lastLines(): readonly string[] {
-    return this.last;
   }
 
   write(source: OutputSource, chunk: Buffer): void {
@@ -79,7 +75,7 @@ export class InstanceLog {
 
   /** @returns whether more lines of this chunk are wanted */
   private onLine(line: string, cut: boolean, level: 'info' | 'error'): boolean {
-    const read = readRunnerLine(line, cut) ?? this.rawLine(line, level);
+    const read = readRunnerLine(line, cut) ?? { level, message: line, requestId: this.origin.requestOfOutput() };
     const message = cut ? `${read.message} … (line cut after ${MAX_LINE_BYTES / 1024} KiB)` : read.message;
     this.keepLast(message);
     // By the line, not by the message in it: that is what reading it cost.
@@ -95,13 +91,8 @@ export class InstanceLog {
   private keepLast(message: string): void {
     // A slice would keep the whole line in memory: a copy.
     const kept = message.length > LAST_LINE_CHARACTERS ? Buffer.from(message.slice(0, LAST_LINE_CHARACTERS)).toString() : message;
-    this.last.push(kept);
-    if (this.last.length > LAST_LINES) this.last.shift();
-  }
-
-  private rawLine(line: string, level: 'info' | 'error'): ReadLine {
-    const requestId = this.origin.requestOfOutput();
-    return { level, message: line, ...(requestId !== undefined && { requestId }) };
+    this.lastLines.push(kept);
+    if (this.lastLines.length > LAST_LINES) this.lastLines.shift();
   }
 
   private drop(lines: number): void {

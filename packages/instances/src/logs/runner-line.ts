@@ -18,7 +18,7 @@ export function readRunnerLine(line: string, cut = false): ReadLine | undefined 
   const known = logLevelName.safeParse(level);
   if (!known.success || typeof message !== 'string') return undefined;
   const id = typeof requestId === 'string' && REQUEST_ID_PATTERN.test(requestId) ? requestId : undefined;
-  return { level: known.data, message, ...(id !== undefined && { requestId: id }) };
+  return { level: known.data, message, requestId: id };
 }
 
 interface Parsed {

@@ -1,13 +1,12 @@
 import { KilnError } from '@kiln/contract/errors';
-import { Census, type Instance, Lease, NOT_WAITED, type Waited, waitedFor } from '../instance/instance.js';
+import { Census, type Instance, Lease, NOT_WAITED, type StartReason, type Waited, waitedFor } from '../instance/instance.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import { withLastLines } from '../port/exit.js';
-import { Refusal } from '../port/refusal.js';
-import { StartDropped } from '../port/start-dropped.js';
+import { Refusal, StartDropped } from '../port/refusal.js';
 import { leaseTimedOut, queueIsFull } from '../queue/queue-errors.js';
 import { WAIT_MARGIN_MS, type Waiting, WaitQueue } from '../queue/wait-queue.js';
+import type { Starter } from '../start/start-instance.js';
 import type { KeepPolicy } from './keep-policy.js';
-import type { PoolNode } from './pool-node.js';
 import { StartPlan } from './start-plan.js';
 import { Trial } from './trial.js';
 
@@ -15,6 +14,18 @@ import { Trial } from './trial.js';
 const RETIRED_IDLE_MS = 500;
 /** An instance that ends by itself this soon, unused, counts as one that failed to start. */
 const SOON_MS = 1000;
+
+/** What a pool needs of the node. */
+export interface PoolNode {
+  /** Makes an instance, not yet started. */
+  create(version: FunctionVersion, census: Census, reason: StartReason): Instance;
+  /** Brings it up until it is ready; whatever way that ends, `stop` follows at the end. */
+  readonly starter: Pick<Starter, 'atOnce' | 'start'>;
+  /** Ends it, without grace where it is condemned. Resolves when it is confirmed gone. Never rejects. */
+  stop(instance: Instance): Promise<void>;
+  /** A lease began (1) or ended (-1). */
+  leased(version: FunctionVersion, change: 1 | -1): void;
+}
 
 /**
  * The instances of one function version on this node, and who waits for them. All bookkeeping is synchronous: a lease is claimed
@@ -29,7 +40,8 @@ export class InstancePool {
   /** Ready instances with room; the one used last is used next, so that the others can grow old. */
   private readonly free: Instance[] = [];
   private yielding = false;
-  private policy: KeepPolicy = 'wanted';
+  /** Only `keepAs` writes it. */
+  keepPolicy: KeepPolicy = 'wanted';
   private closed: KilnError | undefined;
   private retry: NodeJS.Timeout | undefined;
 
@@ -37,7 +49,7 @@ export class InstancePool {
     readonly version: FunctionVersion,
     private readonly node: PoolNode,
   ) {
-    this.plan = new StartPlan(version.config, this.census, node);
+    this.plan = new StartPlan(version.config, this.census, node.starter);
   }
 
   get waiting(): number {
@@ -61,11 +73,11 @@ export class InstancePool {
    */
   wait(requestId: string): Waiting {
     if (this.closed) throw this.closed;
-    const { refusal } = this.plan;
+    const { refusal } = this.plan.backoff;
     if (refusal !== undefined && this.census.serving + this.census.coming === 0) throw refusal;
     if (this.waiters.size >= this.plan.mayWait(this.waiters.size + 1)) throw queueIsFull(this.version);
     const waiting = this.waiters.add(requestId, this.version.config.startTimeout + WAIT_MARGIN_MS, () =>
-      leaseTimedOut(this.version, this.census, this.instances, this.plan.refused),
+      leaseTimedOut(this.version, this.census, this.instances, this.plan.backoff.refused),
     );
     this.pump();
     return waiting;
@@ -80,26 +92,23 @@ export class InstancePool {
   /** Starts instances ahead of their requests: resolves when so many serve, when no more can be had now, and after `limitMs`. */
   startAhead(count: number, limitMs: number): Promise<void> {
     if (this.closed) return Promise.resolve();
-    const ended = this.plan.startAhead(count, limitMs);
+    const ended = this.plan.ahead.begin(count, limitMs);
     this.pump();
     return ended;
   }
 
-  get keepPolicy(): KeepPolicy {
-    return this.policy;
-  }
-
   /** Traffic went elsewhere, or came back. */
   keepAs(policy: KeepPolicy): void {
-    if (this.policy === policy) return;
-    this.policy = policy;
+    if (this.keepPolicy === policy) return;
+    this.keepPolicy = policy;
     for (const instance of this.instances) if (instance.state === 'idle') this.watchIdle(instance);
   }
 
   /** No more leases; starts are given up, idle instances end, busy ones with their last lease. Who waits gets the error. */
   close(error: KilnError): void {
     this.closed = error;
-    this.plan.close();
+    this.plan.minimum = 0;
+    this.plan.ahead.stop();
     clearTimeout(this.retry);
     this.waiters.trim(0, () => error);
     for (const instance of this.instances) {
@@ -113,22 +122,22 @@ export class InstancePool {
    * An instance with nothing in it ends now.
    */
   condemn(instance: Instance): void {
-    instance.condemn();
+    instance.condemned = true;
     this.leaveFree(instance);
     if (instance.state === 'idle') this.stop(instance);
-    else if (instance.state === 'busy') instance.life.transition('draining');
+    else if (instance.state === 'busy') instance.transition('draining');
   }
 
   /** Its process has ended by itself. Requests in it notice by their connections. */
   private ended(instance: Instance): void {
-    instance.condemn();
+    instance.condemned = true;
     this.leaveFree(instance);
     const { state } = instance;
     if (state !== 'idle' && state !== 'busy' && state !== 'draining') return;
     // Ready and gone without a request: as good as never ready, and to be held back like it.
     if (instance.unused && performance.now() - instance.readyAt < SOON_MS) {
       const detail = withLastLines('it ended by itself right after it was ready', instance.log?.lastLines ?? []);
-      this.plan.failed(new KilnError('start_failed', detail));
+      this.plan.backoff.failed(new KilnError('start_failed', detail));
     }
     this.stop(instance);
   }
@@ -136,7 +145,7 @@ export class InstancePool {
   /** Code in it does harm to the node. */
   private misused(instance: Instance, reason: string): void {
     instance.log?.note('error', `kiln: this instance is replaced: ${reason}`);
-    this.plan.failed(new KilnError('start_failed', reason));
+    this.plan.backoff.failed(new KilnError('start_failed', reason));
     this.condemn(instance);
   }
 
@@ -173,7 +182,10 @@ export class InstancePool {
     const hadRoom = instance.hasRoom;
     const now = performance.now();
     instance.ended(lease, now);
-    if (this.trial !== undefined) this.answeredInTrial(this.trial, now);
+    if (this.trial !== undefined) {
+      this.trial.answered(now);
+      if (this.trial.remaining === 0) this.trial = undefined;
+    }
     this.node.leased(this.version, -1);
     if (instance.condemned || this.closed) {
       const { state } = instance;
@@ -193,12 +205,6 @@ export class InstancePool {
     else this.condemn(instance);
   }
 
-  /** Its answers show whether those who wait need another instance. */
-  private answeredInTrial(trial: Trial, now: number): void {
-    trial.answered(now);
-    if (trial.remaining === 0) this.trial = undefined;
-  }
-
   /** Gives what is free to those who wait, and starts what they still need. */
   private pump(): void {
     if (this.closed) return;
@@ -207,33 +213,33 @@ export class InstancePool {
       if (instance === undefined) break;
       waiter.resolve(this.grant(instance, waiter.requestId, waitedFor(instance, waiter.since)));
     }
-    const { pause } = this.plan;
+    const pause = this.plan.backoff.remaining;
     const trial = this.trial?.remaining ?? 0;
     if (pause > 0) this.retryIn(pause);
     else {
       for (let missing = this.plan.toStart(this.waiters.size, trial > 0); missing > 0; missing--) void this.start();
       if (trial > 0) this.retryIn(trial);
     }
-    this.plan.endStartsAhead();
+    this.plan.ahead.endIfReached(this.census);
   }
 
   private async start(): Promise<void> {
     const instance = this.node.create(this.version, this.census, {
       needed: () => this.closed === undefined && this.plan.needsStarts(this.waiters.size),
-      ahead: this.plan.startsAhead && this.waiters.size === 0,
+      ahead: this.plan.ahead.active && this.waiters.size === 0,
     });
     this.instances.add(instance);
     try {
-      await this.node.start(instance);
+      await this.node.starter.start(instance);
     } catch (error) {
       const dropped = error instanceof StartDropped;
       // At once, also where nothing was begun: it must not count as coming to those who wait.
-      instance.life.transition(dropped ? 'stopping' : 'failed');
+      instance.transition(dropped ? 'stopping' : 'failed');
       this.gone(instance);
       if (!dropped) this.onStartFailed(error as KilnError);
       return;
     }
-    this.plan.succeeded();
+    this.plan.backoff.succeeded();
     void instance.container?.ended.then(() => this.ended(instance));
     void instance.access?.misused?.then((reason) => this.misused(instance, reason));
     instance.becameReady();
@@ -248,7 +254,8 @@ export class InstancePool {
   }
 
   private onStartFailed(error: KilnError): void {
-    this.plan.failed(error);
+    if (error instanceof Refusal) this.plan.backoff.refuse(error);
+    else this.plan.backoff.failed(error);
     if (this.closed) return;
     const comes = this.census.serving + this.census.coming > 0 || (error instanceof Refusal && error.passing);
     // What is up, coming, or will be had serves those who wait, as many as may wait.
@@ -265,7 +272,7 @@ export class InstancePool {
 
   private watchIdle(instance: Instance): void {
     const { idleTimeout } = this.version.config;
-    const limit = this.policy === 'retired' ? Math.min(RETIRED_IDLE_MS, idleTimeout) : idleTimeout;
+    const limit = this.keepPolicy === 'retired' ? Math.min(RETIRED_IDLE_MS, idleTimeout) : idleTimeout;
     instance.onIdleFor(limit, () => {
       if (this.census.serving > this.plan.minimum || this.closed) this.evict(instance);
       else this.watchIdle(instance);
@@ -274,7 +281,7 @@ export class InstancePool {
 
   private stop(instance: Instance): void {
     this.leaveFree(instance);
-    instance.life.transition('stopping');
+    instance.transition('stopping');
     this.gone(instance);
   }
 

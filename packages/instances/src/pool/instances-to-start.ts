@@ -50,14 +50,8 @@ function useful({ waiting, concurrency, minInstances, serving }: Demand): number
   return Math.max(Math.ceil(waiting / concurrency), minInstances - serving);
 }
 
-/** What an instance of a version that serves now has to do. */
-interface Busyness {
-  leases: number;
-  concurrency: number;
-}
-
 /** How many instances of another version could take over what these do. An idle one stands for the requests of before. */
-export function instancesLike(serving: readonly Busyness[], concurrency: number): number {
+export function instancesLike(serving: readonly { leases: number; concurrency: number }[], concurrency: number): number {
   const places = serving.reduce((sum, each) => sum + Math.max(each.leases, Math.min(each.concurrency, concurrency)), 0);
   return Math.ceil(places / concurrency);
 }

@@ -5,15 +5,8 @@ import { Census, Instance, type StartReason } from '../instance/instance.js';
 import type { FunctionVersion } from '../port/container-driver.js';
 import type { Capacity } from '../room/capacity.js';
 import { type Elsewhere, type Residents, RoomMaker, type Spareable } from '../room/room-maker.js';
-import type { InstanceStarter } from '../start/start-instance.js';
-import { InstancePool } from './instance-pool.js';
-import type { PoolNode } from './pool-node.js';
-
-/** What brings instances up and takes them down. */
-export type Starter = Pick<InstanceStarter, 'atOnce' | 'start' | 'stop'>;
-
-/** A node without others. */
-const NOWHERE: Elsewhere = { hasRoom: async () => false };
+import type { Starter } from '../start/start-instance.js';
+import { InstancePool, type PoolNode } from './instance-pool.js';
 
 /** All pools of this node, and what they share. */
 export class Pools implements PoolNode, Residents {
@@ -22,15 +15,16 @@ export class Pools implements PoolNode, Residents {
   readonly room: RoomMaker;
   private readonly pools = new Map<string, Map<number, InstancePool>>();
   private busy = 0;
-  private leases = 0;
-  private readonly starter: Starter;
+  /** Only `leased` writes it. */
+  activeLeases = 0;
+  readonly starter: Starter;
   private closed: KilnError | undefined;
 
   constructor(
     readonly nodeId: string,
     readonly capacity: Capacity,
     starterIn: (room: RoomMaker) => Starter,
-    elsewhere: Elsewhere = NOWHERE,
+    elsewhere: Elsewhere = { hasRoom: async () => false },
   ) {
     this.room = new RoomMaker(capacity, this, elsewhere);
     this.starter = starterIn(this.room);
@@ -39,10 +33,6 @@ export class Pools implements PoolNode, Residents {
   /** The node's load in busy instances: a lease weighs 1/concurrency. */
   get load(): number {
     return Math.round(this.busy * 100) / 100;
-  }
-
-  get activeLeases(): number {
-    return this.leases;
   }
 
   find(name: string, version: number): InstancePool | undefined {
@@ -112,23 +102,15 @@ export class Pools implements PoolNode, Residents {
     return instance;
   }
 
-  get startsAtOnce(): number {
-    return this.starter.atOnce;
-  }
-
-  start(instance: Instance): Promise<void> {
-    return this.starter.start(instance);
-  }
-
   async stop(instance: Instance): Promise<void> {
     await this.starter.stop(instance);
     this.living.delete(instance);
   }
 
   leased(version: FunctionVersion, change: 1 | -1): void {
-    this.leases += change;
+    this.activeLeases += change;
     // Sums of fractions drift: nothing running is exactly nothing.
-    this.busy = this.leases === 0 ? 0 : this.busy + change / version.config.concurrency;
+    this.busy = this.activeLeases === 0 ? 0 : this.busy + change / version.config.concurrency;
     if (change < 0 && this.room.waiting > 0) this.room.wake();
   }
 

@@ -6,7 +6,7 @@ const AT_ONCE = 4;
 /** Instances that are started ahead of their requests. It is given up where no more can be had: requests start what they need. */
 export class StartsAhead {
   private target = 0;
-  private end: () => void = nothing;
+  private end: (() => void) | undefined;
 
   get active(): boolean {
     return this.target > 0;
@@ -37,9 +37,7 @@ export class StartsAhead {
 
   stop(): void {
     this.target = 0;
-    this.end();
-    this.end = nothing;
+    this.end?.();
+    this.end = undefined;
   }
 }
-
-function nothing(): void {}

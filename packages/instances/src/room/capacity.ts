@@ -5,28 +5,25 @@ import type { Room } from './choose-victims.js';
  * at any moment, so never more is promised than there is. Cores are shared by time, so nothing is kept for anybody: see RoomMaker.
  */
 export class Capacity {
-  private promised = 0;
+  /** Only `reserve` and what it returns write it. */
+  memoryPromised = 0;
 
   constructor(readonly total: Readonly<Room>) {}
 
-  get memoryPromised(): number {
-    return this.promised;
-  }
-
   /** What would have to be freed before `memory` fits. */
   missing(memory: number): number {
-    return Math.max(0, this.promised + memory - this.total.memory);
+    return Math.max(0, this.memoryPromised + memory - this.total.memory);
   }
 
   /** Returns what gives the memory back, which may be called more than once; undefined where it does not fit. */
   reserve(memory: number): (() => void) | undefined {
     if (this.missing(memory) > 0) return undefined;
-    this.promised += memory;
+    this.memoryPromised += memory;
     let released = false;
     return () => {
       if (released) return;
       released = true;
-      this.promised -= memory;
+      this.memoryPromised -= memory;
     };
   }
 }

@@ -1,6 +1,5 @@
 import type { Instance } from '../instance/instance.js';
-import { Refusal } from '../port/refusal.js';
-import { StartDropped } from '../port/start-dropped.js';
+import { Refusal, StartDropped } from '../port/refusal.js';
 import type { Capacity } from './capacity.js';
 import { type Candidate, chooseVictims } from './choose-victims.js';
 
@@ -76,7 +75,7 @@ export class RoomMaker {
     return new Promise((resolve, reject) => {
       this.queue.add({ instance, deadline: performance.now() + limitMs, askedAt: Number.NEGATIVE_INFINITY, resolve, reject });
       this.waiting = this.queue.size;
-      instance.startWaitsFor(() => this.full(instance, true));
+      instance.obstacle = () => this.full(instance, true);
       if (this.queue.size === 1) this.look();
       else this.wake();
     });
@@ -169,7 +168,7 @@ export class RoomMaker {
   private settle(waiting: Waiting, error?: Error): void {
     this.queue.delete(waiting);
     this.waiting = this.queue.size;
-    waiting.instance.startWaitsFor(undefined);
+    waiting.instance.obstacle = undefined;
     if (error === undefined) waiting.resolve();
     else waiting.reject(error);
   }

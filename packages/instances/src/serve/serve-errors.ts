@@ -23,22 +23,25 @@ export async function failureOf(outcome: Extract<Outcome, { responseStarted: boo
 
 /** Why there is no whole answer to a request: the answer breaks HTTP, the process ended, or it cut the connection. */
 async function whyBroken(instance: Instance, broken: Error): Promise<KilnError> {
-  if (broken instanceof AnswerError) return badResponse(broken);
+  if (broken instanceof AnswerError) {
+    return new KilnError('bad_response', `the function’s answer breaks HTTP: ${broken.message}`, {
+      fix: 'let an HTTP library write the answer, or correct what the function writes to the connection itself',
+      cause: broken,
+    });
+  }
   const { container, log, version } = instance;
   const exit = await container?.exitNews();
   const { memory } = version.config;
   if (exit !== undefined) return crashed(exit, log?.lastLines ?? [], memory);
-  if (container?.lackedMemory) return lostProcess(memory, broken);
+  // Its main process lives on: a worker of it was killed.
+  if (container?.lackedMemory) {
+    return new KilnError('function_crashed', `a process of the function ran out of memory (limit ${memory} MB, all of them together)`, {
+      cause: broken,
+      fix: 'raise "memory" in kiln.json',
+    });
+  }
   return new KilnError('function_crashed', `the function closed the connection without a whole answer (${broken.message})`, {
     cause: broken,
-  });
-}
-
-/** Its main process lives on: a worker of it was killed. */
-function lostProcess(memory: number, cause: Error): KilnError {
-  return new KilnError('function_crashed', `a process of the function ran out of memory (limit ${memory} MB, all of them together)`, {
-    cause,
-    fix: 'raise "memory" in kiln.json',
   });
 }
 
@@ -47,13 +50,6 @@ export function timedOut(instance: Instance): KilnError {
   const { function: name, config } = instance.version;
   return new KilnError('function_timeout', `"${name}" did not answer within its timeout of ${config.timeout} ms`, {
     fix: 'raise "timeout" in kiln.json if it needs longer',
-  });
-}
-
-function badResponse(broken: AnswerError): KilnError {
-  return new KilnError('bad_response', `the function’s answer breaks HTTP: ${broken.message}`, {
-    fix: 'let an HTTP library write the answer, or correct what the function writes to the connection itself',
-    cause: broken,
   });
 }
 

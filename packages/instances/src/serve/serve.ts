@@ -7,7 +7,6 @@ import type { Connection, WorkTracker } from '../instance/access.js';
 import type { Lease } from '../instance/instance.js';
 import type { InstancePool } from '../pool/instance-pool.js';
 import { failureOf, notReached, TIMEOUT, timedOut } from './serve-errors.js';
-import { waitForLease } from './wait-for-lease.js';
 import { untilWorkEnds, WORK_GRACE_MS } from './work-end.js';
 
 /** Instances that may turn out gone under one request before a byte of it was sent. */
@@ -77,6 +76,35 @@ export async function serve(served: Served, pool: InstancePool): Promise<void> {
     if (fault === undefined) return;
     // Nothing of it reached that instance: another may have it.
     if (leases === MAX_LEASES || !served.replayable || isLocalFault(fault)) throw notReached(pool.version, fault);
+  }
+}
+
+/**
+ * A place in the version's queue until there is a lease. Undefined where the client left meanwhile: then nothing is held.
+ * @throws KilnError; nothing was executed
+ */
+async function waitForLease(
+  pool: InstancePool,
+  requestId: string,
+  client: Pick<Downstream, 'gone' | 'onGone' | 'offGone'>,
+): Promise<Lease | undefined> {
+  if (client.gone) return undefined;
+  const waiting = pool.wait(requestId);
+  const gone = Promise.withResolvers<undefined>();
+  const onClose = () => gone.resolve(undefined);
+  client.onGone(onClose);
+  try {
+    const lease = await Promise.race([waiting.lease, gone.promise]);
+    if (lease !== undefined && !client.gone) return lease;
+    waiting.cancel();
+    // It may have been granted in this very moment.
+    waiting.lease.then(
+      (granted) => granted.release(),
+      () => undefined,
+    );
+    return undefined;
+  } finally {
+    client.offGone(onClose);
   }
 }
 

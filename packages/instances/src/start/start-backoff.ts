@@ -13,7 +13,8 @@ export class StartBackoff {
   /** No start before then, whatever happens meanwhile. */
   private refusedUntil = 0;
   private last: KilnError | undefined;
-  private lastRefusal: Refusal | undefined;
+  /** Why there was no place, where that was so the last time. */
+  refused: Refusal | undefined;
 
   constructor(private readonly now: () => number) {}
 
@@ -25,12 +26,7 @@ export class StartBackoff {
   /** What another try would end with, while it is too early for one. */
   get refusal(): KilnError | undefined {
     if (this.now() < this.until) return this.last;
-    return this.now() < this.refusedUntil && this.lastRefusal?.passing === false ? this.lastRefusal : undefined;
-  }
-
-  /** Why there was no place, where that was so the last time. */
-  get refused(): KilnError | undefined {
-    return this.lastRefusal;
+    return this.now() < this.refusedUntil && this.refused?.passing === false ? this.refused : undefined;
   }
 
   /** ms until the next try is allowed. */
@@ -45,19 +41,19 @@ export class StartBackoff {
       this.failures++;
     }
     this.last = error;
-    this.lastRefusal = undefined;
+    this.refused = undefined;
   }
 
   /** There was no place for it: that says nothing of the version. */
   refuse(refusal: Refusal): void {
     this.refusedUntil = this.now() + REFUSED_MS;
-    this.lastRefusal = refusal;
+    this.refused = refusal;
   }
 
   succeeded(): void {
     this.failures = 0;
     this.until = 0;
     this.last = undefined;
-    this.lastRefusal = undefined;
+    this.refused = undefined;
   }
 }

@@ -7,8 +7,7 @@ import type { Instance } from '../instance/instance.js';
 import type { InstanceLog } from '../logs/instance-log.js';
 import type { ContainerDriver, FunctionVersion } from '../port/container-driver.js';
 import { describeExit, withLastLines } from '../port/exit.js';
-import { Refusal } from '../port/refusal.js';
-import { StartDropped } from '../port/start-dropped.js';
+import { Refusal, StartDropped } from '../port/refusal.js';
 import { gateIsBusy, imageOnItsWay } from '../queue/queue-errors.js';
 import { WAIT_MARGIN_MS } from '../queue/wait-queue.js';
 import type { Gate } from '../room/gate.js';
@@ -16,7 +15,6 @@ import type { RoomMaker } from '../room/room-maker.js';
 
 /** Time for an idle instance to end by itself. */
 const GRACE_MS = 1000;
-const NO_SECRETS = {};
 
 /**
  * Where `maxInstances` exist already: `elsewhere`, a node that runs one takes calls; `passing`, none does, so that a slot will be free
@@ -31,17 +29,13 @@ export interface ClusterSlots {
   release(version: FunctionVersion): void;
 }
 
-/** Sees to it that an image is on this node. */
-interface Images {
-  ensure(image: string): Promise<unknown>;
-}
-
 /** The secrets of a version in clear, by name. @throws KilnError, a Refusal where another node may know them */
 export type SecretsOf = (version: FunctionVersion) => Promise<Readonly<Record<string, string>>>;
 
 export interface StarterParts {
   driver: ContainerDriver;
-  images: Images;
+  /** Sees to it that an image is on this node. */
+  images: { ensure(image: string): Promise<unknown> };
   secretsOf: SecretsOf;
   slots: ClusterSlots;
   room: RoomMaker;
@@ -50,6 +44,9 @@ export interface StarterParts {
   /** Folder in which each runner instance gets a folder of its own for its socket. */
   socketRoot: string;
 }
+
+/** What brings instances up and takes them down. */
+export type Starter = Pick<InstanceStarter, 'atOnce' | 'start' | 'stop'>;
 
 /** Brings instances up and takes them down. */
 export class InstanceStarter {
@@ -87,11 +84,11 @@ export class InstanceStarter {
     this.parts.driver.admit();
     const { images, secretsOf } = this.parts;
     const { version } = instance;
-    instance.startWaitsFor(() => imageOnItsWay(version));
+    instance.obstacle = () => imageOnItsWay(version);
     await images.ensure(version.image);
-    instance.startWaitsFor(undefined);
+    instance.obstacle = undefined;
     // Whoever may have to wait for the store does so before it holds anything that is scarce.
-    const secrets = version.secretRevisions === undefined ? NO_SECRETS : await secretsOf(version);
+    const secrets = version.secretRevisions === undefined ? {} : await secretsOf(version);
     await this.reserve(instance);
     const readyBy = await this.bringUp(instance, secrets);
     await becomeReady(instance, readyBy - performance.now());
@@ -116,12 +113,12 @@ export class InstanceStarter {
     const { driver, gate, newLog, socketRoot } = this.parts;
     const { id, version } = instance;
     const { config, kind } = version;
-    instance.startWaitsFor(() => gateIsBusy(version));
+    instance.obstacle = () => gateIsBusy(version);
     const leave = await gate.enter(version.function);
     try {
       throwUnlessNeeded(instance);
-      instance.startWaitsFor(undefined);
-      instance.life.transition('starting');
+      instance.obstacle = undefined;
+      instance.transition('starting');
       const log = newLog(instance);
       instance.log = log;
       const dialIn = KINDS[kind].reachedBy === 'socket' ? await DialIn.open(join(socketRoot, id), config.concurrency) : undefined;
@@ -130,7 +127,7 @@ export class InstanceStarter {
         instance: id,
         version,
         secrets,
-        ...(dialIn !== undefined && { socketFolder: dialIn.folder }),
+        socketFolder: dialIn?.folder,
         onOutput: (source, chunk) => log.write(source, chunk),
       });
       instance.access ??= new HttpAccess(instance.container.address ?? '', config.port);
