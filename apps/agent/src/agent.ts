@@ -16,9 +16,10 @@ import { keepBuilt } from './builds/keep-built.js';
 import { type Builder, Builds } from './builds/run-build.js';
 import type { AgentConfig } from './config.js';
 import { buildOnEngine } from './docker/build-on-engine.js';
+import { networkName } from './docker/network.js';
 import type { ImageCollector } from './images/collect-images.js';
 import { lostImages } from './images/lost-images.js';
-import { createDataListener, type NodeListener } from './invoke/listen.js';
+import { NodeListener } from './invoke/listen.js';
 import { LogShipper } from './logs/log-shipper.js';
 import { NodeDrain } from './node/drain.js';
 import { Heartbeat } from './node/heartbeat.js';
@@ -78,19 +79,17 @@ export class Agent {
     this.functions = functions;
     this.homes = new Homes(config.nodeId);
     this.versions = new VersionTable(() => functions.listAll());
-    const { lifecycle } = this;
-    const { versions, onFault } = this;
+    const { lifecycle, versions, homes, onFault } = this;
     const { bind: host, dataPort: port, clusterSecret: secret } = config;
-    this.listener = createDataListener({ host, port, secret, pools, lifecycle, versions, onFault });
+    this.listener = new NodeListener({ host, port, secret, pools, lifecycle, versions, onFault });
     this.builds = new Builds(this.newBuilder(), buildsFolder(config), this.onFault);
-    const homes = this.homes;
     this.reconciler = new Reconciler({
       node: config.nodeId,
       pools,
-      table: this.versions,
+      table: versions,
       homes,
       secrets,
-      readNodes: async () => this.onNodes(await this.nodes.list(), homes),
+      readNodes: async () => this.onNodes(await this.nodes.list()),
       storeInTrouble: () => store.trouble !== undefined,
       ensureImage: (image) => node.images.ensure(image),
       markReady: (name, version) => functions.markReady(name, version),
@@ -178,13 +177,16 @@ export class Agent {
 
   private newBuilder(): Builder {
     const { docker, registries, images } = this.node;
+    const { nodeId, buildLimits: limits, registry: prefix } = this.config;
     const builder = buildOnEngine({
       docker,
-      node: this.config.nodeId,
-      limits: buildLimits(this.config),
+      nodeId,
+      limits,
       workspaces: buildsFolder(this.config),
-      prefix: this.config.registry,
+      // The steps of a build are a user's code, too: they get the network and the firewall rules of the instances.
+      network: networkName(nodeId),
       registries,
+      registry: prefix === undefined ? undefined : { prefix, registries },
     });
     return keepBuilt(builder, {
       keep: (image) => images.keep(image),
@@ -227,8 +229,8 @@ export class Agent {
     });
   }
 
-  private async onNodes(nodes: readonly (NodeRecord & { alive: boolean })[], homes: Homes): Promise<void> {
-    homes.update(nodes);
+  private async onNodes(nodes: readonly (NodeRecord & { alive: boolean })[]): Promise<void> {
+    this.homes.update(nodes);
     this.neighbours.update(nodes);
     this.alive = new Set(nodes.filter(({ alive }) => alive).map(({ id }) => id));
     const urls = [...nodes.flatMap(({ dataUrl, controlUrl }) => [dataUrl, controlUrl]), this.config.redisUrl];
@@ -264,8 +266,4 @@ async function checkLogins({ logins }: Registries): Promise<void> {
 /** Folder of sources while they are built. */
 function buildsFolder({ home }: AgentConfig): string {
   return join(home, 'builds');
-}
-
-function buildLimits({ build: { timeout, memory, cpus, disk } }: AgentConfig) {
-  return { time: timeout, memory, cpus, disk: disk * 1024 ** 2 };
 }

@@ -10,7 +10,7 @@ import {
   registryPrefix,
 } from '@kiln/contract/config/environment';
 import { FUNCTION_NAME_PATTERN, nodeId } from '@kiln/contract/names';
-import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
+import { masterKeyText } from '@kiln/secrets/master-key';
 import { readMasterKeys } from '@kiln/secrets/read-master-keys';
 import { z } from 'zod';
 
@@ -22,8 +22,13 @@ const DAY_MS = 24 * 3_600_000;
 const ENGINE_RULE = 'must be a number of ms, 1000 to 600000';
 const GRACE_RULE = 'must be a number of ms, 0 to 30 days';
 const PERCENT_RULE = 'must be a whole number of percent, 1 to 99';
-const percent = (fallback: number) =>
-  z.coerce.number(PERCENT_RULE).int(PERCENT_RULE).min(1, PERCENT_RULE).max(99, PERCENT_RULE).default(fallback);
+/** @param rule said of whatever is wrong */
+const whole = (rule: string, min: number, max: number) => z.coerce.number(rule).int(rule).min(min, rule).max(max, rule);
+const percent = (fallback: number) => whole(PERCENT_RULE, 1, 99).default(fallback);
+const megabytes = (min: number, fallback: number) =>
+  z.coerce.number('must be a number of MB').int().min(min, `must be at least ${min} (MB)`).default(fallback);
+const upToAnHour = (min: number, rule: string) =>
+  z.coerce.number('must be a number of ms').int().min(min, rule).max(3_600_000, 'must be at most an hour (ms)');
 
 const host = z.string().min(1).max(253);
 
@@ -40,11 +45,7 @@ const shape = {
   KILN_AGENT_PORT: port(9200),
   KILN_AGENT_CONTROL_PORT: z.coerce.number('must be a port, 1 to 65535').int().min(1).max(65_535, 'must be a port, 1 to 65535').optional(),
   /** MB that instances may be promised. */
-  KILN_NODE_MEMORY: z.coerce
-    .number('must be a number of MB')
-    .int()
-    .min(16, 'must be at least 16 (MB)')
-    .default(Math.floor((totalmem() / MB) * MEMORY_SHARE)),
+  KILN_NODE_MEMORY: megabytes(16, Math.floor((totalmem() / MB) * MEMORY_SHARE)),
   /** Cores of instances that start or work at once: more than there are, because most wait most of the time. A soft limit. */
   KILN_NODE_CPUS: z.coerce
     .number('must be a number of cores')
@@ -54,31 +55,21 @@ const shape = {
   /** Whether instances are started while firewall rules are missing that this agent could set. */
   KILN_FIREWALL: z.enum(['required', 'optional'], 'must be required or optional').default('required'),
   /** ms after which an engine that answers neither what was asked of it nor anything else is silent. */
-  KILN_ENGINE_TIMEOUT: z.coerce.number(ENGINE_RULE).int(ENGINE_RULE).min(1000, ENGINE_RULE).max(600_000, ENGINE_RULE).default(15_000),
+  KILN_ENGINE_TIMEOUT: whole(ENGINE_RULE, 1000, 600_000).default(15_000),
   /** ms in which the engine tells of an instance's end of which there are other signs. */
-  KILN_EXIT_TIMEOUT: z.coerce.number(ENGINE_RULE).int(ENGINE_RULE).min(1000, ENGINE_RULE).max(600_000, ENGINE_RULE).default(10_000),
-  KILN_DRAIN_TIMEOUT: z.coerce
-    .number('must be a number of ms')
-    .int()
-    .min(0, 'must not be negative')
-    .max(3_600_000, 'must be at most an hour (ms)')
-    .default(30_000),
+  KILN_EXIT_TIMEOUT: whole(ENGINE_RULE, 1000, 600_000).default(10_000),
+  KILN_DRAIN_TIMEOUT: upToAnHour(0, 'must not be negative').default(30_000),
   /** ms for one build, from its first byte. */
-  KILN_BUILD_TIMEOUT: z.coerce
-    .number('must be a number of ms')
-    .int()
-    .min(1000, 'must be at least 1000 (ms)')
-    .max(3_600_000, 'must be at most an hour (ms)')
-    .default(600_000),
+  KILN_BUILD_TIMEOUT: upToAnHour(1000, 'must be at least 1000 (ms)').default(600_000),
   /** MB for each step of a build. */
-  KILN_BUILD_MEMORY: z.coerce.number('must be a number of MB').int().min(64, 'must be at least 64 (MB)').default(2048),
+  KILN_BUILD_MEMORY: megabytes(64, 2048),
   /** Cores for each step of a build. */
   KILN_BUILD_CPUS: z.coerce
     .number('must be a number of cores')
     .min(0.1, 'must be at least 0.1')
     .default(Math.max(1, availableParallelism() / 2)),
   /** MB that the steps of a build may write. */
-  KILN_BUILD_DISK: z.coerce.number('must be a number of MB').int().min(64, 'must be at least 64 (MB)').default(8192),
+  KILN_BUILD_DISK: megabytes(64, 8192),
   /** Where built images go: a host, and the path that goes before every repository. */
   KILN_REGISTRY: registryPrefix.optional(),
   /** Whether images of removed versions are removed there too, where it allows that. */
@@ -87,12 +78,7 @@ const shape = {
   KILN_IMAGES_HIGH: percent(85),
   KILN_IMAGES_LOW: percent(75),
   /** ms for which the images of removed versions are kept. */
-  KILN_IMAGES_GRACE: z.coerce
-    .number(GRACE_RULE)
-    .int(GRACE_RULE)
-    .min(0, GRACE_RULE)
-    .max(30 * DAY_MS, GRACE_RULE)
-    .default(3_600_000),
+  KILN_IMAGES_GRACE: whole(GRACE_RULE, 0, 30 * DAY_MS).default(3_600_000),
   /** A folder on the engine's disk, where the agent does not see the engine's own. */
   KILN_ENGINE_ROOT: z.string().startsWith('/', 'must be an absolute path').optional(),
   /** Logins for registries, as docker login writes them. */
@@ -105,39 +91,10 @@ const shape = {
 };
 
 /** Everything that the environment says, read once. */
-export interface AgentConfig {
-  home: string;
-  nodeId: string;
-  redisUrl: string;
-  clusterSecret: string;
-  /** Undefined: functions with secrets can't run here. */
-  masterKeys: MasterKeys | undefined;
-  bind: string;
-  advertiseHost: string;
-  dataPort: number;
-  controlPort: number;
-  memory: number;
-  cpus: number;
-  weight: number;
-  /** ms */
-  engineTimeout: number;
-  exitTimeout: number;
-  firewallRequired: boolean;
-  drainTimeout: number;
-  /** Of one build: ms, MB, cores, MB. */
-  build: { timeout: number; memory: number; cpus: number; disk: number };
-  registry: string | undefined;
-  registryAuth: { path: string; optional: boolean };
-  registryDelete: boolean;
-  imageMarks: { high: number; low: number };
-  imageGrace: number;
-  engineRoot: string | undefined;
-  dockerHost: string;
-  logLevel: z.output<typeof logLevel>;
-}
+export type AgentConfig = ReturnType<typeof readConfig>;
 
 /** @throws EnvironmentError naming the variable, its value and what is allowed */
-export function readConfig(environment: Record<string, string | undefined> = process.env): AgentConfig {
+export function readConfig(environment: Record<string, string | undefined> = process.env) {
   const read = readEnvironment(shape, environment);
   if (read.KILN_IMAGES_LOW >= read.KILN_IMAGES_HIGH) {
     throw new EnvironmentError(
@@ -149,6 +106,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     nodeId: read.KILN_NODE_ID,
     redisUrl: read.KILN_REDIS_URL,
     clusterSecret: read.KILN_CLUSTER_SECRET,
+    /** Undefined: functions with secrets can't run here. */
     masterKeys: readMasterKeys({ home: read.KILN_HOME, own: read.KILN_MASTER_KEY, previous: read.KILN_MASTER_KEY_PREVIOUS }),
     bind: read.KILN_BIND,
     advertiseHost: read.KILN_ADVERTISE_HOST,
@@ -161,7 +119,13 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     exitTimeout: read.KILN_EXIT_TIMEOUT,
     firewallRequired: read.KILN_FIREWALL === 'required',
     drainTimeout: read.KILN_DRAIN_TIMEOUT,
-    build: { timeout: read.KILN_BUILD_TIMEOUT, memory: read.KILN_BUILD_MEMORY, cpus: read.KILN_BUILD_CPUS, disk: read.KILN_BUILD_DISK },
+    /** As the builder takes them: ms, MB, cores, bytes. */
+    buildLimits: {
+      time: read.KILN_BUILD_TIMEOUT,
+      memory: read.KILN_BUILD_MEMORY,
+      cpus: read.KILN_BUILD_CPUS,
+      disk: read.KILN_BUILD_DISK * MB,
+    },
     registry: read.KILN_REGISTRY,
     registryAuth: {
       path: read.KILN_REGISTRY_AUTH ?? join(read.KILN_HOME, 'registries.json'),

@@ -61,10 +61,7 @@ export async function openNode(settings: NodeSettings, links: NodeLinks): Promis
     exitTimeout,
     onTrouble,
     forget: (image) => images.forget(image),
-    facts: async (image) => {
-      const { entrypoint, command, workingDirectory, volumes, id } = await images.ensure(image);
-      return { id, entrypoint, command, workingDirectory, volumes };
-    },
+    facts: (image) => images.ensure(image),
   });
   const cores = new Cores();
   const gate = new Gate(availableParallelism(), cores);

@@ -9,7 +9,7 @@ import { type ImageKind } from '@kiln/contract/kinds';
 import type { LogRecord } from '@kiln/contract/records/records';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { Registries } from '@kiln/registry/registries';
-import { createDataListener, type NodeListener } from './invoke/listen.js';
+import { NodeListener } from './invoke/listen.js';
 import { NodeLifecycle } from './node/lifecycle.js';
 import { type NodeParts, openNode } from './node-parts.js';
 
@@ -67,7 +67,7 @@ export class TestNode {
     });
     const { pools } = test.parts;
     const { lifecycle } = test;
-    test.listener = createDataListener({
+    test.listener = new NodeListener({
       host: '127.0.0.1',
       port: 0,
       pools,

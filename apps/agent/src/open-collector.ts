@@ -35,10 +35,10 @@ export function openCollector(config: AgentConfig, node: NodeParts, links: Colle
 
 /** The engine's data folder, where this process sees the same disk as the engine. */
 function visibleRoot({ engineRoot, dockerHost }: AgentConfig, { engine }: NodeParts, { onTrouble }: CollectorLinks): string | undefined {
-  const root = engineRoot ?? (dockerHost.startsWith('unix:') ? engine.root : undefined);
+  const root = engineRoot ?? (dockerHost.startsWith('unix:') ? engine.info.root : undefined);
   if (root !== undefined && existsSync(root)) return root;
   const warning = `the engine's disk (${root ?? 'on another machine'}) can't be seen from here: images are not removed when it is full. KILN_ENGINE_ROOT can name a folder on it`;
-  engine.warnings.push(warning);
+  engine.info.warnings.push(warning);
   onTrouble(warning);
   return undefined;
 }

@@ -9,23 +9,13 @@ import { MAX_SOURCE_BYTES, passUpload } from '@kiln/forward/exchange/upload';
 /** For a whole upload. */
 const RECEIVE_MS = 600_000;
 
-export interface ReceivedSource {
-  read(): Readable;
-  /** Removes the file. */
-  remove(): Promise<void>;
-}
-
-export interface ReceiveOptions {
-  signal: AbortSignal;
-  /** ms without a byte. */
-  idleMs?: number;
-}
-
 /**
  * Writes a source to the disk, so that a build does not wait for its sender.
+ * @param idleMs without a byte
+ * @returns `remove` removes the file
  * @throws KilnError where the upload is incomplete, or the signal aborts; leaves no file then
  */
-export async function receiveSource(source: Readable, folder: string, { signal, idleMs }: ReceiveOptions): Promise<ReceivedSource> {
+export async function receiveSource(source: Readable, folder: string, { signal, idleMs }: { signal: AbortSignal; idleMs?: number }) {
   const root = await makeWorkspace(folder);
   const path = join(root, 'source.tgz');
   const timeout = AbortSignal.timeout(RECEIVE_MS);
@@ -34,7 +24,7 @@ export async function receiveSource(source: Readable, folder: string, { signal, 
   // An error closes the file, which ends the upload; `errored` keeps the error.
   file.on('error', () => undefined);
   try {
-    await passUpload(source, file, { maxBytes: MAX_SOURCE_BYTES, ...(idleMs !== undefined && { idleMs }) });
+    await passUpload(source, file, { maxBytes: MAX_SOURCE_BYTES, idleMs });
     if (signal.aborted) throw new KilnError('unavailable', 'the build was cancelled');
     if (timeout.aborted) throw new KilnError('bad_request', `the upload took longer than ${RECEIVE_MS / 1000} s`);
     if (file.errored !== null) throw file.errored;

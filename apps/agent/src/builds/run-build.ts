@@ -79,8 +79,9 @@ export class Builds {
     try {
       return { type: 'built', ...(await this.receiveAndBuild(input)) };
     } catch (error) {
-      if (!(error instanceof KilnError)) this.onFault(error);
-      return failure(error instanceof KilnError ? error : new KilnError('internal', 'the build failed for a reason of Kiln’s own'));
+      if (error instanceof KilnError) return { type: 'failed', code: error.code, detail: error.message, fix: error.fix };
+      this.onFault(error);
+      return { type: 'failed', code: 'internal', detail: 'the build failed for a reason of Kiln’s own' };
     } finally {
       this.present--;
       this.count(input.functionName, -1);
@@ -99,10 +100,6 @@ export class Builds {
       await received.remove();
     }
   }
-}
-
-function failure({ code, message, fix }: KilnError): AgentBuildLine {
-  return { type: 'failed', code, detail: message, ...(fix !== undefined && { fix }) };
 }
 
 function writeLine(output: PassThrough, line: AgentBuildLine): void {

@@ -31,8 +31,8 @@ export class AddressPool {
     return undefined;
   }
 
-  give(address: string): void {
-    this.taken.delete(toNumber(address));
+  give(address: string | undefined): void {
+    if (address !== undefined) this.taken.delete(toNumber(address));
   }
 }
 

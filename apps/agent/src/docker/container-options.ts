@@ -3,17 +3,13 @@ import { FUNCTION_USER, HARDENED } from '@kiln/engine/container-template';
 import { memorySwap } from '@kiln/engine/memory-swap';
 import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { instanceEnvironment } from '@kiln/instances/port/instance-environment';
+import type { LocalImage } from '../images/image-engine.js';
 
-/** The metadata of an image that a container uses; the template overrides all other metadata. */
-export interface ImageFacts {
-  /** Id in this engine: a container is made from the id, because a tag may move. */
-  id: string;
-  entrypoint: readonly string[];
-  command: readonly string[];
-  workingDirectory: string;
-  /** Paths of its VOLUMEs. */
-  volumes: readonly string[];
-}
+/**
+ * The metadata of an image that a container uses; the template overrides all other metadata. A container is made from the id, because a
+ * tag may move.
+ */
+export type ImageFacts = Pick<LocalImage, 'id' | 'entrypoint' | 'command' | 'workingDirectory' | 'volumes'>;
 
 export interface ContainerInput {
   node: string;

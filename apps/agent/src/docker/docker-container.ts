@@ -37,11 +37,11 @@ export interface DockerContainerParts {
 export class DockerContainer implements RunningContainer {
   readonly id: string;
   readonly address: string | undefined;
-  readonly ended: Promise<void>;
-  readonly exited: Promise<Exit>;
   private readonly container: Dockerode.Container;
   private readonly end = Promise.withResolvers<void>();
+  readonly ended = this.end.promise;
   private readonly exit = Promise.withResolvers<Exit>();
+  readonly exited = this.exit.promise;
   private output: Output | undefined;
   private hasEnded = false;
   private starvedAt: number | undefined;
@@ -52,8 +52,6 @@ export class DockerContainer implements RunningContainer {
     this.container = container;
     this.id = container.id;
     this.address = KINDS[request.version.kind].reachedBy === 'address' ? address : undefined;
-    this.ended = this.end.promise;
-    this.exited = this.exit.promise;
   }
 
   async attach(): Promise<void> {
@@ -84,8 +82,8 @@ export class DockerContainer implements RunningContainer {
   async check(): Promise<void> {
     if (this.hasEnded) return;
     try {
-      const { State } = await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }));
-      if (!State.Running) this.died(State.ExitCode);
+      const { Running, ExitCode } = await this.state();
+      if (!Running) this.died(ExitCode);
       else if (this.output?.open === false) await this.attach();
     } catch (error) {
       if (statusOf(error) === 404) this.died(137);
@@ -137,7 +135,7 @@ export class DockerContainer implements RunningContainer {
     const until = performance.now() + (code === KILLED ? CAUSE_MS : 0);
     for (;;) {
       if (this.starvedAt !== undefined || this.removal !== undefined) return;
-      const state = await this.state();
+      const state = await this.state().catch(() => undefined);
       if (state?.OOMKilled) this.sawOutOfMemory();
       // Somebody removed the container, or the engine does not respond: the cause stays unknown.
       if (state === undefined || performance.now() >= until) return;
@@ -148,16 +146,12 @@ export class DockerContainer implements RunningContainer {
   /** True where the engine has sent no exit event yet, but other signs show the end. */
   private async isEnding(): Promise<boolean> {
     if (this.hasEnded) return true;
-    const state = await this.state();
+    const state = await this.state().catch(() => undefined);
     return state !== undefined && (!state.Running || hasLostItsProgram(state.Pid, this.id));
   }
 
-  private async state(): Promise<Dockerode.ContainerInspectInfo['State'] | undefined> {
-    try {
-      return (await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }))).State;
-    } catch {
-      return undefined;
-    }
+  private async state(): Promise<Dockerode.ContainerInspectInfo['State']> {
+    return (await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }))).State;
   }
 }
 

@@ -2,17 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { resolveConfig } from '@kiln/contract/config/function-config';
 import { connectEngine } from '@kiln/engine/connect-engine';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AddressPool } from './address-pool.js';
 import { DockerDriver } from './docker-driver.js';
 import { readEngine, removeContainers, strayContainers } from './engine.js';
-import { makeNetwork, type NodeNetwork, removeNetwork } from './network.js';
+import { makeNetwork, networkName, removeNetwork } from './network.js';
 
 const docker = connectEngine('unix:///var/run/docker.sock');
 const node = `t-${randomBytes(4).toString('hex')}`;
 const IMAGE = 'node:24-trixie-slim';
-let network: NodeNetwork;
+let addresses: AddressPool;
 
 beforeAll(async () => {
-  network = await makeNetwork(docker, node);
+  addresses = await makeNetwork(docker, node);
 });
 
 afterAll(async () => {
@@ -35,7 +36,7 @@ async function started({ command = ['sleep', '60'], image = IMAGE, imageId = () 
     docker,
     node,
     info: await readEngine(docker),
-    network,
+    addresses,
     forget: forget ?? (() => undefined),
     facts: async () => ({ id: imageId(), entrypoint: [], command, workingDirectory: '/', volumes: [] }),
     admit: () => undefined,
@@ -58,12 +59,12 @@ describe('the driver', () => {
       Image: IMAGE,
       Cmd: ['sleep', '60'],
       Labels: { 'kiln.node': node },
-      HostConfig: { NetworkMode: network.name },
+      HostConfig: { NetworkMode: networkName(node) },
     });
     await stranger.start();
     const { container, trouble } = await started();
     const { NetworkSettings } = await docker.getContainer(container.id).inspect();
-    expect(container.address).toBe(NetworkSettings.Networks[network.name]?.IPAddress);
+    expect(container.address).toBe(NetworkSettings.Networks[networkName(node)]?.IPAddress);
     expect(trouble).toEqual(['container address is in use, trying the next one']);
     await container.remove(0);
   });

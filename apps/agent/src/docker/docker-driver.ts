@@ -3,11 +3,12 @@ import type { ContainerDriver, ContainerRequest, RunningContainer } from '@kiln/
 import { Refusal } from '@kiln/instances/port/refusal';
 import { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
+import type { AddressPool } from './address-pool.js';
 import { containerName, containerOptions, type ImageFacts } from './container-options.js';
 import { type EnginePatience, engineFault, noAnswer, whileAnswering } from './deadline.js';
 import { DockerContainer } from './docker-container.js';
 import { type EngineInfo, removeUntilGone } from './engine.js';
-import type { NodeNetwork } from './network.js';
+import { networkName } from './network.js';
 
 /** After a failed request the driver refuses starts for so long, so that waiting calls get a response at once. */
 const SILENT_MS = 3_000;
@@ -22,7 +23,8 @@ export interface DriverParts {
   docker: Dockerode;
   node: string;
   info: EngineInfo;
-  network: NodeNetwork;
+  /** Of the node's network. */
+  addresses: AddressPool;
   /** The agent's facts about an image; pulls the image where this node does not have it. */
   facts(image: string): Promise<ImageFacts>;
   /** Called where the engine has lost an image. */
@@ -71,7 +73,7 @@ export class DockerDriver implements ContainerDriver {
   private async make(request: ContainerRequest): Promise<RunningContainer> {
     for (let tried = 1; ; tried++) {
       try {
-        return await this.makeAt(this.parts.network.takeAddress(), request);
+        return await this.makeAt(this.parts.addresses.take(), request);
       } catch (error) {
         if (tried === 1 && isImageGone(error)) {
           // Somebody has removed the image from the engine: the next try pulls it again.
@@ -85,7 +87,7 @@ export class DockerDriver implements ContainerDriver {
   }
 
   private async makeAt(address: string | undefined, request: ContainerRequest): Promise<RunningContainer> {
-    const { docker, node, patience } = this.parts;
+    const { docker, node, patience, addresses, onTrouble } = this.parts;
     const name = containerName(node, request.instance);
     let container: DockerContainer | undefined;
     try {
@@ -99,7 +101,7 @@ export class DockerDriver implements ContainerDriver {
       return container;
     } catch (error) {
       // The engine may still carry out a request that timed out: the name finds its container.
-      const removed = container?.remove(0) ?? this.removeByName(name).finally(() => this.parts.network.giveAddress(address));
+      const removed = container?.remove(0) ?? removeUntilGone(docker.getContainer(name), onTrouble).finally(() => addresses.give(address));
       // The next try uses the same name.
       if (isAddressTaken(error) || isImageGone(error)) await removed;
       throw error;
@@ -120,7 +122,7 @@ export class DockerDriver implements ContainerDriver {
   }
 
   private own(created: Dockerode.Container, request: ContainerRequest, address: string | undefined): DockerContainer {
-    const { network, onTrouble, exitNewsMs } = this.parts;
+    const { addresses, onTrouble, exitNewsMs } = this.parts;
     const container = new DockerContainer({
       container: created,
       request,
@@ -130,7 +132,7 @@ export class DockerDriver implements ContainerDriver {
       onTrouble,
       onGone: () => {
         this.running.delete(created.id);
-        network.giveAddress(address);
+        addresses.give(address);
       },
     });
     this.running.set(created.id, container);
@@ -138,14 +140,9 @@ export class DockerDriver implements ContainerDriver {
   }
 
   private async options(request: ContainerRequest, address: string | undefined) {
-    const { node, network, info, facts } = this.parts;
+    const { node, info, facts } = this.parts;
     const image = await facts(request.version.image);
-    return containerOptions({ ...request, ...info, node, image, network: network.name, ...(address !== undefined && { address }) });
-  }
-
-  private async removeByName(name: string): Promise<void> {
-    const container = this.parts.docker.getContainer(name);
-    await removeUntilGone(container, this.parts.onTrouble);
+    return containerOptions({ ...request, ...info, node, image, network: networkName(node), address });
   }
 }
 

@@ -38,11 +38,6 @@ export class Firewall {
 
   constructor(private readonly options: FirewallOptions) {}
 
-  /** Sets the rules, and checks them from then on. Never rejects: `warning` says what is wrong. */
-  async open(): Promise<void> {
-    await this.ensure();
-  }
-
   /** The fault of the rules, for the node's warnings. */
   get warning(): string | undefined {
     if (this.fault === undefined) return undefined;
@@ -58,7 +53,7 @@ export class Firewall {
     });
   }
 
-  /** Checks the rules and repairs them; while one check runs, at most one more follows. Never rejects. */
+  /** Sets or repairs the rules, and checks them from then on. One at a time, and one more. Never rejects: `warning` says what is wrong. */
   ensure(): Promise<void> {
     return this.passes.run();
   }

@@ -12,19 +12,11 @@ const REMOVE_ATTEMPTS = 20;
 const REMOVE_PAUSE_MS = 250;
 
 /** The one network that this node's instances are on. */
-export interface NodeNetwork {
-  readonly name: string;
-  /** The network's interface on the host. */
-  readonly bridge: string;
-  takeAddress(): string | undefined;
-  giveAddress(address: string | undefined): void;
-}
-
 export function networkName(node: string): string {
   return `kiln-${node}`;
 }
 
-/** An interface name has at most 15 characters, so it holds a digest of the node's id. */
+/** The network's interface on the host: such a name has at most 15 characters, so it holds a digest of the node's id. */
 export function bridgeName(node: string): string {
   return `fn${digest(node)}`;
 }
@@ -33,15 +25,15 @@ export function digest(node: string): string {
   return createHash('sha256').update(node).digest('hex').slice(0, 10);
 }
 
-/** Makes the node's network again: the network of an earlier run may have other settings. */
-export async function makeNetwork(docker: Dockerode, node: string): Promise<NodeNetwork> {
-  if (!(await removeNetwork(docker, node))) return network(node, await rangeOf(docker.getNetwork(networkName(node)), node));
+/** Makes the node's network again: the network of an earlier run may have other settings. @returns its addresses */
+export async function makeNetwork(docker: Dockerode, node: string): Promise<AddressPool> {
+  if (!(await removeNetwork(docker, node))) return new AddressPool(await rangeOf(docker.getNetwork(networkName(node)), node));
   for (let attempt = 1; ; attempt++) {
     // The engine chooses a free range; but a container's address can be set only in a range that the request names.
     const subnet = await create(docker, node, undefined);
     await removeNetwork(docker, node);
     try {
-      return network(node, await create(docker, node, subnet));
+      return new AddressPool(await create(docker, node, subnet));
     } catch (error) {
       // Another agent may have got the range in the meantime.
       if (attempt === ATTEMPTS || statusOf(error) === undefined) throw error;
@@ -84,7 +76,7 @@ async function create(docker: Dockerode, node: string, subnet: string | undefine
     Driver: 'bridge',
     EnableIPv6: false,
     Labels: { [NODE_LABEL]: node },
-    ...(subnet !== undefined && { IPAM: { Driver: 'default', Config: [{ Subnet: subnet, Gateway: gatewayOf(subnet) }] } }),
+    IPAM: subnet === undefined ? undefined : { Driver: 'default', Config: [{ Subnet: subnet, Gateway: gatewayOf(subnet) }] },
     Options: {
       'com.docker.network.bridge.name': bridgeName(node),
       'com.docker.network.bridge.enable_icc': 'false',
@@ -100,14 +92,4 @@ async function rangeOf(made: Dockerode.Network, node: string): Promise<string> {
   const range = IPAM?.Config?.[0]?.Subnet;
   if (range === undefined) throw new Error(`the engine made the network ${networkName(node)} without a range of addresses`);
   return range;
-}
-
-function network(node: string, subnet: string): NodeNetwork {
-  const addresses = new AddressPool(subnet);
-  return {
-    name: networkName(node),
-    bridge: bridgeName(node),
-    takeAddress: () => addresses.take(),
-    giveAddress: (address) => address !== undefined && addresses.give(address),
-  };
 }

@@ -1,9 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openSocketRoot } from '@kiln/instances/instance/socket-root';
-import type Dockerode from 'dockerode';
-import { type ImageFacts, INSTANCE_ROLE } from './container-options.js';
-import { DockerDriver } from './docker-driver.js';
+import { INSTANCE_ROLE } from './container-options.js';
+import { DockerDriver, type DriverParts } from './docker-driver.js';
 import { answers, type EngineFacts, readEngine, removeContainers, strayContainers } from './engine.js';
 import { EngineEvents } from './engine-events.js';
 import { Firewall } from './firewall.js';
@@ -14,18 +13,13 @@ const SWEEP_MS = 60_000;
 const OPEN_ATTEMPTS = 30;
 const OPEN_PAUSE_MS = 1000;
 
-export interface NodeEngineOptions {
-  docker: Dockerode;
-  node: string;
+export interface NodeEngineOptions extends Pick<DriverParts, 'docker' | 'node' | 'facts' | 'forget' | 'onTrouble'> {
   socketRoot: string;
   /** Whether instances start only behind firewall rules, where this agent can set them. */
   firewallRequired: boolean;
   /** ms; bounds for a slow engine. */
   engineTimeout: number;
   exitTimeout: number;
-  facts(image: string): Promise<ImageFacts>;
-  forget(image: string): void;
-  onTrouble(message: string, keys?: object): void;
 }
 
 /** This node's part of a Docker engine: its own containers, network, firewall rules and events. */
@@ -38,7 +32,8 @@ export class NodeEngine {
     private readonly options: NodeEngineOptions,
     readonly driver: DockerDriver,
     readonly firewall: Firewall,
-    private readonly info: EngineFacts,
+    /** As the engine told it at the start; a lasting fault that is found later may be added to its warnings. */
+    readonly info: EngineFacts,
   ) {
     this.events = new EngineEvents(options.docker, options.node, {
       died: (id, code) => driver.died(id, code),
@@ -54,11 +49,6 @@ export class NodeEngine {
     return [...this.info.warnings, ...(warning === undefined ? [] : [warning])];
   }
 
-  /** The engine's folder for its images, as the engine reports it. */
-  get root(): string | undefined {
-    return this.info.root;
-  }
-
   /**
    * Removes the leftovers of an earlier run of this node, and makes what instances need.
    * @throws where the engine does not answer within half a minute
@@ -72,18 +62,18 @@ export class NodeEngine {
     await rm(socketRoot, { recursive: true, force: true });
     await openSocketRoot(socketRoot);
     await raiseFunctionWeight(info);
-    const network = await makeNetwork(docker, node);
+    const addresses = await makeNetwork(docker, node);
     const firewall = new Firewall({ node, required: options.firewallRequired, onTrouble: options.onTrouble });
     const driver = new DockerDriver({
       ...options,
       info,
-      network,
+      addresses,
       patience: { boundMs: options.engineTimeout, answers: () => answers(docker, options.engineTimeout) },
       exitNewsMs: options.exitTimeout,
       admit: () => firewall.admit(),
     });
     const engine = new NodeEngine(options, driver, firewall, info);
-    await firewall.open();
+    await firewall.ensure();
     await engine.events.open();
     engine.sweep = setInterval(() => void engine.removeStrays(), SWEEP_MS);
     return engine;

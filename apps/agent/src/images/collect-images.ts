@@ -215,13 +215,10 @@ const REASONS: Record<Choice['why'], string> = {
 
 /** Which versions need which image, by digest alone: an image that is kept too long does no harm. */
 class Needs {
-  private readonly byKey = new Map<string, Needed[]>();
+  private readonly byKey: ReadonlyMap<string, Needed[]>;
 
   constructor(versions: readonly Needed[]) {
-    for (const version of versions) {
-      const key = keyOf(version.image);
-      this.byKey.set(key, [...(this.byKey.get(key) ?? []), version]);
-    }
+    this.byKey = Map.groupBy(versions, ({ image }) => keyOf(image));
   }
 
   of(image: StockedImage): Needed[] {

@@ -13,6 +13,7 @@ export interface LocalImage {
   entrypoint: readonly string[];
   command: readonly string[];
   workingDirectory: string;
+  /** Paths of its VOLUMEs. */
   volumes: readonly string[];
   /** Made by Kiln, or held by one of its nodes. */
   ours: boolean;

@@ -160,10 +160,10 @@ export class Images {
 
   /** A failure is no error: the collector then never removes the image. */
   private async hold(id: string): Promise<void> {
-    const { engine, onTrouble = () => undefined } = this.parts;
+    const { engine, onTrouble } = this.parts;
     await engine
       .hold(id)
-      .catch((error: Error) => onTrouble('image could not be marked as held by this node', { image: id, error: error.message }));
+      .catch((error: Error) => onTrouble?.('image could not be marked as held by this node', { image: id, error: error.message }));
   }
 
   private touch(id: string): void {
@@ -175,8 +175,8 @@ export class Images {
   }
 
   private async pullWithLogin(image: string): Promise<void> {
-    const { engine, registries, onLine = () => undefined } = this.parts;
-    const say = (line: string) => onLine(`pull of ${image}: ${line}`);
+    const { engine, registries, onLine } = this.parts;
+    const say = (line: string) => onLine?.(`pull of ${image}: ${line}`);
     await this.makeRoom?.();
     say('begins');
     const began = performance.now();
@@ -189,7 +189,7 @@ export class Images {
 function asStartFailure(error: unknown): KilnError {
   if (error instanceof KilnError && error.code !== 'unavailable') return error;
   const { message, fix } = error as KilnError;
-  return new KilnError('start_failed', message, { cause: error, ...(fix !== undefined && { fix }) });
+  return new KilnError('start_failed', message, { cause: error, fix });
 }
 
 function throwAsStartFailure(error: unknown): never {

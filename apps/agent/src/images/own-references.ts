@@ -1,4 +1,5 @@
 import { splitPrefix } from '@kiln/registry/reference';
+import type { StockedImage } from './image-stock.js';
 
 /**
  * A node tags the images that it built or pulled with this name. The tag marks them as Kiln's own, outlives the agent, and keeps an
@@ -23,17 +24,11 @@ export function isOurs(tags: readonly string[]): boolean {
   return tags.some((tag) => BUILT.test(tag) || tag.startsWith(`${HOLDERS}/`));
 }
 
-interface Named {
-  tags: readonly string[];
-  /** `repository@sha256:…` */
-  digests: readonly string[];
-}
-
 /**
  * The names to remove, in order; the image goes with them unless somebody else has a name for it. The hold is the last, so that an
  * interrupted removal is continued.
  */
-export function ownReferences({ tags, digests }: Named, node: string, prefix: string | undefined): string[] {
+export function ownReferences({ tags, digests }: Omit<StockedImage, 'id'>, node: string, prefix: string | undefined): string[] {
   const hold = tags.filter((tag) => tag.startsWith(`${holdName(node)}:`));
   const others = tags.filter((tag) => tag.startsWith(`${HOLDERS}/`) && !hold.includes(tag));
   if (others.length > 0) return hold;

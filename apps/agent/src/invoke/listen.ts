@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,25 +19,16 @@ const HEARD_MS = 1000;
 /** For refusals that are still being written when the door closes. */
 const CLOSE_MS = 500;
 
-/** The door for routers. */
-export interface NodeListener {
-  listen(): Promise<{ port: number }>;
-  /** Lets what runs end, for the node takes nothing new; after `timeoutMs` it is cut off. Ends early where the drain is taken back. */
-  finish(timeoutMs: number, takenBack: AbortSignal): Promise<void>;
-  /** Refuses on until no router sends any more, then closes. */
-  close(): Promise<void>;
-}
-
 export interface ListenOptions extends NodeHandlerParts {
   lifecycle: NodeLifecycle;
   host: string;
   port: number;
 }
 
-export function createDataListener(options: ListenOptions): NodeListener {
-  const { pools, lifecycle } = options;
-  const handler = new NodeInvokeHandler(options);
-  const server = http.createServer({
+/** The door for routers. */
+export class NodeListener {
+  private readonly handler: NodeInvokeHandler;
+  private readonly server = http.createServer({
     requestTimeout: 0,
     headersTimeout: HEADERS_MS,
     connectionsCheckingInterval: CHECK_MS,
@@ -45,36 +37,38 @@ export function createDataListener(options: ListenOptions): NodeListener {
     requireHostHeader: false,
     noDelay: true,
   });
-  limitConnections(server, connectionBudget().data);
-  lingerAtClose(server);
-  server.on('request', handler.request);
-  server.on('upgrade', handler.upgrade);
-  server.on('clientError', (_error, socket) => socket.destroy());
-  return {
-    listen: () => listen(server, options),
-    finish: async (timeoutMs, takenBack) => {
-      const deadline = performance.now() + timeoutMs;
-      while (pools.activeLeases > 0 && performance.now() < deadline && !takenBack.aborted) await delay(POLL_MS);
-      if (!takenBack.aborted) handler.closeSwitched();
-    },
-    close: async () => {
-      // A router may be writing its next request at this very moment: it must get a refusal, which it may send elsewhere, no reset.
-      while ((await connections(server)) > 0 && lifecycle.refusesFor < HEARD_MS) await delay(POLL_MS);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await Promise.race([closed, delay(CLOSE_MS)]);
-      server.closeAllConnections();
-    },
-  };
-}
 
-function listen(server: http.Server, { host, port }: { host: string; port: number }): Promise<{ port: number }> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      resolve({ port: (server.address() as AddressInfo).port });
-    });
-  });
+  constructor(private readonly options: ListenOptions) {
+    const { server } = this;
+    this.handler = new NodeInvokeHandler(options);
+    limitConnections(server, connectionBudget().data);
+    lingerAtClose(server);
+    server.on('request', this.handler.request).on('upgrade', this.handler.upgrade);
+    server.on('clientError', (_error, socket) => socket.destroy());
+  }
+
+  async listen(): Promise<{ port: number }> {
+    const { host, port } = this.options;
+    await once(this.server.listen({ host, port }), 'listening');
+    return this.server.address() as AddressInfo;
+  }
+
+  /** Lets what runs end, for the node takes nothing new; after `timeoutMs` it is cut off. Ends early where the drain is taken back. */
+  async finish(timeoutMs: number, takenBack: AbortSignal): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (this.options.pools.activeLeases > 0 && performance.now() < deadline && !takenBack.aborted) await delay(POLL_MS);
+    if (!takenBack.aborted) this.handler.closeSwitched();
+  }
+
+  /** Refuses on until no router sends any more, then closes. */
+  async close(): Promise<void> {
+    const { server } = this;
+    // A router may be writing its next request at this very moment: it must get a refusal, which it may send elsewhere, no reset.
+    while ((await connections(server)) > 0 && this.options.lifecycle.refusesFor < HEARD_MS) await delay(POLL_MS);
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    await Promise.race([closed, delay(CLOSE_MS)]);
+    server.closeAllConnections();
+  }
 }
 
 function connections(server: http.Server): Promise<number> {

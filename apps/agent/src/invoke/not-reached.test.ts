@@ -3,7 +3,7 @@ import { DialIn } from '@kiln/instances/instance/dial-in';
 import { TestPools } from '@kiln/instances/pool/pools.fixture';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { NodeLifecycle } from '../node/lifecycle.js';
-import { createDataListener, type NodeListener } from './listen.js';
+import { NodeListener } from './listen.js';
 
 const SECRET = 'a-cluster-secret-for-tests';
 const faults: unknown[] = [];
@@ -18,7 +18,7 @@ beforeEach(async () => {
   const find = () => Promise.reject(new Error('every pool is there'));
   lifecycle = new NodeLifecycle();
   const onFault = (error: unknown) => faults.push(error);
-  listener = createDataListener({ host: '127.0.0.1', port: 0, secret: SECRET, pools, lifecycle, versions: { find }, onFault });
+  listener = new NodeListener({ host: '127.0.0.1', port: 0, secret: SECRET, pools, lifecycle, versions: { find }, onFault });
   ({ port } = await listener.listen());
 });
 

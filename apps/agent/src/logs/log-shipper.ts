@@ -1,14 +1,10 @@
 import type { LogRecord } from '@kiln/contract/records/records';
+import type { LogStore } from '@kiln/state/logs/log-store';
 
 const EVERY_MS = 200;
 const MAX_RECORDS = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 const BATCH = 1000;
-
-/** The receiver of log records. */
-export interface LogSink {
-  append(records: LogRecord[]): Promise<void>;
-}
 
 /**
  * Sends log records to the store in batches. The buffer is bounded: while the store is away it fills, and then the shipper drops new
@@ -23,7 +19,7 @@ export class LogShipper {
   dropped = 0;
 
   constructor(
-    private readonly sink: LogSink,
+    private readonly sink: Pick<LogStore, 'append'>,
     private readonly onLoss: (dropped: number, error: unknown) => void,
   ) {}
 

@@ -10,16 +10,11 @@ const REMOVAL_MS = 20_000;
 const STORE_MS = 1500;
 const POLL_MS = 20;
 
-/** The listener for requests. */
-interface Listener {
-  /** Waits for running requests; cuts them off after `timeoutMs`. Ends early where the drain is cancelled. */
-  finish(timeoutMs: number, cancelled: AbortSignal): Promise<void>;
-}
-
 export interface DrainParts {
   lifecycle: NodeLifecycle;
   heartbeat: Heartbeat;
-  listener: Listener;
+  /** Waits for running requests; cuts them off after `timeoutMs`. Ends early where the drain is cancelled. */
+  listener: { finish(timeoutMs: number, cancelled: AbortSignal): Promise<void> };
   pools: Pools;
   /** ms for running requests to end by themselves. */
   timeoutMs: number;
@@ -45,7 +40,7 @@ export class NodeDrain {
 
   /** Cancels a drain, also before its end. @throws KilnError `conflict` where the node leaves */
   async resume(): Promise<void> {
-    const { lifecycle, pools, heartbeat, announce } = this.parts;
+    const { lifecycle, pools, announce } = this.parts;
     if (lifecycle.takesWork) return;
     if (!lifecycle.can('serving'))
       throw new KilnError('conflict', `node "${pools.nodeId}" leaves the cluster`, { fix: 'start its agent again' });
@@ -56,7 +51,7 @@ export class NodeDrain {
     this.running = undefined;
     pools.reopen();
     lifecycle.move('serving');
-    await this.sendHeartbeat(heartbeat);
+    await this.sendHeartbeat();
     announce();
   }
 
@@ -82,10 +77,10 @@ export class NodeDrain {
   }
 
   private async run(stop: AbortSignal): Promise<void> {
-    const { heartbeat, listener, pools, announce, timeoutMs, onTrouble } = this.parts;
+    const { listener, pools, announce, timeoutMs, onTrouble } = this.parts;
     pools.close();
     const finished = listener.finish(timeoutMs, stop);
-    await this.sendHeartbeat(heartbeat);
+    await this.sendHeartbeat();
     announce();
     await finished;
     if (stop.aborted) return;
@@ -95,8 +90,8 @@ export class NodeDrain {
     if (pools.living.size > 0 && !stop.aborted) onTrouble('drain ended with instances left', { instances: pools.living.size });
   }
 
-  private async sendHeartbeat(heartbeat: Heartbeat): Promise<void> {
-    await Promise.race([heartbeat.send(), delay(STORE_MS)]);
+  private async sendHeartbeat(): Promise<void> {
+    await Promise.race([this.parts.heartbeat.send(), delay(STORE_MS)]);
   }
 
   private async tryToLeave(): Promise<boolean> {

@@ -24,12 +24,9 @@ const TAKES_WORK: ReadonlySet<NodePhase> = new Set(['joining', 'serving']);
 export class NodeLifecycle {
   /** Where it does not, everything is refused, and another node may take it at once. Only `move` writes it. */
   takesWork = true;
-  private current: NodePhase = 'joining';
+  /** Only `move` writes it. */
+  phase: NodePhase = 'joining';
   private since = performance.now();
-
-  get phase(): NodePhase {
-    return this.current;
-  }
 
   /** ms since it has taken no new work; 0 while it does. */
   get refusesFor(): number {
@@ -37,14 +34,14 @@ export class NodeLifecycle {
   }
 
   can(to: NodePhase): boolean {
-    return MOVES[this.current].includes(to);
+    return MOVES[this.phase].includes(to);
   }
 
   /** @throws Error for a move that the table does not have: an internal error */
   move(to: NodePhase): void {
-    if (!this.can(to)) throw new Error(`a node cannot go from ${this.current} to ${to}`);
+    if (!this.can(to)) throw new Error(`a node cannot go from ${this.phase} to ${to}`);
     const took = this.takesWork;
-    this.current = to;
+    this.phase = to;
     this.takesWork = TAKES_WORK.has(to);
     if (took && !this.takesWork) this.since = performance.now();
   }

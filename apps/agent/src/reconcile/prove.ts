@@ -24,43 +24,44 @@ export interface ProveParts {
   announce(name: string): void;
 }
 
-/** The result of an attempt. `refused` is a fault of the node, not of the version. */
-export type ProofResult = { outcome: 'ready' } | { outcome: 'failed' | 'refused'; error: KilnError };
+/** Why an attempt failed. Where it is not the version's own fault, it is the node's. */
+interface Failure {
+  isOwn: boolean;
+  error: KilnError;
+}
 
 /**
  * Starts one instance of a new version and stores the result. The instance stays warm for the first request.
  * @throws KilnError `unavailable` where the store is away: nothing is stored, and a later attempt follows
  */
-export async function prove(version: VersionRecord, parts: ProveParts): Promise<ProofResult['outcome']> {
+export async function prove(version: VersionRecord, parts: ProveParts): Promise<void> {
   const { function: name, version: number } = version;
-  const proof = await tryToStart(version, parts);
-  if (proof.outcome === 'ready') await parts.markReady(name, number);
+  const failure = await tryToStart(version, parts);
+  if (failure === undefined) await parts.markReady(name, number);
   else {
-    const reason = { code: proof.error.code, detail: proof.error.message };
-    await (proof.outcome === 'failed' ? parts.markFailed(name, number, reason) : parts.noteRefusal(name, number, reason));
+    const reason = { code: failure.error.code, detail: failure.error.message };
+    await (failure.isOwn ? parts.markFailed(name, number, reason) : parts.noteRefusal(name, number, reason));
   }
   parts.announce(name);
-  return proof.outcome;
 }
 
-async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveParts): Promise<ProofResult> {
+async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveParts): Promise<Failure | undefined> {
   try {
     await ensureImage(version.image);
   } catch (error) {
     const reason = asKilnError(error);
-    return { outcome: isLost(version, reason) ? 'failed' : 'refused', error: reason };
+    return { isOwn: isLost(version, reason), error: reason };
   }
   const pool = pools.of(version);
   try {
     const lease = pool.tryLease(NO_REQUEST) ?? (await pool.wait(NO_REQUEST).lease);
     lease.release();
-    return { outcome: 'ready' };
+    return undefined;
   } catch (error) {
     const reason = asKilnError(error);
     // An instance without a container waited for the node or its engine, so the timeout is not the version's fault.
     const neverBegan = reason.code === 'start_timeout' && [...pool.instances].some(hasNoContainer);
-    const isOwn = OWN_FAILURES.has(reason.code) && !neverBegan && !isEngineFault(reason);
-    return { outcome: isOwn ? 'failed' : 'refused', error: reason };
+    return { isOwn: OWN_FAILURES.has(reason.code) && !neverBegan && !isEngineFault(reason), error: reason };
   }
 }
 

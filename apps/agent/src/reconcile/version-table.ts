@@ -21,15 +21,20 @@ export class VersionTable {
   all: readonly Desired[] = [];
   private loaded = false;
   private loadedAt = Number.NEGATIVE_INFINITY;
-  private loading: Promise<void> | undefined;
+  private loading: Promise<unknown> | undefined;
 
   constructor(private readonly read: () => Promise<readonly Desired[]>) {}
 
   /** @throws KilnError `unavailable` where the store is away; the table stays as it was */
   async load(): Promise<readonly Desired[]> {
     const all = await this.read();
-    if (all !== this.all) await checkInTurns(all);
-    this.replace(all);
+    if (all !== this.all) {
+      await checkInTurns(all);
+      this.functions = new Map(all.map((entry) => [entry.function.name, entry]));
+      this.all = all;
+    }
+    this.loaded = true;
+    this.loadedAt = performance.now();
     return all;
   }
 
@@ -54,24 +59,14 @@ export class VersionTable {
 
   private async refreshOnMiss(): Promise<void> {
     this.loading ??= this.load()
-      .then(
-        () => undefined,
-        (error: unknown) => {
-          // After a first read the table is good enough. Before it, a wrong name and an outage look the same.
-          if (!this.loaded) throw error;
-        },
-      )
+      .catch((error: unknown) => {
+        // After a first read the table is good enough. Before it, a wrong name and an outage look the same.
+        if (!this.loaded) throw error;
+      })
       .finally(() => {
         this.loading = undefined;
       });
     await this.loading;
-  }
-
-  private replace(all: readonly Desired[]): void {
-    if (all !== this.all) this.functions = new Map(all.map((entry) => [entry.function.name, entry]));
-    this.all = all;
-    this.loaded = true;
-    this.loadedAt = performance.now();
   }
 }
 

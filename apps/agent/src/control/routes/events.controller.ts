@@ -8,13 +8,8 @@ import { Agent } from '../../agent.js';
 export class NodeEventsController {
   constructor(@Inject(Agent) private readonly agent: Agent) {}
 
-  @EventPattern<string>(FUNCTION_CHANGED)
-  functionChanged(): void {
-    this.agent.reconciler.kick();
-  }
-
-  @EventPattern<string>(NODE_CHANGED)
-  nodeChanged(): void {
+  @EventPattern([FUNCTION_CHANGED, NODE_CHANGED])
+  changed(): void {
     this.agent.reconciler.kick();
   }
 }

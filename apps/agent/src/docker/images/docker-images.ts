@@ -115,17 +115,12 @@ function list(value: string | string[] | null | undefined): string[] {
 async function finished(stream: Readable, onProgress: (line: string) => void, bounds: typeof PULL_BOUNDS): Promise<void> {
   const progress = new PullProgress();
   let failure: string | undefined;
-  let silence: NodeJS.Timeout | undefined;
-  const watch = () => {
-    clearTimeout(silence);
-    silence = setTimeout(() => stream.destroy(new Error(`no progress for ${bounds.silence / 1000} s`)), bounds.silence);
-  };
+  const silence = setTimeout(() => stream.destroy(new Error(`no progress for ${bounds.silence / 1000} s`)), bounds.silence);
   const total = setTimeout(() => stream.destroy(new Error(`not done within ${bounds.total / 1000} s`)), bounds.total);
   const reporting = setInterval(() => onProgress(progress.line), PROGRESS_MS);
-  watch();
   try {
     for await (const step of jsonLinesOf(stream)) {
-      watch();
+      silence.refresh();
       progress.add(step);
       failure = step.error ?? failure;
     }
