@@ -1,9 +1,6 @@
 import Dockerode from 'dockerode';
 
-/**
- * A client of the engine at `unix:///…`, `tcp://…` or `http://…`. With `timeoutMs`, a request fails after that time without a byte.
- * @throws Error for any other address
- */
+/** At `unix:///…`, `tcp://…` or `http://…`. With `timeoutMs`, a request fails after that time without a byte. @throws Error for another */
 export function connectEngine(dockerHost: string, { timeoutMs }: { timeoutMs?: number } = {}): Dockerode {
   const { protocol, pathname, hostname, port } = new URL(dockerHost);
   const options = timeoutMs === undefined ? {} : { timeout: timeoutMs };

@@ -12,10 +12,7 @@ export interface ContainerBounds {
   processes: number;
 }
 
-/**
- * What every container gets that runs a user's module. The caller adds its network and its mounts.
- * A step of a build has less of it: it may write, and be root.
- */
+/** What every container of a user's module gets, beside network and mounts. A step of a build has less: it may write, and be root. */
 export const HARDENED = {
   AutoRemove: false,
   RestartPolicy: { Name: 'no' },

@@ -3,10 +3,7 @@ export type OutputStream = 'stdout' | 'stderr';
 
 const HEADER = 8;
 
-/**
- * Splits the engine's attach stream into stdout and stderr. A frame is an 8-byte header (source, length) and its bytes. Passes bytes on
- * as they come, so that it never buffers a whole frame.
- */
+/** Splits the attach stream: frames of an 8-byte header (source, length) and bytes, which pass on as they come, never buffered. */
 export class Demultiplexer {
   private readonly header = Buffer.alloc(HEADER);
   private headerBytes = 0;

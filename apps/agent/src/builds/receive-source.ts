@@ -10,9 +10,7 @@ import { MAX_SOURCE_BYTES, passUpload } from '@kiln/forward/exchange/upload';
 const RECEIVE_MS = 600_000;
 
 /**
- * Writes a source to the disk, so that a build does not wait for its sender.
- * @param idleMs without a byte
- * @returns `remove` removes the file
+ * Writes a source to the disk, so that a build does not wait for its sender. @param idleMs without a byte
  * @throws KilnError where the upload is incomplete, or the signal aborts; leaves no file then
  */
 export async function receiveSource(source: Readable, folder: string, { signal, idleMs }: { signal: AbortSignal; idleMs?: number }) {

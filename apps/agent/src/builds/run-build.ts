@@ -41,10 +41,7 @@ export class Builds {
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /**
-   * Starts a build and returns its output lines; the last line says how the build ended. Closing the stream cancels the build.
-   * @throws KilnError `unavailable` where too many wait already
-   */
+  /** Returns the build's output lines; the last says how it ended. Closing the stream cancels it. @throws KilnError `unavailable` */
   start(functionName: string, source: Readable, { buildArgs = {}, secrets = {} }: BuildVariables = {}): Readable {
     if (this.present >= MAX_BUILDS + MAX_WAITING) {
       throw new KilnError('unavailable', `${MAX_WAITING} builds are waiting on this node already`, { fix: 'deploy again', retryAfter: 10 });

@@ -5,10 +5,7 @@ import type { FunctionVersion } from '@kiln/instances/port/container-driver';
 import { instanceEnvironment } from '@kiln/instances/port/instance-environment';
 import type { LocalImage } from '../images/image-engine.js';
 
-/**
- * The metadata of an image that a container uses; the template overrides all other metadata. A container is made from the id, because a
- * tag may move.
- */
+/** The metadata of an image that a container uses. A container is made from the id, because a tag may move. */
 export type ImageFacts = Pick<LocalImage, 'id' | 'entrypoint' | 'command' | 'workingDirectory' | 'volumes'>;
 
 export interface ContainerInput {

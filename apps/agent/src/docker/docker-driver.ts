@@ -66,10 +66,7 @@ export class DockerDriver implements ContainerDriver {
     }
   }
 
-  /**
-   * Tries another address where the engine says that the first one is in use. Some engines count the first address of a new range as
-   * used when several networks are made at the same time.
-   */
+  /** Tries another address where one is in use: some engines count the first of a new range as used when networks are made side by side. */
   private async make(request: ContainerRequest): Promise<RunningContainer> {
     for (let tried = 1; ; tried++) {
       try {

@@ -21,10 +21,7 @@ export interface FirewallOptions {
   onTrouble(message: string, keys?: object): void;
 }
 
-/**
- * The firewall rules of this node's instances. Checks them for as long as the node lives: another program may flush them at any moment,
- * and rules that can't be set now may be possible later.
- */
+/** The firewall rules of this node's instances, checked as long as it lives: another program may flush them at any moment. */
 export class Firewall {
   private readonly ipv4 = new HostRules('iptables');
   private readonly ipv6 = new HostRules('ip6tables');

@@ -5,9 +5,8 @@ import { functionsCgroup } from './container-options.js';
 import type { EngineInfo } from './engine.js';
 
 /**
- * Gives all functions together twice the CPU weight of the processes that start and remove containers. Measured with six functions
- * that start beside three that serve: the same weight and eight times the weight both made calls slower. Does nothing where this
- * process can't write control groups: an agent in a container, or an engine on another machine.
+ * Gives all functions together twice the CPU weight of what starts and removes containers: with the same, and with eight times as much,
+ * calls were slower. Does nothing where this process can't write control groups: in a container, or with an engine elsewhere.
  */
 export async function raiseFunctionWeight({ cgroupDriver, cgroupVersion }: EngineInfo, cgroups = '/sys/fs/cgroup'): Promise<void> {
   const group = functionsCgroup(cgroupDriver);

@@ -41,10 +41,7 @@ export async function makeNetwork(docker: Dockerode, node: string): Promise<Addr
   }
 }
 
-/**
- * Removes the node's network. False where the engine can't remove it: some engines count the endpoint of a removed container until
- * they restart.
- */
+/** False where the engine can't remove the node's network: some count the endpoint of a removed container until they restart. */
 export async function removeNetwork(docker: Dockerode, node: string): Promise<boolean> {
   const filters = { label: [`${NODE_LABEL}=${node}`] };
   const found = await within('list networks', CALL_MS, (abortSignal) => docker.listNetworks({ filters, abortSignal }));

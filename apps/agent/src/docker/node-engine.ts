@@ -49,10 +49,7 @@ export class NodeEngine {
     return [...this.info.warnings, ...(warning === undefined ? [] : [warning])];
   }
 
-  /**
-   * Removes the leftovers of an earlier run of this node, and makes what instances need.
-   * @throws where the engine does not answer within half a minute
-   */
+  /** Removes the leftovers of an earlier run, and makes what instances need. @throws where the engine does not answer within 30 s */
   static async open(options: NodeEngineOptions): Promise<NodeEngine> {
     const { docker, node, socketRoot } = options;
     const info = await untilAnswered(options);

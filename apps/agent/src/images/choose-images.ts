@@ -30,9 +30,8 @@ export interface Choice {
 const SETTLE_MS = 120_000;
 
 /**
- * The images to remove, in order: first those of versions that were removed long ago; then, where room is needed, those of versions
- * that were removed lately, and those that a registry has. Within each group the least recently used first. Never an image in use, and
- * never an only copy that a version needs.
+ * The images to remove, in order: those of versions that were removed long ago; where room is needed, also those removed lately, then
+ * those that a registry has. The least recently used come first. Never one in use, never an only copy that a version needs.
  */
 export function chooseImages({ images, now, graceMs, pressed }: ImagesSnapshot): Choice[] {
   const free = images.filter(({ inUse }) => !inUse).sort((a, b) => a.lastUsed - b.lastUsed || (a.id < b.id ? -1 : 1));

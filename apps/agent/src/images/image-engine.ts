@@ -23,10 +23,7 @@ export interface LocalImage {
 export interface ImageEngine {
   /** @returns undefined where this node does not have the image */
   find(image: string): Promise<LocalImage | undefined>;
-  /**
-   * Pulls within a bound; `onProgress` gets a line from time to time.
-   * @throws KilnError where the registry refuses, or the pull makes no progress
-   */
+  /** Pulls within a bound, telling its progress. @throws KilnError where the registry refuses, or the pull makes no progress */
   pull(image: string, login: RegistryLogin | undefined, onProgress: (line: string) => void): Promise<void>;
   /** The reference by digest to which a tag points in its registry now. @throws KilnError `start_failed` */
   resolve(image: string, login: RegistryLogin | undefined): Promise<string>;

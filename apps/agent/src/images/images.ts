@@ -33,10 +33,7 @@ export class Images {
 
   constructor(private readonly parts: ImagesParts) {}
 
-  /**
-   * Finds the image, or pulls it: one pull at a time, and after a failure only after a pause.
-   * @throws KilnError `start_failed` where this node can't get it
-   */
+  /** Finds or pulls it: one pull at a time, after a failure only after a pause. @throws KilnError `start_failed` where it can't */
   async ensure(image: string): Promise<LocalImage> {
     const found = this.found.get(image);
     if (found !== undefined) {

@@ -24,10 +24,7 @@ export function isOurs(tags: readonly string[]): boolean {
   return tags.some((tag) => BUILT.test(tag) || tag.startsWith(`${HOLDERS}/`));
 }
 
-/**
- * The names to remove, in order; the image goes with them unless somebody else has a name for it. The hold is the last, so that an
- * interrupted removal is continued.
- */
+/** The names to remove, in order; the image goes unless somebody else names it. The hold is last, so that a removal can go on later. */
 export function ownReferences({ tags, digests }: Omit<StockedImage, 'id'>, node: string, prefix: string | undefined): string[] {
   const hold = tags.filter((tag) => tag.startsWith(`${holdName(node)}:`));
   const others = tags.filter((tag) => tag.startsWith(`${HOLDERS}/`) && !hold.includes(tag));

@@ -6,10 +6,7 @@ const MAX_RECORDS = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 const BATCH = 1000;
 
-/**
- * Sends log records to the store in batches. The buffer is bounded: while the store is away it fills, and then the shipper drops new
- * records and counts them.
- */
+/** Sends log records to the store in batches. While the store is away a bounded buffer fills; then new records are dropped and counted. */
 export class LogShipper {
   private buffer: LogRecord[] = [];
   private bytes = 0;

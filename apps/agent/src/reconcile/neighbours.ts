@@ -20,10 +20,7 @@ interface Neighbour {
   silence: { heartbeat?: string } | undefined;
 }
 
-/**
- * The other nodes. This node asks them directly before it sends a call to them: the state in the store may be seconds old, and shows a
- * killed node for three more seconds.
- */
+/** The other nodes, asked directly before a call goes to them: in the store, a killed node lives on for three seconds. */
 export class Neighbours implements Elsewhere {
   private readonly nodes = new Map<string, Neighbour>();
 
@@ -64,10 +61,7 @@ export class Neighbours implements Elsewhere {
     return false;
   }
 
-  /**
-   * Whether one of these nodes takes calls. A node that does not answer counts as one once the store shows two heartbeats after
-   * that: then only this node can't reach it.
-   */
+  /** Whether one of these takes calls. A silent one counts once the store shows two heartbeats since: then only this node can't reach it. */
   async anyTakes(ids: readonly string[]): Promise<boolean> {
     const takes = await Promise.all(ids.map((id) => this.takes(this.nodes.get(id))));
     return takes.includes(true);

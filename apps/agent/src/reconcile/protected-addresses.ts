@@ -10,10 +10,7 @@ const AT_ONCE = 2;
 
 type Lookup = (host: string) => Promise<readonly string[]>;
 
-/**
- * IPv4 addresses that no function may reach: those of the nodes and of the store. A name that does not resolve now keeps the addresses
- * of its last lookup.
- */
+/** IPv4 addresses of the nodes and the store, closed to functions. A name that does not resolve keeps its last addresses. */
 export class ProtectedAddresses {
   private readonly resolved = new Map<string, readonly string[]>();
   private readonly asking = new Map<string, Promise<void>>();

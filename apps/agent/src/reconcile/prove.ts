@@ -30,10 +30,7 @@ interface Failure {
   error: KilnError;
 }
 
-/**
- * Starts one instance of a new version and stores the result. The instance stays warm for the first request.
- * @throws KilnError `unavailable` where the store is away: nothing is stored, and a later attempt follows
- */
+/** Starts one instance, which stays warm, and stores the result. @throws KilnError `unavailable`: nothing is stored, it is tried again */
 export async function prove(version: VersionRecord, parts: ProveParts): Promise<void> {
   const { function: name, version: number } = version;
   const failure = await tryToStart(version, parts);
@@ -65,10 +62,7 @@ async function tryToStart(version: VersionRecord, { pools, ensureImage }: ProveP
   }
 }
 
-/**
- * Whether the image was built on this node and is gone. An image with a reference may be pulled later, or by another node; and the image
- * of a version that came from another node was built there.
- */
+/** Whether the image was built here and is gone. One with a reference may be pulled later; that of a version from elsewhere is there. */
 function isLost({ image, provingNode, refusal }: VersionRecord, { code }: KilnError): boolean {
   const cameFromElsewhere = refusal !== undefined && refusal.node !== provingNode;
   return isImageId(image) && code === 'start_failed' && !cameFromElsewhere;

@@ -7,10 +7,7 @@ interface Held extends SlotCount {
   others: number;
 }
 
-/**
- * Keeps `maxInstances` in the whole cluster. The store decides; while it is away, this node uses the counts of the other nodes from the
- * last read.
- */
+/** Keeps `maxInstances` in the whole cluster. The store decides; while it is away, the other nodes count as at the last read. */
 export class StoredSlots implements ClusterSlots {
   private readonly held = new Map<string, Held>();
 

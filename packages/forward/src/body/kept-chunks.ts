@@ -3,10 +3,7 @@ import { GrowingBuffer } from '../bytes/growing-buffer.js';
 /** What a chunk costs beside its bytes counts for one that is smaller. */
 const SMALL_BYTES = 1024;
 
-/**
- * Chunks of a body as they came, the small ones among them joined: a sender of single bytes makes thousands of them, each of which
- * takes some hundred bytes of memory.
- */
+/** Chunks of a body, small ones joined: a sender of single bytes makes thousands, each of which takes some hundred bytes of memory. */
 export class KeptChunks {
   private chunks: Buffer[] | undefined;
   private small: GrowingBuffer | undefined;

@@ -33,26 +33,19 @@ export interface RequestBody {
   readonly whole: boolean;
   /** Reads all of it; only for bodies that are declared to fit into what is kept. Undefined: it came whole. */
   readWhole(timeoutMs: number): Promise<BodyFault | undefined>;
-  /**
-   * Begins to listen, and waits until the server has read what came in one segment with the head: a body that is broken there never
-   * gets on its way.
-   */
+  /** Begins to listen, and waits for what came in one segment with the head: a body that is broken there never gets on its way. */
   firstSegment(): Promise<BodyFault | undefined>;
   /** Whoever runs the request has it for good: stream on, whatever the size. */
   accepted(): void;
   /** The body from its start, for one attempt. Ask only while it is replayable. */
   source(): Buffer | Readable | null;
-  /**
-   * Nobody wants the rest. It is read and dropped, within bounds, so that the answer is not lost in a reset of the connection
-   * and the connection may serve the next request.
-   */
+  /** Nobody wants the rest: it is read and dropped, within bounds, so that no reset overtakes the answer and the connection may go on. */
   discard(): void;
 }
 
 /**
- * A body that is read only while somebody wants it. It is counted against `maxBody`, and its first 64 KiB are kept so that the request
- * can be sent again. Beyond them it is held back until `accepted()`: from then on it streams and the copy is dropped, so nothing can be
- * sent twice by mistake.
+ * A body that is read only while somebody wants it, up to `maxBody`. Its first 64 KiB are kept, to be sent again; beyond them it is held
+ * back until `accepted()`, which drops the copy: nothing can be sent twice by mistake.
  */
 export class StreamedBody<S extends BodySource> implements RequestBody {
   fault: BodyFault | undefined;

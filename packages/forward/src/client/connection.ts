@@ -27,10 +27,7 @@ export function outgoingOf(sending: Sending, host: string, receiver: Receiver): 
   }
 }
 
-/**
- * The client's end of one HTTP/1.1 connection, one request at a time. It is gone for good when the other side closes it, says
- * anything unasked, or when an exchange on it does not come to its end.
- */
+/** The client's end of one HTTP/1.1 connection. It is gone for good when it is closed, says anything unasked, or an exchange breaks off. */
 export class HttpConnection {
   readonly parser: ResponseParser;
   /** By `performance.now()`, for whoever keeps it: when its last exchange ended, and when an idle one is not used any more. */
@@ -38,10 +35,7 @@ export class HttpConnection {
   idleUntil = Number.POSITIVE_INFINITY;
   private turn: Turn | undefined;
 
-  /**
-   * @param onFree an exchange has ended and the connection may carry another
-   * @param counter counts reads: shared by the connections of one upstream
-   */
+  /** @param onFree it may carry another exchange @param counter of reads, shared by the connections of one upstream */
   constructor(
     private readonly socket: Socket,
     maxHeaderBytes: number,
@@ -70,10 +64,8 @@ export class HttpConnection {
   }
 
   /**
-   * Only on a usable one.
-   * @param again in place of an error where the connection breaks before any byte of an answer
-   * @returns false where the other side was gone before any byte could leave: then the request may go over another connection, and
-   * the receiver has heard of no end
+   * Only on a usable one. @param again in place of an error where it breaks before any byte of an answer
+   * @returns false where no byte could leave: another connection may carry the request, and the receiver has heard of no end
    */
   send(outgoing: Outgoing, receiver: Receiver, again?: (error: Error) => void): boolean {
     const { sending, head, chunked } = outgoing;

@@ -174,10 +174,7 @@ export function dial(host: string, port: number): net.Socket {
   return socket;
 }
 
-/**
- * One connection that the other side opened. It carries one request at a time, is never replaced, and lives until that side ends
- * it, whatever its Keep-Alive header hints.
- */
+/** One connection that the other side opened: one request at a time, never replaced, ended by that side alone, whatever Keep-Alive hints. */
 export function overSocket(socket: net.Socket): Upstream {
   return new SocketUpstream(socket);
 }

@@ -20,10 +20,7 @@ export type Outcome =
   | { kind: 'withheld'; status: number; headers: string[]; body: Buffer }
   /** Provably no byte of the request was sent. */
   | { kind: 'not_sent'; error: Error }
-  /**
-   * `answered`: a byte of an answer had come, interim ones aside. Where the response had started the client's socket was destroyed,
-   * never ended cleanly.
-   */
+  /** `answered`: a byte of an answer had come, interim ones aside. A response that had started was cut, never ended cleanly. */
   | { kind: 'broken'; error: Error; answered: boolean; responseStarted: boolean }
   /** `over`: the other side has no work of it, for it had not begun or its answer has ended. */
   | { kind: 'client_gone'; over: boolean }

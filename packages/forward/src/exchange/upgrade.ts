@@ -34,8 +34,8 @@ const HALF_OPEN_MS = 1000;
 const EARLY_BYTES = 64 * 1024;
 
 /**
- * Takes an upgrade (WebSocket) to the other side: the request's head, then, after its 101, the raw bytes both ways. An answer
- * that declines is relayed as any answer, framed as it came, and ends the client's connection. A `withheld` outcome leaves the client's socket untouched.
+ * Takes an upgrade (WebSocket) to the other side: the head, then, after its 101, raw bytes both ways. An answer that declines is relayed
+ * and ends the client's connection. A `withheld` outcome leaves the client's socket untouched.
  */
 export function spliceUpgrade(
   client: UpgradingClient,

@@ -15,9 +15,8 @@ export interface UploadBounds {
 }
 
 /**
- * Passes an upload on, no faster than the receiver takes it. When it resolves the receiver has all of it, or wants no more.
- * The source is never destroyed while its sender could still read an answer on the same connection.
- * @throws KilnError `payload_too_large`; `bad_request` where the sender broke off or fell silent
+ * Passes an upload on, no faster than it is taken, until the receiver has all, or wants no more. Its sender can still read an answer on
+ * the same connection. @throws KilnError `payload_too_large`; `bad_request` where the sender broke off or fell silent
  */
 export function passUpload(source: Readable, target: Writable, { maxBytes, idleMs = IDLE_MS }: UploadBounds): Promise<void> {
   return new Promise((resolve, reject) => {

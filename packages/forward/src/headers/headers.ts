@@ -1,10 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 
-/**
- * Header lists are flat, `[name, value, name, value, …]`, as Node's `rawHeaders`: order, case and repeated lines survive,
- * and no request pays for an object it does not need.
- */
+/** Header lists are flat, `[name, value, name, value, …]`, as Node's `rawHeaders`: order, case and repeated lines survive. */
 
 /** True for the names that belong to one connection and never travel further (RFC 9110 section 7.6.1). */
 export function isHopByHop(name: string): boolean {
@@ -91,11 +88,8 @@ const NAME = METHOD;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
- * The bytes of a request's head, as latin1 text. What came in through a parser is checked once more: a line end in any of these
- * would be another request.
- * @param host for the `Host` header of a request that came without one, as HTTP/1.0 allows
- * @param framing how the body is framed, where the headers do not say so yet
- * @throws UnsendableError
+ * A request's head, as latin1 text. What came through a parser is checked once more: a line end would be another request.
+ * @param host where there is no `Host`, as HTTP/1.0 allows @param framing of the body, where the headers do not say @throws UnsendableError
  */
 export function requestHead(method: string, path: string, headers: readonly string[], host: string, framing: Framing): string {
   if (!METHOD.test(method)) throw new UnsendableError('the method is not a token');

@@ -1,10 +1,7 @@
 import { KILN_PREFIX } from '@kiln/contract/wire/headers';
 import { hasPrefix, isHopByHop } from './headers.js';
 
-/**
- * Fields that say how a message is framed, routed, cached, authenticated or decoded: who reads them behind the body may treat the
- * message otherwise than who read it without (RFC 9110 section 6.5.1).
- */
+/** Who reads one of these behind the body may treat the message otherwise than who read it without (RFC 9110 section 6.5.1). */
 const NEVER_BEHIND_A_BODY: ReadonlySet<string> = new Set(
   `accept-ranges age allow alt-svc authorization cache-control clear-site-data content-disposition content-encoding content-length
   content-location content-range content-security-policy content-type cookie date expect expires host last-modified location

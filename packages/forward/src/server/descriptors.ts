@@ -9,10 +9,7 @@ const MAX_CONTROL = 1024;
 /** More are of no use to one process. */
 const MAX_DATA = 20_000;
 
-/**
- * Connections that the doors of one process may hold, so that neither takes the other's descriptors, nor all there are.
- * @param limit descriptors that the process may have open
- */
+/** Connections that the two doors may hold: neither takes the other's descriptors, nor all. @param limit of open descriptors */
 export function connectionBudget(limit: number = descriptorLimit()): { data: number; control: number } {
   const control = Math.max(16, Math.min(MAX_CONTROL, Math.floor(limit / 16)));
   const left = limit - control - Math.min(RESERVE, Math.floor(limit / 4));

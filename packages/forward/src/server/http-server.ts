@@ -139,9 +139,8 @@ function giveUp({ socket }: IncomingMessage): void {
 }
 
 /**
- * Lets a stopping server end: once it no longer listens, its connections without a request are destroyed, also those that
- * become idle later and those that never carried one, which Node's own `closeIdleConnections` keeps.
- * Call it before the server listens.
+ * Lets a stopping server end: connections without a request are destroyed, also those that become idle later or never carried one, which
+ * Node's `closeIdleConnections` keeps. Call it before the server listens.
  */
 export function endIdleConnections(server: Server): void {
   const { fresh, idle } = watchConnections(server);
@@ -155,9 +154,8 @@ export function endIdleConnections(server: Server): void {
 }
 
 /**
- * Keeps a server at no more than `max` connections. Over that the oldest one that has not sent a whole head yet goes, then the one
- * that is idle for longest; where all others carry requests, the new one goes. So whoever opens connections and says nothing keeps
- * nobody out. Call it before the server listens.
+ * Keeps a server at `max` connections, so that nobody is kept out by silent ones: over that the oldest without a whole head goes, then the
+ * one idle for longest; where all others carry requests, the new one. Call it before the server listens.
  */
 export function limitConnections(server: Server, max: number): Pick<Watched, 'answering'> {
   const { fresh, idle, count, answering } = watchConnections(server);
@@ -232,9 +230,8 @@ function oldest(sockets: Iterable<Socket>, except?: Socket): Socket | undefined 
 }
 
 /**
- * Whoever is still sending when its connection is closed gets a reset, which overtakes the answer that was written before. So a
- * connection of this server that ends with an answer is closed for writing first, and read until its other side ends it, too, within
- * bounds. What comes meanwhile is no request.
+ * Whoever still sends when its connection is closed gets a reset, which overtakes the answer. So a connection that ends with an answer is
+ * closed for writing first, and read, within bounds, until its other side ends it. What comes meanwhile is no request.
  */
 export function lingerAtClose(server: Server): void {
   // Node's server, too, ends a connection by this after its last answer.

@@ -5,10 +5,7 @@ import type { Upstream } from '@kiln/forward/client/upstream';
 export interface WorkTracker {
   /** Header lines for the next request on it; undefined where it needs none. */
   introduce(): readonly string[] | undefined;
-  /**
-   * For a connection that was closed under a request: resolves when the work on it has ended. Undefined where the instance cannot say.
-   * @param limitMs then it resolves too, with false
-   */
+  /** After a close under a request: resolves when its work has ended; false after `limitMs`. Undefined where the instance cannot say. */
   workEnded(limitMs: number): Promise<boolean> | undefined;
 }
 

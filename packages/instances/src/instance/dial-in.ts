@@ -15,17 +15,13 @@ const CONNECTION_WAIT_MS = 2000;
 const SPARE_CONNECTIONS = 4;
 /** Idle connections that are kept beyond one for each busy one. A runner keeps ready as many as are busy. */
 const IDLE_CONNECTIONS = 64;
-/**
- * Connections that end without having carried a request: a runner has none, and tries again every 50 ms where it meets trouble.
- * Each costs the agent an accept and a close, which code in the container gets for next to nothing.
- */
+/** Connections without a request: a runner in trouble tries every 50 ms. Each costs the agent an accept and a close. */
 const USELESS_PER_SECOND = 20;
 const USELESS_AT_ONCE = 200;
 
 /**
- * The agent's side of instances that dial in: a listening Unix socket in a folder of its own. The agent owns folder and socket,
- * the container sees them read-only, so no code in it can put another socket in this one's place. One connection carries one
- * request at a time; the instance opens another when one ends.
+ * The agent's side of instances that dial in: a Unix socket in a folder of its own, read-only for the container, so that no code in it can
+ * put another one in its place. A connection carries one request at a time; the instance opens another when one ends.
  */
 export class DialIn implements Access {
   private readonly misuse = Promise.withResolvers<string>();
@@ -184,10 +180,7 @@ class Dialled implements Connection, RawConnection {
   private introduced = false;
   private sent = false;
 
-  /**
-   * @param number by which the runner names it in its notices
-   * @param back a request on it has ended
-   */
+  /** @param number by which the runner names it in its notices @param back a request on it has ended */
   constructor(
     readonly socket: net.Socket,
     private readonly number: number,

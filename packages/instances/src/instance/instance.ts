@@ -13,10 +13,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** What an instance can be. `removed` is the end: its container is confirmed gone. */
 export type InstanceState = 'created' | 'starting' | 'idle' | 'busy' | 'draining' | 'stopping' | 'failed' | 'removed';
 
-/**
- * Every move there is. `created`: promised, no container yet; it stops where nobody needs it any more. `draining`: takes no new lease and ends with its last one.
- * `failed`: never became ready.
- */
+/** Every move there is. `created`: promised, no container yet. `draining`: ends with its last lease. `failed`: never became ready. */
 const MOVES: Record<InstanceState, readonly InstanceState[]> = {
   created: ['starting', 'stopping', 'failed'],
   starting: ['idle', 'failed'],
@@ -167,10 +164,7 @@ export class Instance extends InstanceLife {
     return now - this.idleSince < LINE_DELAY_MS ? this.lastRequest || undefined : undefined;
   }
 
-  /**
-   * Calls back once it has been idle for `limit` ms, counted from the end of its last request. One timer per instance that looks
-   * again when it fires: a warm request sets and clears none.
-   */
+  /** Calls back once it was idle for `limit` ms. One timer looks again when it fires: a warm request sets and clears none. */
   onIdleFor(limit: number, callback: () => void): void {
     if (this.idleTimer !== undefined && this.idleLimit === limit) return;
     clearTimeout(this.idleTimer);

@@ -8,10 +8,7 @@ const INSTANCE_ID_LENGTH = 12;
 /** In the folder of each instance; runners know these names. */
 export const SOCKET_NAME = 'agent.sock';
 export const WORK_SOCKET_NAME = 'work.sock';
-/**
- * Whoever reaches an instance's socket is given the next request, keys and all. A container sees the folder of its own instance
- * by a mount, which does not pass through here.
- */
+/** Who reaches an instance's socket gets the next request, keys and all. A container's mount does not pass through here. */
 export const SOCKET_ROOT_MODE = 0o700;
 
 /** The folder of a node's sockets: under the home where paths stay short enough, else under /run. */

@@ -10,10 +10,7 @@ const BYTES_PER_SECOND = 256 * 1024;
 /** Notices that nobody waits for are kept so many: they may overtake the news that their connection is closed. */
 const EARLY = 100;
 
-/**
- * Where a runner says that the work on a connection has ended which was closed before: its handler has settled. A socket beside the one
- * on which it serves, with one connection that the runner opens first of all.
- */
+/** Where a runner says that the work of a closed connection has ended. It connects to this socket, beside the serving one, first of all. */
 export class WorkNotices {
   private readonly server = net.createServer((socket) => this.onConnection(socket));
   private readonly bytes = new TokenBucket(BYTES_PER_SECOND, BYTES_PER_SECOND);

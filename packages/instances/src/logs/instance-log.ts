@@ -23,10 +23,7 @@ export interface LogOrigin extends Pick<LogRecord, 'function' | 'version' | 'nod
   requestOfOutput(): string | undefined;
 }
 
-/**
- * The output of one instance as log records. A flood costs the function its own lines and nobody else anything: beyond the
- * allowance lines are dropped, counted, and said in a line of their own.
- */
+/** The output of one instance as log records. Beyond the allowance lines are dropped and counted: a flood costs nobody else anything. */
 export class InstanceLog {
   private readonly lines = new TokenBucket(LINES_PER_SECOND, LINES_AT_ONCE);
   private readonly bytes = new TokenBucket(BYTES_PER_SECOND, BYTES_AT_ONCE);

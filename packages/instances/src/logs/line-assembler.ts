@@ -5,10 +5,7 @@ export const MAX_LINE_BYTES = 16 * 1024;
 /** A line of no more than this is gathered in memory that is kept for the next one. */
 const KEPT_BYTES = 512;
 
-/**
- * Makes lines of chunks. Bytes are decoded a line at a time, so that a character split between chunks stays whole. An unfinished
- * line takes memory by its length, however many pieces it comes in.
- */
+/** Makes lines of chunks, decoded whole: a character may be split. An unfinished line takes memory by its length, not by its pieces. */
 export class LineAssembler {
   private buffer = Buffer.alloc(KEPT_BYTES);
   private kept = 0;

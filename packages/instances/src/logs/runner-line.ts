@@ -7,8 +7,8 @@ export type ReadLine = Pick<LogRecord, 'level' | 'message'> & { requestId?: stri
 const LONGEST_ESCAPE = 6;
 
 /**
- * A line that the runner wrote for a `console` call: `{"kiln":1,"level":…,"requestId":…,"message":…}`. Anything else: undefined.
- * Of one that was cut, level and request stand before the cut, and so does the beginning of its message.
+ * A runner's line for a `console` call: `{"kiln":1,"level":…,"requestId":…,"message":…}`. Of one that was cut, level, request and the
+ * beginning of the message stand before the cut. Anything else: undefined.
  */
 export function readRunnerLine(line: string, cut = false): ReadLine | undefined {
   if (!line.startsWith('{"kiln":1,')) return undefined;

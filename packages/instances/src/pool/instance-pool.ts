@@ -27,10 +27,7 @@ export interface PoolNode {
   leased(version: FunctionVersion, change: 1 | -1): void;
 }
 
-/**
- * The instances of one function version on this node, and who waits for them. All bookkeeping is synchronous: a lease is claimed
- * and booked in one step, whatever takes time happens outside.
- */
+/** The instances of one version on this node, and who waits. Bookkeeping is synchronous: a lease is claimed and booked in one step. */
 export class InstancePool {
   readonly census = new Census();
   readonly instances = new Set<Instance>();
@@ -67,10 +64,7 @@ export class InstancePool {
     return instance === undefined || this.closed ? undefined : this.grant(instance, requestId, NOT_WAITED);
   }
 
-  /**
-   * A place in the queue, and an instance on its way where one is needed.
-   * @throws KilnError where the queue is full or the version can't start at the moment; nothing was executed
-   */
+  /** A place in the queue, and a start where needed. @throws KilnError where it is full or no start is possible; nothing was executed */
   wait(requestId: string): Waiting {
     if (this.closed) throw this.closed;
     const { refusal } = this.plan.backoff;
@@ -117,10 +111,7 @@ export class InstancePool {
     }
   }
 
-  /**
-   * Takes no new lease and ends with its last one, killed: after a timeout, a crash, or when it can't be reached.
-   * An instance with nothing in it ends now.
-   */
+  /** Ends with its last lease, killed; at once where it has none. After a timeout, a crash, or when it can't be reached. */
   condemn(instance: Instance): void {
     instance.condemned = true;
     this.leaveFree(instance);

@@ -20,18 +20,14 @@ export interface Demand {
   failing: boolean;
 }
 
-/**
- * How many instances more than those on their way could be used. Never more than those who wait can use; never more than
- * `maxInstances` may exist, the leaving ones included.
- */
+/** How many more could be used: never more than those who wait can use, nor than `maxInstances`, the leaving ones included. */
 export function instancesMissing(demand: Demand): number {
   return Math.max(0, Math.min(useful(demand) - demand.coming, demand.maxInstances - demand.existing));
 }
 
 /**
- * How many of them to start now. Each one that serves allows one more start at a time: a version that never becomes ready holds
- * few places, and short calls are served by the first instances while starts that nobody needs any more have not begun. The more
- * requests one instance takes, the fewer are started before one has shown what it does with them.
+ * How many of them to start now: one more at a time for each that serves. So a version that never becomes ready holds few places, and short
+ * calls are served before starts have begun. The more requests one takes, the fewer start before the first has shown what it does.
  */
 export function instancesToStart(demand: Demand): number {
   const { failing, startsAtOnce, concurrency, serving, coming, trial } = demand;

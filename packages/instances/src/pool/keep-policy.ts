@@ -1,6 +1,5 @@
 /**
- * What a version's idle instances are kept for. `wanted`: it has traffic, or may be about to get its first. `previous`: it had the
- * traffic just before, and a rollback finds it warm; its idle instances are the first to make room. `retired`: nothing, so idle
- * instances don't wait for their idle time.
+ * What idle instances are kept for. `wanted`: traffic, or perhaps its first. `previous`: it had the traffic just before, a rollback finds it
+ * warm, and it is the first to make room. `retired`: nothing, so they don't wait for their idle time.
  */
 export type KeepPolicy = 'wanted' | 'previous' | 'retired';

@@ -36,10 +36,7 @@ export interface RunningContainer {
   readonly lackedMemory: boolean;
   /** After a connection to it broke: how it ended, waited for as long as there are signs of an end; undefined where it runs on. */
   exitNews(): Promise<Exit | undefined>;
-  /**
-   * Ends and removes it: SIGTERM, after `graceMs` SIGKILL; 0 kills at once. Resolves only when it is confirmed gone, trying
-   * again until it is. May be called more than once.
-   */
+  /** SIGTERM, after `graceMs` SIGKILL; 0 kills at once. Resolves only when it is confirmed gone, which it tries until it is. May be called more than once. */
   remove(graceMs: number): Promise<void>;
 }
 
@@ -48,14 +45,8 @@ export interface RunningContainer {
  * leaves nothing behind; a container found gone for whatever reason (crash, removed by hand) resolves `exited`.
  */
 export interface ContainerDriver {
-  /**
-   * Asked before anything is given up for a start: whether one is possible at the moment.
-   * @throws Refusal where it is not
-   */
+  /** Whether a start is possible, asked before anything is given up for it. @throws Refusal where it is not */
   admit(): void;
-  /**
-   * Makes and starts a container.
-   * @throws KilnError `start_failed` where the image or the engine refuses, `no_capacity` where the engine does not answer
-   */
+  /** @throws KilnError `start_failed` where the image or the engine refuses, `no_capacity` where the engine does not answer */
   start(request: ContainerRequest): Promise<RunningContainer>;
 }

@@ -1,10 +1,7 @@
 import { KINDS } from '@kiln/contract/kinds';
 import type { FunctionVersion } from './container-driver.js';
 
-/**
- * The variables by which an instance knows what it serves, and where it is awaited or has to listen.
- * @param socketPath of the agent's socket, as the instance sees it
- */
+/** By which an instance knows what it serves, and where. @param socketPath of the agent's socket, as the instance sees it */
 export function instanceEnvironment(
   { function: name, version, kind, config }: FunctionVersion,
   socketPath: string,

@@ -16,9 +16,8 @@ export interface Room {
 }
 
 /**
- * The idle instances to remove so that `missing` MB fit: those of versions without traffic first, then those unused longest.
- * Either they make room enough or none is named: nobody loses a warm instance for a start that can't happen anyway. One that turns
- * out not to be needed is spared.
+ * The idle instances to remove so that `missing` MB fit: of versions without traffic first, then those unused longest, and none that is not
+ * needed. Where they would not make room enough, none: nobody loses a warm instance for a start that can't happen.
  */
 export function chooseVictims<T extends Candidate>(missing: number, candidates: readonly T[]): T[] {
   const victims: T[] = [];

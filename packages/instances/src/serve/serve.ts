@@ -54,8 +54,7 @@ export interface Served {
 }
 
 /**
- * The way of a call through a pool, top to bottom: lease, forward, release. Resolves when its work has ended, or its caller left
- * before it had a lease.
+ * The way of a call through a pool: lease, forward, release. Resolves when its work has ended, or its caller left before it had a lease.
  * @throws KilnError where nothing was executed and nothing answered
  */
 export async function serve(served: Served, pool: InstancePool): Promise<void> {
@@ -79,10 +78,7 @@ export async function serve(served: Served, pool: InstancePool): Promise<void> {
   }
 }
 
-/**
- * A place in the version's queue until there is a lease. Undefined where the client left meanwhile: then nothing is held.
- * @throws KilnError; nothing was executed
- */
+/** A place in the queue until there is a lease; undefined where the client left. @throws KilnError; nothing was executed */
 async function waitForLease(
   pool: InstancePool,
   requestId: string,

@@ -3,10 +3,7 @@ import type { WorkTracker } from '../instance/access.js';
 import type { Instance, Lease } from '../instance/instance.js';
 import type { InstancePool } from '../pool/instance-pool.js';
 
-/**
- * After a caller has left, for work of which nobody says when it ends, in an instance that runs one request at a time; and for work
- * that is to stop since its time is over.
- */
+/** For work of which nobody says when it ends, in an instance that runs one request at a time, and for work whose time is over. */
 export const WORK_GRACE_MS = 5000;
 
 /**

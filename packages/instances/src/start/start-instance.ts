@@ -16,10 +16,7 @@ import type { RoomMaker } from '../room/room-maker.js';
 /** Time for an idle instance to end by itself. */
 const GRACE_MS = 1000;
 
-/**
- * Where `maxInstances` exist already: `elsewhere`, a node that runs one takes calls; `passing`, none does, so that a slot will be free
- * when it is gone.
- */
+/** Where `maxInstances` exist: `elsewhere`, a node that runs one takes calls; `passing`, none does: a slot is free when it is gone. */
 export type SlotAnswer = 'granted' | 'elsewhere' | 'passing';
 
 /** The cluster-wide count of a version's instances. */
@@ -56,10 +53,7 @@ export class InstanceStarter {
     return this.parts.gate.width;
   }
 
-  /**
-   * Resolves when it is ready. What was taken on the way is given back by `stop`, which must follow a failure too.
-   * @throws KilnError, StartDropped
-   */
+  /** Resolves when it is ready. `stop` gives back what was taken, and must follow a failure too. @throws KilnError, StartDropped */
   async start(instance: Instance): Promise<void> {
     try {
       await this.makeReady(instance);
