@@ -6,23 +6,27 @@ import { DEFAULT_REGISTRY, type RegistryLogin } from './login.js';
 const MAX_BYTES = 1024 * 1024;
 const OTHERS = 0o077;
 
-const entry = z.object({
-  auth: z.string().optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  identitytoken: z.string().optional(),
-});
+const text = z.string().optional();
+const entry = z.object({ auth: text, username: text, password: text, identitytoken: text });
 const authFile = z.object({ auths: z.record(z.string(), entry).default({}) });
 
 export type StoredLogins = ReadonlyMap<string, RegistryLogin>;
+
+export interface AuthFile {
+  path: string;
+  /** True for the default path, whose file may be missing. */
+  optional: boolean;
+}
 
 /**
  * Reads logins by host from a file in the form of `docker login`. Errors contain none of its content.
  * @throws KilnError `unavailable` when the file is unreadable, readable by others, or in another form
  */
-export async function readAuthFile(path: string): Promise<StoredLogins> {
-  const { auths } = parsed(path, await contentOf(path));
+export async function readAuthFile({ path, optional }: AuthFile): Promise<StoredLogins> {
   const found = new Map<string, RegistryLogin>();
+  const content = await contentOf(path, optional);
+  if (content === undefined) return found;
+  const { auths } = parsed(path, content);
   for (const [address, stored] of Object.entries(auths)) {
     const login = loginOf(address, stored);
     if (login === undefined) throw unusable(path, `its entry for ${hostOf(address)} holds no login`, NO_STORE);
@@ -31,14 +35,9 @@ export async function readAuthFile(path: string): Promise<StoredLogins> {
   return found;
 }
 
-/** True for the error of a missing file. */
-export function isMissing(error: unknown): boolean {
-  return ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
-}
-
 const NO_STORE = 'Kiln uses no credential stores or helpers: write "auth" or "username" and "password" into the file';
 
-async function contentOf(path: string): Promise<string> {
+async function contentOf(path: string, optional: boolean): Promise<string | undefined> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'r');
@@ -50,6 +49,7 @@ async function contentOf(path: string): Promise<string> {
   } catch (error) {
     if (error instanceof KilnError) throw error;
     const { code } = error as NodeJS.ErrnoException;
+    if (optional && code === 'ENOENT') return undefined;
     throw unusable(path, code === 'ENOENT' ? 'there is no such file' : `it can't be read (${code})`, undefined, error);
   } finally {
     await file?.close();
@@ -74,7 +74,7 @@ function loginOf(address: string, { auth, username, password, identitytoken }: z
   const user = username ?? (colon === -1 ? '' : decoded.slice(0, colon));
   const secret = password ?? (colon === -1 ? '' : decoded.slice(colon + 1));
   if (identitytoken === undefined && (user === '' || secret === '')) return undefined;
-  return { username: user, password: secret, serveraddress: address, ...(identitytoken !== undefined && { identitytoken }) };
+  return { username: user, password: secret, serveraddress: address, identitytoken };
 }
 
 /** The host in image references for `https://index.docker.io/v1/` or `ghcr.io`. */
@@ -84,5 +84,5 @@ function hostOf(address: string): string {
 }
 
 function unusable(path: string, why: string, fix?: string, cause?: unknown): KilnError {
-  return new KilnError('unavailable', `the registry logins in ${path} can't be used: ${why}`, { ...(fix !== undefined && { fix }), cause });
+  return new KilnError('unavailable', `the registry logins in ${path} can't be used: ${why}`, { fix, cause });
 }

@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
-import { isMissing, readAuthFile, type StoredLogins } from './auth-file.js';
-import type { TimedLogin } from './ecr.js';
+import { type AuthFile, readAuthFile, type StoredLogins } from './auth-file.js';
+import type { Ecr, TimedLogin } from './ecr.js';
 import { DEFAULT_REGISTRY, type RegistryLogin } from './login.js';
 import { ecrRegion } from './reference.js';
 
@@ -8,18 +8,7 @@ import { ecrRegion } from './reference.js';
 const RENEW_AGAIN_MS = 60_000;
 const MAX_KNOWN = 100;
 
-export interface AuthFile {
-  path: string;
-  /** True for the default path, whose file may be missing. */
-  optional: boolean;
-}
-
-interface Token extends TimedLogin {
-  renewAt: number;
-}
-
-/** Asks ECR for a login: the registry's host, its region. */
-export type EcrLogin = (registry: string, region: string) => Promise<TimedLogin>;
+type Token = TimedLogin & { renewAt: number };
 
 /**
  * Logins by registry: from the file or the given ones, else a token for a registry of ECR, else none. A token is valid for 12 hours and
@@ -31,7 +20,7 @@ export class RegistryLogins {
 
   constructor(
     private readonly source: AuthFile | StoredLogins | undefined,
-    private readonly askEcr: EcrLogin,
+    private readonly askEcr: Ecr['login'],
     private readonly now: () => number = Date.now,
   ) {}
 
@@ -45,13 +34,8 @@ export class RegistryLogins {
 
   /** Reads the file each time: pulls are rare, and a changed password counts at once. @throws KilnError */
   async stored(): Promise<StoredLogins> {
-    if (this.source === undefined || !('path' in this.source)) return this.source ?? new Map();
-    try {
-      return await readAuthFile(this.source.path);
-    } catch (error) {
-      if (this.source.optional && isMissing(error)) return new Map();
-      throw error;
-    }
+    const { source = new Map() } = this;
+    return 'path' in source ? await readAuthFile(source) : source;
   }
 
   /** Call it when a registry refused the login. True when the next login will be a new token. */
@@ -77,11 +61,8 @@ export class RegistryLogins {
   }
 
   private renewed(registry: string, region: string): Promise<Token> {
-    let renewal = this.renewing.get(registry);
-    if (renewal === undefined) {
-      renewal = this.renew(registry, region).finally(() => this.renewing.delete(registry));
-      this.renewing.set(registry, renewal);
-    }
+    const renewal = this.renewing.get(registry) ?? this.renew(registry, region).finally(() => this.renewing.delete(registry));
+    this.renewing.set(registry, renewal);
     return renewal;
   }
 

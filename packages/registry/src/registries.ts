@@ -1,8 +1,8 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { StoredLogins } from './auth-file.js';
+import type { AuthFile, StoredLogins } from './auth-file.js';
 import { Ecr } from './ecr.js';
 import type { RegistryLogin } from './login.js';
-import { type AuthFile, RegistryLogins } from './logins.js';
+import { RegistryLogins } from './logins.js';
 import { ecrRegion, type PinnedReference } from './reference.js';
 import { type Removal, removeManifest } from './remove-manifest.js';
 
@@ -35,28 +35,17 @@ export class Registries {
 
   /** The host of the AWS account's registry in a region. @throws KilnError `unavailable` */
   async ofEcr(region: string): Promise<string> {
-    try {
-      return await this.ecr.registryOf(region);
-    } catch (error) {
-      throw new KilnError('unavailable', `the registry in ${region} can't be found: ${(error as Error).message}`, {
-        cause: error,
-        fix: 'give AWS credentials whose role has ecr:GetAuthorizationToken, and the right region',
-      });
-    }
+    const fix = 'give AWS credentials whose role has ecr:GetAuthorizationToken, and the right region';
+    return await this.ecr.registryOf(region).catch(unavailable(`the registry in ${region} can't be found`, fix));
   }
 
   /** Makes sure that the repository exists. Only ECR needs that. @throws KilnError `unavailable` */
   async prepare(registry: string, repository: string): Promise<void> {
     const region = ecrRegion(registry);
     if (region === undefined) return;
-    try {
-      await this.ecr.ensureRepository(registry, region, repository);
-    } catch (error) {
-      throw new KilnError('unavailable', `repository ${repository} of ${registry} can't be made: ${(error as Error).message}`, {
-        cause: error,
-        fix: 'the role needs ecr:DescribeRepositories and ecr:CreateRepository',
-      });
-    }
+    const fix = 'the role needs ecr:DescribeRepositories and ecr:CreateRepository';
+    const prepared = this.ecr.ensureRepository(registry, region, repository);
+    await prepared.catch(unavailable(`repository ${repository} of ${registry} can't be made`, fix));
   }
 
   /** Removes one image from its registry, by digest. @throws Error when the registry does not answer */
@@ -72,4 +61,10 @@ export class Registries {
       throw error;
     }
   }
+}
+
+function unavailable(what: string, fix: string): (cause: Error) => never {
+  return (cause) => {
+    throw new KilnError('unavailable', `${what}: ${cause.message}`, { cause, fix });
+  };
 }

@@ -12,15 +12,13 @@ export type Removal = 'removed' | 'gone' | 'refused';
  * unencrypted. Follows no redirect for the same reason.
  * @throws Error when the registry does not answer, or answers with an unexpected status
  */
-export async function removeManifest(
-  { registry, repository, digest }: PinnedReference,
-  login: RegistryLogin | undefined,
-): Promise<Removal> {
+export async function removeManifest(reference: PinnedReference, login: RegistryLogin | undefined): Promise<Removal> {
+  const { registry, repository, digest } = reference;
   const scheme = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/.test(registry) ? 'http' : 'https';
   const url = `${scheme}://${registry === DEFAULT_REGISTRY ? 'registry-1.docker.io' : registry}/v2/${repository}/manifests/${digest}`;
   const first = await ask(url, 'DELETE', basic(login));
-  const challenge = first.status === 401 ? bearerChallenge(first.headers.get('www-authenticate')) : undefined;
-  const answer = challenge === undefined ? first : await ask(url, 'DELETE', await bearer(challenge, repository, login));
+  const issuer = first.status === 401 ? issuerOf(first.headers.get('www-authenticate') ?? '', repository) : undefined;
+  const answer = issuer === undefined ? first : await ask(url, 'DELETE', await bearer(issuer, login));
   if (answer.ok) return 'removed';
   if (answer.status === 404) return 'gone';
   if ([400, 401, 403, 405].includes(answer.status)) return 'refused';
@@ -39,24 +37,19 @@ function basic(login: RegistryLogin | undefined): string | undefined {
   return `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
 }
 
-interface Challenge {
-  realm: URL;
-  service: string | undefined;
-}
-
-function bearerChallenge(header: string | null): Challenge | undefined {
-  const value = (key: string) => new RegExp(`[ ,]${key}="([^"]*)"`, 'i').exec(header ?? '')?.[1];
-  const realm = value('realm');
-  if (!/^bearer /i.test(header ?? '') || realm === undefined || !URL.canParse(realm)) return undefined;
-  const url = new URL(realm);
-  return url.protocol === 'https:' ? { realm: url, service: value('service') } : undefined;
-}
-
-async function bearer({ realm, service }: Challenge, repository: string, login: RegistryLogin | undefined): Promise<string | undefined> {
-  const url = new URL(realm);
+/** Where a registry that demands a bearer token has it issued. */
+function issuerOf(challenge: string, repository: string): URL | undefined {
+  const value = (key: string) => new RegExp(`[ ,]${key}="([^"]*)"`, 'i').exec(challenge)?.[1];
+  const [realm, service] = [value('realm'), value('service')];
+  const url = /^bearer /i.test(challenge) && realm !== undefined ? URL.parse(realm) : null;
+  if (url?.protocol !== 'https:') return undefined;
   if (service !== undefined) url.searchParams.set('service', service);
   url.searchParams.set('scope', `repository:${repository}:pull,push,delete`);
-  const answer = await ask(url.href, 'GET', basic(login));
+  return url;
+}
+
+async function bearer(issuer: URL, login: RegistryLogin | undefined): Promise<string | undefined> {
+  const answer = await ask(issuer.href, 'GET', basic(login));
   const text = answer.ok ? (await answer.text()).slice(0, MAX_ANSWER) : '{}';
   const { token, access_token: other } = JSON.parse(text) as { token?: string; access_token?: string };
   const found = token ?? other;
