@@ -3,7 +3,7 @@ import ignore, { type Ignore } from 'ignore';
 export type IgnoreRules = Ignore;
 
 /** Always sent, because the builder reads them. */
-const ALWAYS = new Set(['kiln.json', 'Dockerfile']);
+export const ALWAYS_SENT: ReadonlySet<string> = new Set(['kiln.json', 'Dockerfile']);
 /** Generated files, and files of one machine only: above all .env, with secrets for `kiln dev`. */
 const NEVER_UNLESS_ASKED = [
   ...['.git', '.hg', '.svn', '.DS_Store', '.idea', '.vscode'],
@@ -13,22 +13,18 @@ const NEVER_UNLESS_ASKED = [
 ];
 
 /** The rules of a folder, from the texts of its `.dockerignore` and `.kilnignore`. */
-export function ignoreRules(dockerignore: string | undefined, kilnignore: string | undefined): IgnoreRules {
+export function ignoreRules(dockerignore?: string, kilnignore?: string): IgnoreRules {
   return ignore().add(patternsOf(dockerignore, kilnignore));
 }
 
 /** The rules as `.gitignore` patterns; later patterns win. */
-export function patternsOf(dockerignore: string | undefined, kilnignore: string | undefined): string[] {
-  return [...NEVER_UNLESS_ASKED, ...linesOf(dockerignore).map(anchored), ...linesOf(kilnignore)];
+export function patternsOf(dockerignore = '', kilnignore = ''): string[] {
+  return [...NEVER_UNLESS_ASKED, ...dockerignore.split(/\r?\n/).map(anchored), ...kilnignore.split(/\r?\n/)];
 }
 
 /** Whether a path is sent. It is relative to the folder with the rules; a folder ends with `/`. */
 export function isSent(path: string, rules: IgnoreRules): boolean {
-  return isAlwaysSent(path) || !rules.ignores(path);
-}
-
-export function isAlwaysSent(path: string): boolean {
-  return ALWAYS.has(path);
+  return ALWAYS_SENT.has(path) || !rules.ignores(path);
 }
 
 /** A `.dockerignore` with the default rules. */
@@ -42,8 +38,4 @@ function anchored(line: string): string {
   if (pattern === '' || pattern.startsWith('#')) return '';
   const [negation, rest] = pattern.startsWith('!') ? ['!', pattern.slice(1)] : ['', pattern];
   return `${negation}/${rest.replace(/^\.?\/+/, '')}`;
-}
-
-function linesOf(text: string | undefined): string[] {
-  return text === undefined ? [] : text.split(/\r?\n/);
 }

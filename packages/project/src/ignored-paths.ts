@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { KilnError } from '@kiln/contract/errors';
-import { isAlwaysSent, patternsOf } from './ignore-rules.js';
+import { ALWAYS_SENT, patternsOf } from './ignore-rules.js';
 
 /** The time for all files of one folder. */
 const DEADLINE_MS = 10_000;
@@ -17,12 +17,8 @@ export interface IgnoreTexts {
  * @param paths relative to the folder that has the files; a folder ends with `/`
  * @throws KilnError `bad_request` when it takes too long
  */
-export async function ignoredPaths(
-  texts: IgnoreTexts,
-  paths: readonly string[],
-  deadlineMs: number = DEADLINE_MS,
-): Promise<ReadonlySet<string>> {
-  const asked = paths.filter((path) => !isAlwaysSent(path));
+export async function ignoredPaths(texts: IgnoreTexts, paths: readonly string[], deadlineMs = DEADLINE_MS): Promise<Set<string>> {
+  const asked = paths.filter((path) => !ALWAYS_SENT.has(path));
   if (asked.length === 0) return new Set();
   const ignored = await match(patternsOf(texts.dockerignore, texts.kilnignore), asked, deadlineMs);
   return new Set(asked.filter((_path, i) => ignored[i] === 1));

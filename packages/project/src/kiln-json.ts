@@ -1,7 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
 
-const CORRECT = 'correct it, or remove it to use the defaults';
-
 /** Parses the text of a `kiln.json`. @param where the name of the file in errors @throws KilnError `bad_request` */
 export function parseKilnJson(text: string, where: string): object {
   let content: unknown;
@@ -12,10 +10,10 @@ export function parseKilnJson(text: string, where: string): object {
       return entry;
     });
   } catch (error) {
-    throw new KilnError('bad_request', `${where} is not JSON: ${(error as Error).message}`, { fix: CORRECT });
+    const fix = 'correct it, or remove it to use the defaults';
+    throw new KilnError('bad_request', `${where} is not JSON: ${(error as Error).message}`, { fix });
   }
   if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content;
-  throw new KilnError('bad_request', `${where} does not hold an object`, {
-    fix: 'write { "name": "my-function" } there, or remove it to use the defaults',
-  });
+  const fix = 'write { "name": "my-function" } there, or remove it to use the defaults';
+  throw new KilnError('bad_request', `${where} does not hold an object`, { fix });
 }
