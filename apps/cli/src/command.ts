@@ -13,11 +13,11 @@ const HELP_COLUMNS = 100;
 
 /** A command with what all commands of Kiln share: it throws its errors, suggests names, and prints its help as data. */
 export class KilnCommand extends Command {
-  constructor(
-    name: string,
-    private readonly terminal: Terminal,
-  ) {
+  private readonly terminal: Terminal;
+
+  constructor(name: string, { terminal }: Session) {
     super(name);
+    this.terminal = terminal;
     this.exitOverride((error) => this.refuse(error))
       .configureOutput({
         writeOut: (text) => terminal.data(this.usageAsInvoked(text)),
@@ -69,13 +69,9 @@ export class KilnCommand extends Command {
   }
 }
 
-export function newCommand(name: string, { terminal }: Session): KilnCommand {
-  return new KilnCommand(name, terminal);
-}
-
 /** A command with `-o`: it prints data. */
 export function dataCommand(name: string, session: Session): KilnCommand {
-  return newCommand(name, session).addOption(
+  return new KilnCommand(name, session).addOption(
     new Option('-o, --output <format>', 'how data is printed (default: text on a terminal, else json)').choices(['text', 'json']),
   );
 }

@@ -40,19 +40,14 @@ const shape = {
 };
 
 /** The environment of this process, for a run that gets no other. */
-export function ownEnvironment(): Record<string, string | undefined> {
-  return process.env;
-}
+export const ownEnvironment: Readonly<Record<string, string | undefined>> = process.env;
 
 export type Config = z.output<z.ZodObject<typeof shape>> & {
   /** The whole environment, for child processes. */
   inherited: Record<string, string | undefined>;
 };
 
-/**
- * Reads every variable that the command line uses.
- * @throws EnvironmentError
- */
+/** Reads every variable that the command line uses. @throws EnvironmentError */
 export function readConfig(environment: Record<string, string | undefined>): Config {
   return { ...readEnvironment(shape, environment), inherited: environment };
 }

@@ -9,12 +9,8 @@ export interface ConfirmOptions {
  * Asks the user on a terminal before a removal; elsewhere the command needs `--yes`.
  * @throws Failure when the user says no, UsageFailure when it cannot ask
  */
-export async function confirm(
-  terminal: Terminal,
-  options: ConfirmOptions,
-  { what, command }: { what: string; command: string },
-): Promise<void> {
-  if (options.yes) return;
+export async function confirm(terminal: Terminal, { yes }: ConfirmOptions, what: string, command: string): Promise<void> {
+  if (yes) return;
   if (!terminal.canAsk)
     throw new UsageFailure(`removing ${what} needs a confirmation, and there is no terminal to ask on`, `${command} --yes`);
   const answer = await terminal.ask(`Remove ${what}? [y/N] `);

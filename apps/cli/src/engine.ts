@@ -10,11 +10,6 @@ interface Labelled {
   Labels?: Record<string, string> | null;
 }
 
-export interface Swept {
-  containers: number;
-  networks: number;
-}
-
 /** A client of the Docker engine, loaded with its first use: most commands need none. @throws Error for an address of another kind */
 export async function openEngine(host: string): Promise<EngineClient> {
   const { connectEngine } = await import('@kiln/engine/connect-engine');
@@ -22,7 +17,7 @@ export async function openEngine(host: string): Promise<EngineClient> {
 }
 
 /** Removes the containers, then the networks, whose `kiln.node` is one of these ids: what a killed agent left. Returns the counts. */
-export async function sweep(engine: EngineClient, nodeIds: readonly string[]): Promise<Swept> {
+export async function sweep(engine: EngineClient, nodeIds: readonly string[]): Promise<{ containers: number; networks: number }> {
   const filters = { label: [NODE_LABEL] };
   const isOurs = ({ Labels }: Labelled) => nodeIds.includes(Labels?.[NODE_LABEL] ?? '');
   const swept = { containers: 0, networks: 0 };

@@ -76,7 +76,7 @@ const NEXT: Record<ErrorCode, string> = {
 
 /** What the user learns of an error, the same in prose and in JSON. */
 export interface ErrorReport {
-  code: ErrorCode | 'failed' | 'usage' | 'interrupted';
+  code: Failure['code'];
   message: string;
   fix: string;
   exitCode: number;
@@ -85,13 +85,9 @@ export interface ErrorReport {
 
 export function tell(error: unknown): ErrorReport {
   if (error instanceof KilnError) return tellKilnError(error);
-  if (error instanceof Failure) {
-    return { code: error.code, message: error.message, fix: error.fix, exitCode: error.exitCode };
-  }
-  if (error instanceof EnvironmentError) {
-    return { code: 'usage', message: error.message, fix: 'correct or unset the variable', exitCode: EXIT.usage };
-  }
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Failure) return { code: error.code, message, fix: error.fix, exitCode: error.exitCode };
+  if (error instanceof EnvironmentError) return { code: 'usage', message, fix: 'correct or unset the variable', exitCode: EXIT.usage };
   return { code: 'failed', message, fix: 'look for the cause on this machine: kiln doctor', exitCode: EXIT.failed };
 }
 
@@ -103,7 +99,7 @@ function tellKilnError(error: KilnError): ErrorReport {
     message: error.code === 'bad_request' ? error.message : withTitle(title, error.message),
     fix: fixOf(error),
     exitCode: exitCodeOf(error.code),
-    ...(error.fields !== undefined && { fields: error.fields }),
+    fields: error.fields,
   };
 }
 
@@ -113,12 +109,18 @@ function withTitle(title: string, message: string): string {
   return message.charAt(0).toUpperCase() + message.slice(1);
 }
 
-function fixOf(error: KilnError): string {
-  if (isUnreached(error)) return 'start Kiln here with kiln up, or set KILN_URL to where it runs';
-  return error.fix ?? NEXT[error.code];
+function fixOf({ code, cause, fix }: KilnError): string {
+  // No server answered, so no server gave advice.
+  if (code === 'unavailable' && cause !== undefined) return 'start Kiln here with kiln up, or set KILN_URL to where it runs';
+  return fix ?? NEXT[code];
 }
 
-/** No server answered, so no server gave advice. */
-function isUnreached({ code, cause }: KilnError): boolean {
-  return code === 'unavailable' && cause !== undefined;
+/** What was asked for; undefined when it fails with this code. */
+export async function unless<T>(code: ErrorCode, asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof KilnError && error.code === code) return undefined;
+    throw error;
+  }
 }

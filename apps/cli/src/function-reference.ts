@@ -15,12 +15,15 @@ export interface FunctionReference {
   version: number | undefined;
 }
 
+/** The number in `3` or `v3`; undefined for anything else. */
+export function parseVersion(text: string): number | undefined {
+  return /^v?[1-9]\d{0,8}$/.test(text) ? Number(text.replace('v', '')) : undefined;
+}
+
 /** `hello`, or `hello@3` for one version. */
 export function parseReference(text: string): FunctionReference {
   const [name = '', version, ...rest] = text.split('@');
-  if (version === undefined) return { name: requireFunctionName(name), version: undefined };
-  if (rest.length > 0 || !/^[1-9]\d{0,8}$/.test(version)) {
+  if (rest.length > 0 || (version !== undefined && !/^[1-9]\d{0,8}$/.test(version)))
     throw new UsageFailure(`"${text}" does not name a version`, `write it as ${name}@2; list the versions: kiln versions ${name}`);
-  }
-  return { name: requireFunctionName(name), version: Number(version) };
+  return { name: requireFunctionName(name), version: version === undefined ? undefined : Number(version) };
 }

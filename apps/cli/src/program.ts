@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type KilnCommand, newCommand, type Session } from './command.js';
+import { KilnCommand, type Session } from './command.js';
 import { keysCommand } from './commands/cluster/keys.js';
 import { nodesCommand } from './commands/cluster/nodes.js';
 import { buildCommand } from './commands/functions/build.js';
@@ -33,7 +33,7 @@ const GROUPS: readonly (readonly [string, readonly ((session: Session) => KilnCo
 ];
 
 export function createProgram(session: Session): KilnCommand {
-  const program = newCommand('kiln', session)
+  const program = new KilnCommand('kiln', session)
     .description('Functions on your own Docker machines.')
     .version(version(), '-V, --version', 'print the version')
     .usage('<command> [options]')

@@ -5,7 +5,7 @@ import { type Streams, Terminal } from './output/terminal.js';
 import { createProgram } from './program.js';
 
 /** One run of the command line, from arguments to exit code. Every error ends here. */
-export async function run(argv: readonly string[], streams: Streams, environment = ownEnvironment()): Promise<number> {
+export async function run(argv: readonly string[], streams: Streams, environment = ownEnvironment): Promise<number> {
   const terminal = new Terminal(streams, environment);
   try {
     const session = { config: readConfig(environment), terminal };

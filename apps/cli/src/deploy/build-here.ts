@@ -1,15 +1,15 @@
-import type { DeployOptions as BuildOptions, KilnClient } from '@kiln/client/client';
+import type { KilnClient } from '@kiln/client/client';
 import { KilnError } from '@kiln/contract/errors';
-import { type Registries } from '@kiln/registry/registries';
+import type { Registries } from '@kiln/registry/registries';
 import { packFiles } from '../folder/pack.js';
-import type { Deploy } from './deploy-function.js';
+import type { Deploy, VersionNotes } from './deploy-function.js';
 
-export interface BuildHereOptions {
+interface BuildHereOptions {
   client: KilnClient;
   dockerHost: string;
   /** The nodes pull the image from here; without a registry they have to share this machine's engine. */
   registry: { prefix: string; registries: Registries } | undefined;
-  how: Pick<BuildOptions, 'message' | 'traffic'>;
+  how: VersionNotes;
   signal: AbortSignal;
 }
 
@@ -31,13 +31,13 @@ export function buildHere({ client, dockerHost, registry, how, signal }: BuildHe
       functionName: name,
       buildArgs,
       secrets: buildSecrets,
-      ...(registry !== undefined && { registry, registries: registry.registries }),
+      registry,
+      registries: registry?.registries,
       onLine: progress,
       signal,
     });
     const buildMs = Math.round(performance.now() - started);
     progress(`built ${image} in ${buildMs} ms`);
-    const version = { image, config, sourceDigest, ...how, ...(project !== undefined && { project }) };
-    return { ...(await client.versions.create(name, version, { signal })), buildMs };
+    return { ...(await client.versions.create(name, { image, config, sourceDigest, ...how, project }, { signal })), buildMs };
   };
 }

@@ -18,12 +18,7 @@ interface Failed {
   error: ErrorReport;
 }
 
-interface Removed {
-  function: string;
-  removed: true;
-}
-
-export type DeployOutcome = Deployed | Removed | Failed;
+export type DeployOutcome = Deployed | { function: string; removed: true } | Failed;
 
 /** Message and traffic for each new version. */
 export type VersionNotes = Pick<BuildOptions, 'message' | 'traffic'>;
@@ -78,7 +73,7 @@ export async function deployAll(candidates: readonly PreparedFunction[], options
       if (progress.see(name, line)) status?.(progress.text());
     };
     log.begin?.(name);
-    const outcome = await attempt(name, () => deployChanged(candidate, options, say));
+    const outcome = await deployChanged(candidate, options, say).catch(failure(name));
     if (failed(outcome) && candidates.length > 1 && !signal?.aborted)
       show(paint('red', `failed: ${outcome.error.message.split('\n')[0]?.replace(/; its last log lines:$/, '')}`));
     progress.end(name);
@@ -113,9 +108,8 @@ async function deployAgain(
   say: (line: string) => void,
 ): Promise<Deployed | undefined> {
   say(`same sources as v${version}: uses its image again`);
-  const origin = { sourceDigest, ...(project !== undefined && { project }) };
   try {
-    return await client.versions.create(name, { image, config, ...how, ...origin }, signal === undefined ? {} : { signal });
+    return await client.versions.create(name, { image, config, ...how, sourceDigest, project }, { signal });
   } catch (error) {
     if (!(error instanceof KilnError) || error.code !== 'start_failed') throw error;
     say(`it does not start: ${error.message.split('\n')[0]}`);
@@ -124,20 +118,16 @@ async function deployAgain(
 }
 
 /** Sends the folder to the cluster, which builds it. */
-export function sendTo(client: KilnClient, how: Pick<BuildOptions, 'message' | 'traffic' | 'signal'> = {}): Deploy {
+export function sendTo(client: KilnClient, how: VersionNotes & { signal?: AbortSignal } = {}): Deploy {
   return ({ name, files, replaced, buildArgs, buildSecrets, sourceDigest, project }, progress) => {
     progress(files.length === 1 ? 'sending 1 file' : `sending ${files.length} files`);
-    const said = { ...how, ...(project !== undefined && { project }) };
-    return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, buildArgs, buildSecrets, ...said });
+    return client.deploy(name, packFiles(files, replaced), progress, { sourceDigest, buildArgs, buildSecrets, ...how, project });
   };
 }
 
-export async function attempt<T>(name: string, action: () => Promise<T>): Promise<T | Failed> {
-  try {
-    return await action();
-  } catch (error) {
-    return { function: name, error: tell(error) };
-  }
+/** Turns an error into the outcome of a function. */
+export function failure(name: string): (error: unknown) => Failed {
+  return (error) => ({ function: name, error: tell(error) });
 }
 
 export function failed(outcome: DeployOutcome): outcome is Failed {

@@ -1,4 +1,5 @@
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BuildPlan } from '@kiln/builder/detect/detector';
 import { SourceFolder } from '@kiln/builder/source/source-folder';
@@ -7,13 +8,8 @@ import { dockerignore } from '@kiln/project/ignore-rules';
 import { Failure } from '../failure.js';
 import type { PreparedFunction } from './prepare.js';
 
-export interface EjectedFiles {
-  written: string[];
-  notes: string[];
-}
-
 /** Writes the Dockerfile that a deployment would use into the folder. @throws Failure or KilnError */
-export async function eject({ folder, name, files, config }: PreparedFunction): Promise<EjectedFiles> {
+export async function eject({ folder, name, files, config }: PreparedFunction): Promise<{ written: string[]; notes: string[] }> {
   const [{ detect }, { ejected }] = await Promise.all([import('@kiln/builder/detect/detect'), import('@kiln/builder/eject')]);
   const plan = await detect(new SourceFolder(folder, files), config);
   const own = await ejected(plan, name, config.handler);
@@ -28,11 +24,7 @@ export async function eject({ folder, name, files, config }: PreparedFunction): 
     written.push(file);
   }
   const ignored = join(folder, '.dockerignore');
-  const isThere = await access(ignored).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) {
+  if (!existsSync(ignored)) {
     await writeFile(ignored, `${dockerignore()}Dockerfile\n.dockerignore\n`, { flag: 'wx' });
     written.push(ignored);
   }

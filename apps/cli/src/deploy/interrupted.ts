@@ -7,21 +7,21 @@ import { type DeployedFunction, readDeployed } from './deployed-function.js';
 
 const ASK_MS = 3000;
 
-/** Functions whose deployment had started, as they were before; undefined for a new function. */
-export type Before = ReadonlyMap<string, DeployedFunction | undefined>;
-
-/** Asks the cluster what became of an interrupted deployment: a version may have got its traffic at the last moment. */
-export async function interruptedDeploy(client: KilnClient, before: Before, outcomes: readonly DeployOutcome[]): Promise<Interrupted> {
-  const done = outcomes.filter(deployed).filter(({ changed }) => changed);
+/**
+ * Asks the cluster what became of an interrupted deployment: a version may have got its traffic at the last moment.
+ * @param before functions whose deployment had started, as they were before; undefined for a new function
+ */
+export async function interruptedDeploy(
+  client: KilnClient,
+  before: ReadonlyMap<string, DeployedFunction | undefined>,
+  outcomes: readonly DeployOutcome[],
+): Promise<Interrupted> {
   const open = [...before].filter(([name]) => !outcomes.some((outcome) => deployed(outcome) && outcome.function === name));
   const said = await Promise.all(open.map(([name, known]) => stateOf(client, name, known)));
-  const changed = [...done.map(({ function: name, version }) => `${name} was deployed, and serves v${version}`)];
-  const lines = [...changed, ...said.map(({ text }) => text)];
-  const nothing = changed.length === 0 && said.every((each) => each.same);
-  return new Interrupted(
-    ['interrupted', nothing ? 'nothing changed' : '', ...lines].filter((line) => line !== '').join('; '),
-    'deploy again',
-  );
+  const done = outcomes.filter(deployed).filter(({ changed }) => changed);
+  const changed = done.map(({ function: name, version }) => `${name} was deployed, and serves v${version}`);
+  const nothing = changed.length === 0 && said.every((each) => each.same) ? ['nothing changed'] : [];
+  return new Interrupted(['interrupted', ...nothing, ...changed, ...said.map(({ text }) => text)].join('; '), 'deploy again');
 }
 
 async function stateOf(client: KilnClient, name: string, before: DeployedFunction | undefined): Promise<{ text: string; same: boolean }> {

@@ -1,4 +1,3 @@
-import type { FunctionView } from '@kiln/contract/api/control-api';
 import type { VersionRecord } from '@kiln/contract/records/records';
 import type { DeployedFunction } from './deployed-function.js';
 import type { PreparedFunction } from './prepare.js';
@@ -18,9 +17,4 @@ export function servingAlready(
 /** The newest ready version with the same sources. It may have lost its traffic, but its image exists. */
 export function madeBefore({ sourceDigest }: Pick<PreparedFunction, 'sourceDigest'>, known: DeployedFunction): VersionRecord | undefined {
   return known.versions.findLast((version) => version.state === 'ready' && version.sourceDigest === sourceDigest);
-}
-
-/** Functions of a project that it no longer declares. */
-export function toPrune(functions: readonly FunctionView[], project: string, declared: readonly string[]): string[] {
-  return functions.filter((found) => found.project === project && !declared.includes(found.name)).map(({ name }) => name);
 }

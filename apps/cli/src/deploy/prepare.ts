@@ -24,56 +24,46 @@ export interface PreparedFunction {
   project: string | undefined;
 }
 
+/** The options that choose functions and change what is made of them. */
 export interface Selection {
   /** Replaces the name of a single function. */
-  name?: string | undefined;
+  name?: string;
   /** Replaces the project that `kiln.json` names. */
-  project?: string | undefined;
-  buildArgs?: BuildArgs | undefined;
-  buildSecrets?: BuildSecrets | undefined;
+  project?: string;
+  buildArg?: BuildArgs;
+  buildSecret?: BuildSecrets;
   /** Only these functions. */
-  only?: readonly string[] | undefined;
+  only?: readonly string[];
 }
 
-/**
- * Reads and checks a folder. Finds every error that this side can find, before anything is sent.
- * @throws Failure or KilnError
- */
+/** Reads and checks a folder. Finds every error that this side can find, before anything is sent. @throws Failure or KilnError */
 export async function prepare(path: string, selection: Selection = {}): Promise<PreparedFunction[]> {
-  const projects = await readProjects(path, selection.name);
+  const { name, only } = selection;
+  const projects = await readProjects(path, name);
   requireDistinct(projects);
-  if (selection.only !== undefined) requireKnown(projects, selection.only);
+  if (only !== undefined) requireKnown(projects, only);
   const candidates: PreparedFunction[] = [];
-  for (const project of projects) candidates.push(...(await candidatesOf(selected(project, selection), selection)));
+  for (const project of projects) {
+    const functions = project.functions.filter((each) => only === undefined || only.includes(each.name));
+    candidates.push(...(await candidatesOf({ ...project, functions }, selection)));
+  }
   return candidates;
 }
 
-async function candidatesOf(
-  found: Project,
-  { project: projectGiven, buildArgs = {}, buildSecrets = {} }: Selection,
-): Promise<PreparedFunction[]> {
+async function candidatesOf(found: Project, { project, buildArg: buildArgs = {}, buildSecret: buildSecrets = {} }: Selection) {
   const { folder, functions, kilnJson } = found;
   if (functions.length === 0) return [];
   const listed = await listFiles(folder);
   await checkBuildable(found, listed);
   const files = await hashFiles(listed);
   const replaced = new Map(kilnJson === undefined ? [] : [['kiln.json', kilnJson] as const]);
-  const project = projectGiven ?? found.project;
+  const shared = { folder, files, replaced, buildArgs, buildSecrets, project: project ?? found.project };
   return functions.map(({ name, config }) => ({
+    ...shared,
     name,
     config,
-    folder,
-    files,
-    replaced,
-    buildArgs,
-    buildSecrets,
     sourceDigest: sourceDigest(files, config, buildArgs, Object.keys(buildSecrets)),
-    project,
   }));
-}
-
-function selected(project: Project, { only }: Selection): Project {
-  return only === undefined ? project : { ...project, functions: project.functions.filter(({ name }) => only.includes(name)) };
 }
 
 /** @throws Failure for a function that is declared twice */

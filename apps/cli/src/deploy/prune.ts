@@ -1,7 +1,6 @@
 import type { KilnClient } from '@kiln/client/client';
 import { UsageFailure } from '../failure.js';
-import { attempt, type DeployOutcome } from './deploy-function.js';
-import { toPrune } from './plan.js';
+import { type DeployOutcome, failure } from './deploy-function.js';
 import type { PreparedFunction } from './prepare.js';
 
 /**
@@ -18,18 +17,15 @@ export async function findPruned(client: KilnClient, candidates: readonly Prepar
     );
   }
   const declared = candidates.map(({ name }) => name);
-  return toPrune(await client.functions.list(), project, declared);
+  const functions = await client.functions.list();
+  return functions.filter((found) => found.project === project && !declared.includes(found.name)).map(({ name }) => name);
 }
 
 export async function removeAll(client: KilnClient, names: readonly string[]): Promise<DeployOutcome[]> {
   const outcomes: DeployOutcome[] = [];
   for (const name of names) {
-    outcomes.push(
-      await attempt(name, async () => {
-        await client.functions.remove(name);
-        return { function: name, removed: true as const };
-      }),
-    );
+    const removal = client.functions.remove(name).then(() => ({ function: name, removed: true as const }));
+    outcomes.push(await removal.catch(failure(name)));
   }
   return outcomes;
 }

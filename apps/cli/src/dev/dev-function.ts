@@ -16,18 +16,14 @@ export class DevFunction {
   private reading = new AbortController();
 
   constructor(
-    private current: FunctionSpec,
+    public spec: FunctionSpec,
     private readonly node: DevNode,
     private readonly onLine: (line: OutputLine) => void,
   ) {}
 
-  get spec(): FunctionSpec {
-    return this.current;
-  }
-
   /** What serves its newest code. */
   get pool(): Promise<InstancePool> {
-    this.opened ??= this.open(this.current);
+    this.opened ??= this.open(this.spec);
     return this.opened;
   }
 
@@ -38,25 +34,19 @@ export class DevFunction {
 
   /** The code or its configuration changed. */
   reload(spec: FunctionSpec): void {
-    if (!isDeepStrictEqual(spec.declared, this.current.declared)) this.lastConfig = undefined;
-    this.current = spec;
-    const before = this.opened;
-    if (before === undefined) return;
-    this.opened = undefined;
-    this.retire(before);
+    if (!isDeepStrictEqual(spec.declared, this.spec.declared)) this.lastConfig = undefined;
+    this.spec = spec;
+    if (this.opened === undefined) return;
+    this.retire();
     this.warmUp();
   }
 
-  /** It is not declared any more. */
-  remove(): void {
-    if (this.opened !== undefined) this.retire(this.opened);
-    this.opened = undefined;
-  }
-
-  private retire(opened: Promise<InstancePool>): void {
+  /** Ends what serves: the code has changed, or the function is not declared any more. */
+  retire(): void {
     this.reading.abort();
     this.reading = new AbortController();
-    void opened.then((pool) => this.node.retire(pool));
+    void this.opened?.then((pool) => this.node.retire(pool));
+    this.opened = undefined;
   }
 
   /** The first time it waits for what the module says of itself; later code has mostly the configuration of the code before. */
@@ -74,7 +64,7 @@ export class DevFunction {
   private settle(spec: FunctionSpec, used: FunctionConfig, found: FunctionConfig): void {
     this.lastConfig = found;
     if (this.opened === undefined || isDeepStrictEqual(used, found)) return;
-    this.retire(this.opened);
+    this.retire();
     this.opened = Promise.resolve(this.node.poolOf(spec, found));
     this.warmUp();
   }

@@ -55,19 +55,13 @@ export class DevNode {
   /** The pool of a function's newest code. */
   poolOf(spec: FunctionSpec, config: FunctionConfig): InstancePool {
     const { kind, entry, handler } = spec.program;
+    const maxInstances = Math.min(MOST_INSTANCES, config.maxInstances);
     const version: FunctionVersion = {
       function: spec.name,
       version: ++this.versions,
       image: spec.folder,
       kind,
-      config: {
-        ...config,
-        entry,
-        handler,
-        maxInstances: Math.min(MOST_INSTANCES, config.maxInstances),
-        queue: MOST_WAITING,
-        idleTimeout: NEVER_MS,
-      },
+      config: { ...config, entry, handler, maxInstances, queue: MOST_WAITING, idleTimeout: NEVER_MS },
     };
     this.specs.set(version, spec);
     return this.pools.of(version);
@@ -152,7 +146,7 @@ export class DevNode {
     const requestOfOutput = () => instance.requestOfOutput(performance.now());
     const origin = { function: name, version, node: NODE, instance: instance.id, requestOfOutput };
     return new InstanceLog(origin, ({ level, message, requestId }) =>
-      this.options.onLine(name, { level, message: stripVTControlCharacters(message), ...(requestId !== undefined && { requestId }) }),
+      this.options.onLine(name, { level, message: stripVTControlCharacters(message), requestId }),
     );
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, sep } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DevFunction } from './dev-function.js';
-import { DevNode, type OutputLine } from './dev-node.js';
+import { DevNode, type DevNodeOptions } from './dev-node.js';
 import { DevHandler, type DevHandlerParts } from './handler.js';
 import type { FunctionSpec, Specs } from './spec.js';
 
@@ -12,13 +12,10 @@ import type { FunctionSpec, Specs } from './spec.js';
 const WARMED_UP = 8;
 const DECLARES = new Set(['kiln.json', '.env']);
 
-export interface DevOptions extends Pick<DevHandlerParts, 'onCall'> {
+interface DevOptions extends Pick<DevHandlerParts, 'onCall'>, Omit<DevNodeOptions, 'socketRoot'> {
   specs: Specs;
   /** Reads them again. */
   read(): Promise<Specs>;
-  environment: Record<string, string | undefined>;
-  onLine(name: string, line: OutputLine): void;
-  say(line: string): void;
 }
 
 /** The functions of a folder, each in a process of its own, behind one HTTP server. */
@@ -42,20 +39,14 @@ export class Dev {
     return new Dev(await socketFolder(), options);
   }
 
-  get names(): string[] {
-    return [...this.functions.keys()];
-  }
-
   /** Files changed: the functions of their folders get new instances, and functions come and go as `kiln.json` says. */
   async onChange(paths: readonly string[]): Promise<void> {
     let specs: FunctionSpec[] | undefined;
-    if (paths.some((path) => DECLARES.has(basename(path)))) {
-      try {
-        specs = (await this.options.read()).functions;
-      } catch (error) {
-        this.options.say(`${(error as Error).message}; going on as before`);
-        return;
-      }
+    try {
+      if (paths.some((path) => DECLARES.has(basename(path)))) specs = (await this.options.read()).functions;
+    } catch (error) {
+      this.options.say(`${(error as Error).message}; going on as before`);
+      return;
     }
     if (specs !== undefined) this.comeAndGo(specs);
     const byName = new Map(specs?.map((spec) => [spec.name, spec]));
@@ -71,7 +62,7 @@ export class Dev {
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     this.server.close();
-    for (const each of this.functions.values()) each.remove();
+    for (const each of this.functions.values()) each.retire();
     await this.node.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -82,7 +73,7 @@ export class Dev {
       if (names.has(name)) continue;
       this.functions.delete(name);
       this.options.say(`${name}: not declared any more`);
-      each.remove();
+      each.retire();
     }
     for (const spec of specs) {
       if (this.functions.has(spec.name)) continue;

@@ -49,8 +49,7 @@ export class DevHandler {
   };
 
   private async run(of: DevFunction, head: Head, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { maxBody } = (await of.pool).version.config;
-    const body = bodyOf(request, maxBody);
+    const body = bodyOf(request, (await of.pool).version.config.maxBody);
     await byNewest(of, new ServedRequest(callOf(request, head), new HttpDownstream(response), body));
   }
 

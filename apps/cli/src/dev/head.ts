@@ -42,7 +42,5 @@ export function requestHeaders(request: IncomingMessage, { prefix, requestId }: 
 
 /** What the caller gets: of headers like Kiln's own only the one by which the runner tells its 500 from the function's. */
 export function answerHeaders(status: number, answered: readonly string[], requestId: string): string[] {
-  const kept = withoutNamed(functionHeaders(answered, status === INTERNAL_ERROR), [REQUEST_ID]);
-  kept.push(REQUEST_ID, requestId);
-  return kept;
+  return [...withoutNamed(functionHeaders(answered, status === INTERNAL_ERROR), [REQUEST_ID]), REQUEST_ID, requestId];
 }

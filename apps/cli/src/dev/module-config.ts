@@ -11,8 +11,8 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 const run = promisify(execFile);
 
 /**
- * The function's configuration with what the module's own `config` says below `kiln.json`, read as a build reads it: by loading the
- * module in a process of its own. Undefined where it does not load, or the reading was given up: why shows when it is started.
+ * The function's configuration with what the module's own `config` says below `kiln.json`. A process of its own loads the module, as
+ * a build does. Undefined where it does not load or the reading was given up: the start shows why.
  * @throws KilnError naming each wrong field
  */
 export async function readModuleConfig(
@@ -21,7 +21,7 @@ export async function readModuleConfig(
   signal: AbortSignal,
 ): Promise<FunctionConfig | undefined> {
   const { name, folder, declared, config, program } = spec;
-  if (!program.describes) return config;
+  if (program.kind !== 'runner') return config;
   const options = { cwd: folder, env, timeout: TIME_MS, signal, maxBuffer: MAX_OUTPUT_BYTES };
   const described = await run(process.execPath, [NODE_RUNNER, 'describe', program.entry], options).catch(() => undefined);
   if (described === undefined) return undefined;

@@ -14,8 +14,6 @@ export interface DevProgram {
   entry: string;
   handler: string | undefined;
   kind: ImageKind;
-  /** The runner for Node can say what a module's own `config` holds. */
-  describes: boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -30,27 +28,13 @@ export async function programFor(
   plan: BuildPlan,
   { entry, handler }: FunctionConfigInput,
 ): Promise<DevProgram | undefined> {
+  const { kind } = plan;
   if (plan.entry === undefined) return undefined;
-  if (plan.kind === 'python') {
-    return {
-      command: 'python3',
-      args: [PYTHON_RUNNER],
-      env: PYTHON,
-      entry: plan.entry,
-      handler: plan.handler ?? handler,
-      kind: plan.kind,
-      describes: false,
-    };
+  if (kind === 'python') {
+    return { command: 'python3', args: [PYTHON_RUNNER], env: PYTHON, entry: plan.entry, handler: plan.handler ?? handler, kind };
   }
-  if (plan.kind !== 'runner') return undefined;
+  if (kind !== 'runner') return undefined;
   const source = (await moduleOf(folder, entry)) ?? TYPESCRIPT_NAMES.find((name) => folder.has(name));
-  return {
-    command: process.execPath,
-    args: ['--enable-source-maps', NODE_RUNNER],
-    env: {},
-    entry: source ?? plan.entry,
-    handler,
-    kind: plan.kind,
-    describes: true,
-  };
+  const args = ['--enable-source-maps', NODE_RUNNER];
+  return { command: process.execPath, args, env: {}, entry: source ?? plan.entry, handler, kind };
 }

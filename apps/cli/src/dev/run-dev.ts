@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Session } from '../command.js';
 import { requireKnown } from '../deploy/prepare.js';
@@ -9,7 +10,6 @@ import { duration } from '../output/units.js';
 import { findFree } from '../up/ports.js';
 import { localAddress } from '../up/up.js';
 import { Dev } from './dev.js';
-import type { OutputLine } from './dev-node.js';
 import { readSpecs, type Specs } from './spec.js';
 import { watchFolder } from './watch.js';
 
@@ -25,18 +25,16 @@ export async function runDev(session: Session, dir: string, options: DevFlags, f
   const read = () => readSpecs(dir, options.only);
   const specs = await read();
   for (const note of specs.notes) terminal.say(note);
-  if (specs.functions.length === 0)
-    throw new Failure(
-      `${specs.root} holds no function that runs without Docker`,
-      'run it with kiln up and kiln deploy, or write one: kiln init',
-    );
+  const instead = 'run it with kiln up and kiln deploy, or write one: kiln init';
+  if (specs.functions.length === 0) throw new Failure(`${specs.root} holds no function that runs without Docker`, instead);
   const port = options.port ?? (await findFree(config.KILN_BIND, firstPort, { length: 1, taken: new Set() }));
   terminal.endsItself = true;
   const dev = await Dev.start({
     specs,
     read,
     environment: config.inherited,
-    onLine: (name, line) => printOutput(session, options, name, line),
+    onLine: (name, line) =>
+      printLine(terminal, options, { function: name, ...line }, () => `${name}  ${line.level.padEnd(5)} ${line.message}`),
     onCall: ({ function: name, method, path, status, ms }) =>
       terminal.say(`${name}  ${method} ${path || '/'} ${status} in ${duration(ms)}`),
     say: (line) => terminal.say(line),
@@ -46,25 +44,18 @@ export async function runDev(session: Session, dir: string, options: DevFlags, f
     const onError = (error: Error) => terminal.say(`a folder can't be watched: ${error.message}`);
     const watcher = await watchFolder(specs.root, (paths) => void dev.onChange(paths), onError);
     announce(session, options, specs, port);
-    if (!terminal.interrupted.aborted) {
-      await new Promise((resolve) => terminal.interrupted.addEventListener('abort', resolve, { once: true }));
-    }
+    if (!terminal.interrupted.aborted) await once(terminal.interrupted, 'abort');
     await watcher.close();
   } finally {
     await dev.stop();
   }
 }
 
-function printOutput({ terminal }: Session, options: OutputOptions, name: string, line: OutputLine): void {
-  const text = () => `${name}  ${line.level.padEnd(5)} ${line.message}`;
-  printLine(terminal, formatOf(options, terminal), { function: name, ...line }, text);
-}
-
 function announce({ terminal, config }: Session, options: OutputOptions, { functions }: Specs, port: number): void {
   const host = config.KILN_BIND === '127.0.0.1' ? 'localhost' : localAddress(config.KILN_BIND);
   const urls = functions.map(({ name }) => ({ name, url: `http://${host}:${port}/fn/${name}/` }));
   terminal.say(`\n${pairs(urls.map(({ name, url }) => [name, url] as const))}\n\nwatching for changes; Ctrl-C ends it`);
-  if (formatOf(options, terminal) === 'json') printLine(terminal, 'json', { ready: true, port, functions: urls }, () => '');
+  if (formatOf(options, terminal) === 'json') printLine(terminal, options, { ready: true, port, functions: urls }, String);
 }
 
 /** @throws Failure where the port is taken */

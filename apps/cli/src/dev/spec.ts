@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { detect } from '@kiln/builder/detect/detect';
@@ -6,7 +5,7 @@ import { type FunctionConfig, type FunctionConfigInput, resolveConfig } from '@k
 import { variableName } from '@kiln/contract/names';
 import { requireDistinct } from '../deploy/prepare.js';
 import { sourceFolder, unfit } from '../folder/check-buildable.js';
-import { listFiles } from '../folder/list-files.js';
+import { listFiles, readIfThere } from '../folder/list-files.js';
 import { type Project, requireFolder } from '../folder/project.js';
 import { readProjects } from '../folder/repository.js';
 import { type DevProgram, programFor } from './program-for.js';
@@ -69,10 +68,7 @@ async function addSpecs(specs: Specs, { folder, functions }: Project, only: read
 
 /** Names that the platform would refuse are left out here as well. */
 async function readDotEnv(folder: string): Promise<Record<string, string>> {
-  const text = await readFile(join(folder, DOT_ENV), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
-  const entries = Object.entries(parseEnv(text)).filter(([name]) => variableName.safeParse(name).success);
+  const text = await readIfThere(join(folder, DOT_ENV));
+  const entries = Object.entries(parseEnv(text ?? '')).filter(([name]) => variableName.safeParse(name).success);
   return Object.fromEntries(entries) as Record<string, string>;
 }

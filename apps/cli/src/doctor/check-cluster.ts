@@ -7,27 +7,19 @@ import { type Check, failedCheck, ok, warning } from './check.js';
 /** Checks the store and the nodes. Only a node can check its own host rules. */
 export async function checkCluster(session: Session): Promise<Check[]> {
   const client = connect(session);
-  let nodes: NodeView[];
-  let view: StoreView;
   try {
-    [nodes, view] = await Promise.all([client.nodes.list(), client.store.get()]);
+    const [nodes, view] = await Promise.all([client.nodes.list(), client.store.get()]);
+    const store = checkStore(view);
+    if (nodes.length === 0) return [store, warning('nodes', 'the cluster has no nodes', 'start one: kiln up')];
+    return [store, ...nodes.flatMap(checkNode)];
   } catch (error) {
     return [warning('nodes', `no answer: ${tell(error).message}`, 'start Kiln (kiln up), then run kiln doctor again')];
   }
-  const store = checkStore(view);
-  if (nodes.length === 0) return [store, warning('nodes', 'the cluster has no nodes', 'start one: kiln up')];
-  return [store, ...nodes.flatMap(checkNode)];
 }
 
 function checkStore({ state, detail = '', fix = '' }: StoreView): Check {
-  switch (state) {
-    case 'well':
-      return ok('store', 'Redis answers, takes writes and has lost nothing');
-    case 'away':
-      return failedCheck('store', detail, 'see that Redis runs and that KILN_REDIS_URL is right');
-    default:
-      return failedCheck('store', detail, fix);
-  }
+  if (state === 'well') return ok('store', 'Redis answers, takes writes and has lost nothing');
+  return failedCheck('store', detail, state === 'away' ? 'see that Redis runs and that KILN_REDIS_URL is right' : fix);
 }
 
 function checkNode({ id, live, warnings }: NodeView): Check[] {

@@ -26,28 +26,16 @@ export async function checkEngine(host: string): Promise<Check[]> {
     const [version, info]: [EngineVersion, EngineInfo] = await Promise.all([engine.version(), engine.info()]);
     return [
       ok('docker engine', `${version.Version} (API ${version.ApiVersion}) at ${host}`),
-      checkEngineFlaws(version),
+      checkFlaws('engine version', version.Version, engineFlaws({ version: version.Version })),
       checkRunc(version),
       checkCgroups(info),
       checkSeccomp(info),
       checkLsm(info),
     ];
   } catch (error) {
-    return [
-      failedCheck(
-        'docker engine',
-        `does not answer at ${host}: ${(error as Error).message}`,
-        'start Docker, or set DOCKER_HOST to where it is',
-      ),
-    ];
+    const detail = `does not answer at ${host}: ${(error as Error).message}`;
+    return [failedCheck('docker engine', detail, 'start Docker, or set DOCKER_HOST to where it is')];
   }
-}
-
-function checkEngineFlaws({ Version }: EngineVersion): Check {
-  const flaws = engineFlaws({ version: Version });
-  return flaws.length === 0
-    ? ok('engine version', `${Version} has none of the flaws known to this check`)
-    : warning('engine version', `${Version} has known flaws. ${flaws.join('. ')}`, UPDATE);
 }
 
 function checkRunc({ Components = [] }: EngineVersion): Check {
@@ -56,9 +44,12 @@ function checkRunc({ Components = [] }: EngineVersion): Check {
   const packaged = runc.Details?.GitCommit;
   const name = packaged ? `${runc.Version} (${packaged})` : runc.Version;
   const flaws = runcFlaws({ version: runc.Version, package: packaged });
-  return flaws.length === 0
-    ? ok('runc version', `${name} has none of the flaws known to this check`)
-    : warning('runc version', `${name} has known flaws. ${flaws.join('. ')}. It isolates trusted code, but not hostile code`, UPDATE);
+  return checkFlaws('runc version', name, flaws, '. It isolates trusted code, but not hostile code');
+}
+
+function checkFlaws(name: string, version: string, flaws: readonly string[], meaning = ''): Check {
+  if (flaws.length === 0) return ok(name, `${version} has none of the flaws known to this check`);
+  return warning(name, `${version} has known flaws. ${flaws.join('. ')}${meaning}`, UPDATE);
 }
 
 function checkCgroups(info: EngineInfo): Check {
@@ -67,12 +58,8 @@ function checkCgroups(info: EngineInfo): Check {
   const missing = Object.entries(limits)
     .filter(([, there]) => there === false)
     .map(([name]) => name);
-  if (missing.length === 0) return ok('cgroups', mode);
-  return warning(
-    'cgroups',
-    `${mode}; limits without effect here: ${missing.join(', ')}`,
-    'enable the cgroup controllers in the kernel (cgroup_enable=memory swapaccount=1)',
-  );
+  const fix = 'enable the cgroup controllers in the kernel (cgroup_enable=memory swapaccount=1)';
+  return missing.length === 0 ? ok('cgroups', mode) : warning('cgroups', `${mode}; limits without effect here: ${missing.join(', ')}`, fix);
 }
 
 function checkSeccomp({ SecurityOptions = [] }: EngineInfo): Check {
@@ -83,11 +70,7 @@ function checkSeccomp({ SecurityOptions = [] }: EngineInfo): Check {
 
 function checkLsm({ SecurityOptions = [] }: EngineInfo): Check {
   const active = ['apparmor', 'selinux'].filter((name) => SecurityOptions.some((option) => option.includes(`name=${name}`)));
-  return active.length > 0
-    ? ok('security module', active.join(', '))
-    : warning(
-        'security module',
-        'neither AppArmor nor SELinux confines the containers here',
-        'enable one of them on this machine for a second wall',
-      );
+  if (active.length > 0) return ok('security module', active.join(', '));
+  const fix = 'enable one of them on this machine for a second wall';
+  return warning('security module', 'neither AppArmor nor SELinux confines the containers here', fix);
 }

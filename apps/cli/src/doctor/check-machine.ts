@@ -38,11 +38,8 @@ async function checkRedis({ KILN_REDIS_URL }: Config): Promise<Check> {
     const { stdout } = await promisify(execFile)('redis-server', ['--version'], { timeout: 10_000 });
     return ok('redis', `redis-server ${/v=(\S+)/.exec(stdout)?.[1] ?? 'found'}`);
   } catch {
-    return failedCheck(
-      'redis',
-      'there is no redis-server on this machine',
-      'install it (apt-get install redis-server), or set KILN_REDIS_URL',
-    );
+    const fix = 'install it (apt-get install redis-server), or set KILN_REDIS_URL';
+    return failedCheck('redis', 'there is no redis-server on this machine', fix);
   }
 }
 
@@ -55,11 +52,8 @@ export async function checkPort({ KILN_HOME, KILN_BIND }: Config, port: number, 
   if (isOurs) return ok(name, `used by the kiln up of ${KILN_HOME} (process ${running.supervisor.pid})`);
   try {
     if (await isFree(KILN_BIND, port)) return ok(name, 'free');
-    return failedCheck(
-      name,
-      `taken on ${KILN_BIND} by another program, or by the Kiln of another KILN_HOME`,
-      `stop that program, or set ${variable} to another port`,
-    );
+    const taken = `taken on ${KILN_BIND} by another program, or by the Kiln of another KILN_HOME`;
+    return failedCheck(name, taken, `stop that program, or set ${variable} to another port`);
   } catch (error) {
     return failedCheck(name, (error as Error).message, `set ${variable} or KILN_BIND to what this user may listen on`);
   }

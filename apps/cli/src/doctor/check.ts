@@ -1,9 +1,7 @@
-type CheckState = 'ok' | 'warning' | 'failed';
-
 /** The result of one check. */
 export interface Check {
   name: string;
-  state: CheckState;
+  state: 'ok' | 'warning' | 'failed';
   detail: string;
   fix?: string;
 }

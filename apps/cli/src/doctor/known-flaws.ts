@@ -46,22 +46,17 @@ const ENGINE: readonly Flaw[] = [
   { id: 'CVE-2024-29018', what: 'internal networks leak name look-ups to the outside', fixedIn: ['23.0.11', '25.0.5', '26.0.0'] },
 ];
 
-export interface Version {
+interface Version {
   version: string;
   /** The version of the distribution's package, if known. */
-  package?: string | undefined;
+  package?: string;
 }
 
-export function runcFlaws(runc: Version): string[] {
-  return RUNC.filter((flaw) => isOpen(flaw, runc)).map(told);
-}
+export const runcFlaws = (runc: Version) => openFlaws(RUNC, runc);
+export const engineFlaws = (engine: Version) => openFlaws(ENGINE, engine);
 
-export function engineFlaws(engine: Version): string[] {
-  return ENGINE.filter((flaw) => isOpen(flaw, engine)).map(told);
-}
-
-function told({ id, what }: Flaw): string {
-  return `${id}: ${what}`;
+function openFlaws(flaws: readonly Flaw[], version: Version): string[] {
+  return flaws.filter((flaw) => isOpen(flaw, version)).map(({ id, what }) => `${id}: ${what}`);
 }
 
 /** True for a version before all fixes, or before the fix of its own release line. */
@@ -69,8 +64,7 @@ function isOpen({ fixedIn, backports }: Flaw, { version, package: packaged }: Ve
   if (packaged !== undefined && backports?.some((from) => hasUpload(packaged, from))) return false;
   const own = numbers(version);
   const sameLine = fixedIn.map(numbers).find((fix) => fix[0] === own[0] && fix[1] === own[1]);
-  if (sameLine) return isBefore(own, sameLine);
-  return isBefore(own, numbers(fixedIn.at(-1) ?? ''));
+  return isBefore(own, sameLine ?? numbers(fixedIn.at(-1) ?? ''));
 }
 
 /** Reads `<series><upload>`, with or without the mark of a rebuild after it. */
@@ -83,8 +77,6 @@ function numbers(version: string): number[] {
 }
 
 function isBefore(a: readonly number[], b: readonly number[]): boolean {
-  for (const i of [0, 1, 2]) {
-    if ((a[i] ?? 0) !== (b[i] ?? 0)) return (a[i] ?? 0) < (b[i] ?? 0);
-  }
-  return false;
+  const differs = [0, 1, 2].find((i) => (a[i] ?? 0) !== (b[i] ?? 0));
+  return differs !== undefined && (a[differs] ?? 0) < (b[differs] ?? 0);
 }

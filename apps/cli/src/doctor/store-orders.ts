@@ -1,14 +1,13 @@
 import type { StoreView } from '@kiln/contract/api/control-api';
 import type { Session } from '../command.js';
-import { confirm } from '../confirm.js';
+import { type ConfirmOptions, confirm } from '../confirm.js';
 import { connect } from '../connection.js';
 import { UsageFailure } from '../failure.js';
 import { type OutputOptions, print } from '../output/print.js';
 
-export interface StoreOrders {
+export interface StoreOrders extends ConfirmOptions {
   restoreStore?: boolean;
   acceptStore?: boolean;
-  yes?: boolean;
 }
 
 /** Restores or accepts a store that has lost data, as the options say. False without such an option. */
@@ -17,10 +16,8 @@ export async function orderStore(session: Session, options: OutputOptions & Stor
   if (restoreStore && acceptStore) throw new UsageFailure('--restore-store and --accept-store exclude each other', 'give one of them');
   if (!restoreStore && !acceptStore) return false;
   const { store } = connect(session);
-  if (acceptStore) {
-    const what = 'what the routers still hold and the store has lost';
-    await confirm(session.terminal, options, { what, command: 'kiln doctor --accept-store' });
-  }
+  const what = 'what the routers still hold and the store has lost';
+  if (acceptStore) await confirm(session.terminal, options, what, 'kiln doctor --accept-store');
   const view = restoreStore ? await store.restore() : await store.accept();
   print(session.terminal, options, view, restoreStore ? restoredText : () => 'the cluster accepts what the store has');
   return true;

@@ -17,10 +17,8 @@ export async function checkBuildable({ folder, functions }: Project, files: read
   if (bytes > MAX_BYTES) {
     throw new Failure(`${folder} holds ${Math.round(bytes / 1024 ** 2)} MB; at most ${MAX_BYTES / 1024 ** 2} MB can be sent`, LEAVE_OUT);
   }
-  const [{ detect }, { checkDeclared }] = await Promise.all([
-    import('@kiln/builder/detect/detect'),
-    import('@kiln/builder/check-declared'),
-  ]);
+  const { detect } = await import('@kiln/builder/detect/detect');
+  const { checkDeclared } = await import('@kiln/builder/check-declared');
   const sources = sourceFolder(folder, files);
   for (const { name, config } of functions) {
     const plan = await detect(sources, config).catch((error: unknown) => {
@@ -32,10 +30,8 @@ export async function checkBuildable({ folder, functions }: Project, files: read
 
 /** The folder, as a build sees it. */
 export function sourceFolder(folder: string, files: readonly FolderFile[]): SourceFolder {
-  return new SourceFolder(
-    folder,
-    files.map(({ path, size, executable }) => ({ path, size, executable, hash: '' })),
-  );
+  const sources = files.map(({ path, size, executable }) => ({ path, size, executable, hash: '' }));
+  return new SourceFolder(folder, sources);
 }
 
 const LEAVE_OUT = 'name what is not needed in .kilnignore';
@@ -46,16 +42,12 @@ export function unfit(sources: SourceFolder, name: string, entry: string | undef
   const { found } = findEntry(join(sources.root, entry ?? ''));
   const path = found === undefined ? undefined : relative(sources.root, found).split(sep).join('/');
   if (path !== undefined && !sources.has(path) && (entry !== undefined || !path.startsWith('../'))) {
-    return new Failure(
-      `${path}, the module of "${name}", would not be sent`,
-      'remove it from .dockerignore and .kilnignore, or move it into the folder',
-    );
+    const fix = 'remove it from .dockerignore and .kilnignore, or move it into the folder';
+    return new Failure(`${path}, the module of "${name}", would not be sent`, fix);
   }
   if (entry !== undefined) {
-    return new Failure(
-      `kiln.json says that the entry of "${name}" is ${entry}, and there is no such module`,
-      'create it, or correct "entry" in kiln.json',
-    );
+    const message = `kiln.json says that the entry of "${name}" is ${entry}, and there is no such module`;
+    return new Failure(message, 'create it, or correct "entry" in kiln.json');
   }
   const what = sources.files.length === 0 ? 'it is empty' : `looked for ${error.lookedFor}`;
   return new Failure(`nothing in ${sources.root} can be run: ${what}`, error.fix ?? 'kiln init writes a first function');

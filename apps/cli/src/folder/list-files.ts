@@ -24,10 +24,8 @@ export async function listFiles(folder: string): Promise<FolderFile[]> {
   }
   if (refused.length > 0) {
     const named = refused.slice(0, 10).join(', ') + (refused.length > 10 ? ` and ${refused.length - 10} more` : '');
-    throw new Failure(
-      `only regular files and folders can be deployed, and these are links or special files: ${named}`,
-      'replace them with regular files, or name them in .kilnignore',
-    );
+    const what = `only regular files and folders can be deployed, and these are links or special files: ${named}`;
+    throw new Failure(what, 'replace them with regular files, or name them in .kilnignore');
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
@@ -44,31 +42,27 @@ export async function findFiles(folder: string): Promise<{ files: FolderFile[]; 
     for (const entry of await readdir(join(folder, below), { withFileTypes: true })) {
       if (files.length > MAX_FILES) return;
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      const source = join(folder, path);
       if (!isSent(entry.isDirectory() ? `${path}/` : path, rules)) continue;
       if (entry.isDirectory()) await walk(path);
-      else if (entry.isFile()) await take(path);
-      else refused.push(path);
+      else if (entry.isFile()) {
+        const { size, mode } = await lstat(source);
+        files.push({ path, source, size, executable: (mode & 0o111) !== 0 });
+      } else refused.push(path);
     }
-  }
-
-  async function take(path: string): Promise<void> {
-    const source = join(folder, path);
-    const { size, mode } = await lstat(source);
-    files.push({ path, source, size, executable: (mode & 0o111) !== 0 });
   }
 }
 
 /** The rules of the folder's `.dockerignore` and `.kilnignore`. */
 export async function readIgnoreFiles(folder: string): Promise<IgnoreRules> {
-  const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => textOf(join(folder, name))));
+  const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => readIfThere(join(folder, name))));
   return ignoreRules(docker, own);
 }
 
-async function textOf(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+/** The text of a file; undefined when there is none. */
+export function readIfThere(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
     throw error;
-  }
+  });
 }

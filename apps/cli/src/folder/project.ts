@@ -19,24 +19,16 @@ export interface Project {
   project: string | undefined;
 }
 
-/**
- * Reads which functions a folder holds.
- * @throws Failure or KilnError that says what is wrong with the folder
- */
+/** Reads which functions a folder holds. @throws Failure or KilnError that says what is wrong with the folder */
 export async function readProject(path: string, nameGiven?: string): Promise<Project> {
   const folder = await requireFolder(path);
   const content = await readKilnJsonOf(folder);
   const project = content && readProjectName(content);
   if (nameGiven === undefined) return { folder, functions: declared(content ?? {}, basename(folder)), kilnJson: undefined, project };
-  if (!FUNCTION_NAME_PATTERN.test(nameGiven)) {
-    throw new UsageFailure(
-      `"${nameGiven}" can't be a function's name`,
-      `use a-z, 0-9 and -, as in: kiln deploy --name ${suggestName(nameGiven)}`,
-    );
-  }
-  if (content && 'functions' in content) {
+  const form = `use a-z, 0-9 and -, as in: kiln deploy --name ${suggestName(nameGiven)}`;
+  if (!FUNCTION_NAME_PATTERN.test(nameGiven)) throw new UsageFailure(`"${nameGiven}" can't be a function's name`, form);
+  if (content && 'functions' in content)
     throw new UsageFailure('--name is for a single function, and kiln.json declares several', 'change the names in kiln.json');
-  }
   const named = { ...content, name: nameGiven };
   return { folder, functions: declared(named, nameGiven), kilnJson: JSON.stringify(named), project };
 }
@@ -53,12 +45,9 @@ export async function requireFolder(path: string): Promise<string> {
 /** The object in a folder's `kiln.json`; undefined without that file. @throws Failure */
 export async function readKilnJsonOf(folder: string): Promise<object | undefined> {
   const file = join(folder, KILN_JSON);
-  const size = await stat(file).then(
-    (found) => found.size,
-    () => undefined,
-  );
-  if (size === undefined) return undefined;
-  if (size > MAX_KILN_JSON_BYTES) throw new Failure(`${file} is ${size} bytes`, `keep it under ${MAX_KILN_JSON_BYTES} bytes`);
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined) return undefined;
+  if (found.size > MAX_KILN_JSON_BYTES) throw new Failure(`${file} is ${found.size} bytes`, `keep it under ${MAX_KILN_JSON_BYTES} bytes`);
   try {
     return parseKilnJson(await readFile(file, 'utf8'), file);
   } catch (error) {
@@ -69,19 +58,17 @@ export async function readKilnJsonOf(folder: string): Promise<object | undefined
 function declared(content: object, folderName: string): DeclaredFunction[] {
   const isNamed = 'name' in content || 'functions' in content;
   const isName = FUNCTION_NAME_PATTERN.test(folderName);
+  const suggested = suggestName(folderName);
   try {
     // Reports a misspelt key first: it may be the name.
-    const functions = readKilnJson(content, isName ? folderName : suggestName(folderName));
+    const functions = readKilnJson(content, isName ? folderName : suggested);
     if (isNamed || isName) return functions;
   } catch (error) {
     if (!(error instanceof KilnError) || error.fix !== undefined) throw error;
-    throw new KilnError(error.code, error.message, {
-      fix: 'correct kiln.json and deploy again',
-      ...(error.fields && { fields: error.fields }),
-    });
+    throw new KilnError(error.code, error.message, { fix: 'correct kiln.json and deploy again', fields: error.fields });
   }
   throw new Failure(
     `the folder's name "${folderName}" can't be a function's name, and kiln.json gives none`,
-    `add "name": "${suggestName(folderName)}" to kiln.json, or deploy with --name ${suggestName(folderName)}`,
+    `add "name": "${suggested}" to kiln.json, or deploy with --name ${suggested}`,
   );
 }

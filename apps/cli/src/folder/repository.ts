@@ -13,9 +13,8 @@ const MAX_DEPTH = 6;
 const MAX_FOLDERS = 500;
 
 /**
- * Reads a folder: one project, or, if the folder is no function itself, every folder below it with a `kiln.json`. Those belong to
- * the project that the top `kiln.json` names, unless they name another.
- * @throws Failure or KilnError that says what is wrong
+ * Reads a folder: one project, or, if the folder is no function itself, every folder below it with a `kiln.json`. Those belong to the
+ * project that the top `kiln.json` names, unless they name another. @throws Failure or KilnError that says what is wrong
  */
 export async function readProjects(path: string, nameGiven?: string): Promise<Project[]> {
   const root = await requireFolder(path);
@@ -53,11 +52,8 @@ async function foldersBelow(root: string): Promise<string[]> {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
       if (!entry.isDirectory() || entry.name.startsWith('.') || !isSent(`${path}/`, rules)) continue;
       if (!existsSync(join(root, path, KILN_JSON))) await walk(path, rules, depth + 1);
-      else if (found.push(join(root, path)) > MAX_FOLDERS) throw tooMany(root);
+      else if (found.push(join(root, path)) > MAX_FOLDERS)
+        throw new Failure(`${root} holds more than ${MAX_FOLDERS} folders with a kiln.json`, 'deploy a part of it: kiln deploy <dir>');
     }
   }
-}
-
-function tooMany(root: string): Failure {
-  return new Failure(`${root} holds more than ${MAX_FOLDERS} folders with a kiln.json`, 'deploy a part of it: kiln deploy <dir>');
 }

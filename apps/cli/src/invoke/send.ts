@@ -5,7 +5,7 @@ import { KilnError } from '@kiln/contract/errors';
 import type { Target } from './address.js';
 import type { Body } from './body.js';
 
-export interface OutgoingCall {
+interface OutgoingCall {
   target: Target;
   method: string;
   /** A flat list of names and values, sent in this order. */
@@ -35,9 +35,7 @@ function complete(headers: readonly string[], origin: URL, body: Body | undefine
   if (!has('user-agent')) all.push('User-Agent', 'kiln');
   if (!body) return all;
   if (!has('content-type')) all.push('Content-Type', looksLikeJson(body.content) ? 'application/json' : 'application/octet-stream');
-  if (body.length !== undefined) all.push('Content-Length', String(body.length));
-  else all.push('Transfer-Encoding', 'chunked');
-  return all;
+  return all.concat(body.length === undefined ? ['Transfer-Encoding', 'chunked'] : ['Content-Length', String(body.length)]);
 }
 
 function looksLikeJson(content: Body['content']): boolean {
@@ -55,10 +53,8 @@ const UNREACHED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTF
 function explained(error: NodeJS.ErrnoException, { origin }: URL): Error {
   if (error.name === 'AbortError') return error;
   const why = error.code ?? error.message;
-  if (UNREACHED.has(why)) {
-    return new KilnError('unavailable', `cannot connect to ${origin}: ${why}`, { fix: 'check that the router runs: kiln status' });
-  }
-  return new KilnError('unavailable', `the connection to ${origin} broke before the response: ${why}`, {
-    fix: 'see what happened: kiln status',
-  });
+  const [what, fix] = UNREACHED.has(why)
+    ? [`cannot connect to ${origin}`, 'check that the router runs: kiln status']
+    : [`the connection to ${origin} broke before the response`, 'see what happened: kiln status'];
+  return new KilnError('unavailable', `${what}: ${why}`, { fix });
 }

@@ -44,10 +44,8 @@ export async function relayBody(answer: IncomingMessage, terminal: Terminal): Pr
     if (terminal.dataIsShown) await pipeline(answer, neutralisedStream(), remember, sink);
     else await pipeline(answer, sink);
   } catch (error) {
-    throw new Failure(
-      `the connection broke during the response: ${(error as Error).message}`,
-      'see what happened: kiln logs <function>, kiln status',
-    );
+    const message = `the connection broke during the response: ${(error as Error).message}`;
+    throw new Failure(message, 'see what happened: kiln logs <function>, kiln status');
   }
   return Buffer.concat(kept).toString('utf8');
 }
@@ -58,14 +56,13 @@ export async function printWhole(answer: IncomingMessage, terminal: Terminal): P
   let size = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_JSON_BODY_BYTES) {
+    if (size > MAX_JSON_BODY_BYTES)
       throw new Failure(`the body is over ${MAX_JSON_BODY_BYTES} bytes`, 'stream it instead: leave out -o json');
-    }
     chunks.push(chunk);
   }
   const bytes = Buffer.concat(chunks);
   const text = bytes.toString('utf8');
   const body = Buffer.from(text, 'utf8').equals(bytes) ? { body: text } : { bodyBase64: bytes.toString('base64') };
-  print(terminal, { output: 'json' }, { status: answer.statusCode, headers: answer.headers, ...body }, () => '');
+  print(terminal, { output: 'json' }, { status: answer.statusCode, headers: answer.headers, ...body }, String);
   return text;
 }

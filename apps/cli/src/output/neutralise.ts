@@ -22,11 +22,7 @@ export function neutraliseJson(json: string): string {
 export function neutralisedStream(): Transform {
   const decoder = new StringDecoder('utf8');
   return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      done(null, neutralise(decoder.write(chunk)));
-    },
-    flush(done) {
-      done(null, neutralise(decoder.end()));
-    },
+    transform: (chunk: Buffer, _encoding, done) => done(null, neutralise(decoder.write(chunk))),
+    flush: (done) => done(null, neutralise(decoder.end())),
   });
 }

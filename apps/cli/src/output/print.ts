@@ -1,14 +1,12 @@
 import { neutraliseJson } from './neutralise.js';
 import type { Terminal } from './terminal.js';
 
-export type Format = 'text' | 'json';
-
 export interface OutputOptions {
-  output?: Format;
+  output?: 'text' | 'json';
 }
 
 /** The format of `-o`; without it text on a terminal and JSON elsewhere. */
-export function formatOf(options: OutputOptions, terminal: Terminal): Format {
+export function formatOf(options: OutputOptions, terminal: Terminal): 'text' | 'json' {
   return options.output ?? (terminal.dataIsShown ? 'text' : 'json');
 }
 
@@ -30,6 +28,12 @@ export function printList<T>(
 }
 
 /** Prints one of several values, a line each in both formats. */
-export function printLine<T>(terminal: Terminal, format: Format, value: T, text: (value: T) => string): void {
-  terminal.data(format === 'text' ? text(value) : neutraliseJson(JSON.stringify(value)));
+export function printLine<T>(terminal: Terminal, options: OutputOptions, value: T, text: (value: T) => string): void {
+  terminal.data(formatOf(options, terminal) === 'text' ? text(value) : neutraliseJson(JSON.stringify(value)));
+}
+
+/** Prints all values: a line of JSON each, or one text for them. */
+export function printLines(terminal: Terminal, options: OutputOptions, values: readonly unknown[], text: () => string): void {
+  if (formatOf(options, terminal) === 'text') terminal.data(text());
+  else for (const value of values) printLine(terminal, options, value, String);
 }

@@ -1,9 +1,6 @@
 const WIDTH = 24;
 
-interface Step {
-  step: string;
-  steps: string;
-}
+type Step = { step: number; steps: number };
 
 /** The progress of all running builds in one line: a bar for one build, numbers for several. */
 export class Progress {
@@ -11,10 +8,9 @@ export class Progress {
 
   /** Reads a line of a build's output. True when the line reports a step. */
   see(name: string, line: string): boolean {
-    const [, step, steps] = /^Step (\d+)\/(\d+) : /.exec(line) ?? [];
-    if (step === undefined || steps === undefined) return false;
-    this.builds.set(name, { step, steps });
-    return true;
+    const [found, step, steps] = /^Step (\d+)\/(\d+) : /.exec(line) ?? [];
+    if (found !== undefined) this.builds.set(name, { step: Number(step), steps: Number(steps) });
+    return found !== undefined;
   }
 
   end(name: string): void {
@@ -23,15 +19,16 @@ export class Progress {
 
   /** Empty while no build runs. */
   text(): string {
-    const [first, ...others] = this.builds;
-    if (first === undefined) return '';
-    if (others.length === 0) return bar(...first);
-    return [first, ...others].map(([name, { step, steps }]) => `${name} ${step}/${steps}`).join('  ');
+    return Array.from(this.builds, this.builds.size === 1 ? bar : numbers).join('  ');
   }
 }
 
-function bar(name: string, { step, steps }: Step): string {
+function numbers([name, { step, steps }]: readonly [string, Step]): string {
+  return `${name} ${step}/${steps}`;
+}
+
+function bar([name, { step, steps }]: readonly [string, Step]): string {
   // The reported step has only begun.
-  const done = Math.min(WIDTH, Math.round(((Number(step) - 1) / Math.max(1, Number(steps))) * WIDTH));
+  const done = Math.min(WIDTH, Math.round(((step - 1) / Math.max(1, steps)) * WIDTH));
   return `${name} [${'='.repeat(done)}${' '.repeat(WIDTH - done)}] step ${step} of ${steps}`;
 }

@@ -17,9 +17,8 @@ export function report(error: unknown, terminal: Terminal, asJson: boolean): num
   terminal.status('');
   if (error instanceof QuietEnd) return error.exitCode;
   const told = tell(error);
-  const fix = terminal.hint(told.fix);
-  if (asJson) terminal.say(neutraliseJson(JSON.stringify({ error: { ...told, fix } })));
-  else terminal.say(errorText({ ...told, fix }, terminal.proseColumns));
+  told.fix = terminal.hint(told.fix);
+  terminal.say(asJson ? neutraliseJson(JSON.stringify({ error: told })) : errorText(told, terminal.proseColumns));
   return told.exitCode;
 }
 

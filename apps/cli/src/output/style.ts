@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 /** SGR codes: every terminal with colours supports them. */
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
-export type Style = keyof typeof CODES;
+type Style = keyof typeof CODES;
 
 // Marks stand for escape sequences until the text is written, so that `neutralise` can remove every real one before.
 // Foreign text cannot contain a mark: it has a random part that is new in each run.

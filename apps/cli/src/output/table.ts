@@ -43,10 +43,8 @@ function fitted(natural: readonly number[], lines: readonly (readonly string[])[
 function rowLines(row: readonly string[], widths: readonly number[]): string[] {
   const wrapped = row.map((cell, i) => wrapWords(cell, widths[i] ?? 0));
   const height = Math.max(...wrapped.map(({ length }) => length));
-  return Array.from({ length: height }, (_, n) => {
-    const line = wrapped.map((cell, i) => padded(cell[n] ?? '', widths[i] ?? 0)).join(' '.repeat(GAP));
-    return line.trimEnd();
-  });
+  const line = (n: number) => wrapped.map((cell, i) => padded(cell[n] ?? '', widths[i] ?? 0)).join(' '.repeat(GAP));
+  return Array.from({ length: height }, (_, n) => line(n).trimEnd());
 }
 
 function padded(text: string, width: number): string {

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
 import { Interrupted } from '../failure.js';
-import { asInvoked, invokedAs } from '../hints.js';
+import { asInvoked } from '../hints.js';
 import { neutralise } from './neutralise.js';
 import { hasColours, render } from './style.js';
 import { wrapWords } from './words.js';
@@ -21,20 +21,20 @@ export interface Streams {
 
 /** Moves to the start of the line and erases the line. */
 const ERASE_LINE = '\r\u001b[K';
-
 const USUAL_COLUMNS = 80;
 
 export class Terminal {
   #status = '';
   private readonly colours: { stdout: boolean; stderr: boolean };
-  private readonly command: string;
+  private readonly command: string | undefined;
+  readonly interrupted: AbortSignal;
+  readonly insisted: AbortSignal;
   /** Names of all commands, as the program has them. */
   commands: readonly string[] = [];
   /** A command sets this to handle the interruption itself; otherwise the run ends at once. */
   endsItself = false;
   /** A command sets this too when a second Ctrl-C may end the run at once. */
   mayBeLeft = false;
-
   /** Escapes lines that the reader of the output, GitHub for example, would take for commands. */
   disarm = (text: string): string => text;
 
@@ -43,15 +43,9 @@ export class Terminal {
     environment: Readonly<Record<string, string | undefined>> = {},
   ) {
     this.colours = { stdout: hasColours(streams.stdout, environment), stderr: hasColours(streams.stderr, environment) };
-    this.command = invokedAs(environment);
-  }
-
-  get interrupted(): AbortSignal {
-    return this.streams.interrupted;
-  }
-
-  get insisted(): AbortSignal {
-    return this.streams.insisted;
+    this.command = environment.KILN_COMMAND;
+    this.interrupted = streams.interrupted;
+    this.insisted = streams.insisted;
   }
 
   /** True when a user can answer: questions go to stderr, answers come from stdin. */

@@ -18,23 +18,17 @@ export interface AppOptions {
 
 export function routerSpec(options: AppOptions): MemberSpec {
   const { config, cluster } = options;
-  return appSpec('router', fileURLToPath(import.meta.resolve('@kiln/router/dist/main.js')), options, {
+  return appSpec('router', '@kiln/router/dist/main.js', options, {
     KILN_HTTP_PORT: config.KILN_HTTP_PORT,
     KILN_CONTROL_PORT: config.KILN_CONTROL_PORT,
     KILN_ADMIN_KEY: cluster.adminKey,
   });
 }
 
-export interface NodeShare {
-  id: string;
-  port: number;
-  /** How many nodes share this machine. */
-  of: number;
-}
-
-export function agentSpec({ id, port, of }: NodeShare, options: AppOptions): MemberSpec {
+/** @param of how many nodes share this machine */
+export function agentSpec(id: string, port: number, of: number, options: AppOptions): MemberSpec {
   const { KILN_NODE_MEMORY: memory, KILN_NODE_CPUS: cpus } = options.config;
-  return appSpec(id, fileURLToPath(import.meta.resolve('@kiln/agent/dist/main.js')), options, {
+  return appSpec(id, '@kiln/agent/dist/main.js', options, {
     KILN_NODE_ID: id,
     KILN_AGENT_PORT: port,
     KILN_AGENT_CONTROL_PORT: port + 1,
@@ -43,12 +37,9 @@ export function agentSpec({ id, port, of }: NodeShare, options: AppOptions): Mem
   });
 }
 
-function appSpec(
-  name: string,
-  entry: string,
-  { config, paths, cluster, redisUrl }: AppOptions,
-  own: Record<string, string | number>,
-): MemberSpec {
+function appSpec(name: string, program: string, options: AppOptions, own: Record<string, string | number>): MemberSpec {
+  const { config, paths, cluster, redisUrl } = options;
+  const entry = fileURLToPath(import.meta.resolve(program));
   // The user's own API key stays here: routers and agents do not need it.
   const { KILN_API_KEY: _key, KILN_URL: _url, KILN_ADMIN_KEY: _admin, ...inherited } = config.inherited;
   const given = {
@@ -78,7 +69,5 @@ function appSpec(
 
 /** The memory in MB of this machine, or of the container that this process runs in. */
 function machineMemory(): number {
-  const constrained = process.constrainedMemory();
-  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  return bytes / 1024 / 1024;
+  return Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem()) / 1024 / 1024;
 }

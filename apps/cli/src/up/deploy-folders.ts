@@ -2,9 +2,9 @@ import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { KilnClient } from '@kiln/client/client';
 import { concurrently } from '../concurrently.js';
-import { type DeployOutcome, deployAll, failed, sendTo } from '../deploy/deploy-function.js';
+import { type DeployOutcome, deployAll, failed, failure, sendTo } from '../deploy/deploy-function.js';
 import { prepare } from '../deploy/prepare.js';
-import { tell, UsageFailure } from '../failure.js';
+import { UsageFailure } from '../failure.js';
 import type { Terminal } from '../output/terminal.js';
 
 const AT_ONCE = 2;
@@ -40,6 +40,6 @@ async function deployFolder(folder: string, client: KilnClient, terminal: Termin
     if (outcomes.some(failed)) for (const line of lines) terminal.say(`  | ${line}`);
     return outcomes;
   } catch (error) {
-    return [{ function: name, error: tell(error) }];
+    return [failure(name)(error)];
   }
 }

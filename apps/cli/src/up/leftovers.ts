@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openEngine, type Swept, sweep } from '../engine.js';
+import { openEngine, sweep } from '../engine.js';
 import type { Terminal } from '../output/terminal.js';
 
 export interface Leftovers {
@@ -11,8 +11,8 @@ export interface Leftovers {
 }
 
 /** Removes what killed agents left: containers and networks on the engine, sockets under the home. Prints an error and goes on. */
-export async function removeLeftovers({ home, dockerHost, nodeIds }: Leftovers, terminal: Terminal): Promise<Swept> {
-  let swept: Swept = { containers: 0, networks: 0 };
+export async function removeLeftovers({ home, dockerHost, nodeIds }: Leftovers, terminal: Terminal) {
+  let swept = { containers: 0, networks: 0 };
   try {
     swept = await sweep(await openEngine(dockerHost), nodeIds);
     await Promise.all(nodeIds.map((id) => rm(join(home, 'run', id), { recursive: true, force: true })));

@@ -44,14 +44,6 @@ export class SupervisedProcess {
     this.log = new LogFile(spec.logFile);
   }
 
-  get name(): string {
-    return this.spec.name;
-  }
-
-  get title(): string {
-    return this.spec.title;
-  }
-
   /** The work of its process so far. */
   get work(): Work {
     return { cpuMs: this.child?.pid === undefined ? 0 : cpuMs(this.child.pid), logged: this.log.size };

@@ -4,7 +4,7 @@ import type { HomePaths } from '../home.js';
 import { writePrivate } from './files/private-file.js';
 import type { MemberSpec } from './member.js';
 
-export interface ManagedRedis {
+interface ManagedRedis {
   port: number;
   password: string;
 }
@@ -35,10 +35,6 @@ export function redisSpec(paths: HomePaths, { port, password }: ManagedRedis, in
     logFile: join(paths.logs, 'redis.log'),
     channel: false,
   };
-}
-
-export function redisUrl({ port, password }: ManagedRedis): string {
-  return `redis://:${password}@127.0.0.1:${port}`;
 }
 
 /** True when Redis answers and has loaded its data. */

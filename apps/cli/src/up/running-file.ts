@@ -25,11 +25,11 @@ export class RunningFile {
     private readonly supervisor: KnownProcess,
     /** The file of the last `kiln up`, if it did not end in order. */
     readonly left: Running | undefined,
-    private readonly ports: readonly number[],
+    private readonly ports: number[],
   ) {}
 
   /** @throws KilnError `conflict` when another `kiln up` runs */
-  static take(file: string, ports: readonly number[] = []): RunningFile {
+  static take(file: string, ports: number[] = []): RunningFile {
     const left = readRunning(file);
     if (left && isAlive(left.supervisor)) throw alreadyRunning(left.supervisor.pid);
     const supervisor = identify(process.pid);
@@ -60,10 +60,8 @@ export class RunningFile {
   }
 
   private write(): void {
-    writePrivate(
-      this.file,
-      JSON.stringify({ supervisor: this.supervisor, children: this.children, ports: [...this.ports] } satisfies Running),
-    );
+    const { supervisor, children, ports } = this;
+    writePrivate(this.file, JSON.stringify({ supervisor, children, ports } satisfies Running));
   }
 }
 

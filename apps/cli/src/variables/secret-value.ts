@@ -12,7 +12,13 @@ export interface ValueSource {
 /** Reads the value of a secret. @throws UsageFailure for a value among the arguments; the message does not repeat it */
 export async function readValue(terminal: Terminal, name: string, { sources, file }: ValueSource): Promise<string> {
   const fromStdin = sources.length === 1 && sources[0] === '-';
-  if ((sources.length > 0 && !fromStdin) || name.includes('=')) throw inTheCommand(name.split('=')[0] ?? '');
+  if ((sources.length > 0 && !fromStdin) || name.includes('=')) {
+    const [word] = name.split('=');
+    throw new UsageFailure(
+      'the shell’s history and the list of processes show arguments, so a secret’s value cannot be one',
+      `kiln secrets set ${word} asks for it; … | kiln secrets set ${word} - reads it`,
+    );
+  }
   requireVariableName(name);
   if (fromStdin && file !== undefined) throw new UsageFailure('both - and --file are given', 'give one of them');
   const value = await valueFrom(terminal, name, file ?? (fromStdin ? '-' : undefined));
@@ -24,11 +30,4 @@ async function valueFrom(terminal: Terminal, name: string, file: string | undefi
   if (file !== undefined) return (await readText(file, terminal.streams.stdin)).replace(/\r?\n$/, '');
   if (terminal.canAsk) return terminal.askHidden(`Value of ${name}: `);
   throw new UsageFailure('there is no terminal to ask on', `… | kiln secrets set ${name} -`);
-}
-
-function inTheCommand(name: string): UsageFailure {
-  return new UsageFailure(
-    'the shell’s history and the list of processes show arguments, so a secret’s value cannot be one',
-    `kiln secrets set ${name} asks for it; … | kiln secrets set ${name} - reads it`,
-  );
 }

@@ -12,11 +12,8 @@ export interface ConfigChange {
 export function configChanges(before: FunctionConfig, after: FunctionConfig): ConfigChange[] {
   const [old, now] = [flat(before), flat(after)];
   const keys = [...new Set([...old.keys(), ...now.keys()])].sort();
-  return keys.filter((key) => JSON.stringify(old.get(key)) !== JSON.stringify(now.get(key))).map((key) => change(key, old, now));
-}
-
-function change(key: string, old: Map<string, unknown>, now: Map<string, unknown>): ConfigChange {
-  return { key, ...(old.has(key) && { before: old.get(key) }), ...(now.has(key) && { after: now.get(key) }) };
+  const changes = keys.map((key) => ({ key, before: old.get(key), after: now.get(key) }));
+  return changes.filter(({ before, after }) => JSON.stringify(before) !== JSON.stringify(after));
 }
 
 /** Each variable is a key of its own, so that a change names only that variable. */

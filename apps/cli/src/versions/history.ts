@@ -17,13 +17,11 @@ export interface HistoryEntry extends VersionRecord {
 export function historyOf(versions: readonly VersionRecord[], traffic: Traffic): HistoryEntry[] {
   const weights = new Map(traffic.map(({ version, weight }) => [version, weight]));
   const inOrder = versions.toSorted((a, b) => a.version - b.version);
-  return inOrder
-    .map((record, i) => {
-      const before = inOrder[i - 1];
-      const changes = before === undefined ? [] : configChanges(before.config, record.config);
-      return { ...record, weight: weights.get(record.version) ?? 0, changes };
-    })
-    .reverse();
+  const history = inOrder.map((record, i) => {
+    const before = inOrder[i - 1] ?? record;
+    return { ...record, weight: weights.get(record.version) ?? 0, changes: configChanges(before.config, record.config) };
+  });
+  return history.reverse();
 }
 
 /** The newest deployment of each version that is under way or failed; those without a version stand at the end. */
@@ -45,7 +43,7 @@ export const historyText = tableOf(
     entry.createdBy,
     shortDigest(entry.digest),
     entry.message,
-    entry.changes.length > 0 ? entry.changes.map(changeText).join(', ') : undefined,
+    entry.changes.map(({ key, before, after }) => `${key} ${valueText(before)} > ${valueText(after)}`).join(', ') || undefined,
   ],
 );
 
@@ -55,10 +53,6 @@ function stateText({ state, failure, pinned }: HistoryEntry): string {
 }
 
 const MAX_VALUE_CHARS = 40;
-
-function changeText({ key, before, after }: ConfigChange): string {
-  return `${key} ${valueText(before)} > ${valueText(after)}`;
-}
 
 function valueText(value: unknown): string {
   if (value === undefined) return '(none)';

@@ -34,10 +34,8 @@ export function resolveShares(name: string, shares: readonly Share[], versions: 
   const traffic = shares.map(({ version, weight }) => ({ version: version === 'latest' ? newestReady(name, versions) : version, weight }));
   const twice = traffic.find(({ version }, i) => traffic.findIndex((share) => share.version === version) !== i);
   if (twice === undefined) return traffic;
-  throw new UsageFailure(
-    `version ${twice.version} is named twice`,
-    `give it one weight, as in: kiln traffic ${name} ${twice.version}=100; see the versions: kiln versions ${name}`,
-  );
+  const fix = `give it one weight, as in: kiln traffic ${name} ${twice.version}=100; see the versions: kiln versions ${name}`;
+  throw new UsageFailure(`version ${twice.version} is named twice`, fix);
 }
 
 function newestReady(name: string, versions: readonly VersionRecord[]): number {

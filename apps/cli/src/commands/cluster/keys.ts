@@ -2,7 +2,7 @@ import type { KeyView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { type Scope, scope } from '@kiln/contract/records/records';
 import { Option } from 'commander';
-import { dataCommand, type KilnCommand, newCommand, type Session } from '../../command.js';
+import { dataCommand, KilnCommand, type Session } from '../../command.js';
 import { type ConfirmOptions, confirm } from '../../confirm.js';
 import { connect } from '../../connection.js';
 import { type OutputOptions, print, printList } from '../../output/print.js';
@@ -10,7 +10,7 @@ import { tableOf } from '../../output/table.js';
 import { age } from '../../output/units.js';
 
 export function keysCommand(session: Session): KilnCommand {
-  return newCommand('keys', session)
+  return new KilnCommand('keys', session)
     .summary('list, create and remove API keys')
     .description('API keys. Each has one or more scopes: admin (everything), deploy, read, invoke.')
     .addCommand(lsKeys(session))
@@ -30,10 +30,6 @@ function lsKeys(session: Session): KilnCommand {
     });
 }
 
-interface CreateOptions extends OutputOptions {
-  scope: Scope[];
-}
-
 function createKey(session: Session): KilnCommand {
   return dataCommand('create', session)
     .summary('create a key and show it once')
@@ -44,7 +40,7 @@ function createKey(session: Session): KilnCommand {
       ['kiln keys create ci --scope deploy read', 'two scopes'],
       ['KEY=$(kiln keys create app -s invoke -o text)', 'store it in a variable'],
     )
-    .action(async (name: string, options: CreateOptions) => {
+    .action(async (name: string, options: OutputOptions & { scope: Scope[] }) => {
       const created = await connect(session).keys.create({ name, scopes: [...new Set(options.scope)] });
       print(session.terminal, options, created, ({ apiKey }) => apiKey);
       session.terminal.sayProse(`created key ${created.id} (${created.scopes.join(', ')}): store it now, it is not shown again`);
@@ -66,15 +62,10 @@ function removeKey(session: Session): KilnCommand {
       if (!there.some((key) => key.id === id)) {
         throw new KilnError('not_found', `there is no key ${id}`, { fix: 'list the keys: kiln keys ls' });
       }
-      await confirm(session.terminal, options, { what: `the key ${id}`, command: `kiln keys rm ${id}` });
+      await confirm(session.terminal, options, `the key ${id}`, `kiln keys rm ${id}`);
       await keys.remove(id);
       print(session.terminal, options, { id, removed: true }, () => `removed key ${id}`);
     });
 }
 
-const keyTable = tableOf(['id', 'name', 'scopes', 'age'], ({ id, name, scopes, createdAt }: KeyView) => [
-  id,
-  name,
-  scopes.join(', '),
-  age(createdAt),
-]);
+const keyTable = tableOf(['id', 'name', 'scopes', 'age'], (key: KeyView) => [key.id, key.name, key.scopes.join(', '), age(key.createdAt)]);

@@ -1,6 +1,6 @@
 import type { NodeView } from '@kiln/contract/api/control-api';
 import { nodeId } from '@kiln/contract/names';
-import { dataCommand, type KilnCommand, newCommand, type Session } from '../../command.js';
+import { dataCommand, KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { UsageFailure } from '../../failure.js';
 import { type OutputOptions, print, printList } from '../../output/print.js';
@@ -9,7 +9,7 @@ import { tableOf } from '../../output/table.js';
 import { age, megabytes } from '../../output/units.js';
 
 export function nodesCommand(session: Session): KilnCommand {
-  return newCommand('nodes', session)
+  return new KilnCommand('nodes', session)
     .summary('list and drain nodes')
     .description('The nodes of the cluster: one per Docker host.')
     .addCommand(lsNodes(session))
@@ -43,10 +43,10 @@ function drainNode(session: Session): KilnCommand {
   return dataCommand('drain', session)
     .summary('drain a node: no new work, and what runs is finished')
     .description('The node takes no new work and finishes what runs. It stays so until kiln nodes undrain, or until its agent restarts.')
-    .argument('<node>', "the node's id")
+    .argument('<node>', "the node's id", requireId)
     .examples(['kiln nodes drain node-2', 'before its machine is switched off'])
     .action(async (id: string, options: OutputOptions) => {
-      await connect(session).nodes.drain(checkedId(id));
+      await connect(session).nodes.drain(id);
       print(session.terminal, options, { id, draining: true }, () => `${id} is draining`);
       session.terminal.say(session.terminal.hint('next: kiln nodes ls shows when nothing runs there'));
     });
@@ -56,16 +56,16 @@ function undrainNode(session: Session): KilnCommand {
   return dataCommand('undrain', session)
     .summary('end a drain: the node takes new work again')
     .description('Ends a drain, finished or not: the node takes new work again.')
-    .argument('<node>', "the node's id")
+    .argument('<node>', "the node's id", requireId)
     .examples(['kiln nodes undrain node-2', 'keep its machine in use'])
     .action(async (id: string, options: OutputOptions) => {
-      await connect(session).nodes.undrain(checkedId(id));
+      await connect(session).nodes.undrain(id);
       print(session.terminal, options, { id, draining: false }, () => `${id} takes work again`);
     });
 }
 
 /** @throws UsageFailure */
-function checkedId(id: string): string {
+function requireId(id: string): string {
   if (nodeId.safeParse(id).success) return id;
   throw new UsageFailure(`"${id}" can't be a node's id`, 'list the nodes: kiln nodes ls');
 }

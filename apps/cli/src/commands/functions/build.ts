@@ -1,26 +1,16 @@
-import type { BuildArgs } from '@kiln/contract/api/build-args';
-import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { BuiltImage } from '@kiln/contract/api/control-api';
 import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { eject } from '../../deploy/eject.js';
 import { EngineLines } from '../../deploy/engine-lines.js';
-import { addBuildArg } from '../../deploy/options/build-args.js';
-import { addBuildSecret, BUILD_SECRET } from '../../deploy/options/build-secrets.js';
-import { type PreparedFunction, prepare } from '../../deploy/prepare.js';
+import { BUILD_ARG, BUILD_SECRET } from '../../deploy/options/build-options.js';
+import { type PreparedFunction, prepare, type Selection } from '../../deploy/prepare.js';
 import { Interrupted } from '../../failure.js';
 import { packFiles } from '../../folder/pack.js';
-import { formatOf, type OutputOptions, printLine } from '../../output/print.js';
+import { type OutputOptions, printLine } from '../../output/print.js';
 import { Progress } from '../../output/progress-bar.js';
 import { pairs } from '../../output/table.js';
 
-interface BuildOptions extends OutputOptions {
-  name?: string;
-  only?: string[];
-  buildArg?: BuildArgs;
-  buildSecret?: BuildSecrets;
-  eject?: boolean;
-  verbose?: boolean;
-}
+type BuildOptions = OutputOptions & Selection & { eject?: boolean; verbose?: boolean };
 
 export function buildCommand(session: Session): KilnCommand {
   return dataCommand('build', session)
@@ -33,8 +23,8 @@ export function buildCommand(session: Session): KilnCommand {
     .argument('[dir]', 'the folder', '.')
     .option('--name <name>', 'the function’s name, instead of the one in kiln.json or of the folder')
     .option('--only <names>', 'only these functions, separated by commas', (text: string) => text.split(','))
-    .option('--build-arg <name=value>', 'an ARG of the Dockerfile; may be repeated; the image shows its value', addBuildArg)
-    .option(...BUILD_SECRET, addBuildSecret)
+    .option(...BUILD_ARG)
+    .option(...BUILD_SECRET)
     .option('-v, --verbose', 'show the whole output of the build')
     .option('--eject', 'write the Dockerfile into the folder instead of building')
     .examples(
@@ -42,35 +32,21 @@ export function buildCommand(session: Session): KilnCommand {
       ['kiln build hello -o json | jq -r .image', 'the id of the image'],
       ['kiln build --eject', 'write the Dockerfile, to change it'],
     )
-    .action((dir: string, options: BuildOptions) => runBuild(session, dir, options));
-}
-
-async function runBuild(session: Session, dir: string, options: BuildOptions): Promise<void> {
-  const candidates = await prepare(dir, {
-    name: options.name,
-    only: options.only,
-    buildArgs: options.buildArg,
-    buildSecrets: options.buildSecret,
-  });
-  for (const candidate of candidates) {
-    if (options.eject) await ejectOne(session, options, candidate);
-    else await buildOne(session, options, candidate);
-  }
+    .action(async (dir: string, options: BuildOptions) => {
+      const run = options.eject ? ejectOne : buildOne;
+      for (const candidate of await prepare(dir, options)) await run(session, options, candidate);
+    });
 }
 
 async function ejectOne({ terminal }: Session, options: BuildOptions, candidate: PreparedFunction): Promise<void> {
   const { written, notes } = await eject(candidate);
   for (const note of notes) terminal.say(note);
-  printLine(terminal, formatOf(options, terminal), { function: candidate.name, written }, () =>
-    written.map((file) => `wrote ${file}`).join('\n'),
-  );
+  const text = () => written.map((file) => `wrote ${file}`).join('\n');
+  printLine(terminal, options, { function: candidate.name, written }, text);
 }
 
-async function buildOne(
-  { terminal, config }: Session,
-  options: BuildOptions,
-  { name, files, replaced, buildArgs, buildSecrets }: PreparedFunction,
-): Promise<void> {
+async function buildOne({ terminal, config }: Session, options: BuildOptions, candidate: PreparedFunction): Promise<void> {
+  const { name, files, replaced, buildArgs, buildSecrets } = candidate;
   const { buildLocally } = await import('@kiln/builder/local-build');
   const started = performance.now();
   const engine = new EngineLines();
@@ -94,7 +70,7 @@ async function buildOne(
     throw terminal.interrupted.aborted ? new Interrupted() : error;
   });
   terminal.status('');
-  printLine(terminal, formatOf(options, terminal), { function: name, ...built }, () => textOf(name, built));
+  printLine(terminal, options, { function: name, ...built }, () => textOf(name, built));
 }
 
 function textOf(name: string, { image, kind, config }: BuiltImage): string {

@@ -14,8 +14,8 @@ import { findPruned, removeAll } from '../../deploy/prune.js';
 import { intended, intendedText } from '../../deploy/show/dry-run.js';
 import { GithubLog, messageOfRun } from '../../deploy/show/github.js';
 import { outcomesText } from '../../deploy/show/outcomes.js';
-import { EXIT, Failure } from '../../failure.js';
-import { formatOf, printLine } from '../../output/print.js';
+import { Failure } from '../../failure.js';
+import { printLines } from '../../output/print.js';
 
 export function deployCommand(session: Session): KilnCommand {
   const command = dataCommand('deploy', session)
@@ -41,29 +41,29 @@ export function deployCommand(session: Session): KilnCommand {
       ['kiln deploy --local --registry ghcr.io/me/kiln', 'build on this machine, push to a registry'],
       ['kiln deploy hello -o json | jq -r .url', 'print its address'],
     )
-    .action((dir: string, options: DeployFlags) => deploy(session, dir, soundOptions(options)));
+    .action((dir: string, options: DeployFlags) => runDeploy(session, dir, soundOptions(options)));
 }
 
-async function deploy(session: Session, dir: string, options: DeployFlags): Promise<void> {
+async function runDeploy(session: Session, dir: string, options: DeployFlags): Promise<void> {
   const { terminal } = session;
-  const candidates = await prepare(dir, { ...options, buildArgs: options.buildArg, buildSecrets: options.buildSecret });
+  const candidates = await prepare(dir, options);
   const client = connect(session);
   const pruned = options.prune ? await findPruned(client, candidates) : [];
   if (options.dryRun) return showIntended(session, candidates, pruned, options);
   if (pruned.length > 0) {
     const what = pruned.length === 1 ? `the function "${pruned[0]}"` : `the functions ${pruned.join(', ')}`;
-    await confirm(terminal, options, { what: `${what} with all versions`, command: 'kiln deploy --prune' });
+    await confirm(terminal, options, `${what} with all versions`, 'kiln deploy --prune');
   }
   const github = options.ci && session.config.GITHUB_ACTIONS === 'true' ? new GithubLog(session.config, terminal) : undefined;
   const how = await versionNotes(session, dir, options);
   const before = new Map<string, DeployedFunction | undefined>();
-  const deployOne = await howToDeploy(session, client, options, how);
+  const deploy = await howToDeploy(session, client, options, how);
   // After an interruption, the command still has to report what the cluster did.
   terminal.endsItself = true;
   terminal.mayBeLeft = true;
   const outcomes = await deployAll(candidates, {
     client,
-    deploy: deployOne,
+    deploy,
     how,
     force: options.force,
     signal: terminal.interrupted,
@@ -83,7 +83,7 @@ async function deploy(session: Session, dir: string, options: DeployFlags): Prom
 
 async function versionNotes({ config }: Session, dir: string, options: DeployFlags): Promise<VersionNotes> {
   const message = options.message ?? (await messageOfHead(dir, config)) ?? (options.ci ? messageOfRun(config) : undefined);
-  return { ...(message !== undefined && { message }), ...(!options.traffic && { traffic: 'none' as const }) };
+  return { message, traffic: options.traffic ? undefined : 'none' };
 }
 
 async function howToDeploy({ config, terminal }: Session, client: KilnClient, options: DeployFlags, how: VersionNotes): Promise<Deploy> {
@@ -93,28 +93,22 @@ async function howToDeploy({ config, terminal }: Session, client: KilnClient, op
 }
 
 async function showIntended(session: Session, candidates: PreparedFunction[], pruned: string[], options: DeployFlags): Promise<void> {
-  const { terminal } = session;
   const all = await intended(connect(session), candidates, options.force ?? false);
   all.push(...pruned.map((name) => ({ function: name, action: 'remove' as const })));
-  const format = formatOf(options, terminal);
-  if (format === 'json') for (const one of all) printLine(terminal, format, one, () => '');
-  else terminal.data(intendedText(all, terminal.columns));
+  printLines(session.terminal, options, all, () => intendedText(all, session.terminal.columns));
 }
 
 function show({ terminal }: Session, outcomes: readonly DeployOutcome[], options: DeployFlags): void {
   const done = outcomes.filter((outcome) => !failed(outcome));
-  const format = formatOf(options, terminal);
-  if (format === 'json') for (const one of done) printLine(terminal, format, one, () => '');
-  else if (done.length > 0) terminal.data(terminal.hint(outcomesText(outcomes, { columns: terminal.columns, traffic: options.traffic })));
+  if (done.length === 0) return;
+  printLines(terminal, options, done, () => terminal.hint(outcomesText(outcomes, terminal.columns, options.traffic)));
 }
 
 function refuseFailures(outcomes: readonly DeployOutcome[]): void {
   const failures = outcomes.filter(failed);
   const [first] = failures;
   if (!first) return;
-  const { error } = first;
-  const one = outcomes.length === 1;
   const message = failures.map((failure) => `${failure.function} was not deployed: ${failure.error.message}`).join('\n');
-  const fix = error.fix.replaceAll('<function>', first.function);
-  throw one ? new Failure(message, fix, error.exitCode, error.code) : new Failure(message, fix, EXIT.failed);
+  const fix = first.error.fix.replaceAll('<function>', first.function);
+  throw outcomes.length === 1 ? new Failure(message, fix, first.error.exitCode, first.error.code) : new Failure(message, fix);
 }

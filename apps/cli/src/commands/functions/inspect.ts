@@ -28,32 +28,26 @@ export function inspectCommand(session: Session): KilnCommand {
     )
     .argument('<name>', 'the function', requireFunctionName)
     .examples(['kiln inspect hello', 'a summary'], ['kiln inspect hello -o json', 'with every version and its configuration'])
-    .action((name: string, options: OutputOptions) => inspect(session, name, options));
-}
-
-async function inspect(session: Session, name: string, options: OutputOptions): Promise<void> {
-  const client = connect(session);
-  const [view, versions, instances] = await Promise.all([client.functions.get(name), client.versions.list(name), client.instances(name)]);
-  print(session.terminal, options, { ...view, versions: historyOf(versions, view.traffic), instances }, inspectedText);
+    .action(async (name: string, options: OutputOptions) => {
+      const client = connect(session);
+      const asked = [client.functions.get(name), client.versions.list(name), client.instances(name)] as const;
+      const [view, versions, instances] = await Promise.all(asked);
+      print(session.terminal, options, { ...view, versions: historyOf(versions, view.traffic), instances }, inspectedText);
+    });
 }
 
 function inspectedText(inspected: Inspected, columns?: number): string {
   const { name, url, traffic, sticky, rollout, home, createdAt, updatedAt, versions, instances } = inspected;
-  const parts = [
-    pairs(
-      [
-        ['function', name],
-        ['url', url],
-        ['traffic', sticky ? `${trafficText(traffic)}, sticky` : trafficText(traffic)],
-        ...(rollout === undefined ? [] : [['rollout', rolloutText(rollout)] as const]),
-        ['home', home ?? undefined],
-        ['created', createdAt],
-        ['changed', updatedAt],
-      ],
-      columns,
-    ),
-    versionTable(versions, columns),
+  const summary: Parameters<typeof pairs>[0] = [
+    ['function', name],
+    ['url', url],
+    ['traffic', sticky ? `${trafficText(traffic)}, sticky` : trafficText(traffic)],
+    ...(rollout === undefined ? [] : [['rollout', rolloutText(rollout)] as const]),
+    ['home', home ?? undefined],
+    ['created', createdAt],
+    ['changed', updatedAt],
   ];
+  const parts = [pairs(summary, columns), versionTable(versions, columns)];
   const serving = servingVersion(inspected, versions);
   if (serving && Object.keys(serving.config.env).length + serving.config.secrets.length > 0) parts.push(variablesTable(serving, columns));
   if (instances.length > 0) parts.push(instanceTable(instances, columns));

@@ -3,25 +3,27 @@ import { readProblem } from '@kiln/contract/api/problem';
 import { isErrorCode, KilnError } from '@kiln/contract/errors';
 import { ERROR } from '@kiln/contract/wire/headers';
 import { Option } from 'commander';
-import { type KilnCommand, newCommand, type Session } from '../../command.js';
+import { KilnCommand, type Session } from '../../command.js';
 import { connect, findCredentials } from '../../connection.js';
 import { exitCodeOf, Failure, tell } from '../../failure.js';
 import { type FunctionReference, parseReference } from '../../function-reference.js';
-import { requirePath, type Target, targetOf, wantsKey } from '../../invoke/address.js';
+import { requirePath, targetOf, wantsKey } from '../../invoke/address.js';
 import { parseHeaders, readBody } from '../../invoke/body.js';
 import { send } from '../../invoke/send.js';
 import { printWhole, relayBody, showHead } from '../../invoke/show-answer.js';
+import type { OutputOptions } from '../../output/print.js';
 
-interface InvokeOptions {
+interface InvokeOptions extends OutputOptions {
   request?: string;
   data?: string;
   header: string[];
   include?: boolean;
-  output?: 'text' | 'json';
 }
 
+const OUTPUT = 'text: the body as it is (default); json: status, headers and body in one object';
+
 export function invokeCommand(session: Session): KilnCommand {
-  return newCommand('invoke', session)
+  return new KilnCommand('invoke', session)
     .summary('call a function')
     .description(
       'Calls a function and streams the body of the response to stdout, unchanged. A status of 400 or above gives an exit code other than 0.',
@@ -32,12 +34,7 @@ export function invokeCommand(session: Session): KilnCommand {
     .option('-d, --data <data>', 'body: the text itself, @file, or - for stdin')
     .option('-H, --header <header>', "a header, 'name: value'; may be repeated", (line: string, all: string[]) => [...all, line], [])
     .option('-i, --include', 'show status and headers on stderr')
-    .addOption(
-      new Option('-o, --output <format>', 'text: the body as it is (default); json: status, headers and body in one object').choices([
-        'text',
-        'json',
-      ]),
-    )
+    .addOption(new Option('-o, --output <format>', OUTPUT).choices(['text', 'json']))
     .examples(
       ['kiln invoke hello', 'GET /'],
       ["kiln invoke hello '/?name=kiln'", 'with a query'],
@@ -49,11 +46,15 @@ export function invokeCommand(session: Session): KilnCommand {
     );
 }
 
-async function invoke(session: Session, reference: FunctionReference, path: string, options: InvokeOptions): Promise<void> {
+async function invoke(session: Session, { name, version }: FunctionReference, path: string, options: InvokeOptions): Promise<void> {
   const { terminal } = session;
   const headers = parseHeaders(options.header);
   const body = options.data === undefined ? undefined : await readBody(options.data, terminal.streams.stdin);
-  const { target, key } = await locate(session, reference, path);
+  const client = connect(session);
+  const [view, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
+  // The stored key is sent only to a function that demands a key.
+  const key = wantsKey(view, versions, version) ? findCredentials(session).apiKey : undefined;
+  const target = targetOf(view, version, path);
   if (key !== undefined && !headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization')) {
     headers.push('Authorization', `Bearer ${key}`);
   }
@@ -61,19 +62,7 @@ async function invoke(session: Session, reference: FunctionReference, path: stri
   const answer = await send({ target, method, headers, body, signal: terminal.interrupted });
   if (options.include) showHead(answer, terminal);
   const text = options.output === 'json' ? await printWhole(answer, terminal) : await relayBody(answer, terminal);
-  refuseFailure(reference.name, answer, text);
-}
-
-/** Finds the function. The stored key is sent only to a function that demands a key. */
-async function locate(
-  session: Session,
-  { name, version }: FunctionReference,
-  path: string,
-): Promise<{ target: Target; key: string | undefined }> {
-  const client = connect(session);
-  const [view, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
-  const key = wantsKey(view, versions, version) ? findCredentials(session).apiKey : undefined;
-  return { target: targetOf(view, version, path), key };
+  refuseFailure(name, answer, text);
 }
 
 /** @throws Failure for a status of 400 or above; for an error of Kiln, with Kiln's code and advice */
@@ -81,9 +70,7 @@ function refuseFailure(name: string, answer: IncomingMessage, text: string): voi
   const status = answer.statusCode ?? 0;
   if (status < 400) return;
   const code = answer.headers[ERROR];
-  if (typeof code !== 'string' || !isErrorCode(code)) {
-    throw new Failure(`${name} answered ${status}`, `see its log: kiln logs ${name}`);
-  }
+  if (typeof code !== 'string' || !isErrorCode(code)) throw new Failure(`${name} answered ${status}`, `see its log: kiln logs ${name}`);
   const problem = readProblem(status, text);
   // The server's advice is for HTTP clients; the command line has its own for a wrong key.
   const { message, fix } = tell(code === 'unauthorized' ? new KilnError(code, problem.message) : problem);

@@ -7,7 +7,7 @@ import { QuietEnd, UsageFailure } from '../../failure.js';
 import { requireFunctionName } from '../../function-reference.js';
 import { parseSince } from '../../logs/parse-since.js';
 import { neutralise } from '../../output/neutralise.js';
-import { formatOf, type OutputOptions, printLine } from '../../output/print.js';
+import { type OutputOptions, printLine } from '../../output/print.js';
 import { paintState } from '../../output/style.js';
 
 interface LogsOptions extends OutputOptions {
@@ -24,7 +24,7 @@ export function logsCommand(session: Session): KilnCommand {
     .argument('<name>', 'the function', requireFunctionName)
     .option('-f, --follow', 'show new lines until Ctrl-C')
     .option('--since <time>', 'only lines since then: 30s, 10m, 2h, 1d, or an ISO time')
-    .option('--request-id <id>', 'only lines of one request: the whole x-request-id of its response')
+    .option('--request-id <id>', 'only lines of one request: the whole x-request-id of its response', requireRequestId)
     .addOption(new Option('--level <level>', 'only lines of this level or above').choices(logLevelName.options))
     .examples(
       ['kiln logs hello --since 10m', 'the last ten minutes'],
@@ -36,14 +36,8 @@ export function logsCommand(session: Session): KilnCommand {
 
 async function logs(session: Session, name: string, options: LogsOptions): Promise<void> {
   const { terminal } = session;
-  const format = formatOf(options, terminal);
-  const lines = connect(session).logs(name, {
-    ...(options.follow && { follow: true }),
-    ...(options.since !== undefined && { since: parseSince(options.since).toISOString() }),
-    ...(options.requestId !== undefined && { requestId: requireRequestId(options.requestId) }),
-    ...(options.level !== undefined && { level: options.level }),
-    signal: terminal.interrupted,
-  });
+  const since = options.since === undefined ? undefined : parseSince(options.since).toISOString();
+  const lines = connect(session).logs(name, { ...options, since, signal: terminal.interrupted });
   if (options.follow) {
     terminal.endsItself = true;
     if (terminal.canAsk) terminal.say(`following ${name}; Ctrl-C ends it`);
@@ -51,7 +45,7 @@ async function logs(session: Session, name: string, options: LogsOptions): Promi
   let count = 0;
   try {
     for await (const line of lines) {
-      printLine(terminal, format, line, logText);
+      printLine(terminal, options, line, logText);
       count += 1;
     }
   } catch (error) {

@@ -15,7 +15,7 @@ export function rmCommand(session: Session): KilnCommand {
       const { functions } = connect(session);
       // A function that does not exist needs no question.
       await functions.get(name);
-      await confirm(session.terminal, options, { what: `the function "${name}" with all its versions`, command: `kiln rm ${name}` });
+      await confirm(session.terminal, options, `the function "${name}" with all its versions`, `kiln rm ${name}`);
       await functions.remove(name);
       print(session.terminal, options, { function: name, removed: true }, () => `removed ${name}`);
     });

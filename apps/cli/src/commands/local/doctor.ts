@@ -31,20 +31,19 @@ async function doctor(session: Session, options: OutputOptions & StoreOrders): P
   if (await orderStore(session, options)) return;
   const { config, terminal } = session;
   const found = (await Promise.all([checkMachine(config), checkEngine(config.DOCKER_HOST), checkCluster(session)])).flat();
-  const checks = found.map((check) => (check.fix === undefined ? check : { ...check, fix: terminal.hint(check.fix) }));
+  const checks = found.map((check) => ({ ...check, fix: check.fix && terminal.hint(check.fix) }));
   print(terminal, options, checks, (all, columns) => all.map((check) => checkText(check, columns)).join('\n'));
   const broken = checks.filter(({ state }) => state === 'failed');
-  if (broken.length === 0) return;
   const [first] = broken;
-  throw new Failure(`${broken.length} of ${checks.length} checks failed: ${broken.map(({ name }) => name).join(', ')}`, first?.fix ?? '');
+  if (first === undefined) return;
+  throw new Failure(`${broken.length} of ${checks.length} checks failed: ${broken.map(({ name }) => name).join(', ')}`, first.fix ?? '');
 }
 
 const INDENT = 9;
 const MARK = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const;
 
 function checkText({ name, state, detail, fix }: Check, columns = Number.POSITIVE_INFINITY): string {
-  const indent = ' '.repeat(INDENT);
   const lines = wrapWords(neutralise(`${name}: ${detail}`), columns - INDENT);
   if (fix !== undefined) lines.push(...wrapWords(`next: ${neutralise(fix)}`, columns - INDENT));
-  return `${paintState(MARK[state])}  ${lines.join(`\n${indent}`)}`;
+  return `${paintState(MARK[state])}  ${lines.join(`\n${' '.repeat(INDENT)}`)}`;
 }

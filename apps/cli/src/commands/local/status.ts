@@ -1,7 +1,8 @@
-import type { FunctionView, NodeView, StoreView } from '@kiln/contract/api/control-api';
+import type { NodeView, StoreView } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
 import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect, findCredentials } from '../../connection.js';
+import { unless } from '../../failure.js';
 import { type OutputOptions, print } from '../../output/print.js';
 import { paintState } from '../../output/style.js';
 import { pairs } from '../../output/table.js';
@@ -35,20 +36,17 @@ async function status(session: Session, options: OutputOptions): Promise<void> {
   const { url } = findCredentials(session);
   const client = connect(session);
   const router = await probe(url);
-  const [nodes, functions, store] = await Promise.all([
-    unlessAway(client.nodes.list()),
-    unlessAway(client.functions.list()),
+  const [nodes = null, functions, store] = await Promise.all([
+    unless('unavailable', client.nodes.list()),
+    unless('unavailable', client.functions.list()),
     client.store.get(),
   ]);
   const redis = router === 'starting' && store.state === 'well' ? 'unknown' : REDIS[store.state];
   const redisTrouble = store.fix === undefined ? null : { detail: store.detail ?? '', fix: store.fix };
   const git = new URL('/git/<project>.git', url).href.replace('%3Cproject%3E', '<project>');
-  print<Status>(
-    session.terminal,
-    options,
-    { url, git, router, redis, redisTrouble, nodes, functions: functions && count(functions) },
-    statusText,
-  );
+  const serving = functions?.filter(({ traffic }) => traffic.length > 0).length ?? 0;
+  const counts = functions === undefined ? null : { total: functions.length, serving };
+  print<Status>(session.terminal, options, { url, git, router, redis, redisTrouble, nodes, functions: counts }, statusText);
   if (redisTrouble !== null) session.terminal.say(`redis: ${redisTrouble.detail}\nnext: ${session.terminal.hint(redisTrouble.fix)}`);
   sayWarnings(session, nodes ?? []);
 }
@@ -76,33 +74,16 @@ async function probe(url: string): Promise<Status['router']> {
   }
 }
 
-async function unlessAway<T>(asked: Promise<T>): Promise<T | null> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof KilnError && error.code === 'unavailable') return null;
-    throw error;
-  }
-}
-
-function count(functions: FunctionView[]) {
-  return { total: functions.length, serving: functions.filter(({ traffic }) => traffic.length > 0).length };
-}
-
 function statusText({ url, git, router, redis, nodes, functions }: Status, columns?: number): string {
   const live = nodes?.filter((node) => node.live).length;
-  const summary = pairs(
-    [
-      ['router', `${paintState(router)} at ${url}`],
-      [
-        'redis',
-        paintState(redis === 'answers' || redis === 'unknown' ? redis : `${redis}: known functions are served, changes have to wait`),
-      ],
-      ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
-      ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
-      ['git push', git],
-    ],
-    columns,
-  );
-  return nodes && nodes.length > 0 ? `${summary}\n\n${nodeTable(nodes, columns)}` : summary;
+  const isWell = redis === 'answers' || redis === 'unknown';
+  const summary: Parameters<typeof pairs>[0] = [
+    ['router', `${paintState(router)} at ${url}`],
+    ['redis', paintState(isWell ? redis : `${redis}: known functions are served, changes have to wait`)],
+    ['nodes', nodes ? `${live} of ${nodes.length} live` : 'unknown'],
+    ['functions', functions ? `${functions.total}, ${functions.serving} of them serving` : 'unknown'],
+    ['git push', git],
+  ];
+  const shown = pairs(summary, columns);
+  return nodes && nodes.length > 0 ? `${shown}\n\n${nodeTable(nodes, columns)}` : shown;
 }

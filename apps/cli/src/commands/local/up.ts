@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { InvalidArgumentError } from 'commander';
 import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { type DeployOutcome, failed, deployed as wasDeployed } from '../../deploy/deploy-function.js';
@@ -9,11 +10,6 @@ import { pairs } from '../../output/table.js';
 import { deployFolders, foldersIn } from '../../up/deploy-folders.js';
 import { MAX_NODES } from '../../up/files/cluster-file.js';
 import { localAddress, up } from '../../up/up.js';
-
-interface UpOptions extends OutputOptions {
-  nodes: number;
-  deploy?: string;
-}
 
 export function upCommand(session: Session): KilnCommand {
   return dataCommand('up', session)
@@ -29,42 +25,30 @@ export function upCommand(session: Session): KilnCommand {
       ['kiln up --nodes 3 --deploy examples', 'three nodes, and the examples deployed'],
       ['KILN_HTTP_PORT=9080 KILN_CONTROL_PORT=9081 kiln up', 'on other ports'],
     )
-    .action((options: UpOptions) => runUp(session, options));
-}
-
-async function runUp(session: Session, options: UpOptions): Promise<void> {
-  const { terminal } = session;
-  terminal.endsItself = true;
-  const folders = options.deploy === undefined ? [] : await foldersIn(options.deploy);
-  await up({
-    session,
-    nodes: options.nodes,
-    whileUp: async (client, nodes) => {
-      const outcomes = await deployFolders(folders, client, terminal);
-      if (terminal.interrupted.aborted) return;
-      if (outcomes.length > 0) sayOutcomes(session, outcomes);
-      announce(session, options, { nodes, outcomes });
-      await new Promise((resolve) => terminal.interrupted.addEventListener('abort', resolve, { once: true }));
-    },
-  });
+    .action(async (options: OutputOptions & { nodes: number; deploy?: string }) => {
+      const { terminal } = session;
+      terminal.endsItself = true;
+      const folders = options.deploy === undefined ? [] : await foldersIn(options.deploy);
+      await up(session, options.nodes, async (client, nodes) => {
+        const outcomes = await deployFolders(folders, client, terminal);
+        if (terminal.interrupted.aborted) return;
+        if (outcomes.length > 0) sayOutcomes(session, outcomes);
+        announce(session, options, nodes, outcomes);
+        await once(terminal.interrupted, 'abort');
+      });
+    });
 }
 
 function sayOutcomes({ terminal }: Session, outcomes: readonly DeployOutcome[]): void {
-  terminal.say(`\n${outcomesText(outcomes, { columns: terminal.columns })}`);
-  for (const outcome of outcomes.filter(failed)) {
-    terminal.say(
-      `\n${paint('red', `${outcome.function} was not deployed:`)} ${outcome.error.message}\n  next: ${terminal.hint(outcome.error.fix.replaceAll('<function>', outcome.function))}`,
-    );
+  terminal.say(`\n${outcomesText(outcomes, terminal.columns)}`);
+  for (const { function: name, error } of outcomes.filter(failed)) {
+    const next = terminal.hint(error.fix.replaceAll('<function>', name));
+    terminal.say(`\n${paint('red', `${name} was not deployed:`)} ${error.message}\n  next: ${next}`);
   }
 }
 
-interface Up {
-  nodes: readonly string[];
-  outcomes: readonly DeployOutcome[];
-}
-
 /** Says that Kiln is ready: a block of text on stderr, and one line of JSON on stdout for programs. */
-function announce({ config, terminal }: Session, options: OutputOptions, { nodes, outcomes }: Up): void {
+function announce({ config, terminal }: Session, options: OutputOptions, nodes: readonly string[], outcomes: DeployOutcome[]): void {
   const { credentials } = homePaths(config.KILN_HOME);
   const dataUrl = `http://${config.KILN_BIND === '127.0.0.1' ? 'localhost' : localAddress(config.KILN_BIND)}:${config.KILN_HTTP_PORT}`;
   const controlUrl = `http://${localAddress(config.KILN_BIND)}:${config.KILN_CONTROL_PORT}`;
@@ -80,7 +64,7 @@ function announce({ config, terminal }: Session, options: OutputOptions, { nodes
   const count = `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`;
   terminal.say(`\n${block}\n${paint('green', 'Kiln is ready')} with ${count} at ${dataUrl}/fn/<name>/`);
   if (formatOf(options, terminal) === 'json') {
-    printLine(terminal, 'json', { ready: true, dataUrl, controlUrl, credentials, try: attempt, nodes, functions: outcomes }, () => '');
+    printLine(terminal, options, { ready: true, dataUrl, controlUrl, credentials, try: attempt, nodes, functions: outcomes }, String);
   }
 }
 

@@ -1,6 +1,5 @@
 import type { Deployed } from '@kiln/contract/api/control-api';
 import { KilnError } from '@kiln/contract/errors';
-import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 import { Argument } from 'commander';
 import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
@@ -36,10 +35,7 @@ export function envCommand(session: Session): KilnCommand {
     .action((name: string, action: Action, values: string[], options: OutputOptions) => env(session, name, { action, values }, options));
 }
 
-interface Change {
-  action: Action;
-  values: readonly string[];
-}
+type Change = { action: Action; values: readonly string[] };
 
 async function env(session: Session, name: string, { action, values }: Change, options: OutputOptions): Promise<void> {
   // A wrong command fails before the first request.
@@ -47,18 +43,16 @@ async function env(session: Session, name: string, { action, values }: Change, o
   if (action === 'ls' && values.length > 0) throw new UsageFailure('ls takes no values', `kiln env ${name} ls`);
   const client = connect(session);
   const [view, versions] = await Promise.all([client.functions.get(name), client.versions.list(name)]);
-  const serving = requireServing(view, versions);
+  const serving = servingVersion(view, versions);
+  if (!serving) throw new KilnError('conflict', `"${name}" has no version that is ready`, { fix: 'deploy it again' });
   if (change === undefined) {
     const { version, config } = serving;
-    const shown = { function: name, version, env: config.env, secrets: config.secrets };
-    const isEmpty = Object.keys(config.env).length + config.secrets.length === 0;
-    if (!isEmpty || formatOf(options, session.terminal) === 'json') {
-      print(session.terminal, options, shown, (_, columns) => variablesTable(serving, columns));
-    }
-    if (isEmpty) {
-      const next = `kiln env ${name} set NAME=value, or "env" in its kiln.json`;
-      session.terminal.say(session.terminal.hint(`${name} has no variables and no secrets; next: ${next}`));
-    }
+    const { env, secrets } = config;
+    const isEmpty = Object.keys(env).length + secrets.length === 0;
+    const next = `kiln env ${name} set NAME=value, or "env" in its kiln.json`;
+    if (!isEmpty || formatOf(options, session.terminal) === 'json')
+      print(session.terminal, options, { function: name, version, env, secrets }, (_, columns) => variablesTable(serving, columns));
+    if (isEmpty) session.terminal.say(session.terminal.hint(`${name} has no variables and no secrets; next: ${next}`));
     return;
   }
   const deployed = await client.functions.patch(name, { env: change(serving.config.env, name) }, { revision: view.revision });
@@ -79,16 +73,9 @@ async function changeOf({ terminal }: Session, { action, values }: Change): Prom
 
 function without(before: Env, names: readonly string[], name: string): Env {
   const missing = names.filter((each) => !Object.hasOwn(before, each));
-  if (missing.length > 0) {
+  if (missing.length > 0)
     throw new Failure(`${name} has no variable ${missing.join(', ')}`, `list its variables: kiln env ${name} ls`, EXIT.notFound);
-  }
   return Object.fromEntries(Object.entries(before).filter(([each]) => !names.includes(each)));
-}
-
-function requireServing(view: FunctionRecord, versions: readonly VersionRecord[]): VersionRecord {
-  const serving = servingVersion(view, versions);
-  if (serving) return serving;
-  throw new KilnError('conflict', `"${view.name}" has no version that is ready`, { fix: 'deploy it again' });
 }
 
 function changedText({ function: name, version, changed, rollback }: Deployed): string {

@@ -1,6 +1,6 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { RenewedFunction, SecretRecord, SecretsRotated, SecretsSet } from '@kiln/contract/records/secrets';
-import { dataCommand, type KilnCommand, newCommand, type Session } from '../../command.js';
+import { dataCommand, KilnCommand, type Session } from '../../command.js';
 import { type ConfirmOptions, confirm } from '../../confirm.js';
 import { connect } from '../../connection.js';
 import { Failure } from '../../failure.js';
@@ -13,7 +13,7 @@ import { readText } from '../../variables/read-text.js';
 import { readValue, type ValueSource } from '../../variables/secret-value.js';
 
 export function secretsCommand(session: Session): KilnCommand {
-  return newCommand('secrets', session)
+  return new KilnCommand('secrets', session)
     .summary('list, set and remove secrets')
     .description(
       'Secrets are values that functions get as variables and that nobody can read back. A function names its secrets under\n' +
@@ -93,7 +93,7 @@ function removeSecret(session: Session): KilnCommand {
       if (!(await secrets.list()).some((secret) => secret.name === name)) {
         throw new KilnError('not_found', `there is no secret ${name}`, { fix: 'list the secrets: kiln secrets ls' });
       }
-      await confirm(session.terminal, options, { what: `the secret ${name}`, command: `kiln secrets rm ${name}` });
+      await confirm(session.terminal, options, `the secret ${name}`, `kiln secrets rm ${name}`);
       await secrets.remove(name);
       print(session.terminal, options, { name, removed: true }, () => `removed secret ${name}`);
     });
@@ -120,17 +120,13 @@ function show({ terminal }: Session, options: OutputOptions, set: SecretsSet): v
   print(terminal, options, set, setText);
   const failed = set.functions.filter((each) => 'failed' in each).map((each) => each.function);
   if (failed.length === 0) return;
-  throw new Failure(
-    `${failed.join(', ')} could not start with it, and serve as before`,
-    `see why: kiln logs ${failed[0]}; then set it again`,
-  );
+  const fix = `see why: kiln logs ${failed[0]}; then set it again`;
+  throw new Failure(`${failed.join(', ')} could not start with it, and serve as before`, fix);
 }
 
 function setText({ secrets, functions }: SecretsSet): string {
-  const stored = table(
-    ['secret', 'revision'],
-    secrets.map(({ name, revision }) => [name, revision]),
-  );
+  const rows = secrets.map(({ name, revision }) => [name, revision]);
+  const stored = table(['secret', 'revision'], rows);
   return functions.length === 0 ? stored : `${stored}\n\n${table(['function', 'now serves'], functions.map(renewedRow))}`;
 }
 
@@ -139,14 +135,10 @@ function renewedRow(renewed: RenewedFunction): [string, string] {
   return [renewed.function, renewed.versions.map((version) => `v${version}`).join(', ')];
 }
 
-const secretTable = tableOf(['secret', 'revision', 'age', 'changed'], ({ name, revision, createdAt, updatedAt }: SecretRecord) => [
-  name,
-  revision,
-  age(createdAt),
-  age(updatedAt),
-]);
+const secretTable = tableOf(['secret', 'revision', 'age', 'changed'], (secret: SecretRecord) => {
+  return [secret.name, secret.revision, age(secret.createdAt), age(secret.updatedAt)];
+});
 
 function rotatedText({ keyId, resealed }: SecretsRotated, columns = Number.POSITIVE_INFINITY): string {
-  const text = `${resealed} values sealed again; all are now sealed with the master key ${keyId}`;
-  return wrapWords(text, columns).join('\n');
+  return wrapWords(`${resealed} values sealed again; all are now sealed with the master key ${keyId}`, columns).join('\n');
 }

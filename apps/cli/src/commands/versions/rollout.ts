@@ -1,4 +1,3 @@
-import type { FunctionView } from '@kiln/contract/api/control-api';
 import { dataCommand, type KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { requireFunctionName } from '../../function-reference.js';
@@ -40,10 +39,6 @@ export function rolloutCommand(session: Session): KilnCommand {
       const client = connect(session);
       const begun = await client.rollout(name, request);
       const ended = options.wait ? await waitForRollout(client, begun, (line) => session.terminal.say(line)) : begun;
-      print(session.terminal, options, ended, endedText);
+      print(session.terminal, options, ended, ({ rollout: last }) => `${name} ${last ? rolloutText(last) : 'has had no rollout'}`);
     });
-}
-
-function endedText({ name, rollout: last }: FunctionView): string {
-  return `${name} ${last === undefined ? 'has had no rollout' : rolloutText(last)}`;
 }

@@ -8,9 +8,7 @@ import { tableOf } from '../../output/table.js';
 import { parseShares, resolveShares, type Share } from '../../versions/parse-shares.js';
 import { trafficText } from '../../versions/traffic-text.js';
 
-interface TrafficCommandOptions extends OutputOptions {
-  sticky?: boolean;
-}
+type TrafficOptions = OutputOptions & { sticky?: boolean };
 
 export function trafficCommand(session: Session): KilnCommand {
   return dataCommand('traffic', session)
@@ -29,10 +27,10 @@ export function trafficCommand(session: Session): KilnCommand {
       ['kiln traffic hello 3=90 latest=10 --sticky', 'the same, and clients keep their version'],
       ['kiln traffic hello latest=100', 'all to the newest'],
     )
-    .action((name: string, shares: string[], options: TrafficCommandOptions) => traffic(session, name, shares, options));
+    .action((name: string, shares: string[], options: TrafficOptions) => traffic(session, name, shares, options));
 }
 
-async function traffic(session: Session, name: string, texts: readonly string[], options: TrafficCommandOptions): Promise<void> {
+async function traffic(session: Session, name: string, texts: readonly string[], options: TrafficOptions): Promise<void> {
   const { sticky } = options;
   const shares = parseShares(name, texts);
   const client = connect(session);
@@ -41,9 +39,10 @@ async function traffic(session: Session, name: string, texts: readonly string[],
     printList(session.terminal, options, await client.traffic.get(name), { text: trafficTable, empty });
     return;
   }
-  const put = await client.traffic.put(name, await wanted(client, name, shares), { ...(sticky !== undefined && { sticky }) });
+  const put = await client.traffic.put(name, await wanted(client, name, shares), { sticky });
   print(session.terminal, options, put, trafficTable);
-  session.terminal.say(session.terminal.hint(`${name} is at ${trafficText(put)}${stickyText(sticky)}; undo: kiln rollback ${name}`));
+  const drawn = sticky === undefined ? '' : sticky ? ', and clients keep their version' : ', drawn for each request';
+  session.terminal.say(session.terminal.hint(`${name} is at ${trafficText(put)}${drawn}; undo: kiln rollback ${name}`));
 }
 
 /** Lists the versions only when a share says "latest". */
@@ -51,11 +50,6 @@ async function wanted(client: KilnClient, name: string, shares: readonly Share[]
   if (shares.length === 0) return client.traffic.get(name);
   const versions = shares.some(({ version }) => version === 'latest') ? await client.versions.list(name) : [];
   return resolveShares(name, shares, versions);
-}
-
-function stickyText(sticky: boolean | undefined): string {
-  if (sticky === undefined) return '';
-  return sticky ? ', and clients keep their version' : ', drawn for each request';
 }
 
 const trafficTable = tableOf(['version', 'weight'], ({ version, weight }: Traffic[number]) => [`v${version}`, `${weight} %`]);

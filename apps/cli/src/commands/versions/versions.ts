@@ -1,14 +1,14 @@
-import { dataCommand, type KilnCommand, newCommand, type Session } from '../../command.js';
+import { dataCommand, KilnCommand, type Session } from '../../command.js';
 import { connect } from '../../connection.js';
 import { UsageFailure } from '../../failure.js';
-import { requireFunctionName } from '../../function-reference.js';
+import { parseVersion, requireFunctionName } from '../../function-reference.js';
 import { formatOf, type OutputOptions, print, printList } from '../../output/print.js';
 import { rolloutText } from '../../rollout/rollout-text.js';
 import { deploymentLines } from '../../versions/deployment-text.js';
 import { historyOf, historyText, withDeployments } from '../../versions/history.js';
 
 export function versionsCommand(session: Session): KilnCommand {
-  return newCommand('versions', session)
+  return new KilnCommand('versions', session)
     .summary('show the history of a function')
     .description(
       'The versions of a function: `kiln versions <name>` lists them. Kept are the newest 20, those that have traffic or had it before\n' +
@@ -33,9 +33,9 @@ function lsVersions(session: Session): KilnCommand {
         'image, message, and which keys of its configuration differ from the version before. Deployments that are under way or\n' +
         'failed are told of below; as JSON they are in `deployment` of their version, those without one in entries at the end.',
     )
-    .argument('<name>', 'the function')
+    .argument('<name>', 'the function', requireFunctionName)
     .examples(['kiln versions hello', 'the same, shorter'])
-    .action((name: string, options: OutputOptions) => list(session, requireFunctionName(name), options));
+    .action((name: string, options: OutputOptions) => list(session, name, options));
 }
 
 async function list(session: Session, name: string, options: OutputOptions): Promise<void> {
@@ -57,19 +57,14 @@ function pinVersion(session: Session, action: 'pin' | 'unpin'): KilnCommand {
   return dataCommand(action, session)
     .summary(pin ? 'keep a version however old it is' : 'keep it no longer than others')
     .description(pin ? 'Keeps a version, however many come after it.' : 'Lets a version that was pinned go when its time comes.')
-    .argument('<name>', 'the function')
+    .argument('<name>', 'the function', requireFunctionName)
     .argument('<version>', 'its number')
     .examples([`kiln versions ${action} hello 3`, pin ? 'never remove version 3' : 'version 3 may go'])
     .action(async (name: string, version: string, options: OutputOptions) => {
-      const [of, number] = [requireFunctionName(name), requireNumber(name, version)];
+      const number = parseVersion(version);
+      if (number === undefined) throw new UsageFailure(`"${version}" is no version's number`, `see which there are: kiln versions ${name}`);
       const { pins } = connect(session);
-      const record = await (pin ? pins.add(of, number) : pins.remove(of, number));
-      print(session.terminal, options, record, () => `version ${number} of ${of} is ${pin ? 'pinned' : 'not pinned any more'}`);
+      const record = await (pin ? pins.add(name, number) : pins.remove(name, number));
+      print(session.terminal, options, record, () => `version ${number} of ${name} is ${pin ? 'pinned' : 'not pinned any more'}`);
     });
-}
-
-function requireNumber(name: string, text: string): number {
-  const number = /^v?([1-9]\d{0,8})$/.exec(text)?.[1];
-  if (number !== undefined) return Number(number);
-  throw new UsageFailure(`"${text}" is no version's number`, `see which there are: kiln versions ${name}`);
 }

@@ -1,24 +1,16 @@
-import type { BuildArgs } from '@kiln/contract/api/build-args';
-import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import { projectName } from '@kiln/contract/names';
 import { versionMessage } from '@kiln/contract/records/records';
-import { InvalidArgumentError } from 'commander';
 import type { KilnCommand } from '../../command.js';
 import type { ConfirmOptions } from '../../confirm.js';
 import { UsageFailure } from '../../failure.js';
 import type { OutputOptions } from '../../output/print.js';
-import { addBuildArg } from './build-args.js';
-import { addBuildSecret, BUILD_SECRET } from './build-secrets.js';
+import type { Selection } from '../prepare.js';
+import { BUILD_ARG, BUILD_SECRET, parsed } from './build-options.js';
 import type { RegistryOptions } from './registry-options.js';
 
-export interface DeployFlags extends OutputOptions, ConfirmOptions, RegistryOptions {
-  name?: string;
+export interface DeployFlags extends OutputOptions, ConfirmOptions, RegistryOptions, Selection {
   message?: string;
   traffic: boolean;
-  project?: string;
-  only?: string[];
-  buildArg?: BuildArgs;
-  buildSecret?: BuildSecrets;
   prune?: boolean;
   dryRun?: boolean;
   force?: boolean;
@@ -34,8 +26,8 @@ export function addDeployOptions(command: KilnCommand): KilnCommand {
     .option('-m, --message <text>', 'one line about this version, for kiln versions (default: the commit, in a git work tree)')
     .option('--no-traffic', 'give the new version no traffic: kiln rollout or kiln traffic does that later')
     .option('--only <names>', 'only these functions, separated by commas', nameList)
-    .option('--build-arg <name=value>', 'an ARG of the Dockerfile; may be repeated; the image shows its value', addBuildArg)
-    .option(...BUILD_SECRET, addBuildSecret)
+    .option(...BUILD_ARG)
+    .option(...BUILD_SECRET)
     .option('--dry-run', 'show what would be built, changed and removed, and do nothing')
     .option('-v, --verbose', 'show the whole output of the builds')
     .option('--force', 'send and build unchanged functions too')
@@ -55,11 +47,9 @@ export function soundOptions(given: DeployFlags): DeployFlags {
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => !isEmpty(value))) as unknown as DeployFlags;
   if (options.prune && options.only) throw new UsageFailure('--prune needs all functions, and --only names some', 'leave one of them out');
   const away = !options.local && !options.ci;
+  const meant = 'add --local to build here, or leave it out';
   if (away && (options.registry || options.ecrRepository))
-    throw new UsageFailure(
-      '--registry is for builds on this machine, and nodes have their own',
-      'add --local to build here, or leave it out',
-    );
+    throw new UsageFailure('--registry is for builds on this machine, and nodes have their own', meant);
   if (options.message && !versionMessage.safeParse(options.message).success)
     throw new UsageFailure('the message must be one line of 1 to 200 characters', 'as in: kiln deploy -m "faster search"');
   return options;
@@ -73,8 +63,5 @@ function nameList(text: string): string[] {
 }
 
 function project(text: string): string {
-  if (text === '') return '';
-  const parsed = projectName.safeParse(text);
-  if (!parsed.success) throw new InvalidArgumentError(`It ${parsed.error.issues[0]?.message}.`);
-  return parsed.data;
+  return text && parsed(projectName, text, 'It');
 }

@@ -16,10 +16,7 @@ export interface ChosenRegistry {
   registries: Registries;
 }
 
-/**
- * The registry for images: the named one, or a path in the ECR registry of the AWS account.
- * @throws UsageFailure or KilnError
- */
+/** The registry for images: the named one, or a path in the ECR registry of the AWS account. @throws UsageFailure or KilnError */
 export async function chooseRegistry(config: Config, options: RegistryOptions): Promise<ChosenRegistry | undefined> {
   const named = options.registry || config.KILN_REGISTRY;
   if (options.ecrRepository) {

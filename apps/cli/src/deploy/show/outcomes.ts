@@ -1,33 +1,25 @@
+import type { Deployed } from '@kiln/contract/api/control-api';
 import { paint } from '../../output/style.js';
 import { table } from '../../output/table.js';
 import { duration, shortDigest } from '../../output/units.js';
 import { type DeployOutcome, deployed, failed } from '../deploy-function.js';
 
-export interface OutcomesOptions {
-  columns?: number | undefined;
-  /** False when the new versions got no traffic. */
-  traffic?: boolean;
-}
-
-type Deployed = Extract<DeployOutcome, { version: number }>;
-
-/** One function in two lines, several as a table with a sum. The address stands last. */
-export function outcomesText(outcomes: readonly DeployOutcome[], { columns, traffic = true }: OutcomesOptions = {}): string {
+/** One function in two lines, several as a table with a sum; the address stands last. Without `traffic` the new versions got none. */
+export function outcomesText(outcomes: readonly DeployOutcome[], columns: number | undefined, traffic = true): string {
   const [first] = outcomes;
   if (outcomes.length === 1 && first && deployed(first)) {
-    return [...(first.changed ? timesText(first) : []), servesText(first, traffic)].join('\n');
+    return first.changed ? `${timesText(first)}\n${servesText(first, traffic)}` : servesText(first, traffic);
   }
   return `${table(['function', 'version', 'built in', 'ready in', 'url'], outcomes.map(row), columns)}\n${sumText(outcomes)}`;
 }
 
-function timesText({ digest, buildMs, readyMs, rollback }: Deployed): string[] {
+function timesText({ digest, buildMs, readyMs, rollback }: Deployed): string {
   const times = [
     `image ${shortDigest(digest)}`,
     buildMs !== undefined && `built in ${duration(buildMs)}`,
     readyMs !== undefined && `ready in ${duration(readyMs)}`,
   ].filter(Boolean);
-  const parts = [times.join(', '), rollback === undefined ? '' : `undo: ${rollback}`].filter((part) => part !== '');
-  return [parts.join('; ')];
+  return `${times.join(', ')}${rollback === undefined ? '' : `; undo: ${rollback}`}`;
 }
 
 function servesText({ function: name, version, changed, url }: Deployed, traffic: boolean): string {

@@ -5,11 +5,8 @@ import { Failure } from '../../failure.js';
 import type { HomePaths } from '../../home.js';
 import { writePrivate } from './private-file.js';
 
-const cluster = z.object({
-  secret: z.string().min(16),
-  adminKey: z.string().min(16),
-  redisPassword: z.string().min(16),
-});
+const long = z.string().min(16);
+const cluster = z.object({ secret: long, adminKey: long, redisPassword: long });
 export type ClusterFile = z.infer<typeof cluster>;
 
 /** Reads the cluster's secrets, or creates them once. They stay, so that earlier keys and agents keep working. */
@@ -22,10 +19,8 @@ export function loadCluster(file: string): ClusterFile {
   try {
     return cluster.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
-    throw new Failure(
-      `${file} can't be read as the secrets of this cluster`,
-      `put back a copy, or remove it, and kiln up creates new ones: rm ${file}`,
-    );
+    const fix = `put back a copy, or remove it, and kiln up creates new ones: rm ${file}`;
+    throw new Failure(`${file} can't be read as the secrets of this cluster`, fix);
   }
 }
 
