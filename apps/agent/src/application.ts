@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
 import { EventServer } from '@kiln/service/event-server';
-import { NestLogger } from '@kiln/service/nest-logger';
+import { nestLogger } from '@kiln/service/nest-logger';
 import { connectionOptions } from '@kiln/state/store/connection-options';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -20,7 +20,7 @@ export async function startApplication(config: AgentConfig, log: Logger): Promis
     AgentModule.with(config, log),
     new FastifyAdapter({ bodyLimit: MAX_BODY, http: HEAD_BOUNDS }),
     {
-      logger: new NestLogger(log),
+      logger: nestLogger(log),
       abortOnError: false,
     },
   );

@@ -1,7 +1,7 @@
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { endIdleConnections, limitConnections } from '@kiln/forward/server/http-server';
 import { EventServer } from '@kiln/service/event-server';
-import { NestLogger } from '@kiln/service/nest-logger';
+import { nestLogger } from '@kiln/service/nest-logger';
 import { connectionOptions } from '@kiln/state/store/connection-options';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -26,7 +26,7 @@ export async function createApplication(
   const app = await NestFactory.create<NestFastifyApplication>(
     routerModule([keys, ...parts]),
     createAdapter(keys, new Peers(trustedProxies), log),
-    { logger: new NestLogger(log), abortOnError: false, bodyParser: false },
+    { logger: nestLogger(log), abortOnError: false, bodyParser: false },
   );
   app.useGlobalFilters(new ProblemFilter(log));
   app.connectMicroservice({ strategy: new EventServer(connectionOptions(redisUrl), log) });
