@@ -50,9 +50,8 @@ async function withoutRepositories(entries: readonly TreeEntry[], folders: reado
       projects.set(path, own);
       continue;
     }
-    const nearest = parents(path).find((parent) => projects.has(parent));
-    const project = nearest === undefined ? undefined : projects.get(nearest);
-    found.set(path, { ...below(entries, path), ...(project !== undefined && { project }) });
+    const named = parents(path).map((parent) => projects.get(parent));
+    found.set(path, { ...below(entries, path), project: named.find((project) => project !== undefined) });
   }
   return [...found.values()];
 }
@@ -67,9 +66,8 @@ async function foldersWith(entries: readonly TreeEntry[], root: Root): Promise<s
   const found = entries
     .map(({ path }) => path.split('/'))
     .filter((names) => names.length > 1 && names.length <= MAX_DEPTH + 1 && names.at(-1) === KILN_JSON)
-    .map((names) => names.slice(0, -1))
     .filter((names) => names.every((name) => !name.startsWith('.')))
-    .map((names) => names.join('/'));
+    .map((names) => names.slice(0, -1).join('/'));
   const ignored = await root.ignored(found.map((path) => `${path}/`));
   const folders = found.filter((path) => !ignored.has(`${path}/`)).sort();
   if (folders.length <= MAX_FOLDERS) return folders;

@@ -27,13 +27,10 @@ export class GitServer {
   /** @throws KilnError before the first output of git */
   async serve(project: string, request: GitRequest, signal: AbortSignal): Promise<GitAnswer> {
     const leave = this.shares.take(request.key.id);
-    let backend: Backend;
-    try {
-      backend = await this.start(project, request, signal);
-    } catch (error) {
+    const backend = await this.start(project, request, signal).catch((error: unknown) => {
       leave();
       throw error;
-    }
+    });
     void backend.ended.then(leave);
     return backend.answer;
   }
@@ -45,7 +42,7 @@ export class GitServer {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(PUSH_LIMITS.time)]);
     bounded.throwIfAborted();
     const backend = startBackend(repository, request, bounded);
-    if (pushes && !opensPush) void this.answerHook(repository, backend, { by: request.key.name, signal: bounded });
+    if (pushes && !opensPush) void this.answerHook(repository, backend, request.key.name, bounded);
     return backend;
   }
 
@@ -56,11 +53,7 @@ export class GitServer {
   }
 
   /** Answers the hook of one push. Does not reject. */
-  private async answerHook(
-    repository: Repository,
-    { channel, ended }: Backend,
-    { by, signal }: { by: string; signal: AbortSignal },
-  ): Promise<void> {
+  private async answerHook(repository: Repository, { channel, ended }: Backend, by: string, signal: AbortSignal): Promise<void> {
     let taken = false;
     let commands: Command[] = [];
     try {

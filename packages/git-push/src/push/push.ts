@@ -15,7 +15,7 @@ import { messageOf, readCommitTree } from './commit-tree.js';
 import { judgeCommands } from './judge-commands.js';
 import { readMain, yieldMain } from './main-ref.js';
 import { type PushedFunction, readFunctions } from './read-functions.js';
-import { type SharedTurn, SharedTurns } from './shared-turns.js';
+import { takeSharedTurn } from './shared-turns.js';
 
 /** One push: git has received and checked its pack, and no ref has moved. */
 export interface Push {
@@ -50,12 +50,6 @@ interface Deployments {
   prove(name: string, source: Readable, signal: AbortSignal, note: VersionNote): AsyncGenerator<{ line: string }, Proven>;
 }
 
-export interface PushParts {
-  deployments: Deployments;
-  functions: FunctionStore;
-  turns: PushTurnStore;
-}
-
 interface Turn {
   /** @throws KilnError where this push has lost its turn */
   confirm(): Promise<void>;
@@ -65,11 +59,8 @@ interface Turn {
 /** Deploys a `git push`. Until the last step, neither the serving versions nor main have changed. */
 export class Pushes {
   private readonly turns = new Turns(1, MAX_WAITING);
-  private readonly shared: SharedTurns;
 
-  constructor(private readonly parts: PushParts) {
-    this.shared = new SharedTurns(parts.turns);
-  }
+  constructor(private readonly parts: { deployments: Deployments; functions: FunctionStore; turns: PushTurnStore }) {}
 
   /** @returns whether git may move the refs. @throws the signal's reason where the client left; internal errors */
   async receive(push: Push): Promise<boolean> {
@@ -79,6 +70,7 @@ export class Pushes {
     if (refused !== undefined) await say(refused);
     if (main === undefined) return refused === undefined;
     const proven = new Map<string, Proven>();
+    const served: string[] = [];
     try {
       const turn = await this.turn(push);
       const env = withNewObjects(repository, received.quarantine);
@@ -89,14 +81,17 @@ export class Pushes {
       await turn.confirm();
       // A second read: another program with access to the repository may have moved main.
       const move = await readMain(repository, main, env);
-      await serveAll(proven, say);
+      for (const [name, each] of proven) {
+        await say(servedLine(await each.serve().catch(ofFunction(name, 'push again'))));
+        served.push(name);
+      }
       turn.beforeItEnds = await yieldMain(repository, move);
       return true;
     } catch (error) {
       await Promise.all([...proven.values()].map((each) => each.abandon(notDeployed(error))));
       signal.throwIfAborted();
       if (!(error instanceof KilnError)) throw error;
-      for (const line of failureLines(error)) await say(line);
+      for (const line of failureLines(error, served)) await say(line);
       return false;
     }
   }
@@ -106,21 +101,18 @@ export class Pushes {
     const leave = await this.turns.enter(project, signal, (before) => {
       void say(`waiting for ${before === 1 ? 'another push' : `${before} other pushes`} to "${project}"`);
     });
-    const shared = await this.sharedTurn(project, signal, say).catch((error: unknown) => {
+    const onWait = () => void say(`waiting for a push to "${project}" through another router`);
+    const shared = await takeSharedTurn(this.parts.turns, project, signal, onWait).catch((error: unknown) => {
       leave();
       throw error;
     });
-    const turn: Turn = { confirm: () => shared.confirm() };
+    const turn: Turn = { confirm: shared.confirm };
     void ended
       .then(() => turn.beforeItEnds?.())
       .catch(() => undefined)
-      .then(() => shared.leave())
+      .then(shared.leave)
       .then(leave);
     return turn;
-  }
-
-  private sharedTurn(project: string, signal: AbortSignal, say: Push['say']): Promise<SharedTurn> {
-    return this.shared.enter(project, signal, () => void say(`waiting for a push to "${project}" through another router`));
   }
 
   /** Builds and proves every function whose sources differ from its serving version. No traffic moves. */
@@ -132,20 +124,12 @@ export class Pushes {
     const functions = await reading(repository, env, (blobs) => readFunctions(entries, blobs, repository.project));
     await say(`${commit.slice(0, 10)} holds ${functions.map(({ name }) => name).join(', ')}`);
     await this.nameLeftBehind(functions, push);
-    await this.check(functions);
+    // All configurations are checked before the first build.
+    for (const { name, config } of functions) await this.parts.deployments.check(config).catch(ofFunction(name));
     for (const each of functions) {
       const serving = await this.servingVersion(each);
       if (serving === undefined) proven.set(each.name, await this.prove(each, note, env, push));
       else await say(`${each.name}: unchanged, version ${serving} serves on`);
-    }
-  }
-
-  /** Checks all configurations before the first build. @throws KilnError that names the function */
-  private async check(functions: readonly PushedFunction[]): Promise<void> {
-    for (const { name, config } of functions) {
-      await this.parts.deployments.check(config).catch((error: unknown) => {
-        throw ofFunction(name, error);
-      });
     }
   }
 
@@ -166,9 +150,7 @@ export class Pushes {
         // If a line could not be sent to the git client, the deployment has not ended yet.
         await lines.return(undefined as never);
       }
-    }).catch((error: unknown) => {
-      throw ofFunction(name, error);
-    });
+    }).catch(ofFunction(name));
   }
 
   /** The version with all the traffic, where it has the same sources. */
@@ -182,18 +164,19 @@ export class Pushes {
   /** A push removes no function; this names those that are no longer in the repository. */
   private async nameLeftBehind(functions: readonly PushedFunction[], { repository: { project }, say }: Push): Promise<void> {
     const pushed = new Set(functions.map(({ name }) => name));
-    const left = (await this.parts.functions.listAll())
-      .map((entry) => entry.function)
-      .filter((record) => record.project === project && !pushed.has(record.name));
-    for (const { name } of left) await say(`${name} is not in the repository any more and serves on; to remove it: kiln rm ${name}`);
+    for (const { function: record } of await this.parts.functions.listAll()) {
+      const { name } = record;
+      if (record.project !== project || pushed.has(name)) continue;
+      await say(`${name} is not in the repository any more and serves on; to remove it: kiln rm ${name}`);
+    }
   }
 }
 
 /** Names the function in an error of ours; any other error stays as it is. */
-function ofFunction(name: string, error: unknown): unknown {
-  if (!(error instanceof KilnError)) return error;
-  const { code, message, fix } = error;
-  return new KilnError(code, `${name}: ${message}`, { ...(fix !== undefined && { fix }) });
+function ofFunction(name: string, fix?: string): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof KilnError ? new KilnError(error.code, `${name}: ${error.message}`, { fix: fix ?? error.fix }) : error;
+  };
 }
 
 /** For the other functions of the push: what stopped one of them. */
@@ -216,39 +199,15 @@ async function reading<T>({ folder }: Repository, env: Record<string, string>, r
   }
 }
 
-async function serveAll(proven: ReadonlyMap<string, Proven>, say: Push['say']): Promise<void> {
-  const served: string[] = [];
-  for (const [name, each] of proven) {
-    try {
-      await say(servedLine(await each.serve()));
-      served.push(name);
-    } catch (error) {
-      throw error instanceof KilnError ? new NotServed(name, error, served) : error;
-    }
-  }
-}
-
-/** All functions were proved, but one got no traffic: somebody else deployed it, or the store is away. */
-class NotServed extends KilnError {
-  constructor(
-    name: string,
-    { code, message }: KilnError,
-    readonly served: readonly string[],
-  ) {
-    super(code, `${name}: ${message}`, { fix: 'push again' });
-  }
-}
-
 function servedLine({ function: name, version, url, changed }: Deployed): string {
   return changed ? `${name}: version ${version} serves at ${url}` : `${name}: the same image, version ${version} serves on`;
 }
 
-function failureLines(error: KilnError): string[] {
-  const { code, message, fix } = error;
+/** @param served functions that got their traffic, before somebody else deployed the next one or the store went away */
+function failureLines({ code, message, fix }: KilnError, served: readonly string[]): string[] {
   // For a fault of a folder, the title of the error ("bad request") would mislead.
   const reason = (code === 'bad_request' ? message : `${ERRORS[code].title}: ${message}`).split('\n');
   const next = fix === undefined ? [] : [`next: ${fix}`];
-  const served = error instanceof NotServed ? error.served : [];
   const kept = 'what served before serves on, and main has not moved';
   const end = served.length === 0 ? `not deployed: ${kept}` : `deployed before that: ${served.join(', ')}. Of all else, ${kept}`;
   return ['', ...reason, ...next, end, ''];

@@ -33,36 +33,28 @@ const SHOWN = 10;
  */
 export async function readFunctions(entries: readonly TreeEntry[], blobs: Blobs, project: string): Promise<PushedFunction[]> {
   const root = { path: '', entries };
-  const text = await textIn(root, KILN_JSON, blobs);
-  const rootJson = text === undefined ? undefined : parseKilnJson(text, KILN_JSON);
+  const rootJson = await jsonIn(root, KILN_JSON, blobs);
   const owner = (rootJson && readProjectName(rootJson)) ?? project;
   const functions: PushedFunction[] = [];
   const texts = await ignoreTexts(root, blobs);
   const isFunction = async () => isFunctionRoot(await sourceFolder(entries, texts, blobs));
   const ignored = (folders: readonly string[]) => ignoredPaths(texts, folders);
   const projectAlone = async (path: string) => {
-    const json = await textIn(root, `${path}/${KILN_JSON}`, blobs);
-    const content = json === undefined ? {} : parseKilnJson(json, `${path}/${KILN_JSON}`);
+    const content = (await jsonIn(root, `${path}/${KILN_JSON}`, blobs)) ?? {};
     return Object.keys(content).join() === 'project' ? readProjectName(content) : undefined;
   };
   for (const folder of await functionFolders(entries, { rootJson, isFunction, projectAlone, ignored })) {
-    functions.push(...(await functionsIn(folder, blobs, { project, owner: folder.project ?? owner })));
+    functions.push(...(await functionsIn(folder, blobs, project, folder.project ?? owner)));
   }
   refuseTooMany(functions);
   return functions;
 }
 
-async function functionsIn(
-  folder: Folder,
-  blobs: Blobs,
-  { project, owner }: { project: string; owner: string },
-): Promise<PushedFunction[]> {
-  const where = folder.path === '' ? KILN_JSON : `${folder.path}/${KILN_JSON}`;
-  const text = await textIn(folder, KILN_JSON, blobs);
-  const content = text === undefined ? {} : parseKilnJson(text, where);
+async function functionsIn(folder: Folder, blobs: Blobs, project: string, owner: string): Promise<PushedFunction[]> {
+  const content = (await jsonIn(folder, KILN_JSON, blobs)) ?? {};
   // The root folder has no name in a repository, so it gets the name of the project.
   const name = folder.path === '' ? project : (folder.path.split('/').at(-1) as string);
-  const declared = declaredFunctions(content, name, where);
+  const declared = declaredFunctions(content, name, pathIn(folder, KILN_JSON));
   const files = sentFiles(folder, await sent(folder.entries, await ignoreTexts(folder, blobs)));
   const hashed = files.map(({ path, executable, id }) => ({ path, executable, hash: id }));
   return declared.map(({ name, config }) => ({
@@ -113,13 +105,8 @@ function sentFiles({ path: folder }: Folder, sent: TreeEntry[]): TreeEntry[] {
   const odd = sent.filter(({ kind }) => kind !== 'file').map(({ path, kind }) => `${path} (a ${kind})`);
   if (odd.length > 0) {
     const more = odd.length > SHOWN ? ` and ${odd.length - SHOWN} more` : '';
-    throw new KilnError(
-      'bad_request',
-      `only regular files can be deployed; in ${where} there are ${odd.slice(0, SHOWN).join(', ')}${more}`,
-      {
-        fix: 'put the files themselves there, or name what is not needed in .kilnignore',
-      },
-    );
+    const message = `only regular files can be deployed; in ${where} there are ${odd.slice(0, SHOWN).join(', ')}${more}`;
+    throw new KilnError('bad_request', message, { fix: 'put the files themselves there, or name what is not needed in .kilnignore' });
   }
   const bytes = sent.reduce((sum, { size }) => sum + size, 0);
   if (bytes <= PUSH_LIMITS.functionBytes && sent.length <= PUSH_LIMITS.functionFiles) return sent;
@@ -130,13 +117,22 @@ function sentFiles({ path: folder }: Folder, sent: TreeEntry[]): TreeEntry[] {
 }
 
 /** The text of a file in the folder; undefined without one. */
-async function textIn({ path: folder, entries }: Folder, name: string, blobs: Blobs): Promise<string | undefined> {
-  const file = entries.find(({ path, kind }) => path === name && kind === 'file');
+async function textIn(folder: Folder, name: string, blobs: Blobs): Promise<string | undefined> {
+  const file = folder.entries.find(({ path, kind }) => path === name && kind === 'file');
   if (file === undefined) return undefined;
   if (file.size <= MAX_TEXT_BYTES) return blobs.text(file.id);
-  throw new KilnError('bad_request', `${folder === '' ? '' : `${folder}/`}${name} is larger than ${mebibytes(MAX_TEXT_BYTES)}`, {
+  throw new KilnError('bad_request', `${pathIn(folder, name)} is larger than ${mebibytes(MAX_TEXT_BYTES)}`, {
     fix: 'make it smaller',
   });
+}
+
+async function jsonIn(folder: Folder, name: string, blobs: Blobs): Promise<object | undefined> {
+  const text = await textIn(folder, name, blobs);
+  return text === undefined ? undefined : parseKilnJson(text, pathIn(folder, name));
+}
+
+function pathIn({ path }: Folder, name: string): string {
+  return path === '' ? name : `${path}/${name}`;
 }
 
 function refuseTooMany(functions: readonly PushedFunction[]): void {

@@ -27,10 +27,9 @@ export function gitEnvironment({ path, root, hooks }: GitPlaces, repository: str
     ['http.getanyfile', 'false'],
     ['receive.fsckObjects', 'true'],
     // Old commits of well-known projects have these faults, which do no harm.
-    ...['badTimezone', 'missingSpaceBeforeDate', 'zeroPaddedFilemode'].map((fault): [string, string] => [
-      `receive.fsck.${fault}`,
-      'ignore',
-    ]),
+    ['receive.fsck.badTimezone', 'ignore'],
+    ['receive.fsck.missingSpaceBeforeDate', 'ignore'],
+    ['receive.fsck.zeroPaddedFilemode', 'ignore'],
     ['receive.maxInputSize', String(PUSH_LIMITS.packBytes)],
     // Git keeps a pack as it came and checks it while it streams, even with few objects.
     ['receive.unpackLimit', '1'],

@@ -55,10 +55,7 @@ export function startBackend(repository: Repository, request: GitRequest, signal
   return {
     answer: answerOf(child, ended, stderr),
     channel,
-    ended: ended.then(
-      () => undefined,
-      () => undefined,
-    ),
+    ended: ended.then(() => undefined).catch(() => undefined),
   };
 }
 
@@ -99,14 +96,11 @@ function passOn(output: Readable): Readable {
     idle = setTimeout(() => body.destroy(new Error('the client does not read')), IDLE_MS);
   });
   output.once('end', () => body.end());
-  body.on('drain', () => {
+  const resume = () => {
     clearTimeout(idle);
     output.resume();
-  });
-  body.once('close', () => {
-    clearTimeout(idle);
-    output.resume();
-  });
+  };
+  body.on('drain', resume).once('close', resume);
   return body;
 }
 

@@ -12,20 +12,13 @@ export interface GitCommand {
   args: readonly string[];
   env: Record<string, string>;
   signal?: AbortSignal;
-  maxBytes?: number;
-}
-
-export interface GitResult {
-  code: number;
-  stdout: Buffer;
-  stderr: string;
 }
 
 /** A git command that failed or passed a bound. */
 export class GitFailure extends Error {}
 
 /** Runs one git command without a shell. @throws KilnError `unavailable` where git is missing; GitFailure past a bound */
-export async function runGit({ args, env, signal, maxBytes = MAX_OUTPUT_BYTES }: GitCommand): Promise<GitResult> {
+export async function runGit({ args, env, signal }: GitCommand): Promise<{ code: number; stdout: Buffer; stderr: string }> {
   const either = AbortSignal.any([AbortSignal.timeout(COMMAND_MS), ...(signal === undefined ? [] : [signal])]);
   const child = spawn('git', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   if (child.pid !== undefined) resetPriority(child.pid);
@@ -37,14 +30,14 @@ export async function runGit({ args, env, signal, maxBytes = MAX_OUTPUT_BYTES }:
   let bytes = 0;
   child.stdout.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > maxBytes) kill();
+    if (bytes > MAX_OUTPUT_BYTES) kill();
     else chunks.push(chunk);
   });
   try {
     const ended = await code;
     signal?.throwIfAborted();
     if (either.aborted) throw new GitFailure(`git ${args[0]} took longer than ${COMMAND_MS / 1000} s`);
-    if (bytes > maxBytes) throw new GitFailure(`git ${args[0]} wrote more than ${maxBytes} bytes`);
+    if (bytes > MAX_OUTPUT_BYTES) throw new GitFailure(`git ${args[0]} wrote more than ${MAX_OUTPUT_BYTES} bytes`);
     return { code: ended, stdout: Buffer.concat(chunks), stderr: stderr() };
   } finally {
     either.removeEventListener('abort', kill);
