@@ -22,20 +22,15 @@ export async function readBody(request: ParsedRequest): Promise<void> {
   request.rawBody = hasBody(request) ? await readAndPutBack(request) : NOTHING;
 }
 
-/**
- * Sets `body` from `rawBody` as Express's parsers do.
- * @throws Error with a `status` where the body does not match its content type
- */
+/** Sets `body` from `rawBody` as Express's parsers do. @throws Error with a `status` where the body does not match its content type */
 export async function parseBody(request: ParsedRequest, response: ServerResponse): Promise<void> {
-  const raw = request.rawBody ?? NOTHING;
+  const { headers, rawBody: raw = NOTHING } = request;
   if (!hasBody(request)) {
     request.body = {};
     return;
   }
   parsers ??= loadParsers();
-  const copy: Readable & { headers: object; body?: unknown } = Object.assign(Readable.from([raw], { objectMode: false }), {
-    headers: request.headers,
-  });
+  const copy = Object.assign(Readable.from([raw], { objectMode: false }), { headers, body: undefined as unknown });
   for (const parser of await parsers) {
     await new Promise<void>((resolve, reject) => {
       parser(copy as unknown as IncomingMessage, response, (error) => (error === undefined ? resolve() : reject(error)));

@@ -6,11 +6,9 @@ import { createListener, createServer, type ServedExport } from './server.js';
 
 /** Serves every export at `/<export>`; the function sees the rest of the path, as on the platform. */
 export async function serveLocally(exports: readonly FunctionExport[], port: number): Promise<void> {
-  const unanswered = new Unanswered(1);
+  const { wait } = new Unanswered(1);
   const byName = new Map<string, ServedExport>();
-  for (const target of exports) {
-    byName.set(target.name, { target, listener: await createListener(target, (response, ending) => unanswered.wait(response, ending)) });
-  }
+  for (const target of exports) byName.set(target.name, { target, listener: await createListener(target, wait) });
   const nothing = (response: http.ServerResponse) => notFound(response, [...byName.keys()]);
   const base = await listen(port, (request) => takePrefix(byName, request) ?? nothing);
   for (const name of byName.keys()) console.info(`${name}: ${base}/${encodeURIComponent(name)}`);
@@ -18,8 +16,7 @@ export async function serveLocally(exports: readonly FunctionExport[], port: num
 
 /** Serves one export at `/`, whatever the path. */
 export async function serveOne(target: FunctionExport, port: number): Promise<void> {
-  const unanswered = new Unanswered(1);
-  const listener = await createListener(target, (response, ending) => unanswered.wait(response, ending));
+  const listener = await createListener(target, new Unanswered(1).wait);
   console.info(`${target.name}: ${await listen(port, () => ({ target, listener }))}`);
 }
 

@@ -1,17 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { format } from 'node:util';
 
-type Level = 'debug' | 'info' | 'warn' | 'error';
-
 /** The agent keeps 16 KiB of a line, and the line holds more than the message. */
 const MAX_MESSAGE = 15 * 1024;
-const LEVELS: Readonly<Record<'debug' | 'log' | 'info' | 'warn' | 'error', Level>> = {
-  debug: 'debug',
-  log: 'info',
-  info: 'info',
-  warn: 'warn',
-  error: 'error',
-};
+/** By method of the console. */
+const LEVELS = { debug: 'debug', log: 'info', info: 'info', warn: 'warn', error: 'error' } as const;
 
 const requestIds = new AsyncLocalStorage<string>();
 
@@ -25,13 +18,13 @@ export function withRequestId<T>(requestId: string, action: () => T): T {
  * (`table`, `count`, `assert`, `timeEnd`, `trace`) end in one of these.
  */
 export function consoleToAgent(): void {
-  for (const [method, level] of Object.entries(LEVELS) as [keyof typeof LEVELS, Level][]) {
+  for (const [method, level] of Object.entries(LEVELS) as [keyof typeof LEVELS, string][]) {
     console[method] = (...values: unknown[]) => writeLine(level, format(...values));
   }
   console.dir = (value: unknown) => writeLine('info', format('%O', value));
 }
 
-function writeLine(level: Level, text: string): void {
+function writeLine(level: string, text: string): void {
   const cut = text.length - MAX_MESSAGE;
   const message = cut > 0 ? `${text.slice(0, MAX_MESSAGE)}… (${cut} more characters)` : text;
   process.stdout.write(`${JSON.stringify({ kiln: 1, level, requestId: requestIds.getStore(), message })}\n`);

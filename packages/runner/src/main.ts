@@ -37,7 +37,7 @@ async function serveInstance({ entry, handler, functionName, socketPath, concurr
   process.on('uncaughtException', crash);
   const target = requireExport(await loadExports(entry), handler, functionName);
   const unanswered = new Unanswered(concurrency);
-  const listener = await createListener(target, (response, ending) => unanswered.wait(response, ending));
+  const listener = await createListener(target, unanswered.wait);
   const server = createServer(() => ({ target, listener }));
   // Connects first: the agent must know, before the first request, that this runner reports the end of work.
   const workEnd = new WorkEnd(socketPath, concurrency, unanswered);

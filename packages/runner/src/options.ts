@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { SiteOptions } from './site/make-site.js';
 
 /** Inside a container: serve one handler to the agent that listens at `socketPath`. */
 export interface RunnerOptions {
@@ -10,32 +11,16 @@ export interface RunnerOptions {
   concurrency: number;
 }
 
-/** On a developer's machine: serve every export of a module. */
-export interface LocalOptions {
-  mode: 'local';
-  entry: string;
-  port: number;
-}
-
-/** In a user's own image: serve one handler at `/`. */
-export interface ServeOptions {
-  mode: 'serve';
-  entry: string;
-  handler: string | undefined;
-  functionName: string | undefined;
-  port: number;
-}
-
-/** In a build: make a site of a folder. */
-export interface SiteCommand {
-  mode: 'site';
-  source: string;
-  target: string;
-  app: boolean;
-  copied: string | undefined;
-}
-
-export type Options = RunnerOptions | LocalOptions | ServeOptions | SiteCommand | { mode: 'describe'; entry: string } | { mode: 'help' };
+type Options =
+  | RunnerOptions
+  /** On a developer's machine: serve every export of a module. */
+  | { mode: 'local'; entry: string; port: number }
+  /** In a user's own image: serve one handler at `/`. */
+  | { mode: 'serve'; entry: string; handler: string | undefined; functionName: string | undefined; port: number }
+  /** In a build: make a site of a folder. */
+  | ({ mode: 'site' } & SiteOptions)
+  | { mode: 'describe'; entry: string }
+  | { mode: 'help' };
 
 /** A wrong option or variable; the message says what is allowed. */
 export class UsageError extends Error {}
@@ -88,7 +73,7 @@ export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.
   };
 }
 
-function siteCommand([source, target, ...rest]: string[], app: boolean, copied: string | undefined): SiteCommand {
+function siteCommand([source, target, ...rest]: string[], app: boolean, copied: string | undefined): Options {
   if (source === undefined || target === undefined || rest.length > 0) throw new UsageError('site takes a folder and a target');
   return { mode: 'site', source, target, app, copied };
 }

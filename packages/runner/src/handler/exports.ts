@@ -32,7 +32,7 @@ export function functionExports(namespace: object): FunctionExport[] {
   if (root === undefined) addMembers(candidates, namespace);
   else addObject(candidates, root);
   const fallback = candidates.get(DEFAULT);
-  if (isPlainMap(fallback)) addObject(candidates, fallback);
+  if (typeof fallback === 'object' && fallback !== null && !isDefinition(fallback)) addObject(candidates, fallback);
   return detected(candidates);
 }
 
@@ -75,7 +75,7 @@ function detected(candidates: ReadonlyMap<string, unknown>): FunctionExport[] {
 function asHandler(value: unknown): Omit<FunctionExport, 'name'> | undefined {
   if (isDefinition(value)) {
     const handler = (value.func ?? value.definition).bind(value);
-    return { kind: 'definition', handler, upgrade: upgradeOf(value), ...(value.config !== undefined && { config: value.config }) };
+    return { kind: 'definition', handler, upgrade: upgradeOf(value), config: value.config };
   }
   if (typeof value !== 'function' || isClass(value)) return undefined;
   return { kind: isApp(value) ? 'app' : 'function', handler: value as Handler, upgrade: upgradeOf(value) };
@@ -88,10 +88,6 @@ function isDefinition(value: unknown): value is { func: Handler; definition: Han
 
 function isApp(value: unknown): boolean {
   return typeof value === 'function' && 'handle' in value && typeof value.handle === 'function';
-}
-
-function isPlainMap(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !isDefinition(value);
 }
 
 function isClass(value: object): boolean {

@@ -44,9 +44,7 @@ export function requestIdOf(request: IncomingMessage): string {
 /** Refuses a body that does not match its content type, before the handler sees it. */
 export function refuseBody(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   const status = typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 400;
-  const problem = toProblem(new KilnError('bad_request', `the body can't be read: ${(error as Error).message}`), requestIdOf(request));
-  response.statusCode = status;
-  writeProblem(response, { ...problem, status });
+  answer(request, response, new KilnError('bad_request', `the body can't be read: ${(error as Error).message}`), status);
 }
 
 function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -57,26 +55,22 @@ function fail(request: IncomingMessage, response: ServerResponse, error: unknown
     return;
   }
   for (const name of response.getHeaderNames()) response.removeHeader(name);
-  response.statusCode = 500;
   response.setHeader(ERROR, 'function_error');
-  writeProblem(response, toProblem(new KilnError('function_error', 'the handler threw; its stack is in the log'), requestIdOf(request)));
+  answer(request, response, new KilnError('function_error', 'the handler threw; its stack is in the log'));
 }
 
 function passedOn(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  if (error !== undefined && error !== null) {
-    fail(request, response, error);
-    return;
-  }
-  if (response.headersSent || response.writableEnded) return;
-  response.statusCode = 404;
-  writeProblem(
-    response,
-    toProblem(new KilnError('not_found', 'the handler passed the request on, and nothing is behind it'), requestIdOf(request)),
-  );
+  if (error !== undefined && error !== null) fail(request, response, error);
+  else if (!response.headersSent && !response.writableEnded)
+    answer(request, response, new KilnError('not_found', 'the handler passed the request on, and nothing is behind it'));
 }
 
-function writeProblem(response: ServerResponse, problem: object): void {
-  const body = JSON.stringify(problem);
+/** @param given instead of the status that the error usually has */
+function answer(request: IncomingMessage, response: ServerResponse, error: KilnError, given?: number): void {
+  const problem = toProblem(error, requestIdOf(request));
+  const status = given ?? problem.status;
+  const body = JSON.stringify({ ...problem, status });
+  response.statusCode = status;
   response.setHeader('content-type', PROBLEM_CONTENT_TYPE);
   response.setHeader('content-length', Buffer.byteLength(body));
   response.end(body);

@@ -37,7 +37,7 @@ export class Unanswered {
     };
   }
 
-  wait(response: ServerResponse, ending: Ending): void {
+  readonly wait = (response: ServerResponse, ending: Ending): void => {
     if (ending === 'returned' && this.concurrency > 1) return;
     this.#waiting.add(response);
     this.#hold.unref();
@@ -47,7 +47,7 @@ export class Unanswered {
       this.#waiting.delete(response);
       this.#holdOn();
     });
-  }
+  };
 
   #holdOn(): void {
     if (this.#waiting.size === 0 && this.#callbacks.size === 0) this.#hold.ref();

@@ -25,21 +25,16 @@ export class WorkEnd {
 
   /** @param answer the response of the last request on that connection, or the socket of an upgrade */
   report(connection: string, answer: object | undefined): void {
-    this.#whenEnded(answer, () => {
+    const ended = () => {
       if (this.#socket.writable) this.#socket.write(`ended ${connection}\n`);
-    });
-  }
-
-  #whenEnded(answer: object | undefined, callback: () => void): void {
-    if (answer === undefined) {
-      callback();
-      return;
-    }
-    whenHandlerSettled(answer, (settled) => {
-      const open = settled === 'left open' && this.concurrency === 1 && answer instanceof ServerResponse && !answer.writableEnded;
-      if (open) this.#whenAnswerEnded(answer, callback);
-      else callback();
-    });
+    };
+    if (answer === undefined) ended();
+    else
+      whenHandlerSettled(answer, (settled) => {
+        const open = settled === 'left open' && this.concurrency === 1 && answer instanceof ServerResponse && !answer.writableEnded;
+        if (open) this.#whenAnswerEnded(answer, ended);
+        else ended();
+      });
   }
 
   /** Waits until a callback ends the response, which nobody receives any more, or until nothing is left in this process that could. */

@@ -12,8 +12,8 @@ export interface EntrySearch {
 /** The module of a path: the file itself, or in a folder `main` of its package.json, else the first usual name. */
 export function findEntry(path: string): EntrySearch {
   const folder = resolve(path);
-  if (isFile(folder)) return { found: folder, lookedFor: [path] };
-  if (!isFolder(folder)) return { found: undefined, lookedFor: [path] };
+  const stats = statSync(folder, { throwIfNoEntry: false });
+  if (!stats?.isDirectory()) return { found: stats?.isFile() ? folder : undefined, lookedFor: [path] };
   const main = mainOf(folder);
   const found = entryNames(main)
     .map((name) => join(folder, name))
@@ -32,8 +32,4 @@ function mainOf(folder: string): string | undefined {
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -27,8 +27,9 @@ const MAX_OUTPUT_BYTES = 256 * 1024;
 export function explainLoadFailure(error: unknown, entry: string): string {
   if (!(error instanceof Error)) return `the module threw ${inspect(error).slice(0, MAX_MESSAGE)}\n    in ${shortPath(entry)}`;
   const frames = ownFrames(error.stack ?? '');
-  const at = importOf(error) ?? headOf(error.stack ?? '') ?? (isFromCompiler(error, frames) ? compileAgain(entry) : undefined);
-  const positions = at === undefined ? frames : [at, ...frames.filter((frame) => !isSame(frame, at))];
+  const isFromCompiler = error instanceof SyntaxError && frames.length === 0;
+  const at = importOf(error) ?? headOf(error.stack ?? '') ?? (isFromCompiler ? compileAgain(entry) : undefined);
+  const positions = at === undefined ? frames : [at, ...frames.filter(({ file, line }) => file !== at.file || line !== at.line)];
   const where = positions.length === 0 ? [`    in ${shortPath(entry)}`] : positions.slice(0, MAX_FRAMES).map(frameText);
   const first = positions.find(({ file }) => !file.includes(`${sep}node_modules${sep}`)) ?? positions[0];
   return [messageOf(error), ...where, ...codeFrame(first), ...adviceOf(error), ...causes(error)].join('\n');
@@ -53,7 +54,7 @@ function ownFrames(stack: string): Position[] {
   return stack.split('\n').flatMap((line) => {
     const [, file, row, column] = FRAME.exec(line.slice(0, MAX_MESSAGE)) ?? [];
     const path = file === undefined ? undefined : pathOf(file);
-    return path === undefined || isOfRunner(path) ? [] : [{ file: path, line: Number(row), column: Number(column) }];
+    return path === undefined || path === runner ? [] : [{ file: path, line: Number(row), column: Number(column) }];
   });
 }
 
@@ -68,10 +69,6 @@ function pathOf(file: string): string | undefined {
 
 /** This program: one file. */
 const runner = readLink(process.argv[1] ?? '');
-
-function isOfRunner(path: string): boolean {
-  return path === runner;
-}
 
 function readLink(path: string): string {
   try {
@@ -89,10 +86,6 @@ function headOf(stack: string): Position | undefined {
   if (path === undefined) return undefined;
   const mark = lines.slice(1).find((line) => /^\s*\^+\s*$/.test(line));
   return { file: path, line: Number(row), column: mark === undefined ? 0 : mark.indexOf('^') + 1 };
-}
-
-function isFromCompiler(error: Error, frames: readonly Position[]): boolean {
-  return error instanceof SyntaxError && frames.length === 0;
 }
 
 /**
@@ -117,7 +110,7 @@ function compileAgain(entry: string): Position | undefined {
 function importOf({ message }: Error): Position | undefined {
   const [, wanted, from] = /^Cannot find (?:module|package) '([^'\n]+)' imported from ([^\n]+)/.exec(message.slice(0, MAX_MESSAGE)) ?? [];
   const file = from === undefined ? undefined : pathOf(from);
-  if (wanted === undefined || file === undefined || isOfRunner(file)) return undefined;
+  if (wanted === undefined || file === undefined || file === runner) return undefined;
   for (const [i, text] of sourceLines(file).entries()) {
     for (const { 1: specifier = '', index } of text.slice(0, MAX_MESSAGE).matchAll(/['"]([^'"]{1,300})['"]/g)) {
       const isMeant = specifier === wanted || specifier.startsWith(`${wanted}/`) || resolve(dirname(file), specifier) === wanted;
@@ -131,10 +124,6 @@ function importOf({ message }: Error): Position | undefined {
 function adviceOf({ message }: Error): string[] {
   const [, name] = /^Cannot find (?:package|module) '((?:@[\w.-]+\/)?[\w.-]+)'/.exec(message) ?? [];
   return name === undefined ? [] : [`the package must be in package.json: npm install ${name}`];
-}
-
-function isSame(a: Position, b: Position): boolean {
-  return a.file === b.file && a.line === b.line;
 }
 
 function frameText({ file, line, column }: Position): string {

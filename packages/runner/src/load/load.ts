@@ -44,11 +44,7 @@ async function importModule(file: string): Promise<object> {
 }
 
 /** @throws LoadError naming the exports where none of them is meant. */
-export function requireExport(
-  exports: readonly FunctionExport[],
-  handler: string | undefined,
-  functionName: string | undefined,
-): FunctionExport {
+export function requireExport(exports: readonly FunctionExport[], handler?: string, functionName?: string): FunctionExport {
   const chosen = chooseExport(exports, { handler, functionName });
   if (chosen !== undefined) return chosen;
   const names = exports.map(({ name }) => name).join(', ');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, type Dirent, existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { promisify } from 'node:util';
@@ -44,7 +44,8 @@ export async function makeSite({ source, target, app, copied }: SiteOptions): Pr
 /** Regular files only: a link could point anywhere. */
 async function publicFiles(root: string, below: string): Promise<string[]> {
   const found: string[] = [];
-  for (const entry of (await readdir(join(root, below), { withFileTypes: true })).sort(byName)) {
+  const entries = await readdir(join(root, below), { withFileTypes: true });
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = entry;
     if ((name.startsWith('.') && !PUBLIC_DOT_NAMES.has(name)) || (below === '' && PRIVATE.has(name))) continue;
     const path = below === '' ? name : `${below}/${name}`;
@@ -53,10 +54,6 @@ async function publicFiles(root: string, below: string): Promise<string[]> {
     if (found.length > MAX_FILES) throw new Error(`the site has more than ${MAX_FILES} files`);
   }
   return found;
-}
-
-function byName(a: Dirent, b: Dirent): number {
-  return a.name < b.name ? -1 : 1;
 }
 
 /** Whether a tool made the name from the content: `index-BQ3x_1aZ.js`, `main.1a2b3c4d.css`, all files of Next.js. */

@@ -167,11 +167,8 @@ function refuse(response: ServerResponse, { status, headers }: SendError): void 
   }
   for (const name of response.getHeaderNames()) response.removeHeader(name);
   for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value);
-  answerText(
-    response,
-    status,
-    status < 500 ? 'the condition or the range of the request does not fit the file' : 'the file can not be read',
-  );
+  const text = status < 500 ? 'the condition or the range of the request does not fit the file' : 'the file can not be read';
+  answerText(response, status, text);
 }
 
 function answerText(response: ServerResponse, status: number, text: string): void {
