@@ -1,7 +1,4 @@
-/**
- * Every error that Kiln itself makes, in one list. A function's own 5xx never appears here: clients tell the two apart by
- * the header `x-kiln-error`.
- */
+/** Every error that Kiln itself makes. A function's own 5xx is not here: clients tell the two apart by the header `x-kiln-error`. */
 export const ERRORS = {
   bad_request: { status: 400, title: 'The request is malformed or failed validation' },
   unauthorized: { status: 401, title: 'No valid API key' },
@@ -91,7 +88,7 @@ export function toProblem(error: KilnError, requestId: string): Problem {
     code: error.code,
     detail: error.message,
     requestId,
-    ...(error.fix !== undefined && { fix: error.fix }),
-    ...(error.fields !== undefined && { fields: error.fields }),
+    fix: error.fix,
+    fields: error.fields,
   };
 }

@@ -7,21 +7,15 @@ const FILE = 'master.key';
 const PREVIOUS_FILE = 'master.key.previous';
 const OTHERS = 0o077;
 
-export interface MasterKeySources {
-  home: string;
-  /** The values of the variables. */
-  own: string | undefined;
-  previous: string | undefined;
-}
-
 /**
  * Reads the keys of this process from `KILN_MASTER_KEY` and `KILN_MASTER_KEY_PREVIOUS`, else from files of the home. Undefined without
  * a key: such a process cannot handle secrets.
+ * @param given the home, and the values of the variables
  * @throws EnvironmentError that names the variable or the file, and what to do
  */
-export function readMasterKeys({ home, own: ownText, previous: previousText }: MasterKeySources): MasterKeys | undefined {
-  const own = fromVariable('KILN_MASTER_KEY', ownText) ?? fromFile(join(home, FILE));
-  const previous = fromVariable('KILN_MASTER_KEY_PREVIOUS', previousText) ?? fromFile(join(home, PREVIOUS_FILE));
+export function readMasterKeys(given: { home: string; own?: string; previous?: string }): MasterKeys | undefined {
+  const own = fromVariable('KILN_MASTER_KEY', given.own) ?? fromFile(join(given.home, FILE));
+  const previous = fromVariable('KILN_MASTER_KEY_PREVIOUS', given.previous) ?? fromFile(join(given.home, PREVIOUS_FILE));
   if (own !== undefined) return { own: own.key, previous: previous?.key, source: own.source };
   if (previous === undefined) return undefined;
   throw new EnvironmentError(`${previous.source} holds the master key before this one, and there is no KILN_MASTER_KEY: set it too`);

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { functionConfigInput } from '../config/function-config.js';
 import { imageKind } from '../kinds.js';
 import { functionName, nodeId, projectName, sourceDigest, versionNumber } from '../names.js';
-import { type DeploymentRecord, deploymentRecord } from '../records/deployment.js';
-import { functionRecord, keyRecord, nodeRecord, scope, type VersionRecord, versionMessage, versionRecord } from '../records/records.js';
+import { deploymentRecord } from '../records/deployment.js';
+import { functionRecord, keyRecord, nodeRecord, scope, versionMessage, versionRecord } from '../records/records.js';
 import { traffic } from '../records/traffic.js';
 import { buildArgsQuery } from './build-args.js';
 
@@ -119,11 +119,10 @@ export const deployed = z
   .meta({ id: 'Deployed' });
 export type Deployed = z.infer<typeof deployed>;
 
+type LogOrFailure = { type: 'log'; line: string } | { type: 'failed'; code: string; detail: string; fix?: string };
+
 /** Lines of `POST /v1/functions/:name/builds`, one JSON object each. */
-export type BuildLine =
-  | { type: 'log'; line: string }
-  | ({ type: 'done' } & Deployed)
-  | { type: 'failed'; code: string; detail: string; fix?: string };
+export type BuildLine = LogOrFailure | ({ type: 'done' } & Deployed);
 
 /** A page of a list; `next` is given back as `?after=` for the page behind it. */
 export interface Page<T> {
@@ -138,9 +137,7 @@ export const versionsPage = z.object({
   /** Absent where the store is away: they are kept nowhere else. */
   deployments: z.array(deploymentRecord).optional(),
 });
-export interface VersionsPage extends Page<VersionRecord> {
-  deployments?: DeploymentRecord[];
-}
+export type VersionsPage = z.infer<typeof versionsPage>;
 
 /** What a router tells a node before a version gets the traffic of others. */
 export const warmQuery = z.object({
@@ -155,15 +152,7 @@ export const warmQuery = z.object({
 });
 
 /** Lines that an agent answers to a build sent by a router: the image, not yet a version. */
-export const builtImage = z.object({
-  image: z.string(),
-  digest: z.string(),
-  kind: imageKind,
-  config: functionConfigInput,
-});
+export const builtImage = z.object({ image: z.string(), digest: z.string(), kind: imageKind, config: functionConfigInput });
 export type BuiltImage = z.infer<typeof builtImage>;
 
-export type AgentBuildLine =
-  | { type: 'log'; line: string }
-  | ({ type: 'built' } & BuiltImage)
-  | { type: 'failed'; code: string; detail: string; fix?: string };
+export type AgentBuildLine = LogOrFailure | ({ type: 'built' } & BuiltImage);

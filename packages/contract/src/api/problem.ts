@@ -8,15 +8,15 @@ export function readProblem(status: number, body: string, retryAfter?: string | 
   const code = typeof problem.code === 'string' && isErrorCode(problem.code) ? problem.code : codeOf(status);
   const seconds = Number.parseInt(retryAfter ?? '', 10);
   return new KilnError(code, typeof problem.detail === 'string' ? problem.detail : `the server answered ${status}`, {
-    ...(typeof problem.fix === 'string' && { fix: problem.fix }),
-    ...(Array.isArray(problem.fields) && { fields: problem.fields }),
-    ...(Number.isFinite(seconds) && { retryAfter: seconds }),
+    fix: typeof problem.fix === 'string' ? problem.fix : undefined,
+    fields: Array.isArray(problem.fields) ? problem.fields : undefined,
+    retryAfter: Number.isFinite(seconds) ? seconds : undefined,
   });
 }
 
 /** A failure told as a code and a text, as in the last line of a build. */
 export function readFailure({ code, detail, fix }: { code: string; detail: string; fix?: string | undefined }): KilnError {
-  return new KilnError(isErrorCode(code) ? code : 'internal', detail, fix === undefined ? {} : { fix });
+  return new KilnError(isErrorCode(code) ? code : 'internal', detail, { fix });
 }
 
 function asProblem(text: string): Partial<Problem> {
@@ -29,15 +29,7 @@ function asProblem(text: string): Partial<Problem> {
   }
 }
 
-const USUAL: readonly ErrorCode[] = [
-  'bad_request',
-  'unauthorized',
-  'forbidden',
-  'not_found',
-  'method_not_allowed',
-  'conflict',
-  'payload_too_large',
-];
+const USUAL: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'not_found', 'method_not_allowed', 'conflict', 'payload_too_large'];
 
 /** For an answer that is not Kiln's own: a load balancer's, or another server's. */
 function codeOf(status: number): ErrorCode {

@@ -16,14 +16,11 @@ export function fieldErrors(error: z.ZodError, where = ''): FieldError[] {
   }));
 }
 
-/**
- * Validates what came from outside.
- * @throws KilnError `bad_request` naming each wrong field.
- */
-export function parse<T extends z.ZodType>(schema: T, input: unknown, where = ''): z.output<T> {
+/** Validates what came from outside. @throws KilnError `bad_request` naming each wrong field. */
+export function parse<T extends z.ZodType>(schema: T, input: unknown, where = '', between = ': '): z.output<T> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  throw invalidFields(fieldErrors(parsed.error, where), ': ');
+  throw invalidFields(fieldErrors(parsed.error, where), between);
 }
 
 /** The error that names them, and no more of them than somebody reads: what comes from outside must not make a large answer. */

@@ -3,7 +3,7 @@ import { type ImageKind, KINDS } from '../kinds.js';
 import { functionName, projectName, suggestName, variableName } from '../names.js';
 import { stored } from '../stored.js';
 import { fraction, oneOf, refused, whole, words } from './config-values.js';
-import { fieldErrors, invalidFields } from './field-errors.js';
+import { fieldErrors, invalidFields, parse } from './field-errors.js';
 import { unknownKeys } from './known-keys.js';
 
 const MAX_ENV_BYTES = 64 * 1024;
@@ -77,17 +77,11 @@ const PROJECT = 'project';
 /** In one `kiln.json`. */
 const MAX_FUNCTIONS = 100;
 
-/**
- * The configuration with all defaults filled in.
- * @throws KilnError `bad_request` naming each wrong field; an unknown key names the nearest known one.
- */
+/** The configuration with all defaults. @throws KilnError `bad_request` naming each wrong field, and for an unknown key the nearest known one */
 export function resolveConfig(input: unknown, kind: ImageKind, where = 'config'): FunctionConfig {
   refuseUnknownKeys(input, KEYS, where);
-  const withDefaults =
-    typeof input === 'object' && input !== null ? { concurrency: KINDS[kind].concurrency, ...withoutUndefined(input) } : input;
-  const parsed = functionConfig.safeParse(withDefaults);
-  if (!parsed.success) throw invalidFields(fieldErrors(parsed.error, where));
-  return parsed.data;
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  return parse(functionConfig, { concurrency: KINDS[kind].concurrency, ...given }, where, ' ');
 }
 
 /** One function as a project declares it: a name (default: the folder's) and its part of the configuration. */
@@ -96,14 +90,9 @@ export interface DeclaredFunction {
   config: FunctionConfigInput;
 }
 
-/**
- * Reads the content of a `kiln.json`: one function, or several under `functions`, a list of the same objects.
- * @throws KilnError `bad_request` naming each wrong field.
- */
+/** Reads a `kiln.json`: one function, or a list of several under `functions`. @throws KilnError `bad_request` naming each wrong field */
 export function readKilnJson(content: unknown, folderName: string): DeclaredFunction[] {
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw invalidFields([{ field: 'kiln.json', message: 'must be an object' }]);
-  }
+  requireObject(content, 'kiln.json');
   const { [PROJECT]: _, ...rest } = content as { [PROJECT]?: unknown };
   readProjectName(content);
   if (!('functions' in rest)) return [declared(rest, folderName, 'kiln.json', [PROJECT])];
@@ -119,23 +108,15 @@ export function readKilnJson(content: unknown, folderName: string): DeclaredFunc
     throw invalidFields([{ field: 'kiln.json.functions', message: `must be a list of 1 to ${MAX_FUNCTIONS} functions` }]);
   }
   const functions = list.map((entry, i) => declared(entry, undefined, `kiln.json.functions[${i}]`));
-  const names = new Set<string>();
-  for (const [i, { name }] of functions.entries()) {
-    if (names.has(name)) throw invalidFields([{ field: `kiln.json.functions[${i}].name`, message: `"${name}" is declared twice` }]);
-    names.add(name);
-  }
-  return functions;
+  const names = functions.map(({ name }) => name);
+  const twice = names.findIndex((name, i) => names.indexOf(name) < i);
+  if (twice < 0) return functions;
+  throw invalidFields([{ field: `kiln.json.functions[${twice}].name`, message: `"${names[twice]}" is declared twice` }]);
 }
 
-/**
- * The project that a `kiln.json` says its functions belong to; undefined where it names none.
- * @throws KilnError `bad_request`
- */
+/** The project that a `kiln.json` says its functions belong to; undefined where it names none. @throws KilnError `bad_request` */
 export function readProjectName(content: object): string | undefined {
-  if (!(PROJECT in content)) return undefined;
-  const parsed = projectName.safeParse(content[PROJECT]);
-  if (!parsed.success) throw invalidFields(fieldErrors(parsed.error, `kiln.json.${PROJECT}`));
-  return parsed.data;
+  return PROJECT in content ? parse(projectName, content[PROJECT], `kiln.json.${PROJECT}`, ' ') : undefined;
 }
 
 function declared(content: unknown, defaultName: string | undefined, where: string, others: readonly string[] = []): DeclaredFunction {
@@ -148,20 +129,18 @@ function declared(content: unknown, defaultName: string | undefined, where: stri
       { field: `${where}.name`, message: `${first?.message}; write "name": "${suggestName(String(name ?? defaultName))}"` },
     ]);
   }
-  const parsed = functionConfigInput.safeParse(config);
-  if (!parsed.success) throw invalidFields(fieldErrors(parsed.error, where));
+  parse(functionConfigInput, config, where, ' ');
   // The caller's own keys, not the parsed ones: defaults are filled in once the image's kind is known.
   return { name: parsedName.data, config: config as FunctionConfigInput };
 }
 
-function refuseUnknownKeys(input: unknown, known: readonly string[], where: string): void {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw invalidFields([{ field: where, message: 'must be an object' }]);
-  }
-  const unknown = unknownKeys(input, known, where);
-  if (unknown.length > 0) throw invalidFields(unknown);
+function requireObject(input: unknown, where: string): asserts input is object {
+  if (typeof input === 'object' && input !== null && !Array.isArray(input)) return;
+  throw invalidFields([{ field: where, message: 'must be an object' }]);
 }
 
-function withoutUndefined(input: object): object {
-  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+function refuseUnknownKeys(input: unknown, known: readonly string[], where: string): asserts input is object {
+  requireObject(input, where);
+  const unknown = unknownKeys(input, known, where);
+  if (unknown.length > 0) throw invalidFields(unknown);
 }

@@ -37,8 +37,6 @@ export const versionMessage = z
   .max(200)
   .regex(/^[^\p{Cc}]*$/u, 'must be one line without control characters');
 
-export const versionState = z.enum(['pending', 'ready', 'failed']);
-
 export const versionRecord = stored({
   ...recordSchema,
   function: functionName,
@@ -52,7 +50,7 @@ export const versionRecord = stored({
   config: storedConfig,
   /** For good: a secret that changes makes a new version. Absent where it uses none. */
   secretRevisions: secretRevisions.optional(),
-  state: versionState,
+  state: z.enum(['pending', 'ready', 'failed']),
   failure: stored({ code: z.string(), detail: z.string() }).optional(),
   /** The node that proves the version ready. */
   provingNode: nodeId,

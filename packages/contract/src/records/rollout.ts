@@ -11,8 +11,6 @@ const stage = {
   /** How long it is watched before the next stage. */
   forMs: z.int().min(1000).max(86_400_000),
 };
-export const rolloutStage = z.strictObject(stage);
-export type RolloutStage = z.infer<typeof rolloutStage>;
 
 /** When the new version counts as worse than the others in the same stage. */
 const limits = {
@@ -23,8 +21,6 @@ const limits = {
   /** Fewer requests, on either side, say nothing; of durations, fewer than four times as many. */
   minRequests: z.int().min(1, 'must be 1 to 1000000').max(1_000_000, 'must be 1 to 1000000').default(50),
 };
-export const rolloutLimits = z.strictObject(limits);
-export type RolloutLimits = z.infer<typeof rolloutLimits>;
 
 /** `POST /v1/functions/:name/rollout` */
 export const startRolloutBody = z
@@ -32,7 +28,7 @@ export const startRolloutBody = z
     /** Left out: the newest that is ready. */
     version: versionNumber.optional(),
     stages: z
-      .array(rolloutStage)
+      .array(z.strictObject(stage))
       .min(1)
       .max(20)
       .refine(
@@ -43,7 +39,7 @@ export const startRolloutBody = z
         { weight: 10, forMs: 300_000 },
         { weight: 50, forMs: 300_000 },
       ]),
-    limits: rolloutLimits.prefault({}),
+    limits: z.strictObject(limits).prefault({}),
   })
   .meta({ id: 'StartRollout' });
 export type StartRollout = z.infer<typeof startRolloutBody>;
@@ -71,7 +67,7 @@ export type RolloutRecord = z.infer<typeof rolloutRecord>;
 const count = z.int().min(0);
 
 /** What a router counted of some versions' requests. */
-export const rolloutTally = stored({
+const rolloutTally = stored({
   requests: count,
   errors: count,
   /** Pairs of bucket and count; the buckets are those of the routers. */

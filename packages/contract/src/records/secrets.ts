@@ -4,7 +4,7 @@ import { recordSchema, stored } from '../stored.js';
 
 const MAX_VALUE_BYTES = 64 * 1024;
 /** Named by one function, or changed at once: few enough for one page of JSON. */
-export const MAX_SECRETS_AT_ONCE = 100;
+const MAX_SECRETS_AT_ONCE = 100;
 
 const time = z.iso.datetime();
 
@@ -27,7 +27,7 @@ export interface SecretRevision {
   revision: number;
 }
 
-export const secretValue = z
+const secretValue = z
   .string()
   .min(1, 'must not be empty')
   .refine((value) => new TextEncoder().encode(value).length <= MAX_VALUE_BYTES, `must be at most ${MAX_VALUE_BYTES} bytes`)
@@ -48,7 +48,7 @@ export const setSecretsBody = z
   .meta({ id: 'SetSecrets' });
 
 /** A function that serves with the new revisions from now on, or why it still serves with the old ones. */
-export const renewedFunction = z.union([
+const renewedFunction = z.union([
   z.object({ function: functionName, versions: z.array(versionNumber) }),
   z.object({ function: functionName, failed: z.object({ code: z.string(), detail: z.string() }) }),
 ]);
