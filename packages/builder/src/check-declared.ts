@@ -26,24 +26,14 @@ export async function checkDeclared(folder: SourceFolder, { plan, config, functi
   const names = exportedNames(await folder.readStart(module, MAX_BYTES));
   if (names === undefined) return;
   const { handler } = config;
-  if (handler !== undefined) {
-    // The functions of a default export may come from another module.
-    if (names.functions.length === 0 || names.hasDefault || names.mayHave(handler)) return;
-    throw refused(
-      `${module} exports no "${handler}", which kiln.json names as the handler; there are: ${names.functions.join(', ')}`,
-      names.functions,
-    );
-  }
-  if (names.functions.length < 2 || names.hasDefault || names.mayHave(functionName)) return;
-  throw refused(
-    `${module} exports several functions, and nothing says which of them is "${functionName}": ${names.functions.join(', ')}`,
-    names.functions,
-  );
-}
-
-function refused(message: string, [first = 'hello']: readonly string[]): KilnError {
-  return new KilnError('bad_request', message, {
-    fix: `write "handler": "${first}" into kiln.json`,
-    fields: [{ field: 'handler', message }],
-  });
+  const { functions } = names;
+  // The functions of a default export may come from another module.
+  if (names.hasDefault || names.mayHave(handler ?? functionName) || functions.length < (handler === undefined ? 2 : 1)) return;
+  const what =
+    handler === undefined
+      ? `several functions, and nothing says which of them is "${functionName}"`
+      : `no "${handler}", which kiln.json names as the handler; there are`;
+  const message = `${module} exports ${what}: ${functions.join(', ')}`;
+  const fix = `write "handler": "${functions[0]}" into kiln.json`;
+  throw new KilnError('bad_request', message, { fix, fields: [{ field: 'handler', message }] });
 }

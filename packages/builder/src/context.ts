@@ -66,25 +66,22 @@ function contextTar(folder: SourceFolder, added: ReadonlyMap<string, string | Bu
   const tar = pack();
   for (const [name, content] of added) tar.entry({ name, mtime: FILE_TIME }, content);
   const files = folder.files.filter(({ path }) => prefix !== '' || !added.has(path));
-  addFiles(tar, { root: folder.root, files }, prefix).catch((error: Error) => tar.destroy(error));
+  addFiles(tar, folder.root, files, prefix).catch((error: Error) => tar.destroy(error));
   return Readable.from(tar);
 }
 
-async function addFiles(tar: Pack, { root, files }: { root: string; files: readonly SourceFile[] }, prefix: string): Promise<void> {
-  for (const file of files) await addFile(tar, headerOf(file, prefix), join(root, file.path));
+async function addFiles(tar: Pack, root: string, files: readonly SourceFile[], prefix: string): Promise<void> {
+  for (const file of files) await addFile(tar, root, file, prefix);
   tar.finalize();
 }
 
-async function addFile(tar: Pack, header: ReturnType<typeof headerOf>, path: string): Promise<void> {
+async function addFile(tar: Pack, root: string, { path, size, executable }: SourceFile, prefix: string): Promise<void> {
+  const header = { name: prefix + path, size, mode: executable ? 0o755 : 0o644, mtime: FILE_TIME };
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const entry = tar.entry(header, (error) => (error ? reject(error) : resolve()));
-  for await (const chunk of createReadStream(path)) {
+  for await (const chunk of createReadStream(join(root, path))) {
     if (!entry.write(chunk)) await Promise.race([once(entry, 'drain'), promise]);
   }
   entry.end(null);
   await promise;
-}
-
-function headerOf({ path, size, executable }: SourceFile, prefix: string) {
-  return { name: prefix + path, size, mode: executable ? 0o755 : 0o644, mtime: FILE_TIME };
 }

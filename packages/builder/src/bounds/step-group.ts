@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasSystemd } from '@kiln/engine/cgroup-driver';
 import type Dockerode from 'dockerode';
-import { type Systemd, systemd } from './systemd.js';
+import { systemd } from './systemd.js';
 
 const REMOVE_MS = 10_000;
 const PAUSE_MS = 50;
@@ -20,7 +20,7 @@ export interface StepGroup {
 /** The machine on which the groups are. */
 export interface GroupHost {
   cgroups: string;
-  systemd: Systemd;
+  systemd: typeof systemd;
 }
 
 const THIS_MACHINE: GroupHost = { cgroups: '/sys/fs/cgroup', systemd };
@@ -106,20 +106,14 @@ async function removeGroup(cgroups: string, name: string): Promise<void> {
   }
 }
 
-async function isLeft(path: string): Promise<boolean> {
-  try {
-    await rmdir(path);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EBUSY';
-  }
-  return false;
+function isLeft(path: string): Promise<boolean> {
+  return rmdir(path)
+    .then(() => false)
+    .catch((error: NodeJS.ErrnoException) => error.code === 'EBUSY');
 }
 
-async function succeeds(action: Promise<unknown>): Promise<boolean> {
-  return action.then(
-    () => true,
-    () => false,
-  );
+function succeeds(action: Promise<unknown>): Promise<boolean> {
+  return action.then(() => true).catch(() => false);
 }
 
 function ignoreExisting(error: NodeJS.ErrnoException): void {

@@ -27,14 +27,10 @@ export interface WatchedBuild {
  */
 export class StepWatch {
   readonly #foreign = new Set<string>();
-  readonly #ours = new Set<string>();
+  /** Ids of all containers that the watch has seen. */
+  readonly containers = new Set<string>();
 
   constructor(private readonly watched: WatchedBuild) {}
-
-  /** Ids of all containers that the watch has seen. */
-  get containers(): ReadonlySet<string> {
-    return this.#ours;
-  }
 
   /** Runs until the signal aborts. @throws KilnError `bad_request` that names the limit which was passed */
   async run(signal: AbortSignal): Promise<void> {
@@ -77,19 +73,16 @@ export class StepWatch {
     const found: string[] = [];
     for (const { Id } of await docker.listContainers({ all })) {
       if (this.#foreign.has(Id)) continue;
-      const isOurs = this.#ours.has(Id) || (await this.#parentOf(Id)) === cgroupParent;
-      (isOurs ? this.#ours : this.#foreign).add(Id);
+      const isOurs = this.containers.has(Id) || (await this.#parentOf(Id)) === cgroupParent;
+      (isOurs ? this.containers : this.#foreign).add(Id);
       if (isOurs) found.push(Id);
     }
     return found;
   }
 
   async #parentOf(id: string): Promise<string | undefined> {
-    const info = await this.watched.docker
-      .getContainer(id)
-      .inspect()
-      .catch(() => undefined);
-    return info?.HostConfig.CgroupParent;
+    const container = this.watched.docker.getContainer(id);
+    return (await container.inspect().catch(() => undefined))?.HostConfig.CgroupParent;
   }
 
   async #measure(id: string): Promise<{ bytes: number; processes: number }> {

@@ -75,14 +75,8 @@ function requires(goMod: string): boolean {
   return goMod.split('\n').some((line) => {
     const [word = ''] = line.trimStart().split(/\s/, 1);
     // The path of a module starts with a host name, which has a dot.
-    return (
-      word === 'require' ||
-      word.startsWith('require(') ||
-      word
-        .slice(0, Math.max(0, word.indexOf('/')))
-        .slice(1)
-        .includes('.')
-    );
+    const [host = '', path] = word.split('/', 2);
+    return word === 'require' || word.startsWith('require(') || (path !== undefined && host.slice(1).includes('.'));
   });
 }
 

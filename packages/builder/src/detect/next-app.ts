@@ -1,7 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import { dependsOn, NODE_IMAGE, printable, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
-import { SITE_CONFIG, siteDockerfile } from '../node/site.js';
+import { SITE_PLAN, siteDockerfile } from '../node/site.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 
@@ -34,18 +34,15 @@ async function readSettings(folder: SourceFolder): Promise<Settings> {
   const file = CONFIG_FILES.find((name) => folder.has(name));
   const text = file === undefined ? '' : await folder.readStart(file);
   if (/\bdistDir\s*:/.test(text)) {
-    throw new KilnError('bad_request', `${file} sets distDir, and the build is looked for in .next`, {
-      fix: `take distDir out of ${file}`,
-    });
+    const fix = `take distDir out of ${file}`;
+    throw new KilnError('bad_request', `${file} sets distDir, and the build is looked for in .next`, { fix });
   }
   return { file, isExport: /\boutput\s*:\s*['"]export['"]/.test(text), asksForBasePath: /\bBASE_PATH\b/.test(text) };
 }
 
 function exportPlan(why: string, install: NodeInstall): BuildPlan {
   return {
-    kind: 'runner',
-    baseImages: [NODE_IMAGE],
-    config: SITE_CONFIG,
+    ...SITE_PLAN,
     notes: [`${why}, exported as files: serving those`, ...install.notes],
     dockerfile: ({ preparedImage }) =>
       siteDockerfile(preparedImage, {
@@ -63,7 +60,7 @@ function serverPlan(why: string, install: NodeInstall, { file, asksForBasePath }
     kind: 'http',
     baseImages: [NODE_IMAGE],
     notes,
-    ...(asksForBasePath && { files: new Map([[BASE_PATH_FILE, Buffer.from(BASE_PATH_SERVER)]]) }),
+    files: asksForBasePath ? new Map([[BASE_PATH_FILE, Buffer.from(BASE_PATH_SERVER)]]) : undefined,
     dockerfile: ({ functionName }) => dockerfile(install, functionName, asksForBasePath),
   };
 }

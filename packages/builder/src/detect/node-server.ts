@@ -7,7 +7,7 @@ import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 
 const NAMES = ['server', 'app', 'src/index', 'src/server', 'src/app', 'src/main', 'index'];
-const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts'];
+const USUAL_MODULES = NAMES.flatMap((name) => ['.js', '.mjs', '.cjs', '.ts', '.mts'].map((extension) => name + extension));
 const FRAMEWORKS = ['@nestjs/core', 'express', 'fastify', 'koa', 'hono', '@hapi/hapi', 'restify', 'polka', 'h3'];
 
 /** A Node program that listens on a port itself: Express, Fastify, Koa, Hono, Nest or plain Node. */
@@ -45,17 +45,13 @@ interface Server {
 async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): Promise<Server | undefined> {
   const start = startOf(manifest);
   const startsFile = start?.file !== undefined && folder.has(start.file) ? start.file : undefined;
-  const module = startsFile ?? (await moduleOf(folder)) ?? usualModule(folder);
+  const module = startsFile ?? (await moduleOf(folder)) ?? USUAL_MODULES.find((path) => folder.has(path));
   const traits = module === undefined ? undefined : traitsOf(await folder.readStart(module));
   if (start?.serves || start?.build !== undefined) return { start, traits };
   if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, traits };
   if (module === undefined || traits === undefined || traits.exports || !traits.listens) return undefined;
   const why = `${module} listens on a port`;
   return { start: { command: ['node', module], why, file: module, needsTools: false, serves: false, build: undefined }, traits };
-}
-
-function usualModule(folder: SourceFolder): string | undefined {
-  return NAMES.flatMap((name) => EXTENSIONS.map((extension) => name + extension)).find((path) => folder.has(path));
 }
 
 function portOf(traits: ModuleTraits | undefined, { port }: FunctionConfigInput): FunctionConfigInput {

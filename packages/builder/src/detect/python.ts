@@ -1,6 +1,6 @@
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
-import { APP, SOURCES } from '../dockerfile/layout.js';
+import { APP, COPY_SOURCES, SOURCES } from '../dockerfile/layout.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 import { readPythonRunner } from './python-runner.js';
@@ -80,10 +80,10 @@ function namesOf(line: string): string[] {
   if (imported === null) return [];
   const [list = ''] = line.slice(imported[0].length).split('#', 1);
   // `name as other` defines the last word.
-  return list.split(',').map(
+  const parts = list.replace(/[()]/g, ' ').split(',');
+  return parts.map(
     (part) =>
       part
-        .replace(/[()]/g, ' ')
         .trim()
         .split(/[ \t]+/)
         .at(-1) as string,
@@ -104,49 +104,42 @@ async function planOf(folder: SourceFolder, { entry, handler }: PythonModule, re
     handler,
     notes,
     config: isApp ? { concurrency: APP_CONCURRENCY } : {},
-    ...(files !== undefined && { files }),
+    files,
     dockerfile: () => dockerfile(requirements, server?.command),
   };
 }
 
-interface OwnServer {
-  name: string;
-  command: string;
-}
+const SERVERS = [
+  { name: 'uvicorn', listed: /^uvicorn\b/im, options: "--host 0.0.0.0 --port $PORT --forwarded-allow-ips='*' --no-access-log" },
+  { name: 'gunicorn', listed: /^gunicorn\b/im, options: `--bind 0.0.0.0:$PORT --threads ${APP_CONCURRENCY} --forwarded-allow-ips='*'` },
+];
 
 /** The server in requirements.txt, which the author of the function wants to run. */
-function ownServer(requirements: string, entry: string, handler: string): OwnServer | undefined {
+function ownServer(requirements: string, entry: string, handler: string): { name: string; command: string } | undefined {
   const target = `${entry.slice(0, -'.py'.length).replaceAll('/', '.')}:${handler}`;
-  if (!/^[\w.]+:[\w.]+$/.test(target)) return undefined;
-  if (/^uvicorn\b/im.test(requirements)) {
-    const command = `exec python -m uvicorn ${target} --host 0.0.0.0 --port $PORT --forwarded-allow-ips='*' --no-access-log`;
-    return { name: 'uvicorn', command };
-  }
-  if (/^gunicorn\b/im.test(requirements)) {
-    const command = `exec python -m gunicorn ${target} --bind 0.0.0.0:$PORT --threads ${APP_CONCURRENCY} --forwarded-allow-ips='*'`;
-    return { name: 'gunicorn', command };
-  }
-  return undefined;
+  const server = SERVERS.find(({ listed }) => listed.test(requirements));
+  if (server === undefined || !/^[\w.]+:[\w.]+$/.test(target)) return undefined;
+  return { name: server.name, command: `exec python -m ${server.name} ${target} ${server.options}` };
 }
 
 function dockerfile(requirements: string | undefined, command: string | undefined): string[] {
-  const lines = [`FROM ${BASE_IMAGE}`, 'ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1', `WORKDIR ${APP}`];
-  if (command === undefined) lines.push('COPY kiln/ /opt/kiln/');
-  const copyAll = `COPY ${SOURCES}/ ${APP}/`;
+  const isRunner = command === undefined;
   const early = requirements !== undefined && needsSources(requirements);
-  if (early) lines.push(copyAll);
-  else if (requirements !== undefined) lines.push(`COPY ${SOURCES}/${REQUIREMENTS} ${APP}/`);
-  if (requirements !== undefined) {
-    const options = '--no-cache-dir --disable-pip-version-check --no-input --root-user-action=ignore --break-system-packages';
-    lines.push(`RUN python -m pip install ${options} -r ${REQUIREMENTS}`);
-  }
-  if (!early) lines.push(copyAll);
-  // An instance can write no files, so without this every cold start would compile again. A module that does not compile fails there.
-  const compiled = command === undefined ? `${APP} /opt/kiln` : APP;
-  lines.push(`RUN python -m compileall -q --invalidation-mode unchecked-hash ${compiled} || true`);
-  lines.push('USER 65532:65532', 'ENTRYPOINT []');
-  lines.push(`CMD ${JSON.stringify(command === undefined ? ['python', '/opt/kiln/runner.py'] : ['sh', '-c', command])}`);
-  return lines;
+  const list = early ? COPY_SOURCES : `COPY ${SOURCES}/${REQUIREMENTS} ${APP}/`;
+  const options = '--no-cache-dir --disable-pip-version-check --no-input --root-user-action=ignore --break-system-packages';
+  return [
+    `FROM ${BASE_IMAGE}`,
+    'ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1',
+    `WORKDIR ${APP}`,
+    ...(isRunner ? ['COPY kiln/ /opt/kiln/'] : []),
+    ...(requirements === undefined ? [] : [list, `RUN python -m pip install ${options} -r ${REQUIREMENTS}`]),
+    ...(early ? [] : [COPY_SOURCES]),
+    // An instance can write no files, so without this every cold start would compile again. A module that does not compile fails there.
+    `RUN python -m compileall -q --invalidation-mode unchecked-hash ${isRunner ? `${APP} /opt/kiln` : APP} || true`,
+    'USER 65532:65532',
+    'ENTRYPOINT []',
+    `CMD ${JSON.stringify(isRunner ? ['python', '/opt/kiln/runner.py'] : ['sh', '-c', command])}`,
+  ];
 }
 
 /** Whether the install reads more files of the folder than the list itself. */

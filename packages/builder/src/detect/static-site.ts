@@ -1,5 +1,5 @@
-import { NODE_IMAGE, PACKAGE_JSON } from '../node/manifest.js';
-import { SITE_CONFIG, siteDockerfile } from '../node/site.js';
+import { PACKAGE_JSON } from '../node/manifest.js';
+import { SITE_PLAN, siteDockerfile } from '../node/site.js';
 import type { BuildPlan, Detector } from './detector.js';
 
 const FOLDERS = ['', 'public/'];
@@ -12,9 +12,7 @@ export const staticSiteDetector: Detector = {
     const below = FOLDERS.find((path) => folder.has(`${path}index.html`));
     if (below === undefined) return undefined;
     return {
-      kind: 'runner',
-      baseImages: [NODE_IMAGE],
-      config: SITE_CONFIG,
+      ...SITE_PLAN,
       notes: [`found ${below}index.html and no package.json: serving the files as they are`],
       dockerfile: ({ preparedImage }) => siteDockerfile(preparedImage, { steps: [], folder: `/app/${below}`, app: false }),
     } satisfies BuildPlan;

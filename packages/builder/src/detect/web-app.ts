@@ -1,6 +1,6 @@
-import { dependsOn, type Manifest, NODE_IMAGE, printable, readManifest } from '../node/manifest.js';
+import { dependsOn, type Manifest, printable, readManifest } from '../node/manifest.js';
 import { nodeInstall } from '../node/node-install.js';
-import { SITE_CONFIG, type Site, siteDockerfile } from '../node/site.js';
+import { SITE_PLAN, siteDockerfile } from '../node/site.js';
 import { startOf } from '../node/start-command.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
@@ -15,22 +15,20 @@ export const webAppDetector: Detector = {
     if (app === undefined) return undefined;
     const install = await nodeInstall(folder, manifest);
     return {
-      kind: 'runner',
-      baseImages: [NODE_IMAGE],
-      config: SITE_CONFIG,
-      notes: [app.why, ...install.notes],
-      dockerfile: ({ preparedImage, functionName }) =>
-        siteDockerfile(preparedImage, {
-          ...app.site,
-          steps: [...install.steps(true), `ENV BASE_PATH=/fn/${functionName}`, ...app.site.steps],
-        }),
+      ...SITE_PLAN,
+      notes: [`found ${app.found}: building a page and serving its files`, ...install.notes],
+      dockerfile: ({ preparedImage, functionName }) => {
+        const steps = [...install.steps(true), `ENV BASE_PATH=/fn/${functionName}`, `RUN ${app.build}`];
+        return siteDockerfile(preparedImage, { steps, folder: '/build', app: true });
+      },
     } satisfies BuildPlan;
   },
 };
 
 interface App {
-  why: string;
-  site: Site;
+  found: string;
+  /** The command that builds the page into `/build`. */
+  build: string;
 }
 
 /** Only with an index.html and `vite build` as the last step: otherwise a framework builds something else. */
@@ -40,10 +38,9 @@ function viteApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   // A server of the project's own serves the page.
   if (!isPage || startOf(manifest)?.command[0] === 'node') return undefined;
   // Relative links: the same files work on a host of their own and below a path.
-  const build = 'npm run build --no-update-notifier -- --base=./ --outDir=/build --emptyOutDir';
   return {
-    why: `found vite in package.json, index.html and the script "build" (${printable(script)}): building a page and serving its files`,
-    site: { steps: [`RUN ${build}`], folder: '/build', app: true, copied: '/app/public' },
+    found: `vite in package.json, index.html and the script "build" (${printable(script)})`,
+    build: 'npm run build --no-update-notifier -- --base=./ --outDir=/build --emptyOutDir',
   };
 }
 
@@ -52,12 +49,7 @@ function reactScriptsApp(folder: SourceFolder, manifest: Manifest): App | undefi
   if (!dependsOn(manifest, 'react-scripts') || !folder.has('public/index.html') || manifest.scripts['build'] === undefined)
     return undefined;
   return {
-    why: `found react-scripts in package.json and public/index.html: building a page and serving its files`,
-    site: {
-      steps: ['RUN PUBLIC_URL=/ BUILD_PATH=/build CI=false npm run build --no-update-notifier'],
-      folder: '/build',
-      app: true,
-      copied: '/app/public',
-    },
+    found: 'react-scripts in package.json and public/index.html',
+    build: 'PUBLIC_URL=/ BUILD_PATH=/build CI=false npm run build --no-update-notifier',
   };
 }

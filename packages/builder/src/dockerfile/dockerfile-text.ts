@@ -34,7 +34,10 @@ export function instructionsOf(dockerfile: string, { doubledEnds = false, escape
     if (/^\s*(#|$)/.test(line)) continue;
     first ??= at;
     text += line.replace(continues, '');
-    if (text.length > MAX_INSTRUCTION_CHARS) throw tooLong(first);
+    if (text.length > MAX_INSTRUCTION_CHARS) {
+      const why = `the instruction in line ${first + 1} is longer than ${MAX_INSTRUCTION_CHARS} characters`;
+      throw dockerfileRefusal(why, 'COPY a script and RUN that');
+    }
     if (continues.test(line)) continue;
     found.push(instruction(text, first, at + 1));
     text = '';
@@ -67,11 +70,6 @@ function instruction(text: string, first: number, end: number): Instruction {
 /** The error for a Dockerfile that Kiln does not build. */
 export function dockerfileRefusal(why: string, fix: string): KilnError {
   return new KilnError('bad_request', `Dockerfile: ${why}`, { fix });
-}
-
-function tooLong(line: number): KilnError {
-  const why = `the instruction in line ${line + 1} is longer than ${MAX_INSTRUCTION_CHARS} characters`;
-  return dockerfileRefusal(why, 'COPY a script and RUN that');
 }
 
 /** Directives come before everything else in the file. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { hasSystemd } from '@kiln/engine/cgroup-driver';
 import { boundedHost, FUNCTION_USER, HARDENED } from '@kiln/engine/container-template';
 import { engineError } from '@kiln/engine/engine-error';
@@ -39,9 +39,7 @@ const described = new LRUCache<string, Description>({ max: MAX_CACHED });
  * module that can't be loaded this way is no error: it may need a secret or the network, and its first instance has both.
  */
 export async function describeExports(request: DescribeRequest): Promise<Description> {
-  const key = createHash('sha256')
-    .update(JSON.stringify([request.image, request.entry, request.env]))
-    .digest('hex');
+  const key = hash('sha256', JSON.stringify([request.image, request.entry, request.env]));
   const cached = described.get(key);
   if (cached !== undefined) return cached;
   const description = await loadInContainer(request);
@@ -60,7 +58,7 @@ async function loadInContainer(request: DescribeRequest): Promise<Description> {
     const exited = await exitOf(container, request.time, signal);
     if (exited === undefined) return { failure: `the module was not loaded after ${request.time} ms` };
     const { stdout, stderr } = outputOf(await container.logs({ stdout: true, stderr: true, tail: 200, abortSignal: signal }));
-    return exited === 0 ? readDescription(stdout) : { failure: lastLines(stderr) };
+    return exited === 0 ? readDescription(stdout) : { failure: stderr.trimEnd().split('\n').slice(-LAST_LINES).join('\n') };
   } catch (error) {
     if (signal.aborted) throw error;
     throw engineError('reading the exports', error);
@@ -80,10 +78,8 @@ async function exitOf(container: Dockerode.Container, time: number, signal: Abor
   }
 }
 
-function containerOptions(
-  { image, entry, env, memory, cpus, labels }: DescribeRequest,
-  isSystemd: boolean,
-): Dockerode.ContainerCreateOptions {
+function containerOptions(request: DescribeRequest, isSystemd: boolean): Dockerode.ContainerCreateOptions {
+  const { image, entry, env, memory, cpus, labels } = request;
   return {
     Image: image,
     Entrypoint: ['node', '/opt/kiln/runner.mjs', 'describe'],
@@ -123,8 +119,4 @@ function outputOf(frames: Buffer): Record<OutputStream, string> {
   const written: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
   new Demultiplexer((stream, chunk) => written[stream].push(chunk)).push(frames);
   return { stdout: Buffer.concat(written.stdout).toString(), stderr: Buffer.concat(written.stderr).toString() };
-}
-
-function lastLines(text: string): string {
-  return text.trimEnd().split('\n').slice(-LAST_LINES).join('\n');
 }

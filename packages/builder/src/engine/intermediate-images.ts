@@ -50,10 +50,8 @@ export class IntermediateImages {
   /** From the newest entry of its history: with images in containerd, an engine means another thing by the size of an image. */
   async #ownBytes(id: string): Promise<number> {
     if ((await this.#ours(id)) === undefined) return 0;
-    const [newest] = (await this.docker
-      .getImage(id)
-      .history()
-      .catch(() => [])) as { Size?: number }[];
+    const image = this.docker.getImage(id);
+    const [newest] = (await image.history().catch(() => [])) as { Size?: number }[];
     return newest?.Size ?? 0;
   }
 

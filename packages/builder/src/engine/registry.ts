@@ -29,12 +29,6 @@ interface LocalImage {
   tag: string;
 }
 
-interface Target {
-  registry: string;
-  repository: string;
-  tag: string;
-}
-
 /**
  * Pushes an image of this engine as `<prefix>/<name>:<tag>`, with the login and the repository that the registry needs.
  * @throws KilnError `unavailable` where the registry does not take the image
@@ -50,8 +44,7 @@ export async function push(run: EngineRun, local: LocalImage, { prefix, registri
   const hadName = (await imageId(docker, reference)) === local.image;
   try {
     await docker.getImage(local.image).tag({ repo: repository, tag: local.tag });
-    const target = { registry, repository, tag: local.tag };
-    const digest = await registries.withLogin(registry, (login) => pushWith(run, target, login), signal);
+    const digest = await registries.withLogin(registry, (login) => pushWith(run, registry, reference, login), signal);
     onLine(`pushed ${repository}@${digest}`);
     return { image: `${repository}@${digest}`, digest };
   } catch (error) {
@@ -61,14 +54,11 @@ export async function push(run: EngineRun, local: LocalImage, { prefix, registri
   }
 }
 
-async function pushWith(
-  { docker, onLine, signal }: EngineRun,
-  { registry, repository, tag }: Target,
-  login?: RegistryLogin,
-): Promise<string> {
+async function pushWith(run: EngineRun, registry: string, reference: string, login?: RegistryLogin): Promise<string> {
+  const { docker, onLine, signal } = run;
   // The engine needs a header with credentials even where there are none.
   const authconfig = login ?? { username: '', password: '' };
-  const image = docker.getImage(`${repository}:${tag}`);
+  const image = docker.getImage(reference);
   const answer = await image.push({ authconfig, abortSignal: signal });
   const layers = new Map<string, boolean>();
   let reportedAt = performance.now();
@@ -89,10 +79,7 @@ async function pushWith(
 }
 
 function refused(registry: string, error: string): KilnError {
-  const login = /unauthorized|denied|no basic auth|authentication required/i.test(error);
-  return new KilnError(
-    'unavailable',
-    `push to ${registry}: ${error}`,
-    login ? { fix: `give the node a login for ${registry}: KILN_REGISTRY_AUTH` } : {},
-  );
+  const needsLogin = /unauthorized|denied|no basic auth|authentication required/i.test(error);
+  const fix = needsLogin ? `give the node a login for ${registry}: KILN_REGISTRY_AUTH` : undefined;
+  return new KilnError('unavailable', `push to ${registry}: ${error}`, { fix });
 }

@@ -1,4 +1,4 @@
-import { APP, SOURCES } from '../dockerfile/layout.js';
+import { APP, COPY_SOURCES, SOURCES } from '../dockerfile/layout.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import { type Manifest, PACKAGE_JSON } from './manifest.js';
 import { type PackageManager, packageManager } from './package-manager.js';
@@ -18,20 +18,18 @@ export interface NodeInstall {
 
 /** Installs before it copies the sources, so that the engine repeats the install only when the dependencies change. */
 export async function nodeInstall(folder: SourceFolder, manifest: Manifest | undefined): Promise<NodeInstall> {
-  const copyAll = `COPY ${SOURCES}/ ${APP}/`;
   const needed = (forBuild: boolean) =>
     manifest !== undefined && Object.keys({ ...manifest.dependencies, ...(forBuild && manifest.devDependencies) }).length > 0;
-  if (manifest === undefined || !needed(true)) return { steps: () => [copyAll], prune: [], notes: [] };
+  if (manifest === undefined || !needed(true)) return { steps: () => [COPY_SOURCES], prune: [], notes: [] };
   const manager = await packageManager(folder, manifest);
   return {
-    steps: (forBuild) => (needed(forBuild) ? installSteps(folder, manifest, manager, forBuild) : [copyAll]),
+    steps: (forBuild) => (needed(forBuild) ? installSteps(folder, manifest, manager, forBuild) : [COPY_SOURCES]),
     prune: manager.prune === undefined ? [] : [`RUN ${manager.prune}`],
     notes: [lockfileNote(folder, manager)],
   };
 }
 
 function installSteps(folder: SourceFolder, manifest: Manifest, manager: PackageManager, forBuild: boolean): string[] {
-  const copyAll = `COPY ${SOURCES}/ ${APP}/`;
   const files = [PACKAGE_JSON, manager.lockfile, ...manager.settings].filter((name) => name !== undefined && folder.has(name));
   const needsSources =
     manifest.hasWorkspaces ||
@@ -42,10 +40,10 @@ function installSteps(folder: SourceFolder, manifest: Manifest, manager: Package
     );
   return [
     ...(manager.fetch === undefined ? [] : [`RUN ${manager.fetch}`]),
-    needsSources ? copyAll : `COPY ${files.map((name) => `${SOURCES}/${name}`).join(' ')} ${APP}/`,
+    needsSources ? COPY_SOURCES : `COPY ${files.map((name) => `${SOURCES}/${name}`).join(' ')} ${APP}/`,
     // `prepare` is for developers (hooks, compilers), and its tools may be missing here.
     `RUN npm pkg delete scripts.prepare --no-update-notifier && ${forBuild ? manager.installAll : manager.installForRun}`,
-    ...(needsSources ? [] : [copyAll]),
+    ...(needsSources ? [] : [COPY_SOURCES]),
   ];
 }
 

@@ -4,13 +4,13 @@ import type { Manifest } from './manifest.js';
 /** The commands of one package manager. */
 export interface PackageManager {
   /** Installs the package manager itself; undefined for npm, which the image has. */
-  fetch: string | undefined;
+  fetch?: string;
   lockfile: string | undefined;
   /** Installs the versions of the lockfile, or the newest that package.json allows. */
   installAll: string;
   installForRun: string;
   /** Removes development dependencies; undefined where the package manager can't. */
-  prune: string | undefined;
+  prune?: string;
   /** Its settings files, needed for the install. */
   settings: string[];
 }
@@ -41,7 +41,6 @@ function npm(lockfile: string | undefined): PackageManager {
   const quiet = '--no-audit --no-fund --no-update-notifier';
   const install = `npm ${lockfile === undefined ? 'install --no-package-lock' : 'ci'}`;
   return {
-    fetch: undefined,
     lockfile,
     installAll: `${install} --include=dev ${quiet} --cache /tmp/install ${CLEAN}`,
     installForRun: `${install} --omit=dev ${quiet} --cache /tmp/install ${CLEAN}`,
@@ -97,14 +96,12 @@ function yarnBerry(version: string, lockfile: string | undefined): PackageManage
   // yarn does not read npm's settings, in which an image names its certificate authorities.
   const trust = 'cafile=$(npm config get cafile) && if [ "$cafile" != null ]; then export YARN_HTTPS_CA_FILE_PATH="$cafile"; fi';
   const install = `${trust} && ${variables} yarn install ${frozen} ${CLEAN}`;
-  const settings = ['.npmrc', '.yarnrc.yml'];
   return {
     fetch: fetch(`@yarnpkg/cli-dist@${version}`),
     lockfile,
     installAll: install,
     installForRun: install,
-    prune: undefined,
-    settings,
+    settings: ['.npmrc', '.yarnrc.yml'],
   };
 }
 

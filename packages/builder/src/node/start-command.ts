@@ -41,12 +41,8 @@ export function startOf(manifest: Manifest | undefined): Start | undefined {
   // Without npm and a shell in between, the program starts sooner and gets the signals itself.
   const command = script.split(/ +/);
   if (command[0] === 'node' && command.every((word) => PLAIN.test(word))) {
-    return { ...start, command, file: moduleIn(command), needsTools: false };
+    const file = command.find((word, i) => i > 0 && !word.startsWith('-'))?.replace(/^\.\//, '');
+    return { ...start, command, file, needsTools: false };
   }
   return { ...start, command: ['sh', '-c', script], file: undefined, needsTools: true };
-}
-
-function moduleIn([, ...rest]: string[]): string | undefined {
-  const path = rest.find((argument) => !argument.startsWith('-'));
-  return path?.replace(/^\.\//, '');
 }

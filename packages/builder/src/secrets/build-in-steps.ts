@@ -48,7 +48,7 @@ export async function buildInSteps({ sources, secrets, stepLabels, limits, onIma
   const changed = text === sources.dockerfile ? undefined : text;
   // The image must not keep the labels of the steps' containers: the node's sweep looks for them.
   const cleared = changed === undefined ? {} : Object.fromEntries(Object.keys(stepLabels).map((label) => [label, '']));
-  await engineBuild({ ...engine, ...sources.context(changed), ...(tag !== undefined && { tag }), labels: { ...cleared, ...labels } });
+  await engineBuild({ ...engine, ...sources.context(changed), tag, labels: { ...cleared, ...labels } });
 }
 
 /** The engine warns about arguments that the Dockerfile does not declare; a later part may declare them. */

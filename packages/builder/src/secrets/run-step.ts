@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { KilnError } from '@kiln/contract/errors';
 import { engineError } from '@kiln/engine/engine-error';
 import { inspectImage } from '@kiln/engine/remove';
 import type Dockerode from 'dockerode';
-import type { BuildLimits } from '../bounds/limits.js';
 import type { BuildOutput } from '../engine/build-output.js';
 import { SECRETS_FOLDER, type SecretMount } from './secret-mounts.js';
 import type { SecretStep } from './secret-step.js';
-import { StepContainer } from './step-container.js';
+import { StepContainer, type StepContainerOptions } from './step-container.js';
 
 const PROXY = /^(https?|ftp|no|all)_proxy$/i;
 
@@ -19,20 +18,14 @@ const PUT = `umask 077 && cat > "$1" && chown "$3" "$1" && chmod "$2" "$1" || ex
 /** Removes the links. Fails where the step has put a file in the place of a link: the image would keep that file and its content. */
 const REMOVE_LINKS = 'for link do [ -L "$link" ] && rm "$link" || exit 1; done';
 
-export interface StepRun {
-  docker: Dockerode;
+export interface StepRun extends Omit<StepContainerOptions, 'image'> {
   /** Image of the part of the Dockerfile above the step, with the labels of its build arguments. */
   above: string;
   /** By id. */
   secrets: ReadonlyMap<string, Buffer>;
   args: Record<string, string>;
-  labels: Record<string, string>;
-  limits: BuildLimits;
-  cgroupParent: string;
-  network: string | undefined;
   output: BuildOutput;
   onImage(id: string): void;
-  signal: AbortSignal;
 }
 
 interface StepImage {
@@ -138,9 +131,7 @@ async function configOf(docker: Dockerode, image: string): Promise<ImageConfig> 
 
 /** Without the secrets' contents: as with any step, a changed secret does not run it again. */
 function keyOf({ command, mounts }: SecretStep, given: readonly SecretMount[], env: readonly string[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify([command, mounts, given.map(({ id }) => id), env]))
-    .digest('hex');
+  return hash('sha256', JSON.stringify([command, mounts, given.map(({ id }) => id), env]));
 }
 
 async function findImage(docker: Dockerode, parent: string, comment: string): Promise<string | undefined> {

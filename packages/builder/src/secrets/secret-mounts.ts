@@ -53,15 +53,14 @@ function mountOf(flag: string): SecretMount {
   const given = new Map<string, string>();
   for (const pair of flag.slice('--mount='.length).split(',')) {
     const [key = '', value = 'true'] = pair.split('=', 2);
-    if (!KEYS.has(key)) throw refusal(`${flag}: ${key} is not known here`, `known are ${[...KEYS.keys()].join(', ')}`);
-    given.set(KEYS.get(key) ?? key, value);
+    if (!KEYS.includes(key)) throw refusal(`${flag}: ${key} is not known here`, `known are ${KEYS.join(', ')}`);
+    given.set(key === 'dst' || key === 'destination' ? 'target' : key, value);
   }
   const target = given.get('target');
   const id = given.get('id') ?? target?.split('/').at(-1) ?? '';
   const parsed = buildSecretId.safeParse(id);
   if (!parsed.success) throw refusal(`${flag}: id ${parsed.error.issues[0]?.message}`, 'as in --mount=type=secret,id=npmrc');
-  const numbers = ['uid', 'gid', 'mode'].map((key) => numberOf(flag, key, given.get(key)));
-  const [uid, gid, mode] = numbers as [string, string, string];
+  const [uid, gid, mode = ''] = ['uid', 'gid', 'mode'].map((key) => numberOf(flag, key, given.get(key)));
   return {
     id,
     target: absolute(flag, target ?? `${SECRETS_FOLDER}/${id}`),
@@ -72,18 +71,8 @@ function mountOf(flag: string): SecretMount {
   };
 }
 
-/** The options of a mount, by their names and other names for them. */
-const KEYS: ReadonlyMap<string, string> = new Map([
-  ['type', 'type'],
-  ['id', 'id'],
-  ['target', 'target'],
-  ['dst', 'target'],
-  ['destination', 'target'],
-  ['required', 'required'],
-  ['uid', 'uid'],
-  ['gid', 'gid'],
-  ['mode', 'mode'],
-]);
+/** The options of a mount; `dst` and `destination` are other names of `target`. */
+const KEYS = ['type', 'id', 'target', 'dst', 'destination', 'required', 'uid', 'gid', 'mode'];
 
 function numberOf(flag: string, key: string, value = key === 'mode' ? '0400' : '0'): string {
   if ((key === 'mode' ? /^0?[0-7]{3}$/ : /^\d{1,9}$/).test(value)) return value;

@@ -66,8 +66,8 @@ export class StepContainer {
       AttachStdout: true,
       AttachStderr: true,
       AttachStdin: stdin !== undefined,
-      ...(user !== undefined && { User: user }),
-      ...(env !== undefined && { Env: env }),
+      User: user,
+      Env: env,
       abortSignal: this.signal,
     });
     const stream = (await exec.start({ hijack: true, stdin: true })) as unknown as Duplex;
@@ -97,10 +97,7 @@ export class StepContainer {
   /** Whether it has ended, or the engine says so within 2 s. */
   async hasEnded(): Promise<boolean> {
     const ended = this.container.wait({ abortSignal: AbortSignal.timeout(NOTICED_MS) });
-    return await ended.then(
-      () => true,
-      (error: { statusCode?: number }) => error.statusCode === 404,
-    );
+    return await ended.then(() => true).catch((error: { statusCode?: number }) => error.statusCode === 404);
   }
 
   async close(): Promise<void> {
@@ -138,7 +135,7 @@ function containerOptions({ image, labels, limits, cgroupParent, network }: Step
       CgroupParent: cgroupParent,
       Tmpfs: { [SECRETS_FOLDER]: `rw,nosuid,nodev,noexec,mode=0755,size=${MAX_SECRETS_BYTES}` },
       LogConfig: { Type: 'none', Config: {} },
-      ...(network !== undefined && { NetworkMode: network }),
+      NetworkMode: network,
     },
   };
 }

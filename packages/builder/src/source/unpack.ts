@@ -70,12 +70,8 @@ async function takeEntry(header: Header, content: AsyncIterable<Uint8Array>, to:
   return undefined;
 }
 
-async function writeFile(
-  root: string,
-  path: string,
-  { size = 0, mode = 0 }: Header,
-  content: AsyncIterable<Uint8Array>,
-): Promise<SourceFile> {
+async function writeFile(root: string, path: string, header: Header, content: AsyncIterable<Uint8Array>): Promise<SourceFile> {
+  const { size = 0, mode = 0 } = header;
   const target = join(root, path);
   await mkdir(dirname(target), { recursive: true });
   const hash = createHash('sha256');
@@ -163,8 +159,6 @@ function tooLarge(why: string): KilnError {
 function unreadable(error: NodeJS.ErrnoException): KilnError {
   // A full disk is a fault of the node, not of the sender.
   if (error.code === 'ENOSPC') return new KilnError('unavailable', 'the node has no disk space left for the build', { cause: error });
-  return new KilnError('bad_request', `the body is not a whole gzip tar: ${error.message}`, {
-    fix: 'send a gzip tar of the folder',
-    cause: error,
-  });
+  const fix = 'send a gzip tar of the folder';
+  return new KilnError('bad_request', `the body is not a whole gzip tar: ${error.message}`, { fix, cause: error });
 }
