@@ -13,10 +13,7 @@ export interface Ejected {
   files: ReadonlyMap<string, Buffer>;
 }
 
-/**
- * Makes a Dockerfile of a plan that builds the same image without Kiln: from the folder itself, and on public images.
- * @throws KilnError `bad_request` where there is no such Dockerfile
- */
+/** A Dockerfile that builds the same image without Kiln, on public images. @throws KilnError `bad_request` where there is none */
 export async function ejected(plan: BuildPlan, functionName: string, handler?: string): Promise<Ejected> {
   if (plan.dockerfile === undefined) throw refusal('the folder has its own Dockerfile', 'change that one');
   if (plan.kind === 'python') {

@@ -13,11 +13,7 @@ export interface GuardedBuild extends Omit<BuildInSteps, 'cgroupParent' | 'onIma
   onLine(line: string): void;
 }
 
-/**
- * Builds untrusted code on the engine. Bounds all resources of the build; a build that fails or is cancelled leaves no container, no
- * image and no control group.
- * @throws KilnError
- */
+/** Builds untrusted code within bounds. A failed or cancelled build leaves no container, image or control group. @throws KilnError */
 export async function guardedBuild({ node, onLine, ...build }: GuardedBuild): Promise<void> {
   const { docker, signal, limits, secrets } = build;
   const group = await openStepGroup(docker, node, limits.processes).catch((error: unknown) => {

@@ -13,10 +13,7 @@ export function withRequestId<T>(requestId: string, action: () => T): T {
   return requestIds.run(requestId, action);
 }
 
-/**
- * Every console line becomes one JSON line that the agent reads, with its level and request id. Other console methods
- * (`table`, `count`, `assert`, `timeEnd`, `trace`) end in one of these.
- */
+/** Makes of every console line one JSON line for the agent, with level and request id. Other methods of the console end in these. */
 export function consoleToAgent(): void {
   for (const [method, level] of Object.entries(LEVELS) as [keyof typeof LEVELS, string][]) {
     console[method] = (...values: unknown[]) => writeLine(level, format(...values));

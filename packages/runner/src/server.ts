@@ -84,10 +84,7 @@ async function expressShell(listener: Listener): Promise<Listener> {
   return shell as unknown as Listener;
 }
 
-/**
- * Settings of an app that did not choose its own: it trusts the client's address and protocol, which the router has checked, and its
- * error page shows no stack to clients.
- */
+/** Unless it chose otherwise, an app trusts the client's address, which the router has checked, and shows clients no stack. */
 function platformDefaults(app: unknown): void {
   const { settings, set } = app as { settings?: Record<string, unknown>; set?: unknown };
   if (settings === undefined || typeof set !== 'function') return;

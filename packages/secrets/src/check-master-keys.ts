@@ -26,8 +26,7 @@ export async function checkMasterKeys(store: MasterKeyStore, keys: MasterKeys | 
 }
 
 /**
- * The same check at the start of a process, which must start without the store too: then a wrong key fails when a secret is sealed
- * or opened.
+ * The same at the start of a process, which must start without the store too: then a wrong key fails when a secret is sealed or opened.
  * @throws EnvironmentError for a wrong or missing key
  */
 export async function checkMasterKeysAtStart(

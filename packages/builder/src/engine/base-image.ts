@@ -16,10 +16,7 @@ export interface EngineRun {
   signal: AbortSignal;
 }
 
-/**
- * The id of an image; the engine pulls the image where it does not have it.
- * @throws KilnError that names the image
- */
+/** The id of an image; the engine pulls the image where it does not have it. @throws KilnError that names the image */
 export async function ensureImage(run: EngineRun, reference: string, registries?: Registries): Promise<string> {
   const present = await imageId(run.docker, reference);
   if (present !== undefined) return present;

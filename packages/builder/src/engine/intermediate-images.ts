@@ -4,10 +4,7 @@ import type Dockerode from 'dockerode';
 
 const MAX_IMAGES = 1000;
 
-/**
- * The intermediate images of one build, as the engine's output names them. A step can print such a name too, so an image that is
- * older than the build, or has a tag, does not count.
- */
+/** The intermediate images of one build, as its output names them. A step can print any name: an image that is older does not count. */
 export class IntermediateImages {
   readonly #named = new Set<string>();
   /** Bytes of each image of this build, without the images below it. */
@@ -30,10 +27,7 @@ export class IntermediateImages {
     return [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /**
-   * After a build that failed: nobody would use them. The output does not name an image that the engine was just making when the
-   * build was cancelled; the container that it was made from tells.
-   */
+  /** After a failed build. The output does not name an image that the engine was just making; the container of the step tells. */
   async remove(containers: ReadonlySet<string>): Promise<void> {
     for (const { Id, Created } of await this.docker.listImages({ all: true, filters: { dangling: ['true'] } })) {
       if ((Created + 1) * 1000 < this.since) continue;

@@ -3,10 +3,7 @@ import { PACKAGE_JSON } from './manifest.js';
 
 export const TYPESCRIPT_NAMES = ['index.ts', 'index.mts', 'index.cts', 'function.ts', 'src/index.ts'];
 export const TYPESCRIPT = /\.[mc]?tsx?$/;
-/**
- * Links esbuild's native program, as its install script would. Started through its Node wrapper, it would print the wrapper's stack
- * below each error in the user's code.
- */
+/** Links esbuild's native program: its Node wrapper would print a stack of its own below each error in the user's code. */
 export const FETCH_ESBUILD =
   'RUN npm install --global --ignore-scripts --no-audit --no-fund --no-update-notifier --cache /tmp/esbuild esbuild@0.28.2 && rm -rf /tmp/esbuild && ' +
   'ln -sf "$(npm root --global)"/esbuild/node_modules/@esbuild/*/bin/esbuild /usr/local/bin/esbuild';

@@ -33,10 +33,7 @@ interface Process {
   onOutput?(chunk: Buffer): void;
 }
 
-/**
- * A container that runs one command after the other, bounded as the engine's builder bounds its steps. It ends when this process
- * closes its connection to it, or dies; then the engine removes it.
- */
+/** A container that runs commands within the bounds of a step. The engine removes it when this process closes its connection, or dies. */
 export class StepContainer {
   private constructor(
     private readonly container: Dockerode.Container,

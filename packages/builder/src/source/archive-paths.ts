@@ -12,10 +12,7 @@ export class ArchivePaths {
     return this.#files.size + this.#folders.size;
   }
 
-  /**
-   * @returns the path below the archive's root, without `.` and empty segments; '' for the root itself
-   * @throws KilnError `bad_request` that names the path
-   */
+  /** @returns the path without `.` and empty segments; '' for the root itself. @throws KilnError `bad_request` that names the path */
   add(name: string, type: 'file' | 'folder'): string {
     const segments = plainSegments(name);
     const path = segments.join('/');

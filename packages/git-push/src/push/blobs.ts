@@ -36,10 +36,6 @@ export class Blobs {
     this.rest = end.subarray(1);
   }
 
-  async text(id: string): Promise<string> {
-    return (await this.start(id)).toString('utf8');
-  }
-
   /** The first bytes of a file; git sends all of them in any case. */
   async start(id: string, bytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const chunks: Buffer[] = [];

@@ -18,6 +18,7 @@ export interface PushedFunction {
   files: TreeEntry[];
   /** Equal for equal sources and configuration. */
   digest: string;
+  /** The one that `kiln.json` names, else the repository's. */
   project: string;
   /** Its part of `kiln.json`. */
   config: FunctionConfigInput;
@@ -27,10 +28,7 @@ const KILN_JSON = 'kiln.json';
 const MAX_TEXT_BYTES = 1024 * 1024;
 const SHOWN = 10;
 
-/**
- * The functions of a commit, by the rules of `kiln deploy`. They belong to the repository's project, unless `kiln.json` names another.
- * @throws KilnError that names the fault and its folder
- */
+/** The functions of a commit, by the rules of `kiln deploy`. @throws KilnError that names the fault and its folder */
 export async function readFunctions(entries: readonly TreeEntry[], blobs: Blobs, project: string): Promise<PushedFunction[]> {
   const root = { path: '', entries };
   const rootJson = await jsonIn(root, KILN_JSON, blobs);
@@ -120,7 +118,7 @@ function sentFiles({ path: folder }: Folder, sent: TreeEntry[]): TreeEntry[] {
 async function textIn(folder: Folder, name: string, blobs: Blobs): Promise<string | undefined> {
   const file = folder.entries.find(({ path, kind }) => path === name && kind === 'file');
   if (file === undefined) return undefined;
-  if (file.size <= MAX_TEXT_BYTES) return blobs.text(file.id);
+  if (file.size <= MAX_TEXT_BYTES) return (await blobs.start(file.id)).toString('utf8');
   throw new KilnError('bad_request', `${pathIn(folder, name)} is larger than ${mebibytes(MAX_TEXT_BYTES)}`, {
     fix: 'make it smaller',
   });

@@ -9,10 +9,7 @@ export interface CgiHead {
   contentType: string;
 }
 
-/**
- * Reads the head of a CGI response; the stream then starts with the body.
- * @throws Error where the response ends before its head, or the head is too long
- */
+/** Reads the head of a CGI response; the stream then starts with the body. @throws Error where the head is cut off or too long */
 export async function readCgiHead(output: Readable): Promise<CgiHead> {
   let read = Buffer.alloc(0);
   for (;;) {

@@ -24,10 +24,7 @@ export interface Repository {
   env: Record<string, string>;
 }
 
-/**
- * The bare repositories, one for each project, made at the first push. They are no store of code: after the loss of a repository the
- * next push makes it again, and sends the whole history.
- */
+/** One bare repository for each project. They are no store of code: the next push makes a lost one again, with the whole history. */
 export class Repositories {
   readonly places: GitPlaces;
   private hook: Promise<void> | undefined;

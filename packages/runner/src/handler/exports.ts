@@ -36,10 +36,7 @@ export function functionExports(namespace: object): FunctionExport[] {
   return detected(candidates);
 }
 
-/**
- * The export to serve: the one that `handler` names, else the one named like the function, else the default, else the only one.
- * @returns undefined where the module has none of these
- */
+/** The export to serve: the one that `handler` names, else the one named like the function, else the default, else the only one. */
 export function chooseExport<T extends ExportDescription>(
   exports: readonly T[],
   wanted: { handler?: string | undefined; functionName?: string | undefined },

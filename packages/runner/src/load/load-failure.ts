@@ -20,10 +20,7 @@ const LINES_AROUND = 2;
 const COMPILE_TIME_MS = 5000;
 const MAX_OUTPUT_BYTES = 256 * 1024;
 
-/**
- * Explains to the author of a module why it does not load: the message, the place, and the lines around it. Leaves out frames of Node
- * and of this runner, which the author can't correct.
- */
+/** Explains to the author of a module why it does not load. Leaves out frames of Node and of this runner, which they can't correct. */
 export function explainLoadFailure(error: unknown, entry: string): string {
   if (!(error instanceof Error)) return `the module threw ${inspect(error).slice(0, MAX_MESSAGE)}\n    in ${shortPath(entry)}`;
   const frames = ownFrames(error.stack ?? '');

@@ -14,10 +14,7 @@ export class ModuleFailure extends Error {}
 /** Enough for the many frames of Node's own in an import, and for those of the module. */
 const STACK_FRAMES = 60;
 
-/**
- * Loads the module of `entry`.
- * @throws LoadError where there is no module or no function in it, ModuleFailure where it throws or does not compile
- */
+/** @throws LoadError where there is no module or no function in it, ModuleFailure where it throws or does not compile */
 export async function loadExports(entry: string): Promise<FunctionExport[]> {
   const { found, lookedFor } = findEntry(entry);
   if (found === undefined) throw new LoadError(`no module in ${entry}; looked for ${lookedFor.join(', ')}`);

@@ -147,11 +147,8 @@ function decoded(target: string): string {
 
 /** A relative redirect to the form with a slash, so that the prefix of the path stays. */
 function redirect(response: ServerResponse, target: string, query: string): void {
-  response.statusCode = 307;
-  response.setHeader('Location', `./${target.slice(target.lastIndexOf('/') + 1)}/${query}`);
-  response.setHeader('Cache-Control', REVALIDATE);
-  response.setHeader('Content-Length', 0);
-  response.end();
+  const location = `./${target.slice(target.lastIndexOf('/') + 1)}/${query}`;
+  response.writeHead(307, { Location: location, 'Cache-Control': REVALIDATE, 'Content-Length': 0 }).end();
 }
 
 interface SendError extends Error {

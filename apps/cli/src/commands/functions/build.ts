@@ -47,14 +47,14 @@ async function ejectOne({ terminal }: Session, options: BuildOptions, candidate:
 
 async function buildOne({ terminal, config }: Session, options: BuildOptions, candidate: PreparedFunction): Promise<void> {
   const { name, files, replaced, buildArgs, buildSecrets } = candidate;
-  const { buildLocally } = await import('@kiln/builder/local-build');
+  const [{ build }, { connectEngine }] = await Promise.all([import('@kiln/builder/build'), import('@kiln/engine/connect-engine')]);
   const started = performance.now();
   const engine = new EngineLines();
   const progress = new Progress();
   // A build that is cut off would leave its folder and its images behind.
   terminal.endsItself = true;
-  const built = await buildLocally({
-    dockerHost: config.DOCKER_HOST,
+  const built = await build({
+    docker: connectEngine(config.DOCKER_HOST),
     source: packFiles(files, replaced),
     functionName: name,
     buildArgs,
