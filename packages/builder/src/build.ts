@@ -90,7 +90,9 @@ async function buildIn(root: string, run: Build): Promise<BuiltImage> {
       plan.kind === 'runner' && plan.entry !== undefined
         ? await completeConfig(made.id, plan.entry, declared, run)
         : configOf(plan, declared);
-    return { ...(await publish(made, run)), kind: plan.kind, config };
+    const local = { image: made.id, name: run.functionName, tag: made.tag };
+    const { image, digest } = run.registry === undefined ? { image: made.id, digest: made.id } : await push(run, local, run.registry);
+    return { image, digest, kind: plan.kind, config };
   } catch (error) {
     // Nobody would use the image, and nobody else knows it.
     if (made.isNew) await discardImage(run.docker, made.reference);
@@ -190,9 +192,4 @@ async function completeConfig(image: string, entry: string, declared: FunctionCo
   const chosen = chooseHandler(description.exports, declared.handler, run.functionName);
   run.onLine(`handler: ${chosen.name}`);
   return { ...mergeConfig(declared, chosen.config, 'runner', chosen.name), entry, handler: chosen.name };
-}
-
-async function publish({ id, tag }: LocalImage, run: Build): Promise<{ image: string; digest: string }> {
-  if (run.registry === undefined) return { image: id, digest: id };
-  return await push(run, { image: id, name: run.functionName, tag }, run.registry);
 }

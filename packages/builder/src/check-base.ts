@@ -26,10 +26,8 @@ export async function checkBase(docker: Dockerode, reference: string, id: string
   const triggers = Config.OnBuild ?? [];
   const [remote] = remoteSources(triggers.map((trigger) => `ONBUILD ${trigger}`).join('\n'));
   if (remote === undefined) return imagesOfTriggers(triggers);
-  throw dockerfileRefusal(
-    `${reference} has ONBUILD ADD ${remote}: the engine itself would fetch it, from wherever the machine can reach`,
-    'take a base image without it',
-  );
+  const why = `${reference} has ONBUILD ADD ${remote}: the engine itself would fetch it, from wherever the machine can reach`;
+  throw dockerfileRefusal(why, 'take a base image without it');
 }
 
 function anotherFunctions(reference: string): KilnError {

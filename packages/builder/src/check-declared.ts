@@ -14,11 +14,7 @@ export interface Declared {
   functionName: string;
 }
 
-/**
- * Finds faults before the build that every build would end with: values that do not fit together, a handler that the module does not
- * export, or several exports of which none is chosen.
- * @throws KilnError `bad_request`
- */
+/** Finds faults of the configuration before the build that every build would end with. @throws KilnError `bad_request` */
 export async function checkDeclared(folder: SourceFolder, { plan, config, functionName }: Declared): Promise<void> {
   resolveConfig({ ...plan.config, ...config }, plan.kind, KILN_JSON);
   const { kind, module } = plan;

@@ -36,7 +36,7 @@ async function readBelow(folder: string): Promise<Project[]> {
 }
 
 async function isFunction(root: string): Promise<boolean> {
-  const { isFunctionRoot } = await import('@kiln/builder/function-root');
+  const { isFunctionRoot } = await import('@kiln/builder/detect/detect');
   return await isFunctionRoot(sourceFolder(root, (await findFiles(root)).files));
 }
 

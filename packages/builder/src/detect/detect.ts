@@ -1,4 +1,5 @@
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
+import { KilnError } from '@kiln/contract/errors';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 import { dockerfileDetector } from './dockerfile.js';
@@ -36,4 +37,14 @@ export async function detect(folder: SourceFolder, config: FunctionConfigInput):
   }
   const lookedFor = await Promise.all(DETECTORS.map((detector) => detector.looksFor(config, folder)));
   throw new NothingToBuild(lookedFor.join('; '), FIX);
+}
+
+/** Whether the root of a repository with function folders is a function itself: a build would recognise it, or only has to have a fault corrected. */
+export async function isFunctionRoot(root: SourceFolder): Promise<boolean> {
+  try {
+    return (await detect(root, {})).doubtful !== true;
+  } catch (error) {
+    if (error instanceof KilnError) return !(error instanceof NothingToBuild);
+    throw error;
+  }
 }

@@ -11,13 +11,9 @@ export const dockerfileDetector: Detector = {
     if (!folder.has(NAME)) return undefined;
     const text = await folder.readText(NAME);
     const [remote] = remoteSources(text);
-    if (remote !== undefined) {
-      throw dockerfileRefusal(
-        `ADD ${remote}: the engine itself would fetch it, from wherever the machine can reach`,
-        'fetch it in a RUN step, or begin a path made from variables with ./',
-      );
-    }
-    return { kind: 'http', baseImages: [], notes: [`found a ${NAME}`] };
+    if (remote === undefined) return { kind: 'http', baseImages: [], notes: [`found a ${NAME}`] };
+    const why = `ADD ${remote}: the engine itself would fetch it, from wherever the machine can reach`;
+    throw dockerfileRefusal(why, 'fetch it in a RUN step, or begin a path made from variables with ./');
   },
 };
 

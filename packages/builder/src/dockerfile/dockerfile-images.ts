@@ -3,10 +3,7 @@ import { dockerfileRefusal, instructionsOf, readsOneWay } from './dockerfile-tex
 
 const MAX_VALUE_CHARS = 8192;
 
-/**
- * Images from which a Dockerfile builds or copies, without its own stages. Build arguments in their names are expanded.
- * @throws KilnError `bad_request` for a name that engines could read in two ways
- */
+/** Images from which a Dockerfile builds or copies, without its own stages. @throws KilnError for a name that can be read in two ways */
 export function imagesOf(dockerfile: string, args: BuildArgs): string[] {
   if (!readsOneWay(dockerfile)) throw dockerfileRefusal('"# escape=" must be its first line', 'put it there, or leave it out');
   // Engines differ on whether a line continues that ends with two escape characters.
@@ -57,10 +54,8 @@ function declared(rest: string, before: ReadonlyMap<string, string>): [string, s
 function expanded(word: string, variables: ReadonlyMap<string, string>): string {
   const image = expand(word, variables);
   if (image !== '' && !/[$"'\\`]/.test(image)) return image;
-  throw dockerfileRefusal(
-    `${word} names no image`,
-    'write the name out, or with variables that an ARG above the first FROM declares, as $NAME',
-  );
+  const fix = 'write the name out, or with variables that an ARG above the first FROM declares, as $NAME';
+  throw dockerfileRefusal(`${word} names no image`, fix);
 }
 
 function expand(word: string, variables: ReadonlyMap<string, string>): string {
@@ -74,8 +69,6 @@ function expand(word: string, variables: ReadonlyMap<string, string>): string {
   );
   // Variables that use variables can double their length at each step.
   if (expanded.length <= MAX_VALUE_CHARS) return expanded;
-  throw dockerfileRefusal(
-    `a value is longer than ${MAX_VALUE_CHARS} characters when its variables are put in`,
-    'write the name of the image out',
-  );
+  const why = `a value is longer than ${MAX_VALUE_CHARS} characters when its variables are put in`;
+  throw dockerfileRefusal(why, 'write the name of the image out');
 }

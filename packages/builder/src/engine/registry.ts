@@ -29,10 +29,7 @@ interface LocalImage {
   tag: string;
 }
 
-/**
- * Pushes an image of this engine as `<prefix>/<name>:<tag>`, with the login and the repository that the registry needs.
- * @throws KilnError `unavailable` where the registry does not take the image
- */
+/** Pushes an image as `<prefix>/<name>:<tag>`. @throws KilnError `unavailable` where the registry does not take it */
 export async function push(run: EngineRun, local: LocalImage, { prefix, registries }: Registry): Promise<Pushed> {
   const { docker, onLine, signal } = run;
   const { registry, path } = splitPrefix(prefix);

@@ -81,10 +81,8 @@ function numberOf(flag: string, key: string, value = key === 'mode' ? '0400' : '
 
 function absolute(flag: string, target: string): string {
   if (/^(\/[A-Za-z0-9_.@-]+)+$/.test(target) && !target.split('/').some((part) => part === '.' || part === '..')) return target;
-  throw refusal(
-    `${flag}: target must be an absolute path of letters, digits, _, ., @ and -`,
-    `leave it out: it is ${SECRETS_FOLDER}/<id> then`,
-  );
+  const why = `${flag}: target must be an absolute path of letters, digits, _, ., @ and -`;
+  throw refusal(why, `leave it out: it is ${SECRETS_FOLDER}/<id> then`);
 }
 
 function refusal(why: string, fix: string): KilnError {

@@ -18,10 +18,8 @@ export async function declaredConfig(folder: SourceFolder, functionName: string)
   const several = typeof content === 'object' && content !== null && 'functions' in content;
   const declared = several ? functions.find(({ name }) => name === functionName) : functions[0];
   if (declared !== undefined) return declared.config;
-  throw new KilnError(
-    'bad_request',
-    `${KILN_JSON} declares no function "${functionName}"; there are: ${functions.map(({ name }) => name).join(', ')}`,
-  );
+  const names = functions.map(({ name }) => name).join(', ');
+  throw new KilnError('bad_request', `${KILN_JSON} declares no function "${functionName}"; there are: ${names}`);
 }
 
 /** Merges the configuration of the handler with that of `kiln.json`, which wins. @throws KilnError `bad_request` that names each wrong field */

@@ -1,4 +1,4 @@
-import { isFunctionRoot } from '@kiln/builder/function-root';
+import { isFunctionRoot } from '@kiln/builder/detect/detect';
 import { SourceFolder } from '@kiln/builder/source/source-folder';
 import { type DeclaredFunction, type FunctionConfigInput, readKilnJson, readProjectName } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';

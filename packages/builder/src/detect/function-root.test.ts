@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isFunctionRoot } from './function-root.js';
-import { folder } from './source/source.fixture.js';
+import { folder } from '../source/source.fixture.js';
+import { isFunctionRoot } from './detect.js';
 
 const manifest = (content: object) => ({ 'package.json': JSON.stringify(content) });
 const vite = { scripts: { build: 'vite build' }, devDependencies: { vite: '8' } };
