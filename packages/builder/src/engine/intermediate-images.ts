@@ -4,7 +4,7 @@ import type Dockerode from 'dockerode';
 
 const MAX_IMAGES = 1000;
 
-/** The intermediate images of one build, as its output names them. A step can print any name: an image that is older does not count. */
+/** The intermediate images of one build, as its output names them. A step can print any name: an older or tagged image does not count. */
 export class IntermediateImages {
   readonly #named = new Set<string>();
   /** Bytes of each image of this build, without the images below it. */
