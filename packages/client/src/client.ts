@@ -65,11 +65,7 @@ export class KilnClient {
       config: FunctionConfigInput,
       { revision, ...how }: Pick<DeployOptions, 'message' | 'traffic'> & { revision?: number } = {},
     ): Promise<Deployed> =>
-      this.transport.json('PATCH', path('functions', name), {
-        json: { config, ...how },
-        timeoutMs: DEPLOY_TIMEOUT_MS,
-        ...(revision !== undefined && { revision }),
-      }),
+      this.transport.json('PATCH', path('functions', name), { json: { config, ...how }, timeoutMs: DEPLOY_TIMEOUT_MS, revision }),
     remove: (name: string): Promise<void> => this.transport.json('DELETE', path('functions', name)),
   };
 
@@ -138,7 +134,7 @@ export class KilnClient {
       timeoutMs: DEPLOY_TIMEOUT_MS,
       query: { message, traffic, sourceDigest, project, buildArgs: buildArgs && JSON.stringify(buildArgs) },
       headers: buildSecretsHeaders(buildSecrets),
-      ...(signal && { signal }),
+      signal,
     });
     for await (const line of this.lines<BuildLine>(response, signal)) {
       if (line.type === 'log') onLine(line.line);
@@ -150,7 +146,7 @@ export class KilnClient {
 
   /** Restores the traffic before the last change, or gives all to one version. */
   rollback(name: string, version?: number): Promise<FunctionView> {
-    return this.transport.json('POST', path('functions', name, 'rollback'), { json: { ...(version !== undefined && { version }) } });
+    return this.transport.json('POST', path('functions', name, 'rollback'), { json: { version } });
   }
 
   /** Gives a version the traffic in stages. Resolves when the first stage starts. */
@@ -161,7 +157,7 @@ export class KilnClient {
   async *logs(name: string, options: LogOptions = {}): AsyncGenerator<LogRecord> {
     const { follow, since, requestId, level, signal } = options;
     const query = { since, requestId, level, follow: follow ? 'true' : undefined };
-    const response = await this.transport.send('GET', path('functions', name, 'logs'), { query, ...(signal && { signal }) });
+    const response = await this.transport.send('GET', path('functions', name, 'logs'), { query, signal });
     yield* this.lines<LogRecord>(response, signal);
   }
 
