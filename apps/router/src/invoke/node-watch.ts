@@ -65,7 +65,7 @@ export class NodeWatch {
     for (const door of this.doors.values()) door.tick(ANSWER_TICKS);
     for (const { id, record } of this.nodes.due()) this.ask(id, record.dataUrl);
     for (const [id, door] of this.doors) {
-      if (door.asking || this.nodes.knows(id)) continue;
+      if (door.asking || this.nodes.find(id) !== undefined) continue;
       door.close();
       this.doors.delete(id);
     }

@@ -35,22 +35,20 @@ export function answerPlatform(
   response.end(body);
 }
 
-export interface StrayAsset {
-  /** The function whose page asked for it. */
-  name: string;
-  /** Where that function has it. */
-  location: string;
-}
-
 /** A file with an ending, as pictures, scripts and styles have one. */
 const ASSET = /\/[^/]+\.[A-Za-z0-9]{1,10}$/;
 const MAX_REFERER = 4096;
 
 /**
  * A page opened under `/fn/<name>/` that names a file from the root of the host means the root of its own site: the browser says
- * in `Referer` which page that was. Only for what is nobody's otherwise; by host nothing is stray.
+ * in `Referer` which page that was. Gives the function of that page, and where it has the file. Only for what is nobody's otherwise; by host nothing is stray.
  */
-export function strayAsset(request: IncomingMessage, head: RequestHead, peer: Peer, forms: AddressForms): StrayAsset | undefined {
+export function strayAsset(
+  request: IncomingMessage,
+  head: RequestHead,
+  peer: Peer,
+  forms: AddressForms,
+): { name: string; location: string } | undefined {
   const { method, url = '', headers } = request;
   if (method !== 'GET' || headers.referer === undefined || headers.referer.length > MAX_REFERER || !isAsset(url)) return undefined;
   const host = (peer.trusted ? head.forwardedHost : undefined) ?? head.host;

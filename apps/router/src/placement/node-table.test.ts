@@ -55,12 +55,12 @@ describe('NodeTable', () => {
   it('lists the usable nodes in ring order, home first', () => {
     all();
     expect([...ids()].sort()).toEqual(NODES);
-    expect(table.home('hello')).toBe(ids()[0]);
+    expect(table.preference('hello')[0]?.id).toBe(ids()[0]);
   });
 
   it('takes a node out of use when its heartbeat stops and its door does not answer, and only moves that node’s functions', () => {
     all();
-    const homes = new Map(Array.from({ length: 60 }, (_, i) => [`function-${i}`, table.home(`function-${i}`)]));
+    const homes = new Map(Array.from({ length: 60 }, (_, i) => [`function-${i}`, table.preference(`function-${i}`)[0]?.id]));
     const stopped = record('node-3');
     for (let second = 0; second < 4; second++) {
       now += 1000;
@@ -70,13 +70,13 @@ describe('NodeTable', () => {
     expect(due()).toEqual(['node-3']);
     says('node-3', 'no_answer');
     expect(live()).toEqual(['node-1', 'node-2']);
-    for (const [name, home] of homes) if (home !== 'node-3') expect(table.home(name)).toBe(home);
+    for (const [name, home] of homes) if (home !== 'node-3') expect(table.preference(name)[0]?.id).toBe(home);
     now += 1000;
     all();
     expect(live()).toEqual(['node-1', 'node-2']);
     expect(due()).toEqual(['node-3']);
     says('node-3', 'answers');
-    for (const [name, home] of homes) expect(table.home(name)).toBe(home);
+    for (const [name, home] of homes) expect(table.preference(name)[0]?.id).toBe(home);
   });
 
   it('keeps a node whose heartbeat is missed as long as its door answers, and asks it once a second', () => {
@@ -110,7 +110,7 @@ describe('NodeTable', () => {
     says('node-2', 'leaving');
     says('node-3', 'no_answer');
     expect(live()).toEqual(['node-1']);
-    expect(NODES.map((id) => table.knows(id))).toEqual([true, false, false]);
+    expect(NODES.map((id) => table.find(id) !== undefined)).toEqual([true, false, false]);
   });
 
   it('uses a node that was away when it was first seen only when its door has answered', () => {

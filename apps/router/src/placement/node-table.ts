@@ -61,18 +61,8 @@ export class NodeTable {
     return [...this.entries.values()].filter(({ usable }) => usable);
   }
 
-  /** Whether a node is known at all, in use or not. */
-  knows(id: string): boolean {
-    return this.entries.has(id);
-  }
-
   find(id: string): NodeEntry | undefined {
     return this.entries.get(id);
-  }
-
-  /** The function's first node on the ring; undefined where there is no node. */
-  home(name: string): string | undefined {
-    return this.preference(name)[0]?.id;
   }
 
   /** The function's usable nodes in ring order: in use and not draining. */
@@ -133,7 +123,7 @@ export class NodeTable {
   /** All that have something under way or may get something; those that are of no more use are dropped. */
   connections(): NodeConnections[] {
     for (const connections of this.former) if (connections.underWay.size === 0) this.former.delete(connections);
-    return [...[...this.entries.values()].flatMap(({ connected }) => connected), ...this.former];
+    return [...[...this.entries.values()].flatMap(({ connections }) => connections ?? []), ...this.former];
   }
 
   /** Ends what is under way everywhere. */

@@ -83,8 +83,8 @@ export class NodeEntry {
   listed = true;
   /** Weight of this router's own requests there. */
   private inFlight = 0;
-  /** Those of its agent's present life. */
-  private connections: NodeConnections | undefined;
+  /** Those of its agent's present life, once a call has used them. */
+  connections: NodeConnections | undefined;
   private reported: number;
   private reportedAt: number;
   private beatAt: number;
@@ -137,11 +137,6 @@ export class NodeEntry {
   release(weight: number, load: number | undefined): void {
     this.inFlight -= weight;
     if (load !== undefined) this.report(load, this.clock());
-  }
-
-  /** Those that are in use, where there are any. */
-  get connected(): readonly NodeConnections[] {
-    return this.connections === undefined ? [] : [this.connections];
   }
 
   /** The next call gets new connections: an address alone does not say who answers there. */

@@ -27,34 +27,27 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 export function sendProblem(reply: FastifyReply, error: KilnError, requestId: string): FastifyReply {
-  if (stillSends(reply.request.raw)) return sendWhileReceiving(reply, error, requestId);
+  const { request } = reply;
+  // A git client asks for a password when it is told that one helps.
+  const asks = isGit(request) && error.code === 'unauthorized';
+  const extra = {
+    ...(error instanceof MethodNotAllowed && { Allow: error.allowed.join(', ') }),
+    ...(asks && { 'WWW-Authenticate': CHALLENGE }),
+  };
+  if (stillSends(request.raw)) {
+    // Past Fastify, which would cut off whoever still sends: the rest is read and dropped, within a bound.
+    void reply.hijack();
+    writeProblem(reply.raw, error, requestId, Object.entries(extra).flat());
+    discard(request.raw);
+    return reply;
+  }
   const problem = toProblem(error, requestId);
-  void reply.code(problem.status).header(ERROR, problem.code).header(REQUEST_ID, requestId).header('cache-control', 'no-store');
+  void reply.code(problem.status).headers({ ...extra, [ERROR]: problem.code, [REQUEST_ID]: requestId, 'cache-control': 'no-store' });
   if (error.retryAfter !== undefined) void reply.header('retry-after', error.retryAfter);
-  if (error instanceof MethodNotAllowed) void reply.header('allow', error.allowed.join(', '));
-  if (challenges(reply.request, error)) void reply.header('www-authenticate', CHALLENGE);
-  if (isGitClient(reply.request)) return sendText(reply, error, problem.title);
-  return reply.type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
-}
-
-/** Past Fastify, which would cut off whoever still sends: the rest is read and dropped, within a bound. */
-function sendWhileReceiving(reply: FastifyReply, error: KilnError, requestId: string): FastifyReply {
-  const allow = error instanceof MethodNotAllowed ? ['Allow', error.allowed.join(', ')] : [];
-  const challenge = challenges(reply.request, error) ? ['WWW-Authenticate', CHALLENGE] : [];
-  void reply.hijack();
-  writeProblem(reply.raw, error, requestId, [...allow, ...challenge]);
-  discard(reply.request.raw);
-  return reply;
-}
-
-/** A git client asks for a password when it is told that one helps. */
-function challenges(request: FastifyRequest, { code }: KilnError): boolean {
-  return isGit(request) && code === 'unauthorized';
-}
-
-/** Git shows plain text to its user, line by line, and nothing else. */
-function sendText(reply: FastifyReply, { message, fix }: KilnError, title: string): FastifyReply {
-  return reply.type('text/plain; charset=utf-8').send(`${title}: ${message}\n${fix === undefined ? '' : `${fix}\n`}`);
+  if (!isGitClient(request)) return reply.type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
+  // Git shows plain text to its user, line by line, and nothing else.
+  const lines = [`${problem.title}: ${error.message}`, ...(error.fix === undefined ? [] : [error.fix])];
+  return reply.type('text/plain; charset=utf-8').send(lines.map((line) => `${line}\n`).join(''));
 }
 
 class MethodNotAllowed extends KilnError {

@@ -21,6 +21,6 @@ export class FunctionViews {
   readonly of = (record: FunctionRecord): FunctionView => ({
     ...record,
     url: this.urlOf(record.name),
-    home: this.nodes.home(record.name) ?? null,
+    home: this.nodes.preference(record.name)[0]?.id ?? null,
   });
 }
