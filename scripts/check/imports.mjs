@@ -1,14 +1,8 @@
 /** Decides, and is on neither way. */
 const PURE_BESIDES = ['apps/cli/src/invoke/address.ts'];
-/** Each with its reason. */
-const MAY_READ_THE_CLOCK = new Map([
-  ['packages/state/src/functions/traffic-change.ts', 'stamps the record that it returns'],
-  ['apps/router/src/traffic/rollout-step.ts', 'stamps the record that it returns'],
-]);
 /** Of Node, and without any effect. */
 const HARMLESS = new Set(['util', 'node:util', 'path', 'node:path']);
 /** What acts, or depends on more than arguments, without an import. */
-const CLOCK = 'new Date()';
 const ACTS = /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|setImmediate|fetch\(|console\.|process\.)/;
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 
@@ -56,7 +50,7 @@ function whatActs(source, tree) {
   const module = tree.bySource.get(source);
   if (module === undefined) return `${source} is not there`;
   const acts = ACTS.exec((tree.files.get(source) ?? '').replaceAll(COMMENT, ''))?.[0];
-  if (acts !== undefined && !(acts === CLOCK && MAY_READ_THE_CLOCK.has(source))) return `${source} uses ${acts}`;
+  if (acts !== undefined) return `${source} uses ${acts}`;
   for (const { resolved, coreModule, dependencyTypes } of module.dependencies) {
     if (dependencyTypes.includes('type-only') || /^packages\/contract\//.test(resolved)) continue;
     if (coreModule && HARMLESS.has(resolved)) continue;

@@ -15,7 +15,7 @@ import type { KeyTable } from './view/key-table.js';
 
 /**
  * The control API and the receiver of events, not listening yet.
- * @param parts what controllers ask for
+ * @param parts what controllers ask for is among them
  */
 export async function createApplication(
   { redisUrl, trustedProxies }: RouterConfig,
@@ -23,11 +23,11 @@ export async function createApplication(
   parts: readonly object[],
   log: Logger,
 ): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(
-    routerModule([keys, ...parts]),
-    createAdapter(keys, new Peers(trustedProxies), log),
-    { logger: nestLogger(log), abortOnError: false, bodyParser: false },
-  );
+  const app = await NestFactory.create<NestFastifyApplication>(routerModule(parts), createAdapter(keys, new Peers(trustedProxies), log), {
+    logger: nestLogger(log),
+    abortOnError: false,
+    bodyParser: false,
+  });
   app.useGlobalFilters(new ProblemFilter(log));
   app.connectMicroservice({ strategy: new EventServer(connectionOptions(redisUrl), log) });
   endIdleConnections(app.getHttpServer());

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { clusterSecret, logLevel, port, readEnvironment, redisUrl } from '@kiln/contract/config/environment';
-import { type MasterKeys, masterKeyText } from '@kiln/secrets/master-key';
+import { masterKeyText } from '@kiln/secrets/master-key';
 import { readMasterKeys } from '@kiln/secrets/read-master-keys';
 import { z } from 'zod';
 import { keyId } from './view/key-table.js';
@@ -47,49 +47,31 @@ const shape = {
   KILN_LOG_LEVEL: logLevel,
 };
 
-export interface RouterConfig {
-  /** Holds what is pushed. */
-  home: string;
-  /** Where programs are found: git is one. */
-  path: string;
-  bind: string;
-  httpPort: number;
-  controlPort: number;
-  domain: string;
-  /** Base of functions' URLs, without a slash at its end. */
-  publicUrl: string;
-  redisUrl: string;
-  clusterSecret: string;
-  /** Undefined: no secret can be set here. */
-  masterKeys: MasterKeys | undefined;
-  adminKey: string | undefined;
-  trustedProxies: readonly string[];
-  /** Functions are reached below `/fn/`, too, all in one web origin. */
-  callsByPath: boolean;
-  placementHeaders: boolean;
-  /** ms */
-  drainTimeout: number;
-  drainDelay: number;
-  logLevel: z.infer<typeof logLevel>;
-}
+export type RouterConfig = ReturnType<typeof readConfig>;
 
 /** @throws EnvironmentError naming the variable, its value and what is allowed */
-export function readConfig(environment: Record<string, string | undefined> = process.env): RouterConfig {
+export function readConfig(environment: Record<string, string | undefined> = process.env) {
   const env = readEnvironment(shape, environment);
   return {
+    /** Holds what is pushed. */
     home: resolve(env.KILN_HOME),
+    /** Where programs are found: git is one. */
     path: env.PATH,
     bind: env.KILN_BIND,
     httpPort: env.KILN_HTTP_PORT,
     controlPort: env.KILN_CONTROL_PORT,
     domain: env.KILN_DOMAIN,
+    /** Base of functions' URLs, without a slash at its end. */
     publicUrl: (env.KILN_PUBLIC_URL ?? `http://localhost:${env.KILN_HTTP_PORT}`).replace(/\/+$/, ''),
     redisUrl: env.KILN_REDIS_URL,
     clusterSecret: env.KILN_CLUSTER_SECRET,
+    /** Undefined: no secret can be set here. */
     masterKeys: readMasterKeys({ home: env.KILN_HOME, own: env.KILN_MASTER_KEY, previous: env.KILN_MASTER_KEY_PREVIOUS }),
     adminKey: env.KILN_ADMIN_KEY,
     trustedProxies: env.KILN_TRUSTED_PROXIES,
+    /** Functions are reached below `/fn/`, too, all in one web origin. */
     callsByPath: env.KILN_CALLS_BY_PATH === 'on',
+    /** Callers see which node and instance answered. */
     placementHeaders: env.KILN_PLACEMENT_HEADERS === 'on',
     drainTimeout: env.KILN_DRAIN_TIMEOUT,
     drainDelay: env.KILN_DRAIN_DELAY,

@@ -5,22 +5,18 @@ import { FunctionsController } from './control/routes/functions.controller.js';
 import { GitController } from './control/routes/git.controller.js';
 import { HealthController } from './control/routes/health.controller.js';
 import { KeysController } from './control/routes/keys.controller.js';
-import { PinsController } from './control/routes/pins.controller.js';
 import { SecretsController } from './control/routes/secrets.controller.js';
-import { StoreController } from './control/routes/store.controller.js';
 import { StreamsController } from './control/routes/streams.controller.js';
 
 /** The one module of this process: who answers the control API. */
 @Module({
   controllers: [
     FunctionsController,
-    PinsController,
     StreamsController,
     ClusterController,
     KeysController,
     GitController,
     SecretsController,
-    StoreController,
     HealthController,
     EventsController,
   ],

@@ -20,20 +20,18 @@ import { connectStore } from '@kiln/state/store/store';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { AgentsClient } from './agents/agents-client.js';
-import { Instances } from './agents/instances.js';
 import { createApplication } from './application.js';
 import { adminKey, Keys } from './cluster/api-keys.js';
 import { HeldStore } from './cluster/held-store.js';
 import type { RouterConfig } from './config.js';
 import { Metrics } from './control/http/metrics.js';
-import { Readiness } from './control/http/readiness.js';
 import { FunctionViews } from './control/routes/function-view.js';
 import { Deployments } from './deploy/deploy.js';
 import { OwnDeployments } from './deploy/deployment.js';
 import { LostDeployments } from './deploy/lost-deployments.js';
 import { Secrets } from './deploy/set-secrets.js';
 import type { InvocationRecord } from './invoke/invocation.js';
-import { createDataListener } from './invoke/listen.js';
+import { DataListener } from './invoke/listen.js';
 import { RouterLifecycle } from './lifecycle.js';
 import { NodeTable } from './placement/node-table.js';
 import { VersionSecrets } from './secrets/secrets.js';
@@ -64,9 +62,19 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
   const events = new EventClient(connectionOptions(config.redisUrl), log);
   const view = newView(config, stores, events, lifecycle, log);
   const work = newWork(config, stores, view, log);
-  const listener = newListener(config, view, work, lifecycle, log);
-  const app = await createApplication(config, view.keyTable, controlled(stores, view, work, lifecycle), log);
-  const parts = { config, lifecycle, stores, events, view, work, listener, app };
+  const listener = new DataListener({
+    ...view,
+    keys: view.keyTable,
+    config,
+    log,
+    observers: work.observers,
+    refreshOnMiss: view.catalog.refreshOnMiss,
+    refreshNodes: view.membership.refreshOnMiss,
+    isReady: () => lifecycle.isReady,
+  });
+  const parts = [stores, view, work].flatMap((some): object[] => Object.values(some));
+  const app = await createApplication(config, view.keyTable, [lifecycle, ...parts], log);
+  const running = { config, lifecycle, stores, events, view, work, listener, app };
   let stopped: Promise<void> | undefined;
   try {
     await app.startAllMicroservices();
@@ -80,9 +88,9 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
     await app.listen(config.controlPort, config.bind);
     const control = app.getHttpServer().address() as AddressInfo;
     const url = ({ port }: { port: number }) => `http://${config.bind.includes(':') ? `[${config.bind}]` : config.bind}:${port}`;
-    return { dataUrl: url(data), controlUrl: url(control), stop: () => (stopped ??= stop(parts)) };
+    return { dataUrl: url(data), controlUrl: url(control), stop: () => (stopped ??= stop(running)) };
   } catch (error) {
-    await stop(parts);
+    await stop(running);
     throw error;
   }
 }
@@ -151,12 +159,7 @@ function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog,
   const made = { functions, nodes, agents, announcer, secrets: versionSecrets, urlOf: views.urlOf, deployments: own, catalog };
   const deployments = new Deployments(made);
   const keys = config.masterKeys;
-  const metrics = new Metrics({
-    storeReady: () => store.ready,
-    storeTrouble: () => store.trouble?.kind,
-    liveNodes: () => nodes.live().length,
-    functions: () => routes.names().length,
-  });
+  const metrics = new Metrics(store, nodes, routes);
   const debug = (record: InvocationRecord) => log.debug(record, 'invocation');
   /** Called for each request to a function, once it is over. */
   const observers = new Set([metrics.observe, ...(log.isLevelEnabled('debug') ? [debug] : [])]);
@@ -166,42 +169,12 @@ function newWork(config: RouterConfig, stores: Stores, { nodes, routes, catalog,
     versionSecrets,
     deployments,
     lost: new LostDeployments({ ...made, log }),
-    instances: new Instances(nodes, agents),
     secrets: new Secrets({ store: stores.secrets, functions, deployments, versionSecrets, nodes, keys }),
     rollouts: new Rollouts({ functions, rollouts: rolloutStore, catalog, announcer, observers, router: randomUUID(), log }),
     git: new GitServer(new Repositories(config.home, config.path), new Pushes({ deployments, functions, turns }), log),
     metrics,
     observers,
   };
-}
-
-function newListener(config: RouterConfig, view: View, work: Work, lifecycle: RouterLifecycle, log: Logger) {
-  const { routes, nodes, keyTable: keys, catalog, membership } = view;
-  return createDataListener({
-    config,
-    routes,
-    refreshOnMiss: catalog.refreshOnMiss,
-    nodes,
-    refreshNodes: membership.refreshOnMiss,
-    keys,
-    log,
-    isReady: () => lifecycle.isReady,
-    observers: work.observers,
-  });
-}
-
-/** What controllers ask for. */
-function controlled(
-  { store, functions, logs, deployments: records }: Stores,
-  view: View,
-  work: Work,
-  lifecycle: RouterLifecycle,
-): object[] {
-  const { nodes, catalog, membership, keys, held, refresh, announcer } = view;
-  const { agents, views, versionSecrets, deployments, instances, secrets, git, metrics } = work;
-  const known = [nodes, catalog, membership, keys, held, refresh, announcer];
-  const done = [agents, views, versionSecrets, deployments, instances, secrets, git, metrics];
-  return [lifecycle, new Readiness(lifecycle, store), functions, logs, records, ...known, ...done];
 }
 
 type Stores = ReturnType<typeof openStores>;
@@ -215,6 +188,6 @@ interface Parts {
   events: EventClient;
   view: View;
   work: Work;
-  listener: ReturnType<typeof newListener>;
+  listener: DataListener;
   app: NestFastifyApplication;
 }

@@ -9,7 +9,7 @@ export class KeyStore {
   constructor(private readonly store: Store) {}
 
   async list(): Promise<KeyRecord[]> {
-    const hash = await this.store.desired.readOne((pipeline) => pipeline.hgetall(KEYS));
+    const hash = await this.store.desired.hash(KEYS);
     return readRecords(this.store, keyRecord, hash, KEYS).sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
   }
 

@@ -5,7 +5,7 @@ import { type BuildSecrets, buildSecretsHeaders } from '@kiln/contract/api/build
 import { type AgentBuildLine, builtImage } from '@kiln/contract/api/control-api';
 import { readProblem } from '@kiln/contract/api/problem';
 import { KilnError } from '@kiln/contract/errors';
-import { type ImageKind, imageKind } from '@kiln/contract/kinds';
+import { imageKind } from '@kiln/contract/kinds';
 import { type InstanceRecord, instanceRecord, type NodeRecord } from '@kiln/contract/records/records';
 import { SECRET } from '@kiln/contract/wire/headers';
 import { jsonLines } from '@kiln/contract/wire/json-lines';
@@ -25,21 +25,8 @@ const BUILD_MS = 24 * 3_600_000;
 const WARM_MS = 12_000;
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
+/** An image whose reference always has the same content. */
 const imageFacts = z.object({ image: z.string(), digest: z.string(), kind: imageKind });
-
-export interface PinnedImage {
-  /** Pinned: always the same content. */
-  image: string;
-  digest: string;
-  kind: ImageKind;
-}
-
-/** A version and those whose traffic it gets. */
-export interface WarmUpTarget {
-  name: string;
-  version: number;
-  serving: readonly number[];
-}
 
 /** What the steps of a build are told. */
 export interface StepInputs {
@@ -73,7 +60,7 @@ export class AgentsClient {
     const headers = buildSecretsHeaders(secrets);
     const gone = new AbortController();
     const watch = watchSilence(
-      () => this.health(node),
+      () => this.tell(node, 'GET', '/healthz'),
       (error) => gone.abort(unreachable(node, error)),
     );
     const either = AbortSignal.any([signal, gone.signal]);
@@ -95,32 +82,31 @@ export class AgentsClient {
   }
 
   /** What a reference is, pulled if need be. @throws KilnError `start_failed` when there is no such image */
-  async facts(node: NodeRecord, image: string, signal?: AbortSignal): Promise<PinnedImage> {
-    return imageFacts.parse(
-      await this.json(node, 'GET', `/images/facts?image=${encodeURIComponent(image)}`, { signal, timeoutMs: FACTS_MS }),
-    );
+  async facts(node: NodeRecord, image: string, signal?: AbortSignal): Promise<z.infer<typeof imageFacts>> {
+    const path = `/images/facts?image=${encodeURIComponent(image)}`;
+    return imageFacts.parse(await this.json(node, path, { signal, timeoutMs: FACTS_MS }));
   }
 
   async instances(node: NodeRecord, name: string): Promise<InstanceRecord[]> {
     const path = `/instances?function=${encodeURIComponent(name)}`;
-    return z.array(instanceRecord).parse(await this.json(node, 'GET', path, { timeoutMs: CALL_MS }));
+    return z.array(instanceRecord).parse(await this.json(node, path, { timeoutMs: CALL_MS }));
   }
 
-  /** Readies instances of a version that is about to get the traffic of others. */
-  async warm(node: NodeRecord, { name, version, serving }: WarmUpTarget): Promise<void> {
+  /** Readies instances of a version that is about to get the traffic of others, `serving`. */
+  warm(node: NodeRecord, { name, version, serving }: { name: string; version: number; serving: readonly number[] }): Promise<void> {
     const query = new URLSearchParams({ function: name, version: String(version), serving: serving.join() });
-    (await this.call(node, 'POST', `/warm?${query}`, { timeoutMs: WARM_MS })).resume();
+    return this.tell(node, 'POST', `/warm?${query}`, WARM_MS);
   }
 
   /** It takes no new work from now on. */
-  async drain(node: NodeRecord): Promise<void> {
-    (await this.call(node, 'POST', '/drain', { timeoutMs: CALL_MS })).resume();
+  drain(node: NodeRecord): Promise<void> {
+    return this.tell(node, 'POST', '/drain');
   }
 
   /** It takes new work again. @throws KilnError */
   async resume(node: NodeRecord): Promise<void> {
     try {
-      (await this.call(node, 'DELETE', '/drain', { timeoutMs: CALL_MS })).resume();
+      await this.tell(node, 'DELETE', '/drain');
     } catch (error) {
       if (!(error instanceof KilnError) || error.code !== 'not_found') throw error;
       throw new KilnError('conflict', `the agent of node "${node.id}" is of an older version, which can not take a drain back`, {
@@ -129,13 +115,13 @@ export class AgentsClient {
     }
   }
 
-  /** @throws KilnError where it does not answer */
-  private async health(node: NodeRecord): Promise<void> {
-    (await this.call(node, 'GET', '/healthz', { timeoutMs: CALL_MS })).resume();
+  /** A call of which only the status counts. */
+  private async tell(node: NodeRecord, method: string, path: string, timeoutMs = CALL_MS): Promise<void> {
+    (await this.call(node, method, path, { timeoutMs })).resume();
   }
 
-  private async json(node: NodeRecord, method: string, path: string, options: CallOptions): Promise<unknown> {
-    const response = await this.call(node, method, path, options);
+  private async json(node: NodeRecord, path: string, options: CallOptions): Promise<unknown> {
+    const response = await this.call(node, 'GET', path, options);
     try {
       return JSON.parse(await textOf(response));
     } catch (error) {

@@ -3,18 +3,13 @@ import type { InstanceRecord } from '@kiln/contract/records/records';
 import type { NodeTable } from '../placement/node-table.js';
 import type { AgentsClient } from './agents-client.js';
 
-/** Where a function runs at this moment: every node is asked, for only a node knows. */
-export class Instances {
-  constructor(
-    private readonly nodes: NodeTable,
-    private readonly agents: AgentsClient,
-  ) {}
-
-  /** Of the nodes that answer. @throws KilnError `unavailable` when there are nodes and none does */
-  async list(name: string): Promise<InstanceRecord[]> {
-    const answers = await Promise.allSettled(this.nodes.live().map(({ record }) => this.agents.instances(record, name)));
-    const lists = answers.filter((answer) => answer.status === 'fulfilled').map(({ value }) => value);
-    if (answers.length > 0 && lists.length === 0) throw new KilnError('unavailable', 'no node answers', { fix: 'kiln nodes ls' });
-    return lists.flat().sort((a, b) => (a.id < b.id ? -1 : 1));
-  }
+/**
+ * Where a function runs at this moment: every node is asked, for only a node knows. Of the nodes that answer.
+ * @throws KilnError `unavailable` when there are nodes and none does
+ */
+export async function instancesOf(nodes: NodeTable, agents: AgentsClient, name: string): Promise<InstanceRecord[]> {
+  const answers = await Promise.allSettled(nodes.live().map(({ record }) => agents.instances(record, name)));
+  const lists = answers.filter((answer) => answer.status === 'fulfilled').map(({ value }) => value);
+  if (answers.length > 0 && lists.length === 0) throw new KilnError('unavailable', 'no node answers', { fix: 'kiln nodes ls' });
+  return lists.flat().sort((a, b) => (a.id < b.id ? -1 : 1));
 }

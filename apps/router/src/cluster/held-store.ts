@@ -64,10 +64,10 @@ export class HeldStore {
 function holdsOf(copy: StoreCopy | undefined): StoreView['holds'] {
   if (copy === undefined) return null;
   const { functions, keys, secrets, secretValues } = copy;
-  const versions = [...functions.versions.values()].reduce((sum, packed) => sum + countPacked(packed), 0);
+  const stored = [...functions.values()].flatMap(({ versions }) => versions ?? []);
   return {
-    functions: functions.functions.size,
-    versions,
+    functions: stored.length,
+    versions: stored.reduce((sum, packed) => sum + countPacked(packed), 0),
     keys: Object.keys(keys).length,
     secrets: Object.keys(secrets).length,
     secretValues: secretValues !== undefined,

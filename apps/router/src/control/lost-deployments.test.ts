@@ -34,7 +34,6 @@ function recordOf(name: string, changes: Partial<DeploymentRecord>): DeploymentR
 }
 
 const stepTo = (record: DeploymentRecord, before = ''): DeploymentStep => ({
-  function: record.function,
   before,
   record,
   leaseMs: NO_LEASE_MS,

@@ -60,14 +60,14 @@ function cluster(nodes: string[], says: (node: string, time: number) => Refusal 
         return record;
       },
       markFailed: async (_name, _version, failure) => Object.assign(record, { state: 'failed', failure }),
-      withdraw: async () => {
-        gone = true;
-        return 'withdrawn';
-      },
     },
   };
+  const withdraw = async () => {
+    gone = true;
+    return 'withdrawn' as const;
+  };
   const proof = (boundMs: number) =>
-    new PendingProof(parts, { name: 'f', version: 1, boundMs, signal: new AbortController().signal }).ready();
+    new PendingProof(parts, { name: 'f', version: 1, boundMs, signal: new AbortController().signal, withdraw }).ready();
   return { proof, record, asked, isGone: () => gone };
 }
 
@@ -120,7 +120,7 @@ describe('a version that is being proved', () => {
           },
         } as never,
       },
-      { name: 'f', version: 1, boundMs: 5000, signal: new AbortController().signal },
+      { name: 'f', version: 1, boundMs: 5000, signal: new AbortController().signal, withdraw: async () => 'withdrawn' },
     );
     await proof.ready();
   });

@@ -2,6 +2,7 @@ import { readFailure } from '@kiln/contract/api/problem';
 import { KilnError } from '@kiln/contract/errors';
 import type { VersionRecord } from '@kiln/contract/records/records';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
+import { ifThere } from '@kiln/state/store/store';
 import type { NodeTable } from '../placement/node-table.js';
 import type { Announcer } from '../view/announcer.js';
 import type { Catalog } from '../view/catalog.js';
@@ -15,7 +16,7 @@ const LOST_MS = 3000;
 const ROUND_MS = 3000;
 
 export interface ProofParts {
-  functions: Pick<FunctionStore, 'version' | 'proveOn' | 'markFailed' | 'withdraw'>;
+  functions: Pick<FunctionStore, 'version' | 'proveOn' | 'markFailed'>;
   nodes: Pick<NodeTable, 'preference'>;
   announcer: Pick<Announcer, 'functionChanged'>;
   catalog: Pick<Catalog, 'changed'>;
@@ -26,6 +27,8 @@ export interface AwaitedProof {
   version: number;
   boundMs: number;
   signal: AbortSignal;
+  /** Takes the version out. Gives what is left of it. */
+  withdraw(): ReturnType<FunctionStore['withdraw']>;
 }
 
 /** Waits until a node has said how a version's first instance went. Where one cannot try, or says nothing, another is asked. */
@@ -48,11 +51,11 @@ export class PendingProof {
     for (;;) {
       // Waits from before the read, so that a change right after the read is not missed.
       const changed = this.nextChange(deadline);
-      const version = await this.versionIfThere();
+      const version = await ifThere(this.versionOrGone());
       // If the caller has left, no traffic moves, even if the first read finds the version ready.
       signal.throwIfAborted();
       if (version?.state === 'ready') return;
-      if (version?.state === 'failed') throw readFailure(version.failure ?? { code: 'start_failed', detail: 'it did not start' });
+      if (version?.state === 'failed') throw failureOf(version);
       if (version !== undefined) await this.moveOn(version);
       if (performance.now() > deadline) return this.giveUp();
       await changed;
@@ -72,7 +75,8 @@ export class PendingProof {
     const next = nextProvingNode({ version, usable: this.usable(), unable: this.unable, refused: this.refused });
     if (next === version.provingNode) return;
     try {
-      if (next === undefined) await functions.markFailed(name, number, this.failure(version));
+      const { code = 'start_failed', detail = 'no node can start it' } = version.refusal ?? {};
+      if (next === undefined) await functions.markFailed(name, number, { code, detail });
       else await functions.proveOn(name, number, next);
       await announcer.functionChanged(name);
     } catch (error) {
@@ -96,33 +100,28 @@ export class PendingProof {
     return [...this.seenInUse].filter(([, seen]) => now - seen < LOST_MS).map(([id]) => id);
   }
 
-  private failure({ refusal }: VersionRecord): { code: string; detail: string } {
-    return { code: refusal?.code ?? 'start_failed', detail: refusal?.detail ?? 'no node can start it' };
-  }
-
   /** It must not stay pending for ever; and it is not failed, for nobody knows. */
   private async giveUp(): Promise<void> {
     const { name, version, boundMs } = this.awaited;
-    const left = await this.parts.functions.withdraw(name, version);
+    const left = await this.awaited.withdraw();
     await this.parts.announcer.functionChanged(name);
     if (left !== 'withdrawn' && left.state === 'ready') return;
-    if (left !== 'withdrawn') throw readFailure(left.failure ?? { code: 'start_failed', detail: 'it did not start' });
+    if (left !== 'withdrawn') throw failureOf(left);
     const why = this.last === undefined ? 'no node reported on it' : `${this.last.node} said last: ${this.last.detail}`;
     throw new KilnError('no_capacity', `no node could start version ${version} within ${Math.round(boundMs / 1000)} s; ${why}`, {
       fix: 'what served before serves on: see kiln nodes ls and kiln doctor, and deploy again',
     });
   }
 
-  /** Undefined while the store is away: the wait goes on to its bound. @throws KilnError when the function was removed */
-  private async versionIfThere(): Promise<VersionRecord | undefined> {
+  /** @throws KilnError `conflict` when the function was removed; `unavailable`, and the wait goes on to its bound */
+  private async versionOrGone(): Promise<VersionRecord> {
     const { name, version: number } = this.awaited;
-    try {
-      const version = await this.parts.functions.version(name, number);
-      if (version === undefined) throw new KilnError('conflict', `"${name}" was removed while version ${number} was deployed`);
-      return version;
-    } catch (error) {
-      if (error instanceof KilnError && error.code === 'unavailable') return undefined;
-      throw error;
-    }
+    const version = await this.parts.functions.version(name, number);
+    if (version === undefined) throw new KilnError('conflict', `"${name}" was removed while version ${number} was deployed`);
+    return version;
   }
+}
+
+function failureOf({ failure }: VersionRecord): KilnError {
+  return readFailure(failure ?? { code: 'start_failed', detail: 'it did not start' });
 }

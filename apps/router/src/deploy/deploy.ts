@@ -8,6 +8,7 @@ import { type FunctionRecord, type NodeRecord, type VersionRecord, versionRecord
 import type { SecretRevisions } from '@kiln/contract/records/secrets';
 import { isOfLaterSchema, unknownKeys } from '@kiln/contract/stored';
 import type { FunctionStore, VersionDraft } from '@kiln/state/functions/function-store';
+import { functionNotFound, requireRevision } from '@kiln/state/functions/missing';
 import type { AgentsClient, StepInputs } from '../agents/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
 import type { VersionSecrets } from '../secrets/secrets.js';
@@ -242,10 +243,8 @@ export class Deployments {
   private async servingVersion(name: string, expectedRevision?: number): Promise<VersionRecord> {
     const { functions } = this.parts;
     const record = await functions.get(name);
-    if (record === undefined) throw new KilnError('function_not_found', `there is no function "${name}"`, { fix: 'kiln ls' });
-    if (expectedRevision !== undefined && expectedRevision !== record.revision) {
-      throw new KilnError('conflict', `"${name}" is at revision ${record.revision}, not ${expectedRevision}`, { fix: 'read it again' });
-    }
+    if (record === undefined) throw functionNotFound(name);
+    requireRevision(record, expectedRevision);
     const versions = await functions.versions(name);
     const serving = record.traffic.toSorted((a, b) => b.weight - a.weight)[0]?.version;
     const found = versions.find(({ version }) => version === serving) ?? versions.findLast(({ state }) => state === 'ready');

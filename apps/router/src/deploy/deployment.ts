@@ -30,7 +30,7 @@ export class OwnDeployments {
   async begin(about: NewDeployment): Promise<Deployment> {
     const now = new Date().toISOString();
     const record: DeploymentRecord = { ...about, id: randomUUID(), state: 'building', router: this.router, startedAt: now, updatedAt: now };
-    await this.store.begin({ function: record.function, before: '', record, leaseMs: LEASE_MS });
+    await this.store.begin({ before: '', record, leaseMs: LEASE_MS });
     return this.hold(record);
   }
 
@@ -48,7 +48,7 @@ export class OwnDeployments {
     }
     const record = { ...found.record, router: this.router, updatedAt: new Date().toISOString() };
     try {
-      const claimed = await this.store.claim({ function: record.function, before: found.text, record, leaseMs: LEASE_MS });
+      const claimed = await this.store.claim({ before: found.text, record, leaseMs: LEASE_MS });
       return claimed ? { deployment: this.hold(record), lostRouter: found.record.router } : undefined;
     } catch (error) {
       if (error instanceof TakenOver) return undefined;
@@ -71,29 +71,22 @@ export class Deployment {
   private moving = 0;
   private keeping: Promise<void> | undefined;
   private readonly gone = new AbortController();
+  /** Aborted with TakenOver. */
+  readonly signal: AbortSignal = this.gone.signal;
   private readonly timer = setInterval(() => this.keepLease(), KEEP_EVERY_MS).unref();
 
   constructor(
     private readonly store: DeploymentStore,
-    private last: DeploymentRecord,
+    public record: DeploymentRecord,
     private readonly onEnd: () => void,
   ) {
-    this.text = JSON.stringify(last);
-  }
-
-  get record(): DeploymentRecord {
-    return this.last;
-  }
-
-  /** Aborted with TakenOver. */
-  get signal(): AbortSignal {
-    return this.gone.signal;
+    this.text = JSON.stringify(record);
   }
 
   /** Comes into a state by a step of its own; nothing where it has ended. @throws TakenOver, KilnError `unavailable` */
   async reach(to: DeploymentState, changes: Changes = {}, awayMs: number = STORE_AWAY_MS): Promise<void> {
     const deadline = performance.now() + awayMs;
-    while (!hasEnded(this.last) && this.last.state !== to) {
+    while (!hasEnded(this.record) && this.record.state !== to) {
       try {
         await this.move(to, (step) => this.store.take(step(changes)));
       } catch (error) {
@@ -106,29 +99,29 @@ export class Deployment {
 
   /** Comes into a state in one step with what `write` changes. @throws TakenOver, and what `write` throws */
   move<T>(to: DeploymentState, write: (step: MakeStep) => Promise<T>): Promise<T> {
-    if (!mayMove(this.last.state, to)) throw new Error(`a deployment that is ${this.last.state} can't be ${to}`);
+    if (!mayMove(this.record.state, to)) throw new Error(`a deployment that is ${this.record.state} can't be ${to}`);
     return this.write(to, write);
   }
 
   /** A change that only who has the deployment may make. @throws as `move` */
   change<T>(write: (step: DeploymentStep) => Promise<T>): Promise<T> {
-    return this.write(this.last.state, (step) => write(step()));
+    return this.write(this.record.state, (step) => write(step()));
   }
 
   /** Never rejects: what can't be written now is left to whoever finds the deployment lost. */
   async fail(error: unknown): Promise<void> {
     const { code, message } = error instanceof KilnError ? error : new KilnError('internal', (error as Error).message);
-    const { version } = this.last;
+    const { version } = this.record;
     const left = version === undefined ? '' : ` (version ${version} has got no traffic by this deployment)`;
     await this.reach('failed', { failure: { code, detail: `${message.slice(0, MAX_DETAIL_CHARS)}${left}` } }, 0).catch(() => undefined);
     this.end();
   }
 
   private async write<T>(to: DeploymentState, write: (step: MakeStep) => Promise<T>): Promise<T> {
-    let next = this.last;
+    let next = this.record;
     const step: MakeStep = (changes = {}) => {
-      if (to !== this.last.state) next = { ...this.last, ...changes, state: to, updatedAt: new Date().toISOString() };
-      return { function: next.function, before: this.text, record: next, leaseMs: LEASE_MS };
+      if (to !== this.record.state) next = { ...this.record, ...changes, state: to, updatedAt: new Date().toISOString() };
+      return { before: this.text, record: next, leaseMs: LEASE_MS };
     };
     this.moving += 1;
     try {
@@ -139,7 +132,7 @@ export class Deployment {
     } catch (error) {
       if (!(error instanceof TakenOver)) throw error;
       await this.lookAgain();
-      throw this.gone.signal.aborted ? error : new KilnError('conflict', 'the deployment had moved by a write whose answer was lost');
+      throw this.signal.aborted ? error : new KilnError('conflict', 'the deployment had moved by a write whose answer was lost');
     } finally {
       this.moving -= 1;
     }
@@ -147,10 +140,9 @@ export class Deployment {
 
   private keepLease(): void {
     if (this.moving > 0 || this.keeping !== undefined) return;
-    const step = { function: this.last.function, before: this.text, record: this.last, leaseMs: LEASE_MS };
     this.keeping = this.store
-      .take(step)
-      .then(() => this.adopt(this.last, JSON.stringify(this.last)))
+      .take({ before: this.text, record: this.record, leaseMs: LEASE_MS })
+      .then(() => this.adopt(this.record, JSON.stringify(this.record)))
       .catch((error: unknown) => (error instanceof TakenOver ? this.lookAgain() : undefined))
       // The store is away: the lease may run out, and is kept again where nobody takes the deployment meanwhile.
       .catch(() => undefined)
@@ -161,14 +153,14 @@ export class Deployment {
 
   /** Its record is not as it was known: it has moved by a write of ours whose answer was lost, or another router has it. */
   private async lookAgain(): Promise<void> {
-    const found = await this.store.find(this.last.function, this.last.id);
-    if (found?.record.router === this.last.router) return this.adopt(found.record, found.text);
-    this.gone.abort(new TakenOver(this.last.function));
+    const found = await this.store.find(this.record.function, this.record.id);
+    if (found?.record.router === this.record.router) return this.adopt(found.record, found.text);
+    this.gone.abort(new TakenOver(this.record.function));
     this.end();
   }
 
   private adopt(record: DeploymentRecord, text: string): void {
-    this.last = record;
+    this.record = record;
     this.text = text;
     if (hasEnded(record)) this.end();
   }

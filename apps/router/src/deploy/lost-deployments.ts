@@ -1,6 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { DeploymentState } from '@kiln/contract/records/deployment';
 import type { LostDeployment } from '@kiln/state/deployments/deployment-store';
+import { repeat } from '@kiln/state/store/single-flight';
 import type { Deployment, OwnDeployments } from './deployment.js';
 import { awaitProof, giveTraffic, type ReleaseParts } from './release.js';
 
@@ -12,7 +13,7 @@ export interface LostParts extends ReleaseParts {
   log: { info(details: object, message: string): void; error(details: object, message: string): void };
 }
 
-type Finish = (parts: LostParts, deployment: Deployment, lostRouter: string) => Promise<void>;
+type Finish = (parts: LostParts, deployment: Deployment, lostRouter: string) => Promise<unknown>;
 
 /** What becomes of a deployment whose router is lost, by how far it had come. */
 const FINISH: Readonly<Record<DeploymentState, Finish>> = {
@@ -25,32 +26,25 @@ const FINISH: Readonly<Record<DeploymentState, Finish>> = {
     await proved(parts, deployment);
     await giveTraffic(parts, deployment);
   },
-  warming: (parts, deployment) => giveTraffic(parts, deployment).then(() => undefined),
-  switching: (parts, deployment) => giveTraffic(parts, deployment).then(() => undefined),
+  warming: giveTraffic,
+  switching: giveTraffic,
   done: async () => undefined,
   failed: async () => undefined,
 };
 
 /** Finishes or undoes what routers have left that are silent. Every router looks for them; one gets each. */
 export class LostDeployments {
-  private timer: NodeJS.Timeout | undefined;
-  private looking = false;
+  stop: () => void = () => undefined;
   /** Those that were lost at the last look: a router that was only cut off has until the next one to keep its own. */
   private seen = new Map<string, string>();
 
   constructor(private readonly parts: LostParts) {}
 
   start(): void {
-    this.timer = setInterval(() => void this.look(), EVERY_MS);
-  }
-
-  stop(): void {
-    clearInterval(this.timer);
+    this.stop = repeat(EVERY_MS, () => this.look());
   }
 
   private async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
     try {
       const lost = await this.parts.deployments.lost();
       const before = this.seen;
@@ -59,8 +53,6 @@ export class LostDeployments {
     } catch (error) {
       this.seen.clear();
       this.report(error);
-    } finally {
-      this.looking = false;
     }
   }
 

@@ -66,17 +66,18 @@ async function replace(
   made: ReadonlyMap<number, Deployment>,
 ): Promise<boolean> {
   const { name, revision } = record;
+  const now = new Date().toISOString();
   const versions = new Map([...made].map(([version, deployment]) => [version, deployment.record.version ?? 0]));
   try {
     await doneTogether([...made.values()], (steps) => {
       if (record.rollout?.state !== 'running') {
-        return functions.setTraffic(name, withReplaced(record, versions).traffic, { expectedRevision: revision, steps });
+        return functions.setTraffic(name, withReplaced(record, versions, now).traffic, { expectedRevision: revision, steps });
       }
       return functions.stepRollout(
         name,
         (before) => {
           if (before.revision !== revision) throw new KilnError('conflict', `"${name}" has changed meanwhile`);
-          return withReplaced(before, versions);
+          return withReplaced(before, versions, now);
         },
         steps,
       );

@@ -1,20 +1,7 @@
 import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
 import type { Scope } from '@kiln/contract/records/records';
-import type { KeyVerdict } from '../view/key-table.js';
-
-/** Who may do what, answered from memory. */
-export interface KeyCheck {
-  allows(authorization: string | undefined, scope: Scope, address: string): KeyVerdict;
-}
-
-/** The answer to a caller who guesses. */
-export function tooManyWrongKeys(): KilnError {
-  return new KilnError('rate_limited', 'too many wrong API keys came from this address', {
-    fix: 'correct the key, and try again in a few seconds',
-    retryAfter: 5,
-  });
-}
+import type { KeyTable } from '../view/key-table.js';
 
 /** The answer to a body over the version's limit. */
 export function tooLarge(config: FunctionConfig): KilnError {
@@ -24,17 +11,25 @@ export function tooLarge(config: FunctionConfig): KilnError {
 }
 
 /** @throws KilnError where the caller has no key for that, or may try no more. @param address of the caller */
-export function requireKey(keys: KeyCheck, authorization: string | undefined, address: string): void {
-  switch (keys.allows(authorization, 'invoke', address)) {
+export function requireKey(
+  keys: Pick<KeyTable, 'allows'>,
+  authorization: string | undefined,
+  scope: Scope,
+  address: string,
+  withoutKey: string,
+  fix = 'send the header "Authorization: Bearer <key>"',
+): void {
+  switch (keys.allows(authorization, scope, address)) {
     case 'ok':
       return;
     case 'unauthorized':
-      throw new KilnError('unauthorized', 'the function takes only requests with a valid API key', {
-        fix: 'send the header "Authorization: Bearer <key>"',
-      });
+      throw new KilnError('unauthorized', withoutKey, { fix });
     case 'limited':
-      throw tooManyWrongKeys();
+      throw new KilnError('rate_limited', 'too many wrong API keys came from this address', {
+        fix: 'correct the key, and try again in a few seconds',
+        retryAfter: 5,
+      });
     case 'forbidden':
-      throw new KilnError('forbidden', 'the API key lacks the scope "invoke"', { fix: 'use a key that has the scope "invoke"' });
+      throw new KilnError('forbidden', `the API key lacks the scope "${scope}"`, { fix: `use a key that has the scope "${scope}"` });
   }
 }

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import { NodeTable } from '../placement/node-table.js';
 import type { Route } from '../view/route-table.js';
 import type { InvocationRecord } from './invocation.js';
-import { createDataListener, type DataListener, type DataListenerConfig } from './listen.js';
+import { DataListener } from './listen.js';
 
 export const SECRET = 'a-cluster-secret-for-tests';
 
@@ -50,8 +50,8 @@ export interface DoorOptions {
   /** How many of them the router has read of so far; default: all. */
   known?: number;
   functions?: Record<string, FunctionConfigInput>;
-  config?: Partial<DataListenerConfig>;
-  keys?: Parameters<typeof createDataListener>[0]['keys'];
+  config?: Partial<ConstructorParameters<typeof DataListener>[0]['config']>;
+  keys?: ConstructorParameters<typeof DataListener>[0]['keys'];
   answer?: DoorAnswer;
   /** What the router logs as its own fault; default: the test fails. */
   onFault?: (details: object) => void;
@@ -75,7 +75,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   const functions = options.functions ?? { hello: {} };
   const routes = new Map(Object.entries(functions).map(([name, config]) => [name, routeOf(name, config)]));
   const records: InvocationRecord[] = [];
-  const listener = createDataListener({
+  const listener = new DataListener({
     config: {
       bind: '127.0.0.1',
       httpPort: 0,

@@ -2,39 +2,19 @@ import http, { type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
 import { limitConnections, lingerAtClose } from '@kiln/forward/server/http-server';
+import type { RouterConfig } from '../config.js';
 import type { NodeTable } from '../placement/node-table.js';
 import { NodeWatch, type WatchLog } from './node-watch.js';
 import { Pipeline, type PipelineParts } from './pipeline.js';
 import { refuseConnect, refuseExpectation, refuseUnparsed } from './refuse-socket.js';
 import { MAX_HEADER_BYTES, Peers } from './request-head.js';
 
-/** The part of the router's configuration that the data listener reads. */
-export interface DataListenerConfig {
-  bind: string;
-  httpPort: number;
-  domain: string;
-  /** Functions are reached below `/fn/`, too. */
-  callsByPath: boolean;
-  clusterSecret: string;
-  /** Addresses or CIDR ranges. */
-  trustedProxies: readonly string[];
-  /** Callers see which node and instance answered. */
-  placementHeaders: boolean;
-}
-
-export interface DataListenerParts extends Pick<PipelineParts, 'routes' | 'refreshOnMiss' | 'refreshNodes' | 'keys' | 'observers'> {
+interface ListenerParts extends Pick<PipelineParts, 'routes' | 'refreshOnMiss' | 'refreshNodes' | 'keys' | 'observers'> {
   nodes: NodeTable;
-  config: DataListenerConfig;
+  config: Pick<RouterConfig, 'bind' | 'httpPort' | 'domain' | 'callsByPath' | 'clusterSecret' | 'trustedProxies' | 'placementHeaders'>;
   log: WatchLog & { error(details: object, message: string): void };
   /** Whether load balancers should send requests. */
   isReady(): boolean;
-}
-
-export interface DataListener {
-  listen(): Promise<{ port: number }>;
-  /** Takes no new connections, finishes what runs, and ends by force what is left after `timeoutMs`. */
-  drain(timeoutMs: number): Promise<void>;
-  close(): void;
 }
 
 const HEAD_TIMEOUT_MS = 10_000;
@@ -46,16 +26,12 @@ const LINGER_MS = 300;
 const DRAIN_TICK_MS = 50;
 
 /** The door for calls of functions. */
-export function createDataListener(parts: DataListenerParts): DataListener {
-  return new Listener(parts);
-}
-
-class Listener implements DataListener {
+export class DataListener {
   private readonly watch: NodeWatch;
   private readonly pipeline: Pipeline;
   private readonly server: http.Server;
 
-  constructor(private readonly parts: DataListenerParts) {
+  constructor(private readonly parts: ListenerParts) {
     const { config, routes, refreshOnMiss, nodes, refreshNodes, keys, observers, log } = parts;
     this.watch = new NodeWatch(nodes, log);
     this.pipeline = new Pipeline({
@@ -88,6 +64,7 @@ class Listener implements DataListener {
     });
   }
 
+  /** Takes no new connections, finishes what runs, and ends by force what is left after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
     if (!this.server.listening) return;
     const { request, expecting } = this.pipeline;

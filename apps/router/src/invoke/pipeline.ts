@@ -9,9 +9,10 @@ import { Members } from '@kiln/forward/members';
 import { bodyOf, HttpDownstream } from '@kiln/forward/server/http-server';
 import { writeProblem } from '@kiln/forward/server/problem';
 import type { NodeConnections } from '../placement/node.js';
+import type { KeyTable } from '../view/key-table.js';
 import type { Route } from '../view/route-table.js';
 import { type AddressForms, addressOf, cookieFor, type FunctionAddress, type Picked, pickVersion, stuckTo } from './address.js';
-import { type KeyCheck, requireKey, tooLarge } from './admission.js';
+import { requireKey, tooLarge } from './admission.js';
 import { type Caller, type CallerRefusal, Invocation, type InvocationEnd, type InvocationRecord } from './invocation.js';
 import { answerPlatform, strayAsset } from './platform.js';
 import { callerOf, linesForNode, type Peer, type Peers, RefusedAtDoor, type RequestHead, readHead, refuseAtDoor } from './request-head.js';
@@ -19,6 +20,7 @@ import { type TryParts, tryNodes } from './try-nodes.js';
 import { UpgradeCaller } from './upgrade-caller.js';
 
 const CONTINUE = 100;
+const WITHOUT_KEY = 'the function takes only requests with a valid API key';
 /** A body that is read before a node is chosen must have come by then. */
 const SMALL_BODY_MS = 30_000;
 
@@ -31,7 +33,7 @@ export interface PipelineParts extends TryParts {
   routes: { find(name: string): Route | undefined };
   /** Reads the functions anew: another router may have deployed one a moment ago. Bounded; never rejects. */
   refreshOnMiss(): Promise<void>;
-  keys: KeyCheck;
+  keys: Pick<KeyTable, 'allows'>;
   isReady(): boolean;
   /** Told of every request to a function once it is over. */
   observers: Iterable<(record: InvocationRecord) => void>;
@@ -98,7 +100,7 @@ export class Pipeline {
     const { parts } = this;
     const { caller } = call;
     const { config } = call.version;
-    if (config.auth === 'key') requireKey(parts.keys, head.authorization, callerOf(peer, head.forwardedFor));
+    if (config.auth === 'key') requireKey(parts.keys, head.authorization, 'invoke', callerOf(peer, head.forwardedFor), WITHOUT_KEY);
     if (head.bodyLength !== undefined && head.bodyLength > config.maxBody) throw tooLarge(config);
     const body = caller.read(config.maxBody, head.bodyLength);
     call.body = body;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import type { LogRecord } from '@kiln/contract/records/records';
-import type { LogPage, LogQuery, LogStore } from '@kiln/state/logs/log-store';
+import type { LogQuery, LogStore } from '@kiln/state/logs/log-store';
+import { ifThere } from '@kiln/state/store/store';
 
 const PAGE = 500;
 const POLL_MS = 300;
@@ -24,7 +25,7 @@ export async function* logLines(
   yield* first.records;
   let last = first.last;
   for (let page = first; page.more; ) {
-    page = await logs.read(name, { ...query, ...place(last), limit: PAGE });
+    page = await logs.read(name, { ...query, after: last, limit: PAGE });
     last = page.last;
     yield* page.records;
   }
@@ -33,7 +34,8 @@ export async function* logLines(
   followers += 1;
   try {
     while (!signal.aborted) {
-      const page = await readIfThere(logs, name, { ...query, ...place(last), limit: PAGE });
+      // Who follows waits for the store to come back.
+      const page = await ifThere(logs.read(name, { ...query, after: last, limit: PAGE }));
       last = page?.last ?? last;
       if (page !== undefined) yield* page.records;
       if (!page?.more) await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
@@ -41,18 +43,4 @@ export async function* logLines(
   } finally {
     followers -= 1;
   }
-}
-
-/** Who follows waits for the store to come back. */
-async function readIfThere(logs: LogStore, name: string, query: LogQuery): Promise<LogPage | undefined> {
-  try {
-    return await logs.read(name, query);
-  } catch (error) {
-    if (error instanceof KilnError && error.code === 'unavailable') return undefined;
-    throw error;
-  }
-}
-
-function place(last: string | undefined): { after?: string } {
-  return last === undefined ? {} : { after: last };
 }

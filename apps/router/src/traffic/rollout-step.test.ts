@@ -24,7 +24,8 @@ const request = startRolloutBody.parse({
     { weight: 50, forMs: 60_000 },
   ],
 });
-const begun = begin(record, 4, request, 'ci');
+const NOW = new Date().toISOString();
+const begun = begin(record, 4, request, NOW, 'ci');
 const rollout = begun.rollout as RolloutRecord;
 
 describe('a rollout', () => {
@@ -47,15 +48,15 @@ describe('a rollout', () => {
   });
 
   it('goes from stage to stage to all traffic; a rollback then returns to what was before it', () => {
-    const second = advance(rollout);
+    const second = advance(rollout, NOW);
     expect(second.traffic.at(-1)).toEqual({ version: 4, weight: 50 });
     expect(second.rollout).toMatchObject({ state: 'running', stage: 1 });
-    const last = advance(second.rollout as RolloutRecord);
+    const last = advance(second.rollout as RolloutRecord, NOW);
     expect(last).toMatchObject({ traffic: [{ version: 4, weight: 100 }], previousTraffic: record.traffic, rollout: { state: 'done' } });
   });
 
   it('is as if it had never begun when it was aborted', () => {
-    const { traffic, previousTraffic, rollout: ended } = abort(advance(rollout).rollout as RolloutRecord, 'it is bad');
+    const { traffic, previousTraffic, rollout: ended } = abort(advance(rollout, NOW).rollout as RolloutRecord, 'it is bad', NOW);
     expect({ traffic, previousTraffic }).toEqual({ traffic: record.traffic, previousTraffic: record.previousTraffic });
     expect(ended).toMatchObject({ state: 'aborted', reason: 'it is bad', stage: 1, endedAt: expect.any(String) });
   });

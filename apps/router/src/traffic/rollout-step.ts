@@ -1,4 +1,3 @@
-import type { FunctionRecord } from '@kiln/contract/records/records';
 import type { RolloutRecord, StartRollout } from '@kiln/contract/records/rollout';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import type { RolloutStep } from '@kiln/state/functions/function-store';
@@ -46,33 +45,33 @@ function slower({ p95: now }: TrafficCounts, { p95: before }: TrafficCounts, max
   return `95 % of its requests took up to ${milliseconds(now)}, against ${milliseconds(before)} before: more than ${maxP95} times as long`;
 }
 
-/** The first stage. What serves now is what an abort returns to. */
-export function begin(before: FunctionRecord, version: number, { stages, limits }: StartRollout, startedBy?: string): RolloutStep {
-  const now = new Date().toISOString();
-  const { traffic: from, previousTraffic: previous } = before;
-  const rollout: RolloutRecord = {
-    ...{ version, stages, limits, stage: 0, stageStartedAt: now, state: 'running', from, previous, startedAt: now },
-    ...(startedBy !== undefined && { startedBy }),
-  };
-  return { traffic: trafficAt(from, version, stages[0]!.weight), previousTraffic: from, rollout };
+/** The first stage. What serves now is what an abort returns to. `now` is ISO 8601, here and below. */
+export function begin(
+  { traffic: from, previousTraffic: previous }: RolloutStep,
+  version: number,
+  { stages, limits }: StartRollout,
+  now: string,
+  startedBy?: string,
+): RolloutStep {
+  const about = { version, stages, limits, from, previous, startedAt: now, startedBy };
+  return atStage({ ...about, stage: 0, stageStartedAt: now, state: 'running' });
 }
 
 /** The next stage or, behind the last one, all traffic. A rollback then returns to what was before the rollout. */
-export function advance(rollout: RolloutRecord): RolloutStep {
-  const now = new Date().toISOString();
-  const { from, version, stages } = rollout;
-  const next = stages[rollout.stage + 1];
-  if (next === undefined) {
-    return { traffic: [{ version, weight: 100 }], previousTraffic: from, rollout: { ...rollout, state: 'done', endedAt: now } };
-  }
-  const moved: RolloutRecord = { ...rollout, stage: rollout.stage + 1, stageStartedAt: now };
-  return { traffic: trafficAt(from, version, next.weight), previousTraffic: from, rollout: moved };
+export function advance(rollout: RolloutRecord, now: string): RolloutStep {
+  const { from, version, stages, stage } = rollout;
+  if (stage + 1 < stages.length) return atStage({ ...rollout, stage: stage + 1, stageStartedAt: now });
+  return { traffic: [{ version, weight: 100 }], previousTraffic: from, rollout: { ...rollout, state: 'done', endedAt: now } };
+}
+
+function atStage(rollout: RolloutRecord): RolloutStep {
+  const { from, version, stages, stage } = rollout;
+  return { traffic: trafficAt(from, version, stages[stage]!.weight), previousTraffic: from, rollout };
 }
 
 /** As if it had never begun. */
-export function abort(rollout: RolloutRecord, reason: string): RolloutStep {
-  const ended: RolloutRecord = { ...rollout, state: 'aborted', reason, endedAt: new Date().toISOString() };
-  return { traffic: rollout.from, previousTraffic: rollout.previous, rollout: ended };
+export function abort(rollout: RolloutRecord, reason: string, now: string): RolloutStep {
+  return { traffic: rollout.from, previousTraffic: rollout.previous, rollout: { ...rollout, state: 'aborted', reason, endedAt: now } };
 }
 
 /** The new version at a weight, the others sharing the rest as they did before: whole numbers that make 100. */
@@ -92,12 +91,13 @@ export function trafficAt(from: Traffic, version: number, weight: number): Traff
 }
 
 /** The same with other versions in the place of some: the stage under way begins again with them. */
-export function withReplaced({ traffic, previousTraffic, rollout }: RolloutStep, made: ReadonlyMap<number, number>): RolloutStep {
+export function withReplaced(step: RolloutStep, made: ReadonlyMap<number, number>, now: string): RolloutStep {
+  const { previousTraffic, rollout } = step;
   const replaced = (shares: Traffic) => shares.map((share) => ({ ...share, version: made.get(share.version) ?? share.version }));
-  if (rollout?.state !== 'running') return { traffic: replaced(traffic), previousTraffic, rollout };
+  const traffic = replaced(step.traffic);
+  if (rollout?.state !== 'running') return { traffic, previousTraffic, rollout };
   const version = made.get(rollout.version) ?? rollout.version;
-  const goesOn = { ...rollout, version, from: replaced(rollout.from), stageStartedAt: new Date().toISOString() };
-  return { traffic: replaced(traffic), previousTraffic, rollout: goesOn };
+  return { traffic, previousTraffic, rollout: { ...rollout, version, from: replaced(rollout.from), stageStartedAt: now } };
 }
 
 /** One stage of one rollout, and of one version: counts of another say nothing of it. */

@@ -11,7 +11,7 @@ import { Announcer } from '../view/announcer.js';
 import { Catalog } from '../view/catalog.js';
 import { RouteTable } from '../view/route-table.js';
 import { Rollouts } from './rollouts.js';
-import { startRollout } from './start-rollout.js';
+import { startRollout } from './traffic.js';
 
 let redis: TestRedis;
 let store: Store;

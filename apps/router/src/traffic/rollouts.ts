@@ -4,6 +4,7 @@ import type { RolloutRecord } from '@kiln/contract/records/rollout';
 import { isOfLaterSchema } from '@kiln/contract/stored';
 import type { FunctionStore } from '@kiln/state/functions/function-store';
 import type { RolloutStore } from '@kiln/state/functions/rollout-store';
+import { repeat } from '@kiln/state/store/single-flight';
 import type { InvocationRecord } from '../invoke/invocation.js';
 import type { Announcer } from '../view/announcer.js';
 import type { Catalog } from '../view/catalog.js';
@@ -43,17 +44,12 @@ interface Window {
  */
 export class Rollouts {
   private readonly windows = new Map<string, Window>();
-  private timer: NodeJS.Timeout | undefined;
-  private running = false;
+  stop: () => void = () => undefined;
 
   constructor(private readonly parts: RolloutParts) {}
 
   start(): void {
-    this.timer = setInterval(() => void this.pass(), EVERY_MS);
-  }
-
-  stop(): void {
-    clearInterval(this.timer);
+    this.stop = repeat(EVERY_MS, () => this.pass());
   }
 
   /** Part of every request: two look-ups at most, and counters. */
@@ -64,19 +60,13 @@ export class Rollouts {
   };
 
   private async pass(): Promise<void> {
-    if (this.running) return;
-    this.running = true;
-    try {
-      const running = this.parts.catalog.known.map((entry) => entry.function).filter(isRunning);
-      const { observers } = this.parts;
-      if (running.length > 0) observers.add(this.observe);
-      else observers.delete(this.observe);
-      const names = new Set(running.map(({ name }) => name));
-      for (const name of this.windows.keys()) if (!names.has(name)) this.windows.delete(name);
-      await Promise.all(running.map((record) => this.follow(record)));
-    } finally {
-      this.running = false;
-    }
+    const running = this.parts.catalog.known.map((entry) => entry.function).filter(isRunning);
+    const { observers } = this.parts;
+    if (running.length > 0) observers.add(this.observe);
+    else observers.delete(this.observe);
+    const names = new Set(running.map(({ name }) => name));
+    for (const name of this.windows.keys()) if (!names.has(name)) this.windows.delete(name);
+    await Promise.all(running.map((record) => this.follow(record)));
   }
 
   /** Never rejects: after a failure the next pass tries again. */
@@ -120,10 +110,11 @@ export class Rollouts {
   private async move({ name, rollout: seen }: Running, verdict: StageDecision): Promise<void> {
     if (verdict.kind === 'stay') return;
     const { functions, announcer, log } = this.parts;
+    const now = new Date().toISOString();
     const { rollout } = await functions.stepRollout(name, ({ rollout: stored }) => {
       // The decision is about the stage that was read. Another router may have changed it since.
       if (stored?.state !== 'running' || stageKey(stored) !== stageKey(seen)) return undefined;
-      return verdict.kind === 'abort' ? abort(stored, verdict.reason) : advance(stored);
+      return verdict.kind === 'abort' ? abort(stored, verdict.reason, now) : advance(stored, now);
     });
     await announcer.functionChanged(name);
     log.info(

@@ -20,17 +20,6 @@ export class Catalog {
     private readonly onFirstRead?: () => void,
   ) {}
 
-  /** Whether it has been read at all. */
-  get loaded(): boolean {
-    return this.last !== undefined;
-  }
-
-  /** @throws KilnError `unavailable` before it has been read */
-  requireLoaded(): true {
-    if (this.loaded) return true;
-    throw new KilnError('unavailable', 'the router has not read the functions from the store yet');
-  }
-
   /** As last read. */
   get known(): readonly FunctionWithVersions[] {
     return this.last ?? [];

@@ -1,49 +1,40 @@
-import { KilnError } from '@kiln/contract/errors';
+import { ifThere } from '@kiln/state/store/store';
 
-const FUNCTIONS_EVERY_MS = 2000;
-const KEYS_EVERY_MS = 2000;
-const COPY_EVERY_MS = 2000;
-/** More often, so that a node whose heartbeat has expired is out of use soon. */
-const NODES_EVERY_MS = 500;
+const EVERY_MS = {
+  functions: 2000,
+  /** More often, so that a node whose heartbeat has expired is out of use soon. */
+  nodes: 500,
+  keys: 2000,
+  /** The copy of all stored records, from which a store that lost data can be restored. */
+  copy: 2000,
+};
 /** Events within this time cause one read. */
 const SETTLE_MS = 20;
 
-export interface Readers {
-  functions: { refresh(): Promise<void> };
-  nodes: { refresh(): Promise<void> };
-  keys: { refresh(): Promise<void> };
-  /** The copy of all stored records, from which a store that lost data can be restored. */
-  copy: { refresh(): Promise<void> };
-}
-
-export interface RefreshLog {
-  error(details: object, message: string): void;
-}
+type What = keyof typeof EVERY_MS;
+const ALL = Object.keys(EVERY_MS) as What[];
 
 /** Keeps the router's memory up to date with the store: by the clock, and soon after each event. */
 export class Refresh {
   private readonly timers = new Set<NodeJS.Timeout>();
-  private readonly soon = new Map<keyof Readers, NodeJS.Timeout>();
+  private readonly soon = new Map<What, NodeJS.Timeout>();
 
   constructor(
-    private readonly readers: Readers,
-    private readonly log: RefreshLog,
+    private readonly readers: Readonly<Record<What, { refresh(): Promise<void> }>>,
+    private readonly log: { error(details: object, message: string): void },
   ) {}
 
   start(): void {
-    this.timers.add(setInterval(() => void this.read('functions'), FUNCTIONS_EVERY_MS));
-    this.timers.add(setInterval(() => void this.read('nodes'), NODES_EVERY_MS));
-    this.timers.add(setInterval(() => void this.read('keys'), KEYS_EVERY_MS));
-    this.timers.add(setInterval(() => void this.read('copy'), COPY_EVERY_MS));
+    for (const what of ALL) this.timers.add(setInterval(() => void this.read(what), EVERY_MS[what]));
   }
 
   /** Reads everything once. Never rejects. */
   async all(): Promise<void> {
-    await Promise.all([this.read('functions'), this.read('nodes'), this.read('keys'), this.read('copy')]);
+    await Promise.all(ALL.map((what) => this.read(what)));
   }
 
   /** Reads soon, after an event. */
-  nudge(what: keyof Readers): void {
+  nudge(what: What): void {
     if (what === 'functions' || what === 'keys') this.nudge('copy');
     if (this.soon.has(what)) return;
     const timer = setTimeout(() => {
@@ -58,13 +49,10 @@ export class Refresh {
     for (const timer of this.soon.values()) clearTimeout(timer);
   }
 
-  private async read(what: keyof Readers): Promise<void> {
-    try {
-      await this.readers[what].refresh();
-    } catch (error) {
-      // The connection logs an outage, once.
-      if (error instanceof KilnError && error.code === 'unavailable') return;
+  private async read(what: What): Promise<void> {
+    // The connection logs an outage, once.
+    await ifThere(this.readers[what].refresh()).catch((error: unknown) => {
       this.log.error({ err: error }, `${what} could not be read from the store`);
-    }
+    });
   }
 }

@@ -6,7 +6,6 @@ import { stepping, TAKEN_OVER } from './deployment-scripts.js';
 
 /** The next record of a deployment, valid only behind the one that its writer knows. */
 export interface DeploymentStep {
-  function: string;
   /** As it was written last; empty for a new one. */
   before: string;
   record: DeploymentRecord;
@@ -37,15 +36,15 @@ export async function changeWithSteps(store: Store, change: Change, of: string, 
   const { script, keys, values } = change;
   const [first] = steps;
   if (first === undefined) return store.desired.change(script, keys, values, of);
-  const more = steps.flatMap(({ function: name, before, record, leaseMs }) => [
+  const more = steps.flatMap(({ before, record, leaseMs }) => [
     record.id,
-    `${name} ${record.id}`,
+    `${record.function} ${record.id}`,
     before,
     JSON.stringify(record),
     hasEnded(record) ? 0 : leaseMs,
   ]);
-  const allKeys = [...keys, deploymentsKey(first.function), OPEN_DEPLOYMENTS];
+  const allKeys = [...keys, deploymentsKey(first.record.function), OPEN_DEPLOYMENTS];
   const reply = await store.desired.change(stepping(script), allKeys, [...values, ...more, steps.length], of);
-  if (reply === TAKEN_OVER) throw new TakenOver(first.function);
+  if (reply === TAKEN_OVER) throw new TakenOver(first.record.function);
   return reply;
 }

@@ -31,7 +31,7 @@ function recordOf(name: string, state: DeploymentState, changes: Partial<Deploym
 
 /** From one record of a deployment to the next. */
 function stepOf(before: DeploymentRecord | undefined, record: DeploymentRecord, leaseMs = LEASE_MS): DeploymentStep {
-  return { function: record.function, before: before === undefined ? '' : JSON.stringify(before), record, leaseMs };
+  return { before: before === undefined ? '' : JSON.stringify(before), record, leaseMs };
 }
 
 async function begun(name: string, leaseMs = LEASE_MS): Promise<DeploymentRecord> {

@@ -23,8 +23,9 @@ export class DeploymentStore {
 
   /** @throws KilnError `unavailable` */
   async begin(step: DeploymentStep): Promise<void> {
-    const ended = (await this.list(step.function)).filter(hasEnded).slice(KEPT - 1);
-    const change = { script: BEGIN, keys: [deploymentsKey(step.function)], values: ended.map(({ id }) => id) };
+    const { function: name } = step.record;
+    const ended = (await this.list(name)).filter(hasEnded).slice(KEPT - 1);
+    const change = { script: BEGIN, keys: [deploymentsKey(name)], values: ended.map(({ id }) => id) };
     await changeWithSteps(this.store, change, '', [step]);
   }
 
@@ -35,21 +36,21 @@ export class DeploymentStore {
 
   /** Takes a lost deployment over; false where its router is back. @throws TakenOver where another was first */
   async claim(step: DeploymentStep): Promise<boolean> {
-    const change = { script: CLAIM, keys: [OPEN_DEPLOYMENTS], values: [`${step.function} ${step.record.id}`] };
+    const change = { script: CLAIM, keys: [OPEN_DEPLOYMENTS], values: [`${step.record.function} ${step.record.id}`] };
     return (await changeWithSteps(this.store, change, '', [step])) === 1;
   }
 
   /** Newest first, as far as they can be read here. */
   async list(name: string): Promise<DeploymentRecord[]> {
     const key = deploymentsKey(name);
-    const hash = await this.store.desired.readOne((pipeline) => pipeline.hgetall(key));
+    const hash = await this.store.desired.hash(key);
     return readRecords(this.store, deploymentRecord, hash, key).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   }
 
   /** One of them with its text. @throws KilnError `conflict` for one that only a later Kiln can change */
   async find(name: string, id: string): Promise<{ text: string; record: DeploymentRecord } | undefined> {
     const key = deploymentsKey(name);
-    const text = (await this.store.desired.readOne((pipeline) => pipeline.hget(key, id))) as string | null;
+    const text = await this.store.desired.readOne<string | null>((pipeline) => pipeline.hget(key, id));
     const record = readForChange(this.store, deploymentRecord, text, `${key} ${id}`);
     return text === null || record === undefined ? undefined : { text, record };
   }

@@ -16,8 +16,7 @@ import {
   versionsKey,
 } from '../store/keys.js';
 import type { Store } from '../store/store.js';
-import type { StoredFunctions } from './function-list.js';
-import { unpack } from './packed-versions.js';
+import { type StoredFunctions, unpack } from './packed-versions.js';
 
 /** Above so many bytes of sealed values the copy leaves them out, to keep the router's memory for requests. */
 const MAX_VALUES = 32 * 1024 * 1024;
@@ -67,9 +66,9 @@ export class CopyStore {
     const there = Object.keys(await this.store.run((redis) => redis.hgetall(FUNCTIONS))).filter(isFunctionName);
     await this.store.transaction((pipeline) => {
       pipeline.del(FUNCTIONS, NUMBERS, KEYS, SECRETS, SECRET_NUMBERS, MASTER_KEY, ...there.map(versionsKey));
-      put(pipeline, FUNCTIONS, Object.fromEntries(copy.functions.functions));
-      for (const [name, versions] of copy.functions.versions) put(pipeline, versionsKey(name), unpack(versions));
-      put(pipeline, NUMBERS, Object.fromEntries(copy.functions.numbers));
+      put(pipeline, FUNCTIONS, hashOf(copy.functions, 'record'));
+      for (const [name, { versions }] of copy.functions) if (versions !== undefined) put(pipeline, versionsKey(name), unpack(versions));
+      put(pipeline, NUMBERS, hashOf(copy.functions, 'number'));
       put(pipeline, KEYS, copy.keys);
       put(pipeline, SECRETS, copy.secrets);
       put(pipeline, SECRET_NUMBERS, copy.secretNumbers);
@@ -106,6 +105,11 @@ function makeWhole(pipeline: ChainableCommander, { missed, seen }: Loss): void {
     .set(MARK, missed.mark)
     .set(CHANGES, Math.max(missed.changes, seen.changes) + 1)
     .del(LOST);
+}
+
+function hashOf(functions: StoredFunctions, key: 'record' | 'number'): Hash {
+  const texts = [...functions].map(([name, stored]) => [name, stored[key]]);
+  return Object.fromEntries(texts.filter(([, text]) => text !== undefined));
 }
 
 function put(pipeline: ChainableCommander, key: string, hash: Hash): void {

@@ -18,10 +18,7 @@ interface Knowledge {
   packed?: PackedVersions;
 }
 
-interface ReadVersions {
-  versions: readonly VersionRecord[];
-  unread: readonly number[] | undefined;
-}
+type ReadVersions = Pick<FunctionWithVersions, 'versions' | 'unread'>;
 
 /**
  * A function whose versions are read when somebody asks for them: most versions of most functions are asked for by nobody, and reading

@@ -5,14 +5,11 @@ import { readRecord } from '../store/read-record.js';
 import { SingleFlight } from '../store/single-flight.js';
 import type { Store } from '../store/store.js';
 import { FunctionEntry, type FunctionWithVersions } from './function-entry.js';
-import { PACK_VERSIONS, type PackedVersions } from './packed-versions.js';
+import { PACK_VERSIONS, type PackedVersions, type StoredFunction, type StoredFunctions } from './packed-versions.js';
 
-/** The records as they are stored, as far as they were read by now: text that this version of Kiln need not understand. */
-export interface StoredFunctions {
-  readonly functions: ReadonlyMap<string, string>;
-  /** By function. */
-  readonly versions: ReadonlyMap<string, PackedVersions>;
-  readonly numbers: ReadonlyMap<string, string>;
+interface Known extends StoredFunction {
+  /** Undefined where the record was never one that can be read here. */
+  readonly entry?: FunctionEntry | undefined;
 }
 
 interface Listing {
@@ -22,16 +19,10 @@ interface Listing {
   changes: number;
   /** Of one moment. Else some functions may be of a later one, and are read again. */
   steady: boolean;
-  byName: Map<string, FunctionEntry>;
+  byName: Map<string, Known>;
   /** In the order of their names. */
   all: readonly FunctionWithVersions[];
-  stored: { functions: Map<string, string>; versions: Map<string, PackedVersions>; numbers: Map<string, string> };
 }
-
-type Hash = Record<string, string>;
-
-/** A function's record, the highest number that a version of it had, and its versions. */
-type StoredFunction = [record: string | null, number: string | null, versions: Buffer];
 
 /** Changes that come in faster than they are read: what was read last is nearly right, and is read again. */
 const ATTEMPTS = 5;
@@ -44,8 +35,8 @@ const AT_ONCE = 50;
  * way a few functions at a time, with turns for others between them.
  */
 export class FunctionList {
-  private last = nothing();
-  private readonly reading = new SingleFlight(() => this.read());
+  private last: Listing = { connection: -1, changes: -1, steady: true, byName: new Map(), all: [] };
+  private readonly reading = new SingleFlight(() => this.readSteady());
 
   constructor(private readonly store: Store) {}
 
@@ -56,10 +47,10 @@ export class FunctionList {
 
   /** The same as text. @throws KilnError `unavailable` */
   async stored(): Promise<StoredFunctions> {
-    return (await this.reading.run()).stored;
+    return (await this.reading.run()).byName;
   }
 
-  private async read(): Promise<Listing> {
+  private async readSteady(): Promise<Listing> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
       await this.readOnce();
       if (this.last.steady) break;
@@ -81,30 +72,28 @@ export class FunctionList {
 
   private async readAll(connection: number): Promise<void> {
     const { changes, replies } = await this.store.desired.read((pipeline) => pipeline.hkeys(FUNCTIONS).hgetall(NUMBERS));
-    const [names, numbers] = replies as [string[], Hash];
+    const [names, numbers] = replies as [string[], Record<string, string>];
     await turn();
     const { found, steady } = await this.find(names, changes);
-    const { functions, versions, entries } = found;
-    const all = names.toSorted().flatMap((name) => entries.get(name) ?? []);
-    const stored = { functions, versions, numbers: new Map([...Object.entries(numbers), ...found.numbers]) };
-    this.last = { connection, changes, steady, byName: entries, all, stored };
+    const numbered = Object.entries(numbers).map(([name, number]): [string, Known] => [name, { number }]);
+    const all = names.toSorted().flatMap((name) => found.get(name)?.entry ?? []);
+    this.last = { connection, changes, steady, byName: new Map([...numbered, ...found]), all };
   }
 
   private async readSome(names: readonly string[], connection: number, changes: number): Promise<void> {
     const { found, steady } = await this.find(names, changes);
-    const { byName, stored } = this.last;
+    const { byName } = this.last;
     const all = this.last.all.slice();
-    for (const name of names) place(all, name, found.entries.get(name));
-    // In place: copies of maps of this size for each change would keep others waiting.
-    replace(byName, names, found.entries);
-    replace(stored.functions, names, found.functions);
-    replace(stored.versions, names, found.versions);
-    for (const [name, number] of found.numbers) stored.numbers.set(name, number);
-    this.last = { connection, changes, steady, byName, all, stored };
+    for (const [name, known] of found) {
+      place(all, name, known.entry);
+      // In place: a copy of a map of this size for each change would keep others waiting.
+      byName.set(name, known);
+    }
+    this.last = { connection, changes, steady, byName, all };
   }
 
-  private async find(names: readonly string[], changes: number): Promise<{ found: Found; steady: boolean }> {
-    const found = new Found(this.store, this.last.byName);
+  private async find(names: readonly string[], changes: number): Promise<{ found: Map<string, Known>; steady: boolean }> {
+    const found = new Map<string, Known>();
     const safe = names.filter(isFunctionName);
     let steady = true;
     for (let at = 0; at < safe.length; at += AT_ONCE) {
@@ -116,17 +105,23 @@ export class FunctionList {
           .callBuffer('EVAL', PACK_VERSIONS, some.length, ...some.map(versionsKey)),
       );
       steady &&= read.steady && read.changes === changes;
-      const [records, numbers, versions] = read.replies as [(string | null)[], (string | null)[], Buffer[]];
-      for (const [i, name] of some.entries()) found.add(name, [records[i]!, numbers[i]!, versions[i]!]);
+      const [records, numbers, versions] = read.replies as [(string | null)[], (string | null)[], PackedVersions[]];
+      for (const [i, name] of some.entries()) {
+        const number = numbers[i] ?? undefined;
+        found.set(name, { number, ...this.read(name, records[i]!, versions[i]!) });
+      }
       await turn();
     }
     return { found, steady };
   }
-}
 
-function nothing(): Listing {
-  const stored = { functions: new Map(), versions: new Map(), numbers: new Map() };
-  return { connection: -1, changes: -1, steady: true, byName: new Map(), all: [], stored };
+  private read(name: string, record: string | null, versions: PackedVersions): Known {
+    if (record === null) return {};
+    const before = this.last.byName.get(name)?.entry;
+    // What can't be read any more is not gone: who knew it goes on with what it was.
+    const read = readRecord(this.store, functionRecord, record, `${FUNCTIONS} ${name}`) ?? before?.function;
+    return { record, versions, entry: read && new FunctionEntry(this.store, read, versions, before) };
+  }
 }
 
 /** The functions that were changed; undefined where not every change is noted. */
@@ -134,39 +129,6 @@ function namesNoted(reply: unknown, from: number, to: number): string[] | undefi
   const notes = (reply as [string, string[]][]).filter(([id]) => Number(id.split('-')[0]) <= to);
   if (notes.length !== to - from) return undefined;
   return [...new Set(notes.map(([, fields]) => fields[1] ?? ''))].filter((name) => name !== '');
-}
-
-/** What was read of some functions. */
-class Found {
-  readonly functions = new Map<string, string>();
-  readonly versions = new Map<string, PackedVersions>();
-  readonly numbers = new Map<string, string>();
-  readonly entries = new Map<string, FunctionEntry>();
-
-  constructor(
-    private readonly store: Store,
-    private readonly before: ReadonlyMap<string, FunctionEntry>,
-  ) {}
-
-  add(name: string, [record, number, versions]: StoredFunction): void {
-    if (number !== null) this.numbers.set(name, number);
-    if (record === null) return;
-    this.functions.set(name, record);
-    this.versions.set(name, versions);
-    const known = this.before.get(name);
-    // What can't be read any more is not gone: who knew it goes on with what it was.
-    const read = readRecord(this.store, functionRecord, record, `${FUNCTIONS} ${name}`) ?? known?.function;
-    if (read !== undefined) this.entries.set(name, new FunctionEntry(this.store, read, versions, known));
-  }
-}
-
-/** These are as they were found, or gone. */
-function replace<T>(map: Map<string, T>, names: readonly string[], found: ReadonlyMap<string, T>): void {
-  for (const name of names) {
-    const value = found.get(name);
-    if (value === undefined) map.delete(name);
-    else map.set(name, value);
-  }
 }
 
 /** Into a list that is in the order of names; without an entry, out of it. */

@@ -4,13 +4,15 @@ import { type FunctionRecord, functionRecord, type VersionRecord, versionRecord 
 import type { SecretRevision } from '@kiln/contract/records/secrets';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import { changeWithSteps, type DeploymentStep } from '../deployments/deployment-step.js';
+import { untilFirst } from '../store/desired-state.js';
 import { checkedVersion, FUNCTIONS, keysOfFunction, NUMBERS, SECRET_VALUES, versionsKey } from '../store/keys.js';
 import { readForChange, readRecord, readRecords } from '../store/read-record.js';
 import { CREATE_VERSION, REMOVE_FUNCTION, REPLACE_RECORD, WITHDRAW_RECORD } from '../store/scripts.js';
 import type { Store } from '../store/store.js';
 import type { FunctionWithVersions } from './function-entry.js';
-import { FunctionList, type StoredFunctions } from './function-list.js';
-import { functionNotFound, GONE, secretFields, secretGone, versionNotFound } from './missing.js';
+import { FunctionList } from './function-list.js';
+import { functionNotFound, GONE, requireRevision, secretFields, secretGone, versionNotFound } from './missing.js';
+import type { StoredFunctions } from './packed-versions.js';
 import { versionsToRemove } from './retention.js';
 import { changed, newFunction, withTraffic } from './traffic-change.js';
 import { neededSecrets, type VersionNeeds, versionNeeds } from './version-needs.js';
@@ -34,9 +36,6 @@ export interface NewVersionOptions {
 
 export type RolloutStep = Pick<FunctionRecord, 'traffic' | 'previousTraffic' | 'rollout'>;
 
-/** Others that write at the same moment are let through first, so often. */
-const ATTEMPTS = 200;
-
 /** Functions and versions: the desired state. */
 export class FunctionStore {
   private readonly all: FunctionList;
@@ -47,13 +46,13 @@ export class FunctionStore {
 
   async get(name: string): Promise<FunctionRecord | undefined> {
     versionsKey(name);
-    return this.existing(name, await this.field(FUNCTIONS, name));
+    return readRecord(this.store, functionRecord, await this.field(FUNCTIONS, name), `${FUNCTIONS} ${name}`);
   }
 
   /** In order; empty for a function that does not exist. */
   async versions(name: string): Promise<VersionRecord[]> {
     const key = versionsKey(name);
-    return this.versionsOf(await this.hash(key), key);
+    return this.versionsOf(await this.store.desired.hash(key), key);
   }
 
   async version(name: string, version: number): Promise<VersionRecord | undefined> {
@@ -68,12 +67,12 @@ export class FunctionStore {
 
   /** What all stored versions need, those that can't be read here included. */
   async needs(): Promise<VersionNeeds[]> {
-    return versionNeeds((await this.all.stored()).versions);
+    return versionNeeds(await this.stored());
   }
 
   /** The revisions of secrets that stored versions need. */
   async neededSecrets(): Promise<SecretRevision[]> {
-    return neededSecrets((await this.all.stored()).versions);
+    return neededSecrets(await this.stored());
   }
 
   /** Everything as it is stored. */
@@ -89,7 +88,7 @@ export class FunctionStore {
   createVersion(name: string, draft: VersionDraft, { project, step }: NewVersionOptions = {}): Promise<VersionRecord> {
     const keys = [FUNCTIONS, versionsKey(name), NUMBERS, SECRET_VALUES];
     const secrets = secretFields([draft]);
-    return this.untilFirst(async () => {
+    return untilFirst('function', async () => {
       const { replies } = await this.store.desired.read((pipeline) => pipeline.hget(FUNCTIONS, name).hget(NUMBERS, name));
       const [functionRaw, numberRaw] = replies as [string | null, string | null];
       const before = this.forChange(name, functionRaw);
@@ -136,7 +135,7 @@ export class FunctionStore {
   /** Takes out a version that was never proved; one that is ready or failed stays. Gives what is left of it. */
   withdraw(name: string, number: number, steps: readonly DeploymentStep[] = []): Promise<VersionRecord | 'withdrawn'> {
     const key = versionsKey(name);
-    return this.untilFirst(async () => {
+    return untilFirst('function', async () => {
       const found = await this.versionForChange(name, number);
       if (found === undefined) return 'withdrawn';
       if (found.record.state !== 'pending') return found.record;
@@ -162,37 +161,30 @@ export class FunctionStore {
    * @throws KilnError `function_not_found`, `version_not_found`, `conflict` for a stale revision, a version that is not ready, or
    * one whose secrets were removed
    */
-  async setTraffic(name: string, traffic: Traffic, options: TrafficOptions = {}): Promise<FunctionRecord> {
-    let needed: VersionRecord[] = [];
-    const change = async (before: FunctionRecord) => {
+  setTraffic(name: string, traffic: Traffic, options: TrafficOptions = {}): Promise<FunctionRecord> {
+    const next = (before: FunctionRecord) => {
       const { expectedRevision, sticky = before.sticky } = options;
-      if (expectedRevision !== undefined && expectedRevision !== before.revision) {
-        throw new KilnError('conflict', `"${name}" is at revision ${before.revision}, not ${expectedRevision}`, { fix: 'read it again' });
-      }
-      needed = await this.requireReady(name, traffic);
-      return withTraffic(before, traffic, sticky);
+      requireRevision(before, expectedRevision);
+      return withTraffic(before, traffic, sticky, new Date().toISOString());
     };
-    return this.changeFunction(name, change, () => secretFields(needed), options.steps);
+    return this.moveTraffic(name, next, options.steps);
   }
 
   /**
-   * Begins a rollout, or moves it on together with the traffic. `step` is asked again where someone else wrote meanwhile; without an
+   * Begins a rollout, or moves it on together with the traffic. `step` is asked again if someone else wrote meanwhile; without an
    * answer nothing of the function changes.
    * @throws KilnError as `setTraffic`, and what `step` throws
    */
-  async stepRollout(
+  stepRollout(
     name: string,
     step: (before: FunctionRecord) => RolloutStep | undefined,
-    steps: readonly DeploymentStep[] = [],
+    steps?: readonly DeploymentStep[],
   ): Promise<FunctionRecord> {
-    let needed: VersionRecord[] = [];
-    const change = async (before: FunctionRecord) => {
+    const next = (before: FunctionRecord) => {
       const after = step(before);
-      if (after === undefined) return before;
-      needed = await this.requireReady(name, after.traffic);
-      return changed(before, after);
+      return after && changed(before, after, new Date().toISOString());
     };
-    return this.changeFunction(name, change, () => secretFields(needed), steps);
+    return this.moveTraffic(name, next, steps);
   }
 
   /** @throws KilnError `function_not_found` */
@@ -203,9 +195,24 @@ export class FunctionStore {
   /** Versions that go when a new one comes, each with its record as read: one that changes meanwhile stays. */
   private async outlived(name: string, record: FunctionRecord, added: VersionRecord): Promise<string[]> {
     const key = versionsKey(name);
-    const hash = await this.hash(key);
+    const hash = await this.store.desired.hash(key);
     const gone = versionsToRemove(record, [...this.versionsOf(hash, key), added]).map(({ version }) => String(version));
     return gone.flatMap((field) => [field, hash[field] ?? '']);
+  }
+
+  private moveTraffic(
+    name: string,
+    next: (before: FunctionRecord) => FunctionRecord | undefined,
+    steps?: readonly DeploymentStep[],
+  ): Promise<FunctionRecord> {
+    let needed: VersionRecord[] = [];
+    const change = async (before: FunctionRecord) => {
+      const after = next(before);
+      if (after === undefined) return before;
+      needed = await this.requireReady(name, after.traffic);
+      return after;
+    };
+    return this.changeFunction(name, change, () => secretFields(needed), steps);
   }
 
   private changeFunction(
@@ -215,7 +222,7 @@ export class FunctionStore {
     steps: readonly DeploymentStep[] = [],
   ): Promise<FunctionRecord> {
     versionsKey(name);
-    return this.untilFirst(async () => {
+    return untilFirst('function', async () => {
       const raw = await this.field(FUNCTIONS, name);
       const before = this.forChange(name, raw);
       if (raw === null || before === undefined) throw functionNotFound(name);
@@ -230,7 +237,7 @@ export class FunctionStore {
     number: number,
     change: (before: VersionRecord) => VersionRecord | undefined,
   ): Promise<VersionRecord> {
-    return this.untilFirst(async () => {
+    return untilFirst('function', async () => {
       const found = await this.versionForChange(name, number);
       if (found === undefined) throw versionNotFound(name, number);
       const after = change(found.record) ?? found.record;
@@ -270,16 +277,8 @@ export class FunctionStore {
     return done === 1;
   }
 
-  private async hash(key: string): Promise<Record<string, string>> {
-    return (await this.store.desired.readOne((pipeline) => pipeline.hgetall(key))) as Record<string, string>;
-  }
-
-  private async field(key: string, field: string): Promise<string | null> {
-    return (await this.store.desired.readOne((pipeline) => pipeline.hget(key, field))) as string | null;
-  }
-
-  private existing(name: string, raw: string | null): FunctionRecord | undefined {
-    return readRecord(this.store, functionRecord, raw, `${FUNCTIONS} ${name}`);
+  private field(key: string, field: string): Promise<string | null> {
+    return this.store.desired.readOne((pipeline) => pipeline.hget(key, field));
   }
 
   private forChange(name: string, raw: string | null): FunctionRecord | undefined {
@@ -288,13 +287,5 @@ export class FunctionStore {
 
   private versionsOf(hash: unknown, key: string): VersionRecord[] {
     return readRecords(this.store, versionRecord, hash, key).sort((a, b) => a.version - b.version);
-  }
-
-  private async untilFirst<T>(attempt: () => Promise<T | undefined>): Promise<T> {
-    for (let i = 0; i < ATTEMPTS; i += 1) {
-      const done = await attempt();
-      if (done !== undefined) return done;
-    }
-    throw new KilnError('conflict', 'others keep changing the same function', { fix: 'try again', retryAfter: 1 });
   }
 }

@@ -1,5 +1,5 @@
 import { KilnError } from '@kiln/contract/errors';
-import type { VersionRecord } from '@kiln/contract/records/records';
+import type { FunctionRecord, VersionRecord } from '@kiln/contract/records/records';
 import { valueField } from '../store/keys.js';
 
 /** What the scripts answer for a version whose secrets are not all there. */
@@ -15,6 +15,12 @@ export function secretGone(name: string): KilnError {
   return new KilnError('conflict', `a secret that this version of "${name}" was made with was removed or changed since`, {
     fix: `deploy "${name}" again: a new version takes the secrets as they are now`,
   });
+}
+
+/** @throws KilnError `conflict` where the function has changed since it was read */
+export function requireRevision({ name, revision }: FunctionRecord, expected: number | undefined): void {
+  if (expected === undefined || expected === revision) return;
+  throw new KilnError('conflict', `"${name}" is at revision ${revision}, not ${expected}`, { fix: 'read it again' });
 }
 
 export function functionNotFound(name: string): KilnError {

@@ -10,6 +10,17 @@ type StoredVersions = Readonly<Record<string, string>>;
  */
 export type PackedVersions = Buffer;
 
+/** All functions as they were read by now: text that this version of Kiln need not understand. */
+export type StoredFunctions = ReadonlyMap<string, StoredFunction>;
+
+export interface StoredFunction {
+  /** Undefined for a function that was removed, as its versions. */
+  readonly record?: string | undefined;
+  readonly versions?: PackedVersions | undefined;
+  /** The highest number that a version of it had. */
+  readonly number?: string | undefined;
+}
+
 /** Packs the versions of each function in KEYS. */
 export const PACK_VERSIONS = `
 local packed = {}

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SecretRevision } from '@kiln/contract/records/secrets';
 import { readLoosely } from '../store/read-record.js';
-import { type PackedVersions, unpack } from './packed-versions.js';
+import { type StoredFunctions, unpack } from './packed-versions.js';
 
 /** What a stored version needs so that it can run again, whether or not the rest of its record can be read. */
 export interface VersionNeeds {
@@ -15,37 +15,25 @@ export interface VersionNeeds {
 /** Records that are looked at before others have their turn: well below a millisecond. */
 const AT_ONCE = 50;
 
-/** Of every version that is stored. */
-export async function versionNeeds(stored: ReadonlyMap<string, PackedVersions>): Promise<VersionNeeds[]> {
+/** Of every version that is stored; of those whose record has this text, where one is given. */
+export async function versionNeeds(stored: StoredFunctions, having = ''): Promise<VersionNeeds[]> {
   const needs: VersionNeeds[] = [];
-  await eachInTurns(stored, (name, version, text) => needs.push(needsOf(name, version, text)));
-  return needs;
-}
-
-/** The revisions of secrets that some version was made with. */
-export async function neededSecrets(stored: ReadonlyMap<string, PackedVersions>): Promise<SecretRevision[]> {
-  const needed: SecretRevision[] = [];
-  await eachInTurns(stored, (name, version, text) => {
-    // Most use none, and reading each would cost seconds where there are many.
-    if (text.includes('"secretRevisions"')) needed.push(...needsOf(name, version, text).secretRevisions);
-  });
-  return needed;
-}
-
-async function eachInTurns(
-  stored: ReadonlyMap<string, PackedVersions>,
-  visit: (name: string, version: number, text: string) => void,
-): Promise<void> {
   let left = AT_ONCE;
-  for (const [name, versions] of stored) {
-    for (const [field, text] of Object.entries(unpack(versions))) {
-      visit(name, Number(field), text);
+  for (const [name, { versions }] of stored) {
+    for (const [field, text] of Object.entries(versions === undefined ? {} : unpack(versions))) {
+      if (text.includes(having)) needs.push(needsOf(name, Number(field), text));
       left--;
     }
     if (left > 0) continue;
     left = AT_ONCE;
     await turn();
   }
+  return needs;
+}
+
+/** The revisions of secrets that some version was made with. Most use none, and reading each would cost seconds where there are many. */
+export async function neededSecrets(stored: StoredFunctions): Promise<SecretRevision[]> {
+  return (await versionNeeds(stored, '"secretRevisions"')).flatMap(({ secretRevisions }) => secretRevisions);
 }
 
 function needsOf(name: string, version: number, text: string): VersionNeeds {

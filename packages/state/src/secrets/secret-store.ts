@@ -9,14 +9,13 @@ import {
   sealedValue,
   secretRecord,
 } from '@kiln/contract/records/secrets';
+import { untilFirst } from '../store/desired-state.js';
 import { CHANGES, checkedSecret, MASTER_KEY, revisionOfField, SECRET_NUMBERS, SECRET_VALUES, SECRETS, valueField } from '../store/keys.js';
 import { readForChange, readRecord, readRecords } from '../store/read-record.js';
 import type { Store } from '../store/store.js';
 import { DROP_VALUES, PUT_SECRETS, REMOVE_SECRET, REPLACE_MASTER_KEY, REPLACE_VALUE } from './secret-scripts.js';
 
 const MAX_SECRETS = 1000;
-/** Others that write at the same moment are let through first, so often. */
-const ATTEMPTS = 200;
 /** What stays is tried again with the next change. */
 const DROP_ATTEMPTS = 10;
 
@@ -25,7 +24,7 @@ export class SecretStore {
   constructor(private readonly store: Store) {}
 
   async list(): Promise<SecretRecord[]> {
-    const hash = await this.store.desired.readOne((pipeline) => pipeline.hgetall(SECRETS));
+    const hash = await this.store.desired.hash(SECRETS);
     return readRecords(this.store, secretRecord, hash, SECRETS).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -51,7 +50,7 @@ export class SecretStore {
    * @throws KilnError `conflict` when there are too many secrets
    */
   put(names: readonly string[], sealWith: (keyId: string) => (revision: SecretRevision) => SealedValue): Promise<SecretRecord[]> {
-    return this.untilFirst(async () => {
+    return untilFirst('secrets', async () => {
       const { replies } = await this.store.desired.read((pipeline) => pipeline.get(MASTER_KEY).hlen(SECRETS));
       const [keyRaw, known] = replies as [string | null, number];
       const before = await this.forChange(names);
@@ -81,8 +80,8 @@ export class SecretStore {
   remove(name: string, mustBeFree: () => Promise<void>): Promise<boolean> {
     const start = `${checkedSecret(name)}@`;
     const keys = [SECRETS, SECRET_VALUES];
-    return this.untilFirst(async () => {
-      const changes = await this.changes();
+    return untilFirst('secrets', async () => {
+      const changes = (await this.text(CHANGES)) ?? '';
       await mustBeFree();
       const done = await this.store.desired.change(REMOVE_SECRET, keys, [name, changes, start]);
       return done === -1 ? undefined : done === 1;
@@ -95,7 +94,7 @@ export class SecretStore {
   }
 
   private async tryToDropOthers(needed: () => Promise<readonly SecretRevision[]>): Promise<boolean> {
-    const changes = await this.changes();
+    const changes = (await this.text(CHANGES)) ?? '';
     // In this order: a revision that is stored meanwhile is in neither list and stays.
     const stored = await this.revisions();
     if (stored.length === 0) return true;
@@ -107,14 +106,13 @@ export class SecretStore {
 
   /** Every revision of which the value is stored. */
   async revisions(): Promise<SecretRevision[]> {
-    const fields = await this.store.desired.readOne((pipeline) => pipeline.hkeys(SECRET_VALUES));
-    return (fields as string[]).map(revisionOfField);
+    return (await this.store.desired.readOne<string[]>((pipeline) => pipeline.hkeys(SECRET_VALUES))).map(revisionOfField);
   }
 
   /** Replaces a value that `change` gives another; false where it gave none. */
   replaceValue(revision: SecretRevision, change: (before: SealedValue) => SealedValue | undefined): Promise<boolean> {
     const field = valueField(revision);
-    return this.untilFirst(async () => {
+    return untilFirst('secrets', async () => {
       const [raw = null] = await this.fields(SECRET_VALUES, [field]);
       const before = readForChange(this.store, sealedValue, raw, `${SECRET_VALUES} ${field}`);
       const after = before === undefined ? undefined : change(before);
@@ -125,12 +123,12 @@ export class SecretStore {
   }
 
   async masterKey(): Promise<MasterKeyRecord | undefined> {
-    return this.keyRecord((await this.store.desired.readOne((pipeline) => pipeline.get(MASTER_KEY))) as string | null);
+    return this.keyRecord(await this.text(MASTER_KEY));
   }
 
   /** False when it is not what was read. */
   async replaceMasterKey(before: MasterKeyRecord | undefined, after: MasterKeyRecord): Promise<boolean> {
-    const raw = (await this.store.desired.readOne((pipeline) => pipeline.get(MASTER_KEY))) as string | null;
+    const raw = await this.text(MASTER_KEY);
     if (!isDeepStrictEqual(this.keyRecord(raw), before)) return false;
     if (before !== undefined) readForChange(this.store, masterKeyRecord, raw, MASTER_KEY);
     const values = [before === undefined ? '' : (raw ?? ''), JSON.stringify(after)];
@@ -148,19 +146,11 @@ export class SecretStore {
     return readRecord(this.store, masterKeyRecord, raw, MASTER_KEY);
   }
 
-  private async changes(): Promise<string> {
-    return ((await this.store.desired.readOne((pipeline) => pipeline.get(CHANGES))) as string | null) ?? '';
+  private text(key: string): Promise<string | null> {
+    return this.store.desired.readOne((pipeline) => pipeline.get(key));
   }
 
-  private async fields(key: string, fields: readonly string[]): Promise<(string | null)[]> {
-    return (await this.store.desired.readOne((pipeline) => pipeline.hmget(key, ...fields))) as (string | null)[];
-  }
-
-  private async untilFirst<T>(attempt: () => Promise<T | undefined>): Promise<T> {
-    for (let i = 0; i < ATTEMPTS; i += 1) {
-      const done = await attempt();
-      if (done !== undefined) return done;
-    }
-    throw new KilnError('conflict', 'others keep changing the same secrets', { fix: 'try again', retryAfter: 1 });
+  private fields(key: string, fields: readonly string[]): Promise<(string | null)[]> {
+    return this.store.desired.readOne((pipeline) => pipeline.hmget(key, ...fields));
   }
 }

@@ -9,6 +9,8 @@ import { CREATE_MARK, guarded, REPORT_LOSS, STORE_CHANGED } from './mark-scripts
 const MARK_BYTES = 12;
 /** A store that lost its mark this often during one command is not usable. */
 const ATTEMPTS = 3;
+/** Others that write at the same moment are let through first, so often. */
+const RACES = 200;
 
 const RESTORE_FIX =
   'have what the routers hold written back: kiln doctor --restore-store; or, to go on with what the store has now: kiln doctor --accept-store';
@@ -35,23 +37,15 @@ interface StateReads {
  * store with a loss was not deleted by a user: the caller keeps what it has in memory.
  */
 export class DesiredState {
-  private latest: StoreMark | undefined;
-  private current: Loss | undefined;
+  /** What the store has lost; undefined if nothing. */
+  loss: Loss | undefined;
+  /** The cluster's mark and the latest change that this process has seen. */
+  lastSeen: StoreMark | undefined;
 
   constructor(
     private readonly store: Commands,
     private readonly onChange: () => void,
   ) {}
-
-  /** What the store has lost; undefined if nothing. */
-  get loss(): Loss | undefined {
-    return this.current;
-  }
-
-  /** The cluster's mark and the latest change that this process has seen. */
-  get lastSeen(): StoreMark | undefined {
-    return this.latest;
-  }
 
   /** Reads mark and counter before and after the data. @throws KilnError `unavailable`, also if the store has lost something */
   async read(fill: (pipeline: ChainableCommander) => void): Promise<Snapshot> {
@@ -63,8 +57,12 @@ export class DesiredState {
   }
 
   /** The same for one command; gives its reply. */
-  async readOne(fill: (pipeline: ChainableCommander) => void): Promise<unknown> {
-    return (await this.read(fill)).replies[0];
+  async readOne<T>(fill: (pipeline: ChainableCommander) => void): Promise<T> {
+    return (await this.read(fill)).replies[0] as T;
+  }
+
+  hash(key: string): Promise<Record<string, string>> {
+    return this.readOne((pipeline) => pipeline.hgetall(key));
   }
 
   /**
@@ -74,8 +72,8 @@ export class DesiredState {
    */
   async change(script: string, keys: readonly string[], values: readonly (string | number)[], functionName = ''): Promise<unknown> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
-      if (this.latest === undefined || this.current !== undefined) await this.check();
-      const { mark, changes } = this.latest as StoreMark;
+      if (this.lastSeen === undefined || this.loss !== undefined) await this.check();
+      const { mark, changes } = this.lastSeen as StoreMark;
       const all = [...keys, MARK, LOST, CHANGES, CHANGE_NOTES];
       const reply = await this.store.run((redis) =>
         redis.eval(guarded(script), all.length, ...all, ...values, functionName, mark, changes),
@@ -104,19 +102,19 @@ export class DesiredState {
   /** True if the data can be used; false if the read must be repeated, because the store was whole only afterwards. */
   private async judge(states: StateReads): Promise<boolean> {
     // Two reads of this process may finish in the wrong order, which looks like a loss: a second read confirms it.
-    const { last: seen } = lossIn(this.latest, states) === undefined ? states : (await this.ask()).states;
-    const loss = lossOf(this.latest ?? markOf(states.first), seen);
+    const { last: seen } = lossIn(this.lastSeen, states) === undefined ? states : (await this.ask()).states;
+    const loss = lossOf(this.lastSeen ?? markOf(states.first), seen);
     this.setLoss(loss);
     if (loss !== undefined) {
       // A process that started during a loss learns the mark from the others' report. Without it, it would take the next empty
       // store for the store of a new cluster.
-      if (loss.why !== 'another') this.latest ??= loss.missed;
+      if (loss.why !== 'another') this.lastSeen ??= loss.missed;
       await this.report(loss);
       throw new KilnError('unavailable', describeLoss(loss), { fix: fixOf(loss), retryAfter: 5 });
     }
     const mark = seen.mark ?? (await this.createMark());
-    const changes = Math.max(seen.changes, this.latest?.mark === mark ? this.latest.changes : 0);
-    this.latest = { mark, changes };
+    const changes = Math.max(seen.changes, this.lastSeen?.mark === mark ? this.lastSeen.changes : 0);
+    this.lastSeen = { mark, changes };
     return seen === states.last;
   }
 
@@ -139,10 +137,19 @@ export class DesiredState {
   }
 
   private setLoss(loss: Loss | undefined): void {
-    const before = this.current?.why;
-    this.current = loss;
+    const before = this.loss?.why;
+    this.loss = loss;
     if (before !== loss?.why) this.onChange();
   }
+}
+
+/** Tries a change until nobody else has changed what it read. @throws KilnError `conflict` where others never stop */
+export async function untilFirst<T>(what: string, attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let i = 0; i < RACES; i += 1) {
+    const done = await attempt();
+    if (done !== undefined) return done;
+  }
+  throw new KilnError('conflict', `others keep changing the same ${what}`, { fix: 'try again', retryAfter: 1 });
 }
 
 export function fixOf({ why }: Loss): string {

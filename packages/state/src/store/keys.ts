@@ -1,6 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import { functionName, nodeId, projectName, variableName, versionNumber } from '@kiln/contract/names';
 import type { SecretRevision } from '@kiln/contract/records/secrets';
+import { z } from 'zod';
 
 /** Every Redis key in one place. A name from outside enters a key or a field only through here, checked. */
 const PREFIX = 'kiln:';
@@ -35,6 +36,22 @@ export const SECRET_NUMBERS = `${PREFIX}secret-numbers`;
 export const MASTER_KEY = `${PREFIX}master-key`;
 /** Start of the keys that exist while a node is alive; scripts append ids that were checked when they were stored. */
 export const NODE_ALIVE_PREFIX = `${PREFIX}node-alive:`;
+
+const KEY_ID = /^[A-Za-z0-9]{1,64}$/;
+
+const checkedFunction = checker(functionName, "a function's name");
+export const checkedNode = checker(nodeId, "a node's id");
+export const checkedVersion = checker(versionNumber, "a version's number");
+export const checkedSecret = checker(variableName, "a secret's name");
+export const checkedKeyId = checker(z.string().regex(KEY_ID), "a key's id");
+const checkedProject = checker(projectName, "a project's name");
+
+function checker<T extends string | number>(schema: z.ZodType<T>, what: string): (value: T) => string {
+  return (value) => {
+    if (schema.safeParse(value).success) return String(value);
+    throw new KilnError('bad_request', `${JSON.stringify(String(value).slice(0, 80))} can't be ${what}`);
+  };
+}
 
 /** Hash: version number to VersionRecord. */
 export const versionsKey = (name: string): string => `${PREFIX}versions:${checkedFunction(name)}`;
@@ -94,26 +111,6 @@ export function isFunctionName(name: string): boolean {
   return functionName.safeParse(name).success;
 }
 
-export function checkedFunction(name: string): string {
-  return checked(functionName.safeParse(name).success, name, "a function's name");
-}
-
-function checkedProject(name: string): string {
-  return checked(projectName.safeParse(name).success, name, "a project's name");
-}
-
-export function checkedNode(id: string): string {
-  return checked(nodeId.safeParse(id).success, id, "a node's id");
-}
-
-export function checkedVersion(version: number): string {
-  return checked(versionNumber.safeParse(version).success, String(version), "a version's number");
-}
-
-export function checkedSecret(name: string): string {
-  return checked(variableName.safeParse(name).success, name, "a secret's name");
-}
-
 /** Field of SECRET_VALUES. */
 export const valueField = ({ name, revision }: SecretRevision): string => `${checkedSecret(name)}@${checkedVersion(revision)}`;
 
@@ -121,15 +118,4 @@ export const valueField = ({ name, revision }: SecretRevision): string => `${che
 export function revisionOfField(field: string): SecretRevision {
   const at = field.lastIndexOf('@');
   return { name: field.slice(0, at), revision: Number(field.slice(at + 1)) };
-}
-
-const KEY_ID = /^[A-Za-z0-9]{1,64}$/;
-
-export function checkedKeyId(id: string): string {
-  return checked(KEY_ID.test(id), id, "a key's id");
-}
-
-function checked(valid: boolean, value: string, what: string): string {
-  if (!valid) throw new KilnError('bad_request', `${JSON.stringify(String(value).slice(0, 80))} can't be ${what}`);
-  return value;
 }

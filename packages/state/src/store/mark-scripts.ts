@@ -13,10 +13,7 @@ export const STORE_CHANGED = 'store changed';
  * something: this counts the change and adds a note that names the function. The counter's key is there as `changes`.
  */
 export function guarded(script: string): string {
-  return `${GUARD}${script}`;
-}
-
-const GUARD = `
+  return `
 local notes = table.remove(KEYS)
 local changes = table.remove(KEYS)
 local lost = table.remove(KEYS)
@@ -31,7 +28,8 @@ local function changed()
 end
 if redis.call('EXISTS', lost) == 1 or redis.call('GET', mark) ~= own then return '${STORE_CHANGED}' end
 if tonumber(redis.call('GET', changes) or '0') < latest then return '${STORE_CHANGED}' end
-`;
+${script}`;
+}
 
 /** Writes the cluster's mark unless there is one. Gives the mark, or 0 if a loss is reported. KEYS: mark, lost. ARGV: mark. */
 export const CREATE_MARK = `

@@ -17,11 +17,8 @@ export function readRecord<T extends z.ZodType>(store: Store, schema: T, raw: un
   if (!reported.has(seen)) {
     if (reported.size >= REMEMBERED) reported.clear();
     reported.add(seen);
-    store.report(
-      new Error(
-        `a record at ${where} can not be read and is not used here: ${parsed.error.issues.map(({ message }) => message).join('; ')}`,
-      ),
-    );
+    const why = parsed.error.issues.map(({ message }) => message).join('; ');
+    store.report(new Error(`a record at ${where} can not be read and is not used here: ${why}`));
   }
   return undefined;
 }
@@ -38,12 +35,8 @@ export function readForChange<T extends z.ZodType<{ schema?: number | undefined 
   where: string,
 ): z.output<T> | undefined {
   const record = readRecord(store, schema, raw, where);
-  if (typeof raw === 'string' && (record === undefined || isOfLaterSchema(record))) throw ofLaterKiln(where);
-  return record;
-}
-
-function ofLaterKiln(where: string): KilnError {
-  return new KilnError('conflict', `the record at ${where} is not one that this version of Kiln can change: a later one wrote it`, {
+  if (typeof raw !== 'string' || (record !== undefined && !isOfLaterSchema(record))) return record;
+  throw new KilnError('conflict', `the record at ${where} is not one that this version of Kiln can change: a later one wrote it`, {
     fix: 'upgrade every router and agent, then try again',
   });
 }

@@ -27,3 +27,16 @@ export class SingleFlight<T = void> {
     return run;
   }
 }
+
+/** Runs a piece of work every so often, never twice at a time. It keeps no process alive. Gives the function that ends it. */
+export function repeat(everyMs: number, work: () => Promise<void>): () => void {
+  let running = false;
+  const timer = setInterval(() => {
+    if (running) return;
+    running = true;
+    void work().finally(() => {
+      running = false;
+    });
+  }, everyMs).unref();
+  return () => clearInterval(timer);
+}

@@ -60,7 +60,7 @@ describe('the store', () => {
     await redis.kill();
     await expect.poll(() => store.ready).toBe(false);
     for (let i = 0; i < 20; i += 1) {
-      const { error, ms } = await refusal(store.ping());
+      const { error, ms } = await refusal(store.run((redis) => redis.ping()));
       expectUnavailable(error);
       expect(ms).toBeLessThan(100);
     }
@@ -73,16 +73,16 @@ describe('the store', () => {
 
   it('waits about a second for a server that does not answer', async () => {
     redis.freeze();
-    const { error, ms } = await refusal(store.ping());
+    const { error, ms } = await refusal(store.run((redis) => redis.ping()));
     expectUnavailable(error);
     expect(ms).toBeGreaterThan(900);
     expect(ms).toBeLessThan(2000);
     redis.thaw();
-    await store.ping();
+    await store.run((redis) => redis.ping());
   });
 
   it('is not called away by a process that stood still while the answer came', async () => {
-    const asked = store.ping();
+    const asked = store.run((redis) => redis.ping());
     const until = performance.now() + 1500;
     while (performance.now() < until);
     await asked;
@@ -103,10 +103,10 @@ describe('a store that is away from the start', () => {
     const early = connectStore(redis.url, { onError: (error) => faults.push(error) });
     try {
       expect(await early.whenReady(300)).toBe(false);
-      expectUnavailable((await refusal(early.ping())).error);
+      expectUnavailable((await refusal(early.run((redis) => redis.ping()))).error);
       await redis.restart();
       await expect.poll(() => early.ready, { timeout: 5000 }).toBe(true);
-      await early.ping();
+      await early.run((redis) => redis.ping());
       expect(faults).toHaveLength(1);
     } finally {
       await early.close();

@@ -59,11 +59,6 @@ export class Store {
     return this.redis.status === 'ready';
   }
 
-  /** @throws KilnError `unavailable` */
-  async ping(): Promise<void> {
-    await this.run((redis) => redis.ping());
-  }
-
   /** Waits for the connection; false if there is none after `timeoutMs`. */
   whenReady(timeoutMs: number): Promise<boolean> {
     if (this.ready) return Promise.resolve(true);
@@ -133,6 +128,14 @@ export class Store {
     this.reported = true;
     this.options.onError(error);
   }
+}
+
+/** What the store answers; undefined while it is away. */
+export function ifThere<T>(reply: Promise<T>): Promise<T | undefined> {
+  return reply.catch((error: unknown) => {
+    if (error instanceof KilnError && error.code === 'unavailable') return undefined;
+    throw error;
+  });
 }
 
 const BEHAVIOUR: RedisOptions = {

@@ -1,6 +1,7 @@
 import { KilnError } from '@kiln/contract/errors';
 import type { Commands } from './commands.js';
 import { WRITE_PROBE } from './keys.js';
+import { repeat } from './single-flight.js';
 
 const EVERY_MS = 2000;
 const PROBE_KEPT_MS = 60_000;
@@ -21,52 +22,40 @@ export const REFUSAL_FIX =
 
 /** Tracks if the store accepts writes: from each refused write, and from a small test write every 2 s. */
 export class WriteWatch {
-  private reason: string | undefined;
+  /** Why the store refuses writes; undefined while it accepts them. */
+  refusal: string | undefined;
+  readonly stop: () => void;
   private taken = 0;
-  private probing = false;
-  private readonly timer: NodeJS.Timeout;
 
   constructor(
     private readonly store: Commands,
     private readonly onChange: () => void,
   ) {
-    this.timer = setInterval(() => void this.probe(), EVERY_MS).unref();
-  }
-
-  /** Why the store refuses writes; undefined while it accepts them. */
-  get refusal(): string | undefined {
-    return this.reason;
+    this.stop = repeat(EVERY_MS, () => this.probe());
   }
 
   refused(reason: string): void {
     this.taken = 0;
-    const changed = this.reason !== reason;
-    this.reason = reason;
+    const changed = this.refusal !== reason;
+    this.refusal = reason;
     if (changed) this.onChange();
   }
 
-  stop(): void {
-    clearInterval(this.timer);
-  }
-
   private async probe(): Promise<void> {
-    if (!this.store.ready || this.probing) return;
-    this.probing = true;
+    if (!this.store.ready) return;
     try {
       await this.store.run((redis) => redis.set(WRITE_PROBE, '1', 'PX', PROBE_KEPT_MS));
       this.accepted();
     } catch {
       // `store.run` has noted a refusal; the connection notes an outage.
-    } finally {
-      this.probing = false;
     }
   }
 
   private accepted(): void {
-    if (this.reason === undefined) return;
+    if (this.refusal === undefined) return;
     this.taken += 1;
     if (this.taken < ENOUGH) return;
-    this.reason = undefined;
+    this.refusal = undefined;
     this.onChange();
   }
 }

@@ -14,7 +14,7 @@ import type { KeyTable } from '../../view/key-table.js';
 import { authorise } from './authorise.js';
 import { sendProblem, toKilnError } from './problem-filter.js';
 import { readJson } from './read-json.js';
-import { isListed } from './routes.js';
+import { routeOf } from './routes.js';
 
 const MAX_JSON_BYTES = 1_048_576;
 /** Longer than any path that fits in a head: a name that is too long is told so, and not "nothing is here". */
@@ -65,9 +65,8 @@ function takeBodies(server: FastifyInstance): void {
 
 /** A route that nobody listed would have no scope of its own and be in no document. */
 function requireListed(method: string | string[], url: string): void {
-  for (const each of [method].flat()) {
-    if (each !== 'HEAD' && !isListed(each, url)) throw new Error(`${each} ${url} is not in the table of routes`);
-  }
+  const unlisted = [method].flat().find((each) => each !== 'HEAD' && routeOf(each, url) === undefined);
+  if (unlisted !== undefined) throw new Error(`${unlisted} ${url} is not in the table of routes`);
 }
 
 function requestIdOf(request: IncomingMessage | { headers: IncomingMessage['headers'] }): string {

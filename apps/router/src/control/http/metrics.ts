@@ -1,18 +1,13 @@
-import type { StoreTrouble } from '@kiln/state/store/trouble';
+import type { Store } from '@kiln/state/store/store';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { InvocationRecord } from '../../invoke/invocation.js';
+import type { NodeTable } from '../../placement/node-table.js';
+import type { RouteTable } from '../../view/route-table.js';
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
 /** Functions with series of their own; those beyond are counted together, so that names can't fill the memory. */
 const MAX_FUNCTIONS = 5000;
 const OTHERS = '_others';
-
-export interface MeasuredRouter {
-  storeReady(): boolean;
-  storeTrouble(): StoreTrouble['kind'] | undefined;
-  liveNodes(): number;
-  functions(): number;
-}
 
 /** What Prometheus reads. */
 export class Metrics {
@@ -32,16 +27,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  constructor(watched: MeasuredRouter) {
-    const { registry } = this;
-    collectDefaultMetrics({ register: registry });
-    gauge(registry, 'kiln_store_up', 'Whether the store answers', () => Number(watched.storeReady()));
-    gauge(registry, 'kiln_store_writable', 'Whether the store takes writes', () => Number(watched.storeTrouble() !== 'refuses-writes'));
-    gauge(registry, 'kiln_store_whole', 'Whether the store has lost nothing that was known', () =>
-      Number(watched.storeTrouble() !== 'lost'),
-    );
-    gauge(registry, 'kiln_nodes_live', 'Nodes in use', watched.liveNodes);
-    gauge(registry, 'kiln_functions', 'Functions known', watched.functions);
+  constructor(store: Pick<Store, 'ready' | 'trouble'>, nodes: NodeTable, routes: RouteTable) {
+    collectDefaultMetrics({ register: this.registry });
+    this.gauge('kiln_store_up', 'Whether the store answers', () => store.ready);
+    this.gauge('kiln_store_writable', 'Whether the store takes writes', () => store.trouble?.kind !== 'refuses-writes');
+    this.gauge('kiln_store_whole', 'Whether the store has lost nothing that was known', () => store.trouble?.kind !== 'lost');
+    this.gauge('kiln_nodes_live', 'Nodes in use', () => nodes.live().length);
+    this.gauge('kiln_functions', 'Functions known', () => routes.names().length);
   }
 
   get contentType(): string {
@@ -64,15 +56,15 @@ export class Metrics {
     this.names.add(name);
     return name;
   }
-}
 
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(read());
-    },
-  });
+  private gauge(name: string, help: string, read: () => number | boolean): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(Number(read()));
+      },
+    });
+  }
 }

@@ -1,6 +1,20 @@
+import { ERRORS, type ErrorCode } from '@kiln/contract/errors';
 import { z } from 'zod';
-import { problemSchema } from './problem-schema.js';
 import { type ApiRoute, ROUTES } from './routes.js';
+
+/** The body of every error answer. */
+const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
+    detail: z.string(),
+    requestId: z.string(),
+    fix: z.string().optional(),
+    fields: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem' });
 
 const NDJSON = 'application/x-ndjson';
 
@@ -43,7 +57,11 @@ function operation(route: ApiRoute, schemas: Schemas): object {
     summary: route.summary,
     operationId: operationId(route),
     ...(route.scope === undefined ? { security: [] } : { security: [{ key: [route.scope] }], description: `Scope: ${route.scope}` }),
-    parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
+    parameters: [
+      ...[...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+      ...parameters('query', route.query),
+      ...parameters('header', route.headers),
+    ],
     ...(route.body !== undefined && { requestBody: { required: true, content: bodyContent(route.body, schemas) } }),
     responses: {
       [route.status]: { description: 'Done', ...(route.status !== 204 && { content: answerContent(route, schemas) }) },
@@ -57,22 +75,13 @@ function operationId({ method, path }: ApiRoute): string {
   return [method.toLowerCase(), ...words].join('-');
 }
 
-function pathParameters({ path }: ApiRoute): object[] {
-  return [...path.matchAll(/:([a-z]+)/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
-}
-
-function queryParameters({ query = {} }: ApiRoute): object[] {
-  return Object.entries(query).map(([name, description]) => ({ name, in: 'query', description, schema: { type: 'string' } }));
-}
-
-function headerParameters({ headers = {} }: ApiRoute): object[] {
-  return Object.entries(headers).map(([name, description]) => ({ name, in: 'header', description, schema: { type: 'string' } }));
+function parameters(where: 'query' | 'header', said: Record<string, string> = {}): object[] {
+  return Object.entries(said).map(([name, description]) => ({ name, in: where, description, schema: { type: 'string' } }));
 }
 
 function bodyContent(body: NonNullable<ApiRoute['body']>, schemas: Schemas): object {
-  if (body === 'gzip tar') return { 'application/gzip': { schema: { type: 'string', format: 'binary' } } };
-  if (body === 'git') return { 'application/x-git': { schema: { type: 'string', format: 'binary' } } };
-  return { 'application/json': { schema: schemas.of(body, 'input') } };
+  if (typeof body !== 'string') return { 'application/json': { schema: schemas.of(body, 'input') } };
+  return { [body === 'git' ? 'application/x-git' : 'application/gzip']: { schema: { type: 'string', format: 'binary' } } };
 }
 
 function answerContent({ answer, answerType = 'application/json' }: ApiRoute, schemas: Schemas): object {

@@ -8,6 +8,12 @@ const paging = z.strictObject({
   after: z.string().max(256).optional(),
 });
 
+/** What is said of a route that answers with a page of such items, for a query as `pageOf` takes it. */
+export function pages(item: z.ZodType) {
+  const query = { limit: 'most entries of a page, 1 to 1000', after: '`next` of the page before' };
+  return { query, answer: z.object({ items: z.array(item), next: z.string().nullable() }) };
+}
+
 /**
  * One page of a list that is in order of its keys: of numbers as numbers, of text as text.
  * @throws KilnError `bad_request` for a query that is not one

@@ -2,16 +2,17 @@ import { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { GitServer } from '@kiln/git-push/push/git-server';
 import type { GitService } from '@kiln/git-push/repository/http-backend';
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { KeyTable } from '../../view/key-table.js';
 import { bearerOf } from '../http/basic-key.js';
+import { Route } from '../http/routes.js';
 import { callerGone } from '../http/send-lines.js';
 
-const SERVICES: readonly string[] = ['git-receive-pack', 'git-upload-pack'] satisfies GitService[];
 const ENDING = '.git';
+const EXCHANGE = { body: 'git', answerType: 'application/x-git' } as const;
 
-@Controller('git')
+@Controller()
 export class GitController {
   constructor(
     @Inject(GitServer) private readonly git: GitServer,
@@ -19,19 +20,28 @@ export class GitController {
   ) {}
 
   /** How each exchange begins: which refs there are. */
-  @Get(':repository/info/refs')
+  @Route(
+    'GET',
+    '/git/:repository/info/refs',
+    'deploy',
+    'For git clients: begin a push or a fetch; Basic authentication, the key as password',
+    {
+      query: { service: 'git-receive-pack or git-upload-pack' },
+      answerType: 'application/x-git',
+    },
+  )
   refs(
     @Param('repository') repository: string,
     @Query('service') service: unknown,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    if (!isService(service)) throw new KilnError('bad_request', 'this is git over smart HTTP only', { fix: 'use a newer git' });
+    if (service !== 'git-receive-pack' && service !== 'git-upload-pack')
+      throw new KilnError('bad_request', 'this is git over smart HTTP only', { fix: 'use a newer git' });
     return this.serve(repository, service, request, reply);
   }
 
-  @Post(':repository/git-receive-pack')
-  @HttpCode(200)
+  @Route('POST', '/git/:repository/git-receive-pack', 'deploy', 'For git clients: push; main is built and deployed', EXCHANGE)
   push(
     @Param('repository') repository: string,
     @Body() body: unknown,
@@ -43,8 +53,7 @@ export class GitController {
     return this.serve(repository, 'git-receive-pack', request, reply, streamOf(body));
   }
 
-  @Post(':repository/git-upload-pack')
-  @HttpCode(200)
+  @Route('POST', '/git/:repository/git-upload-pack', 'deploy', 'For git clients: fetch what was pushed', EXCHANGE)
   fetch(
     @Param('repository') repository: string,
     @Body() body: unknown,
@@ -66,24 +75,10 @@ export class GitController {
     if (key === undefined) throw new KilnError('unauthorized', 'the request has no valid API key');
     // An answer may come while the client still sends: see StreamsController.
     reply.raw.shouldKeepAlive = true;
-    const served = await this.git.serve(
-      projectOf(repository),
-      {
-        service,
-        body,
-        contentType,
-        contentEncoding,
-        protocol: typeof protocol === 'string' ? protocol : undefined,
-        key,
-      },
-      callerGone(reply),
-    );
+    const said = { service, body, contentType, contentEncoding, protocol: typeof protocol === 'string' ? protocol : undefined, key };
+    const served = await this.git.serve(projectOf(repository), said, callerGone(reply));
     await reply.code(served.status).type(served.contentType).send(served.body);
   }
-}
-
-function isService(service: unknown): service is GitService {
-  return typeof service === 'string' && SERVICES.includes(service);
 }
 
 function projectOf(repository: string): string {

@@ -1,41 +1,48 @@
-import { Controller, Get, Header, Inject, Res } from '@nestjs/common';
+import { Store } from '@kiln/state/store/store';
+import { Controller, Header, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { RouterLifecycle } from '../../lifecycle.js';
 import { Metrics } from '../http/metrics.js';
 import { openApiDocument } from '../http/openapi.js';
-import { Readiness } from '../http/readiness.js';
-
-const DOCUMENT = openApiDocument();
+import { Route } from '../http/routes.js';
 
 @Controller()
 export class HealthController {
+  private readonly document = openApiDocument();
+
   constructor(
-    @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(RouterLifecycle) private readonly lifecycle: RouterLifecycle,
+    @Inject(Store) private readonly store: Store,
     @Inject(Metrics) private readonly metrics: Metrics,
   ) {}
 
-  @Get('healthz')
+  @Route('GET', '/v1/openapi.json', 'read', 'This document', { answer: z.looseObject({ openapi: z.string() }) })
+  openApi(): object {
+    return this.document;
+  }
+
+  @Route('GET', '/healthz', undefined, 'Whether the process runs', { answerType: 'text/plain' })
   @Header('content-type', 'text/plain')
   healthz(): string {
     return 'ok\n';
   }
 
-  /** The first line is the state. */
-  @Get('readyz')
+  /** The first line is the state. Without the store the router goes on with what it knows, so that only degrades it. */
+  @Route('GET', '/readyz', undefined, 'Whether it should get requests', { answerType: 'text/plain' })
   @Header('content-type', 'text/plain')
   readyz(@Res({ passthrough: true }) reply: FastifyReply): string {
-    void reply.code(this.readiness.ready ? 200 : 503);
-    const { state, trouble } = this.readiness;
-    return trouble === undefined ? `${state}\n` : `${state}\n${trouble}\n`;
+    const { isReady, phase } = this.lifecycle;
+    const { ready, trouble } = this.store;
+    void reply.code(isReady ? 200 : 503);
+    const serving = ready && trouble === undefined ? 'ready' : 'degraded';
+    const lines = [isReady ? serving : phase, ...(ready && trouble !== undefined ? [trouble.detail] : [])];
+    return lines.map((line) => `${line}\n`).join('');
   }
 
-  @Get('metrics')
+  @Route('GET', '/metrics', 'read', 'Prometheus metrics', { answerType: 'text/plain' })
   async metricsText(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     void reply.type(this.metrics.contentType);
     return this.metrics.text();
-  }
-
-  @Get('v1/openapi.json')
-  openApi(): object {
-    return DOCUMENT;
   }
 }

@@ -1,15 +1,15 @@
 import { Readable } from 'node:stream';
 import { buildSecretsHeader } from '@kiln/contract/api/build-secrets';
-import { buildQuery } from '@kiln/contract/api/control-api';
+import { buildQuery, deployed } from '@kiln/contract/api/control-api';
 import { parse } from '@kiln/contract/config/field-errors';
 import { ERRORS, KilnError } from '@kiln/contract/errors';
 import { functionName } from '@kiln/contract/names';
-import { logLevelName } from '@kiln/contract/records/records';
+import { logLevelName, logRecord } from '@kiln/contract/records/records';
 import { BUILD_SECRETS } from '@kiln/contract/wire/headers';
 import { discard, MAX_SOURCE_BYTES, tooLarge } from '@kiln/forward/exchange/upload';
 import { LimitedPlaces } from '@kiln/service/limited-places';
 import { LogStore } from '@kiln/state/logs/log-store';
-import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Deployments } from '../../deploy/deploy.js';
@@ -17,6 +17,7 @@ import { RouterLifecycle } from '../../lifecycle.js';
 import { logLines } from '../../logs/log-lines.js';
 import { Catalog } from '../../view/catalog.js';
 import { KeyTable } from '../../view/key-table.js';
+import { Route } from '../http/routes.js';
 import { callerGone, sendLines } from '../http/send-lines.js';
 import { noteOf } from './version-note.js';
 
@@ -39,7 +40,7 @@ const logQuery = z.strictObject({
   level: logLevelName.optional(),
 });
 
-@Controller('v1/functions')
+@Controller()
 export class StreamsController {
   private readonly uploads = new LimitedPlaces('uploads', MAX_UPLOADS, MAX_UPLOADS_PER_KEY);
 
@@ -51,8 +52,23 @@ export class StreamsController {
     @Inject(KeyTable) private readonly keys: KeyTable,
   ) {}
 
-  @Post(':name/builds')
-  @HttpCode(200)
+  @Route('POST', '/v1/functions/:name/builds', 'deploy', 'Build and deploy a folder', {
+    body: 'gzip tar',
+    query: {
+      message: 'why, in one line: shown in the history of versions',
+      traffic: 'none: it gets no traffic yet',
+      sourceDigest: 'sha256 of what is sent, as the sender counts it; remembered with the version',
+      project: 'what the function belongs to',
+      buildArgs: 'a JSON object of build arguments, by name; they stay readable in the image',
+    },
+    headers: { [BUILD_SECRETS]: 'id=base64,…: contents for steps that mount a secret of that id; nothing keeps them' },
+    answerType: 'application/x-ndjson',
+    answer: z.union([
+      z.object({ type: z.literal('log'), line: z.string() }),
+      deployed.extend({ type: z.literal('done') }),
+      z.object({ type: z.literal('failed'), code: z.string(), detail: z.string(), fix: z.string().optional() }),
+    ]),
+  })
   async build(
     @Param('name') name: string,
     @Body() body: unknown,
@@ -79,10 +95,19 @@ export class StreamsController {
     });
   }
 
-  @Get(':name/logs')
+  @Route('GET', '/v1/functions/:name/logs', 'read', 'Read the log lines', {
+    query: {
+      follow: 'go on with new lines',
+      since: 'only lines from then on, ISO 8601',
+      requestId: 'only lines of this request',
+      level: 'this level or above: debug, info, warn, error',
+    },
+    answerType: 'application/x-ndjson',
+    answer: logRecord,
+  })
   async read(@Param('name') name: string, @Query() query: unknown, @Res() reply: FastifyReply): Promise<void> {
     const { function: record } = await this.catalog.get(parse(functionName, name, 'name'));
-    const request = withoutUndefined(parse(logQuery, query, 'query'));
+    const request = parse(logQuery, query, 'query');
     const signal = AbortSignal.any([callerGone(reply), this.lifecycle.draining]);
     await sendLines(reply, logLines(this.logs, record.name, request, signal), { headWithinMs: LOG_HEAD_MS, failed });
   }
@@ -114,11 +139,5 @@ function sourceOf(body: unknown): Readable {
 /** The last line of an answer that had begun. */
 function failed(error: unknown): object {
   const known = error instanceof KilnError ? error : new KilnError('internal', ERRORS.internal.title, { cause: error });
-  return { type: 'failed', code: known.code, detail: known.message, ...(known.fix !== undefined && { fix: known.fix }) };
-}
-
-type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-function withoutUndefined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as Defined<T>;
+  return { type: 'failed', code: known.code, detail: known.message, fix: known.fix };
 }
