@@ -13,10 +13,7 @@ import { Peers } from './invoke/request-head.js';
 import { routerModule } from './router.module.js';
 import type { KeyTable } from './view/key-table.js';
 
-/**
- * The control API and the receiver of events, not listening yet.
- * @param parts what controllers ask for is among them
- */
+/** The control API and the receiver of events, not listening yet. @param parts what controllers ask for is among them */
 export async function createApplication(
   { redisUrl, trustedProxies }: RouterConfig,
   keys: KeyTable,

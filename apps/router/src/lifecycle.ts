@@ -18,31 +18,24 @@ const MOVES: Record<RouterPhase, readonly RouterPhase[]> = {
 
 /** The phase of this router and the only way to change it. Its door and its answers about itself read it here. */
 export class RouterLifecycle {
-  private current: RouterPhase = 'starting';
+  phase: RouterPhase = 'starting';
   private readonly drain = new AbortController();
-
-  get phase(): RouterPhase {
-    return this.current;
-  }
+  /** Aborted when the router begins to drain: for answers that have no end of their own. */
+  readonly draining: AbortSignal = this.drain.signal;
 
   /** Whether load balancers should send requests. */
   get isReady(): boolean {
-    return this.current === 'serving';
-  }
-
-  /** Aborted when the router begins to drain: for answers that have no end of their own. */
-  get draining(): AbortSignal {
-    return this.drain.signal;
+    return this.phase === 'serving';
   }
 
   can(to: RouterPhase): boolean {
-    return MOVES[this.current].includes(to);
+    return MOVES[this.phase].includes(to);
   }
 
   /** @throws Error for a move that the table does not have: a fault of ours */
   move(to: RouterPhase): void {
-    if (!this.can(to)) throw new Error(`a router cannot go from ${this.current} to ${to}`);
-    this.current = to;
+    if (!this.can(to)) throw new Error(`a router cannot go from ${this.phase} to ${to}`);
+    this.phase = to;
     if (to === 'draining') this.drain.abort();
   }
 }

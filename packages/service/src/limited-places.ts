@@ -5,11 +5,7 @@ export class LimitedPlaces {
   private taken = 0;
   private readonly byHolder = new Map<string, number>();
 
-  /**
-   * @param what the work in a place, for the error message: "uploads"
-   * @param places how many in all
-   * @param perHolder how many for one holder
-   */
+  /** @param what the work, for the error: "uploads" @param places how many in all @param perHolder how many for one holder */
   constructor(
     private readonly what: string,
     private readonly places: number,

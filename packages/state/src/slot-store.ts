@@ -27,10 +27,7 @@ export class SlotStore {
     await this.store.run((redis) => redis.eval(RELEASE_SLOT, keys.length, ...keys, checkedNode(node), slotMember(name, version)));
   }
 
-  /**
-   * Sets the node's counts to exactly these. They must include slots that were requested and not yet answered, because Redis
-   * executes the calls in the order in which they were sent.
-   */
+  /** Sets the node's counts, slots requested and not yet answered included: Redis executes the calls in the order of their sending. */
   async rewrite(node: string, counts: readonly SlotCount[]): Promise<void> {
     const held = counts.filter(({ count }) => count > 0);
     const pairs = held.flatMap((slot) => [slotMember(slot.function, slot.version), slot.count]);

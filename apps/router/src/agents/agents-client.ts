@@ -16,10 +16,7 @@ import { watchSilence } from './watch-long-answer.js';
 const CALL_MS = 5000;
 /** A pull of a large image. */
 const FACTS_MS = 600_000;
-/**
- * A build may wait behind others, and each of them may take as long as its node allows. So a node that builds is asked whether it
- * is there, and this is only for one that answers and never ends.
- */
+/** A build may wait long behind others. Its node is asked whether it is there: this is for one that answers and never ends. */
 const BUILD_MS = 24 * 3_600_000;
 /** A node ends it by itself before that. */
 const WARM_MS = 12_000;

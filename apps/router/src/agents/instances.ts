@@ -3,10 +3,7 @@ import type { InstanceRecord } from '@kiln/contract/records/records';
 import type { NodeTable } from '../placement/node-table.js';
 import type { AgentsClient } from './agents-client.js';
 
-/**
- * Where a function runs at this moment: every node is asked, for only a node knows. Of the nodes that answer.
- * @throws KilnError `unavailable` when there are nodes and none does
- */
+/** Where a function runs, by the nodes that answer: only they know. @throws KilnError `unavailable` if there are nodes and none answers */
 export async function instancesOf(nodes: NodeTable, agents: AgentsClient, name: string): Promise<InstanceRecord[]> {
   const answers = await Promise.allSettled(nodes.live().map(({ record }) => agents.instances(record, name)));
   const lists = answers.filter((answer) => answer.status === 'fulfilled').map(({ value }) => value);

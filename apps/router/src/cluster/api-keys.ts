@@ -49,7 +49,7 @@ export class Keys {
 
   /** @throws KilnError `not_found`, or `conflict` for the key that the router was started with */
   async remove(id: string): Promise<void> {
-    if (this.table.isFixed(id)) {
+    if (this.table.fixed.has(id)) {
       throw new KilnError('conflict', `key "${id}" is set by KILN_ADMIN_KEY`, { fix: 'start the routers with another one' });
     }
     if (!(await this.store.remove(id))) throw new KilnError('not_found', `there is no key "${id}"`, { fix: 'kiln keys ls' });
@@ -61,10 +61,7 @@ export class Keys {
   }
 }
 
-/**
- * The key that the router is started with. It is not stored: another one takes its place with the next start.
- * @throws KilnError when it has not the form of a key
- */
+/** The key that the router is started with, which is never stored. @throws KilnError when it has not the form of a key */
 export function adminKey(key: string): KeyRecord {
   const id = keyId(key);
   if (id === undefined) throw new KilnError('bad_request', 'the admin key must be kiln_<12 letters or digits>_<32 or more of them>');

@@ -8,13 +8,6 @@ import { SingleFlight } from '@kiln/state/store/single-flight';
 import type { Store } from '@kiln/state/store/store';
 import type { EventSender } from '../view/announcer.js';
 
-export interface HeldParts {
-  store: Pick<Store, 'ready' | 'trouble'>;
-  copies: CopyStore;
-  functions: FunctionStore;
-  events: EventSender;
-}
-
 /** What this router could write back to a store that has lost something, and how the store is. */
 export class HeldStore {
   private copy: StoreCopy | undefined;
@@ -22,7 +15,9 @@ export class HeldStore {
     this.copy = await this.parts.copies.take(this.parts.functions, this.copy);
   });
 
-  constructor(private readonly parts: HeldParts) {}
+  constructor(
+    private readonly parts: { store: Pick<Store, 'ready' | 'trouble'>; copies: CopyStore; functions: FunctionStore; events: EventSender },
+  ) {}
 
   /** @throws KilnError `unavailable` also where the store has lost something; what was held stays. */
   refresh(): Promise<void> {
@@ -34,7 +29,7 @@ export class HeldStore {
     const holds = holdsOf(this.copy);
     if (!store.ready) return { state: 'away', detail: 'the store does not answer; known functions go on', holds };
     const { trouble } = store;
-    return trouble === undefined ? { state: 'well', holds } : { state: trouble.kind, detail: trouble.detail, fix: trouble.fix, holds };
+    return { state: trouble?.kind ?? 'well', detail: trouble?.detail, fix: trouble?.fix, holds };
   }
 
   /** Writes back what this router holds. @throws KilnError `conflict` where the store has lost nothing or nothing is held here */

@@ -134,15 +134,6 @@ export class TestCluster {
     }
   }
 
-  private async warm(json: (status: number, value: unknown) => void): Promise<void> {
-    try {
-      await this.script.warm?.();
-      json(200, { wanted: 0, ready: 0 });
-    } catch {
-      json(500, {});
-    }
-  }
-
   private onAgentRequest(request: IncomingMessage, response: ServerResponse): void {
     if (!this.beating) {
       request.socket.destroy();
@@ -164,8 +155,10 @@ export class TestCluster {
       request.resume();
       if (pathname === '/images/facts') facts(searchParams.get('image') as string, json);
       else if (pathname === '/instances') json(200, [instance(searchParams.get('function') as string)]);
-      else if (pathname === '/warm') void this.warm(json);
-      else json(pathname === '/drain' ? 200 : 404, {});
+      else if (pathname === '/warm') {
+        const warmed = this.script.warm?.() ?? Promise.resolve();
+        void warmed.then(() => json(200, { wanted: 0, ready: 0 })).catch(() => json(500, {}));
+      } else json(pathname === '/drain' ? 200 : 404, {});
     }
   }
 }

@@ -133,10 +133,7 @@ export class Deployments {
     });
   }
 
-  /**
-   * The image that serves now with some keys of its configuration changed.
-   * @throws KilnError `conflict` where a revision is expected and the function has changed since
-   */
+  /** Deploys the serving image with some keys of its configuration changed. @throws KilnError `conflict` if the revision is another one */
   async reconfigure(
     name: string,
     changes: FunctionConfigInput,
@@ -150,10 +147,7 @@ export class Deployments {
     return this.deploy(begun(name, note), async (deployment) => (await this.release(deployment, release, signal)).serve());
   }
 
-  /**
-   * Puts new versions in the place of those that serve with a secret as it was before. Gives the versions that serve now.
-   * @throws KilnError, and what served before serves on
-   */
+  /** Replaces the versions that serve with an old secret. Gives those that serve now. @throws KilnError, and what served serves on */
   renew(name: string, signal: AbortSignal, { createdBy, message }: VersionNote): Promise<number[]> {
     const again = (version: VersionRecord) => {
       const release = { ...version, createdBy, message, home: this.homeOf(name), ofLater: unknownOf(version) };

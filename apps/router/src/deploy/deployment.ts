@@ -62,10 +62,7 @@ export class OwnDeployments {
   }
 }
 
-/**
- * A deployment that this router carries out. It keeps its lease until it has ended. Every step is refused where another router has
- * taken it over; `signal` says so at the latest when the lease is kept the next time.
- */
+/** A deployment of this router, with its lease. Once another has taken it over, each step is refused; `signal` says so soon. */
 export class Deployment {
   private text: string;
   private moving = 0;

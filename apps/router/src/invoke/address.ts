@@ -101,16 +101,8 @@ function noFunction(name: string): Address {
   return { kind: 'no_function', name: name.slice(0, SHOWN_CHARACTERS) };
 }
 
-/**
- * The version that a request runs: the fixed one; else, where clients keep theirs, the one that this client met before as long as
- * it has weight; else one drawn by traffic weight with a number from [0, 1).
- */
-export function pickVersion(
-  route: Route,
-  fixed: number | undefined,
-  draw: () => number,
-  stuck?: number | undefined,
-): VersionRoute | undefined {
+/** The version that a request runs: the fixed one, else the client's own while that has weight, else one drawn by weight from [0, 1). */
+export function pickVersion(route: Route, fixed: number | undefined, draw: () => number, stuck?: number): VersionRoute | undefined {
   if (fixed !== undefined) return route.versions.get(fixed);
   const { traffic } = route;
   if (traffic.length === 1) return route.versions.get(traffic[0]!.version);
@@ -125,10 +117,7 @@ export function pickVersion(
   return undefined;
 }
 
-/**
- * The version that a client met before, by what it says itself. It is believed only among versions that have weight, so a forged
- * one is worth no more than a lucky draw.
- */
+/** The version that a client says it met before. A forged one is worth no more than a lucky draw: it must have weight. */
 export function stuckTo(cookie: string | undefined): number | undefined {
   const version = cookie === undefined ? undefined : STICKY_FORM.exec(cookie)?.[1];
   return version === undefined ? undefined : Number(version);

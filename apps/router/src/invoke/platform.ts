@@ -4,10 +4,7 @@ import { REQUEST_ID } from '@kiln/contract/wire/headers';
 import { type AddressForms, addressOf } from './address.js';
 import type { Peer, RequestHead } from './request-head.js';
 
-/**
- * The router's own paths, for load balancers.
- * @throws KilnError for any other path
- */
+/** The router's own paths, for load balancers. @throws KilnError for any other path */
 export function answerPlatform(
   request: IncomingMessage,
   response: ServerResponse,
@@ -22,16 +19,8 @@ export function answerPlatform(
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new KilnError('method_not_allowed', 'only GET and HEAD');
   const ok = name === '/healthz' || ready;
   const body = ok ? 'ok\n' : 'not ready\n';
-  response.writeHead(ok ? 200 : 503, [
-    'Content-Type',
-    'text/plain',
-    'Content-Length',
-    String(body.length),
-    'Cache-Control',
-    'no-store',
-    REQUEST_ID,
-    requestId,
-  ]);
+  const headers = { 'Content-Type': 'text/plain', 'Content-Length': body.length, 'Cache-Control': 'no-store', [REQUEST_ID]: requestId };
+  response.writeHead(ok ? 200 : 503, headers);
   response.end(body);
 }
 

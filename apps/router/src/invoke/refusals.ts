@@ -37,12 +37,9 @@ export class Refusals {
     if (this.broken > 0)
       return new KilnError('node_lost', 'the node went away under the request and no other could take it; the function may have run');
     if (this.capacity !== undefined) return new KilnError('no_capacity', this.capacity);
-    if (this.unreached > 0) return new KilnError('no_capacity', this.unreachedDetail());
+    const which = this.placement ? `none of ${this.unreached} nodes` : 'no node';
+    if (this.unreached > 0) return new KilnError('no_capacity', `${which} could be reached`);
     return new KilnError('no_capacity', 'no node is in use', { fix: 'see `kiln nodes ls`' });
-  }
-
-  private unreachedDetail(): string {
-    return this.placement ? `none of ${this.unreached} nodes could be reached` : 'no node could be reached';
   }
 }
 

@@ -180,9 +180,7 @@ function first(list: string): string {
   return (end === -1 ? list : list.slice(0, end)).trim();
 }
 
-/**
- * The request never got as far as a function, and nothing behind it on its connection is read. Its status says more than its code.
- */
+/** The request never got as far as a function, and nothing behind it on its connection is read. Its status says more than its code. */
 export class RefusedAtDoor extends KilnError {
   constructor(
     readonly status: number,
@@ -192,10 +190,7 @@ export class RefusedAtDoor extends KilnError {
   }
 }
 
-/**
- * Refuses what is ambiguous before anything else looks at the request.
- * @throws KilnError
- */
+/** Refuses what is ambiguous before anything else looks at the request. @throws KilnError */
 export function refuseAtDoor(request: IncomingMessage, head: RequestHead): void {
   if (request.rawHeaders.length > 2 * MAX_HEADERS) throw new RefusedAtDoor(431, `more than ${MAX_HEADERS} header lines`);
   const reason = ambiguityOf(request, head);

@@ -12,10 +12,7 @@ export class VersionSecrets {
     private readonly functions: Pick<FunctionStore, 'neededSecrets'>,
   ) {}
 
-  /**
-   * The newest revision of each secret that a configuration names; undefined where it names none.
-   * @throws KilnError `bad_request` naming each field that names a secret which is not stored
-   */
+  /** The newest revision of each secret named; undefined for none. @throws KilnError `bad_request` naming each field of one not stored */
   async newest({ secrets }: Pick<FunctionConfig, 'secrets'>, where = 'config'): Promise<SecretRevisions | undefined> {
     if (secrets.length === 0) return undefined;
     const revisions = new Map((await this.store.get(secrets)).map(({ name, revision }) => [name, revision]));
@@ -28,10 +25,7 @@ export class VersionSecrets {
     });
   }
 
-  /**
-   * Forgets revisions that no version was made with: those of removed functions, and of versions that were too old to be kept. Never
-   * rejects: what stays is tried again with the next change.
-   */
+  /** Forgets revisions that no version was made with. Never rejects: what stays is tried again with the next change. */
   async dropUnused(): Promise<void> {
     await this.store.dropOthers(() => this.functions.neededSecrets()).catch(() => undefined);
   }

@@ -72,9 +72,10 @@ export class Rollouts {
   /** Never rejects: after a failure the next pass tries again. */
   private async follow(record: Running): Promise<void> {
     try {
+      const { rollouts, router } = this.parts;
       const window = this.windowOf(record);
-      await this.report(record.name, window);
-      const leased = await this.parts.rollouts.lease(record.name, this.parts.router, LEASE_MS);
+      await rollouts.report(record.name, router, { stage: window.key, fresh: window.fresh.toRecord(), old: window.old.toRecord() });
+      const leased = await rollouts.lease(record.name, router, LEASE_MS);
       window.leasedAt = leased ? (window.leasedAt ?? performance.now()) : undefined;
       if (leased) await this.move(record, await this.decide(record, window));
     } catch (error) {
@@ -91,10 +92,6 @@ export class Rollouts {
     const window: Window = { key, version: rollout.version, fresh: new Tally(), old: new Tally(), leasedAt: undefined };
     this.windows.set(name, window);
     return window;
-  }
-
-  private report(name: string, { key, fresh, old }: Window): Promise<void> {
-    return this.parts.rollouts.report(name, this.parts.router, { stage: key, fresh: fresh.toRecord(), old: old.toRecord() });
   }
 
   private async decide({ name, rollout }: Running, { key, leasedAt = performance.now() }: Window): Promise<StageDecision> {

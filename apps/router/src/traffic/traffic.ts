@@ -24,10 +24,7 @@ export async function putTraffic(
   return record;
 }
 
-/**
- * Back to the traffic before the last change, or all of it to one version. Builds nothing.
- * @throws KilnError `conflict` when there is nothing to go back to
- */
+/** Back to the traffic before the last change, or all to one version. @throws KilnError `conflict` when there is nothing to go back to */
 export async function rollback(parts: PointerParts, name: string, version?: number): Promise<FunctionRecord> {
   if (version !== undefined) return putTraffic(parts, name, [{ version, weight: 100 }]);
   const record = await parts.functions.get(name);
@@ -38,10 +35,7 @@ export async function rollback(parts: PointerParts, name: string, version?: numb
   return putTraffic(parts, name, record.previousTraffic, { expectedRevision: record.revision });
 }
 
-/**
- * Gives a version that is ready its first share of the traffic; the routers see to the rest.
- * @throws KilnError `conflict` while another one runs, or where there is nothing to compare the version with
- */
+/** Gives a ready version its first share. @throws KilnError `conflict` while a rollout runs, or with nothing to compare the version with */
 export async function startRollout(
   { functions, announcer }: PointerParts,
   name: string,

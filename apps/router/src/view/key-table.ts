@@ -10,13 +10,10 @@ const MAX_CHARS = 256;
 /** `limited`: the caller has tried too many wrong keys. */
 export type KeyVerdict = 'ok' | 'unauthorized' | 'forbidden' | 'limited';
 
-/**
- * The API keys in memory, as hashes. Synchronous: part of every request to a function with `auth: key`. A hash takes about a
- * microsecond, so nothing that was verified is kept.
- */
+/** The API keys in memory, as hashes. Synchronous, for calls with `auth: key`: a hash takes about 1 µs, so nothing verified is kept. */
 export class KeyTable {
   private stored: ReadonlyMap<string, KeyRecord> = new Map();
-  private readonly fixed: ReadonlyMap<string, KeyRecord>;
+  readonly fixed: ReadonlyMap<string, KeyRecord>;
   private readonly wrong = new WrongKeys();
 
   /** @param fixed keys that are there whatever the store holds, as long as this process runs */
@@ -55,10 +52,6 @@ export class KeyTable {
   private callerWith(authorization: string, address: string): string {
     const id = authorization.length > MAX_CHARS ? undefined : keyId(BEARER.exec(authorization)?.[1] ?? '');
     return id !== undefined && (this.fixed.has(id) || this.stored.has(id)) ? `${address} ${id}` : address;
-  }
-
-  isFixed(id: string): boolean {
-    return this.fixed.has(id);
   }
 
   list(): KeyRecord[] {

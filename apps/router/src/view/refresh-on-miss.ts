@@ -4,10 +4,7 @@ import { SingleFlight } from '@kiln/state/store/single-flight';
 /** Requests for what is not known read it anew no more often than that. */
 const EVERY_MS = 50;
 
-/**
- * For requests that miss something: reads it anew, once for all that ask meanwhile. What is acknowledged by then is known after it.
- * Never rejects: while the store is away what is known stays in use.
- */
+/** Reads anew, once for all who ask meanwhile. What was acknowledged before is known after it. Never rejects: what is known stays. */
 export function refreshOnMiss(refresh: () => Promise<void>): () => Promise<void> {
   let lastAt = Number.NEGATIVE_INFINITY;
   const flight = new SingleFlight(async () => {

@@ -11,10 +11,7 @@ interface Tries {
   at: number;
 }
 
-/**
- * Counts wrong API keys by caller. A caller that has used up its tries is refused before its next key is looked at; the tries come back
- * one by one. In memory only, so each router counts for itself.
- */
+/** Counts wrong API keys by caller, and refuses one that has no try left. Tries come back one by one. Each router counts for itself. */
 export class WrongKeys {
   private readonly callers = new Map<string, Tries>();
 
@@ -32,11 +29,7 @@ export class WrongKeys {
     const left = (tries === undefined ? BURST : this.leftOf(tries)) - 1;
     this.callers.delete(caller);
     this.callers.set(caller, { left, at: this.clock() });
-    if (this.callers.size <= MAX_CALLERS) return;
-    for (const first of this.callers.keys()) {
-      this.callers.delete(first);
-      return;
-    }
+    if (this.callers.size > MAX_CALLERS) this.callers.delete(this.callers.keys().next().value!);
   }
 
   private leftOf({ left, at }: Tries): number {

@@ -28,10 +28,7 @@ export class TakenOver extends KilnError {
   }
 }
 
-/**
- * A change of the desired state and, in the same step, of the deployments that it belongs to. All steps are of one function.
- * @throws TakenOver, and nothing has changed
- */
+/** Changes the desired state and, in one step with it, deployments of one function. @throws TakenOver, and nothing has changed */
 export async function changeWithSteps(store: Store, change: Change, of: string, steps: readonly DeploymentStep[]): Promise<unknown> {
   const { script, keys, values } = change;
   const [first] = steps;

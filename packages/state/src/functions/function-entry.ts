@@ -20,10 +20,7 @@ interface Knowledge {
 
 type ReadVersions = Pick<FunctionWithVersions, 'versions' | 'unread'>;
 
-/**
- * A function whose versions are read when somebody asks for them: most versions of most functions are asked for by nobody, and reading
- * them all would hold everybody up.
- */
+/** A function whose versions are read when somebody asks for them. Nobody asks for most of them, and to read all would take long. */
 export class FunctionEntry implements FunctionWithVersions {
   readonly function: FunctionRecord;
   private read: ReadVersions | undefined;

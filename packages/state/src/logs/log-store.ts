@@ -48,10 +48,7 @@ export class LogStore {
 
   constructor(private readonly store: Store) {}
 
-  /**
-   * Adds lines; where a part of them is refused, that part is lost and reported, for the others must not be added twice.
-   * @throws KilnError `unavailable` when none was added
-   */
+  /** Adds lines. A refused part is lost and reported, as no line may be added twice. @throws KilnError `unavailable` if none was added */
   async append(records: readonly LogRecord[]): Promise<void> {
     if (records.length === 0) return;
     const all = await this.bytes();

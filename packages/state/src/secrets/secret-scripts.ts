@@ -31,10 +31,7 @@ end
 changed()
 return 1`;
 
-/**
- * Removes values that nobody needs; 1, or 0 when something has changed since it was looked at.
- * KEYS: values. ARGV: changes as read ('' = none), fields.
- */
+/** Removes values that nobody needs; 1, or 0 after any change since the read. KEYS: values. ARGV: changes as read ('' = none), fields. */
 export const DROP_VALUES = `
 if (redis.call('GET', changes) or '') ~= ARGV[1] then return 0 end
 for i = 2, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end

@@ -45,10 +45,7 @@ export class SecretStore {
     );
   }
 
-  /**
-   * Stores the next revision of each, all or none. `sealWith` is given the cluster's key id, and seals for it.
-   * @throws KilnError `conflict` when there are too many secrets
-   */
+  /** Stores the next revision of each or none. `sealWith` gets the cluster's key id. @throws KilnError `conflict` for too many secrets */
   put(names: readonly string[], sealWith: (keyId: string) => (revision: SecretRevision) => SealedValue): Promise<SecretRecord[]> {
     return untilFirst('secrets', async () => {
       const { replies } = await this.store.desired.read((pipeline) => pipeline.get(MASTER_KEY).hlen(SECRETS));

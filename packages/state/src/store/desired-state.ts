@@ -65,11 +65,7 @@ export class DesiredState {
     return this.readOne((pipeline) => pipeline.hgetall(key));
   }
 
-  /**
-   * Runs a script that changes the desired state, guarded against a store that has lost something; see `guarded`.
-   * @param functionName the function that the script changes; empty if none
-   * @throws KilnError `unavailable`, also if the store has lost something
-   */
+  /** Runs a script, guarded. @param functionName the function that it changes; empty if none @throws KilnError `unavailable` as `read` */
   async change(script: string, keys: readonly string[], values: readonly (string | number)[], functionName = ''): Promise<unknown> {
     for (let i = 0; i < ATTEMPTS; i += 1) {
       if (this.lastSeen === undefined || this.loss !== undefined) await this.check();

@@ -23,11 +23,7 @@ export function readRecord<T extends z.ZodType>(store: Store, schema: T, raw: un
   return undefined;
 }
 
-/**
- * The same for a caller that will write the record back. A record that this version of Kiln does not understand in full is never
- * overwritten.
- * @throws KilnError `conflict`
- */
+/** The same for a caller that writes the record back. @throws KilnError `conflict` for one that this version does not understand in full */
 export function readForChange<T extends z.ZodType<{ schema?: number | undefined }>>(
   store: Store,
   schema: T,

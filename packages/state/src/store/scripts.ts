@@ -35,10 +35,7 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 changed()
 return 1`;
 
-/**
- * Takes out a record; 1, or 0 where it is not as it was read.
- * KEYS: the hash. ARGV: field, record before.
- */
+/** Takes out a record; 1, or 0 where it is not as it was read. KEYS: the hash. ARGV: field, record before. */
 export const WITHDRAW_RECORD = `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
@@ -108,20 +105,14 @@ redis.call('SADD', KEYS[2], ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 return 1`;
 
-/**
- * Gives a slot back; one that is not held is no fault.
- * KEYS: slots of the version, slot index of the node. ARGV: node, slot member.
- */
+/** Gives a slot back; one that is not held is no fault. KEYS: slots of the version, slot index of the node. ARGV: node, slot member. */
 export const RELEASE_SLOT = `
 if tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0') > 1 then return redis.call('HINCRBY', KEYS[1], ARGV[1], -1) end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('SREM', KEYS[2], ARGV[2])
 return 0`;
 
-/**
- * Sets all counts of a node to what it says it holds.
- * KEYS: slot index of the node. ARGV: node, slots prefix, kept for s, then pairs of slot member and count.
- */
+/** Sets all counts of a node. KEYS: slot index of the node. ARGV: node, slots prefix, kept for s, then pairs of slot member and count. */
 export const REWRITE_SLOTS = `
 local listed = {}
 for i = 4, #ARGV, 2 do listed[ARGV[i]] = ARGV[i + 1] end
@@ -139,20 +130,14 @@ end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1`;
 
-/**
- * Takes or keeps a lease; 1, or 0 while someone else has it.
- * KEYS: lease. ARGV: who, for ms.
- */
+/** Takes or keeps a lease; 1, or 0 while someone else has it. KEYS: lease. ARGV: who, for ms. */
 export const KEEP_LEASE = `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
-/**
- * Gives a lease back; nothing where someone else has it by now.
- * KEYS: lease. ARGV: who.
- */
+/** Gives a lease back; nothing where someone else has it by now. KEYS: lease. ARGV: who. */
 export const GIVE_LEASE_BACK = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`;

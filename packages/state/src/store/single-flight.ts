@@ -1,7 +1,4 @@
-/**
- * Runs a piece of work once at a time. A call of `run` gets a run that begins after the call. All calls during a run share the next
- * one, so many calls cause at most one run after another.
- */
+/** Runs work once at a time. A call of `run` gets a run that begins after it. All calls during a run share the next one. */
 export class SingleFlight<T = void> {
   private running: Promise<T> | undefined;
   private next: Promise<T> | undefined;

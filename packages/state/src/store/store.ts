@@ -22,10 +22,7 @@ export function connectStore(url: string, options: StoreOptions): Store {
   return new Store(url, options);
 }
 
-/**
- * One connection to Redis. A command either answers within about a second or throws `unavailable`; none is ever sent twice, and
- * none waits for a connection to come back.
- */
+/** One connection to Redis. A command answers within about a second or throws `unavailable`. None is sent twice or waits for a connection. */
 export class Store {
   /** Counts the connections. Data that was read through an earlier connection may come from another server. */
   connections = 0;
@@ -88,28 +85,12 @@ export class Store {
 
   /** Several commands in one write. @throws as `run` */
   pipeline(fill: (pipeline: ChainableCommander) => void): Promise<unknown[]> {
-    return this.together((redis) => redis.pipeline(), fill);
+    return this.run((redis) => together(redis.pipeline(), fill));
   }
 
   /** Several commands in one step. @throws as `run` */
-  transaction(fill: (pipeline: ChainableCommander) => void, boundMs = COMMAND_TIMEOUT_MS): Promise<unknown[]> {
-    return this.together((redis) => redis.multi(), fill, boundMs);
-  }
-
-  private together(
-    begin: (redis: Redis) => ChainableCommander,
-    fill: (pipeline: ChainableCommander) => void,
-    boundMs = COMMAND_TIMEOUT_MS,
-  ): Promise<unknown[]> {
-    return this.run(async (redis) => {
-      const pipeline = begin(redis);
-      fill(pipeline);
-      const replies = (await pipeline.exec()) ?? [];
-      return replies.map(([error, reply]) => {
-        if (error !== null) throw error;
-        return reply;
-      });
-    }, boundMs);
+  transaction(fill: (pipeline: ChainableCommander) => void, boundMs?: number): Promise<unknown[]> {
+    return this.run((redis) => together(redis.multi(), fill), boundMs);
   }
 
   /** Reports an error that stops no caller. */
@@ -151,6 +132,15 @@ const BEHAVIOUR: RedisOptions = {
 /** Errors of a server that can't answer now: it loads its data, runs a script, or does not accept the password. */
 const NOT_NOW = /^(LOADING|MASTERDOWN|BUSY|EXECABORT|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|CLUSTERDOWN)\b/;
 const FROM_SERVER = 'ReplyError';
+
+async function together(pipeline: ChainableCommander, fill: (pipeline: ChainableCommander) => void): Promise<unknown[]> {
+  fill(pipeline);
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.map(([error, reply]) => {
+    if (error !== null) throw error;
+    return reply;
+  });
+}
 
 /** After a pause of the process the replies may wait in the socket: `setImmediate` reads them before the command counts as late. */
 function inTime<T>(reply: Promise<T>, boundMs: number): Promise<T> {

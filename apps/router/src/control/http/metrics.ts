@@ -11,7 +11,7 @@ const OTHERS = '_others';
 
 /** What Prometheus reads. */
 export class Metrics {
-  private readonly registry = new Registry();
+  readonly registry = new Registry();
   private readonly names = new Set<string>();
   private readonly invocations = new Counter({
     name: 'kiln_invocations_total',
@@ -36,19 +36,11 @@ export class Metrics {
     this.gauge('kiln_functions', 'Functions known', () => routes.names().length);
   }
 
-  get contentType(): string {
-    return this.registry.contentType;
-  }
-
   readonly observe = (record: InvocationRecord): void => {
     const labels = { function: this.labelOf(record.function), start: record.start ?? '' };
     this.invocations.inc({ ...labels, status: String(record.status ?? 0), code: record.code ?? '' });
     this.durations.observe(labels, record.totalMs / 1000);
   };
-
-  text(): Promise<string> {
-    return this.registry.metrics();
-  }
 
   private labelOf(name: string): string {
     if (this.names.has(name)) return name;

@@ -14,10 +14,7 @@ export function pages(item: z.ZodType) {
   return { query, answer: z.object({ items: z.array(item), next: z.string().nullable() }) };
 }
 
-/**
- * One page of a list that is in order of its keys: of numbers as numbers, of text as text.
- * @throws KilnError `bad_request` for a query that is not one
- */
+/** A page of a list in order of its keys: numbers as numbers, text as text. @throws KilnError `bad_request` for a query that is not one */
 export function pageOf<T>(items: readonly T[], keyOf: (item: T) => string | number, query: unknown): Page<T> {
   const { limit, after } = parse(paging, query, 'query');
   const start = after === undefined ? 0 : items.findIndex((item) => String(keyOf(item)) === after) + 1;

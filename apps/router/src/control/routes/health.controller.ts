@@ -41,8 +41,9 @@ export class HealthController {
   }
 
   @Route('GET', '/metrics', 'read', 'Prometheus metrics', { answerType: 'text/plain' })
-  async metricsText(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
-    void reply.type(this.metrics.contentType);
-    return this.metrics.text();
+  metricsText(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    const { registry } = this.metrics;
+    void reply.type(registry.contentType);
+    return registry.metrics();
   }
 }
