@@ -129,7 +129,12 @@ export class Agent {
   }
 
   async start(): Promise<void> {
-    const collector = this.openCollector();
+    const collector = openCollector(this.config, this.node, {
+      versions: () => this.functions.needs(),
+      mayRemove: (name) => this.homes.isHome(name) && !this.builds.isBuilding(name),
+      onLine: (line, keys) => this.log.info(keys ?? {}, line),
+      onTrouble: this.onTrouble,
+    });
     this.collector = collector;
     this.node.images.makeRoom = () => collector.makeRoom();
     const { port } = await this.listener.listen();
@@ -195,15 +200,6 @@ export class Agent {
     });
   }
 
-  private openCollector(): ImageCollector {
-    return openCollector(this.config, this.node, {
-      versions: () => this.functions.needs(),
-      mayRemove: (name) => this.homes.isHome(name) && !this.builds.isBuilding(name),
-      onLine: (line, keys) => this.log.info(keys ?? {}, line),
-      onTrouble: this.onTrouble,
-    });
-  }
-
   private get warnings(): string[] {
     const others = [this.collector?.warning, this.store.trouble?.detail];
     return [
@@ -219,10 +215,12 @@ export class Agent {
       lifecycle: this.lifecycle,
       pools: this.node.pools,
       warnings: () => this.warnings,
-      dataUrl: `http://${advertiseHost}:${dataPort}`,
-      controlUrl: `http://${advertiseHost}:${controlPort}`,
-      weight,
-      masterKeys: keyIds(masterKeys),
+      fixed: {
+        dataUrl: `http://${advertiseHost}:${dataPort}`,
+        controlUrl: `http://${advertiseHost}:${controlPort}`,
+        weight,
+        masterKeys: keyIds(masterKeys),
+      },
       send: (record) => this.nodes.heartbeat(record),
       sent: () => slots.sync(this.alive),
       joined: () => this.announce.nodeChanged(),

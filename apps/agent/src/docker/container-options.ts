@@ -69,21 +69,15 @@ export function containerOptions(input: ContainerInput) {
 
 function command(kind: ImageKind, memory: number, image: ImageFacts) {
   const { runner } = KINDS[kind];
-  if (runner === undefined) return imageCommand(image);
-  return runner === 'python' ? PYTHON_COMMAND : runnerCommand(memory);
-}
-
-function runnerCommand(memory: number) {
+  if (runner === undefined)
+    return { Entrypoint: [...image.entrypoint], Cmd: [...image.command], WorkingDir: image.workingDirectory || '/' };
+  if (runner === 'python') return PYTHON_COMMAND;
   const heap = Math.max(16, Math.floor(memory * HEAP_SHARE));
   return {
     Entrypoint: ['node', `--max-old-space-size=${heap}`, '/opt/kiln/runner.mjs'],
     Cmd: [] as string[],
     WorkingDir: '/app',
   };
-}
-
-function imageCommand({ entrypoint, command, workingDirectory }: ImageFacts) {
-  return { Entrypoint: [...entrypoint], Cmd: [...command], WorkingDir: workingDirectory === '' ? '/' : workingDirectory };
 }
 
 function environment(version: FunctionVersion, secrets: Readonly<Record<string, string>>): string[] {

@@ -37,7 +37,6 @@ export interface DockerContainerParts {
 export class DockerContainer implements RunningContainer {
   readonly id: string;
   readonly address: string | undefined;
-  private readonly container: Dockerode.Container;
   private readonly end = Promise.withResolvers<void>();
   readonly ended = this.end.promise;
   private readonly exit = Promise.withResolvers<Exit>();
@@ -49,13 +48,12 @@ export class DockerContainer implements RunningContainer {
 
   constructor(private readonly parts: DockerContainerParts) {
     const { container, request, address } = parts;
-    this.container = container;
     this.id = container.id;
     this.address = KINDS[request.version.kind].reachedBy === 'address' ? address : undefined;
   }
 
   async attach(): Promise<void> {
-    this.output = await attachOutput(this.container, this.parts.request.onOutput);
+    this.output = await attachOutput(this.parts.container, this.parts.request.onOutput);
   }
 
   died(code: number): void {
@@ -109,14 +107,14 @@ export class DockerContainer implements RunningContainer {
   private async finish(): Promise<void> {
     // First the output: the engine ends a container only when its output is read or nobody is attached.
     this.output?.close();
-    await removeUntilGone(this.container, this.parts.onTrouble);
+    await removeUntilGone(this.parts.container, this.parts.onTrouble);
     this.died(137);
     this.parts.onGone();
   }
 
   private async terminate(graceMs: number): Promise<void> {
     try {
-      await within('signal a container', KILL_MS, (abortSignal) => this.container.kill({ signal: 'SIGTERM', abortSignal }));
+      await within('signal a container', KILL_MS, (abortSignal) => this.parts.container.kill({ signal: 'SIGTERM', abortSignal }));
     } catch {
       // The container has ended, or the engine fails: the removal handles both.
       return;
@@ -151,7 +149,7 @@ export class DockerContainer implements RunningContainer {
   }
 
   private async state(): Promise<Dockerode.ContainerInspectInfo['State']> {
-    return (await within('inspect a container', INSPECT_MS, (abortSignal) => this.container.inspect({ abortSignal }))).State;
+    return (await within('inspect a container', INSPECT_MS, (abortSignal) => this.parts.container.inspect({ abortSignal }))).State;
   }
 }
 

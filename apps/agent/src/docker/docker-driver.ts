@@ -84,11 +84,12 @@ export class DockerDriver implements ContainerDriver {
   }
 
   private async makeAt(address: string | undefined, request: ContainerRequest): Promise<RunningContainer> {
-    const { docker, node, patience, addresses, onTrouble } = this.parts;
+    const { docker, node, info, facts, patience, addresses, onTrouble } = this.parts;
     const name = containerName(node, request.instance);
     let container: DockerContainer | undefined;
     try {
-      const options = await this.options(request, address);
+      const image = await facts(request.version.image);
+      const options = containerOptions({ ...request, ...info, node, image, network: networkName(node), address });
       const created = await whileAnswering('create a container', patience, (abortSignal) =>
         docker.createContainer({ ...options, abortSignal }),
       );
@@ -134,12 +135,6 @@ export class DockerDriver implements ContainerDriver {
     });
     this.running.set(created.id, container);
     return container;
-  }
-
-  private async options(request: ContainerRequest, address: string | undefined) {
-    const { node, info, facts } = this.parts;
-    const image = await facts(request.version.image);
-    return containerOptions({ ...request, ...info, node, image, network: networkName(node), address });
   }
 }
 

@@ -36,17 +36,14 @@ const SETTLE_MS = 120_000;
 export function chooseImages({ images, now, graceMs, pressed }: ImagesSnapshot): Choice[] {
   const free = images.filter(({ inUse }) => !inUse).sort((a, b) => a.lastUsed - b.lastUsed || (a.id < b.id ? -1 : 1));
   const settleMs = Math.min(SETTLE_MS, graceMs);
-  const choices: Choice[] = [];
-  for (const image of free) if (isUnusedFor(image, graceMs, now)) choices.push({ id: image.id, why: 'removed' });
-  if (!pressed) return choices;
-  for (const image of free) {
-    if (isUnusedFor(image, settleMs, now) && !isUnusedFor(image, graceMs, now)) choices.push({ id: image.id, why: 'unneeded' });
-  }
-  for (const image of free) {
-    if (image.unneededSince === undefined && image.elsewhere && now - image.lastUsed >= settleMs)
-      choices.push({ id: image.id, why: 'elsewhere' });
-  }
-  return choices;
+  const choose = (why: Choice['why'], fits: (image: HeldImage) => boolean) => free.filter(fits).map(({ id }) => ({ id, why }));
+  const removed = choose('removed', (image) => isUnusedFor(image, graceMs, now));
+  if (!pressed) return removed;
+  return [
+    ...removed,
+    ...choose('unneeded', (image) => isUnusedFor(image, settleMs, now) && !isUnusedFor(image, graceMs, now)),
+    ...choose('elsewhere', (image) => image.unneededSince === undefined && image.elsewhere && now - image.lastUsed >= settleMs),
+  ];
 }
 
 /** Whether no version has needed it, and nobody has used it, for so long. */

@@ -11,11 +11,8 @@ export interface HeartbeatParts {
   lifecycle: NodeLifecycle;
   pools: Pools;
   warnings(): readonly string[];
-  dataUrl: string;
-  controlUrl: string;
-  weight: number;
-  /** Ids of its master keys. */
-  masterKeys: readonly string[];
+  /** What never changes; `masterKeys` are their ids. */
+  fixed: Pick<NodeRecord, 'dataUrl' | 'controlUrl' | 'weight' | 'masterKeys'>;
   /** @throws KilnError `unavailable` */
   send(record: NodeRecord): Promise<void>;
   /** Called after each stored heartbeat: writes counts that belong to it. */
@@ -53,12 +50,10 @@ export class Heartbeat {
   }
 
   record(): NodeRecord {
-    const { lifecycle, pools, warnings, dataUrl, controlUrl, weight, masterKeys } = this.parts;
+    const { lifecycle, pools, warnings, fixed } = this.parts;
     return {
       id: pools.nodeId,
-      dataUrl,
-      controlUrl,
-      weight,
+      ...fixed,
       cores: availableParallelism(),
       memory: pools.capacity.total.memory,
       memoryPromised: pools.capacity.memoryPromised,
@@ -69,7 +64,6 @@ export class Heartbeat {
       beat: this.beat,
       startedAt: this.startedAt,
       warnings: [...warnings()],
-      masterKeys: [...masterKeys],
       tellsWaiting: true,
       wire: [...WIRE],
     };

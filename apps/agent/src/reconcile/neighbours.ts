@@ -37,8 +37,10 @@ export class Neighbours implements Elsewhere {
     for (const id of this.nodes.keys()) if (!others.has(id)) this.nodes.delete(id);
     for (const [id, record] of others) {
       const neighbour = this.nodes.get(id);
-      if (neighbour === undefined) this.nodes.set(id, newNeighbour(record));
-      else {
+      if (neighbour === undefined) {
+        const answer = Promise.resolve(undefined);
+        this.nodes.set(id, { record, askedAt: Number.NEGATIVE_INFINITY, answer, claimed: 0, silence: undefined });
+      } else {
         neighbour.record = record;
         if (neighbour.silence !== undefined) neighbour.silence.heartbeat ??= heartbeatOf(record);
       }
@@ -87,10 +89,6 @@ export class Neighbours implements Elsewhere {
     }
     return neighbour.answer;
   }
-}
-
-function newNeighbour(record: NodeRecord): Neighbour {
-  return { record, askedAt: Number.NEGATIVE_INFINITY, answer: Promise.resolve(undefined), claimed: 0, silence: undefined };
 }
 
 const heartbeatOf = ({ epoch, beat }: NodeRecord) => `${epoch} ${beat}`;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { UnsendableError } from '../headers/headers.js';
-import { connectTo, overSocket, type Upstream } from './upstream.js';
+import { connectTo, SocketUpstream, type Upstream } from './upstream.js';
 import type { Control, Receiver, Sending } from './upstream-port.js';
 
 /** A server of raw bytes, and what it has seen. */
@@ -198,7 +198,7 @@ describe('a request over a connection whose other side is gone at that very mome
     await new Promise<void>((resolve) => server.listen(path, resolve));
     onTestFinished(() => void server.close());
     const near = net.connect(path);
-    const upstream = overSocket(await taken.promise);
+    const upstream = new SocketUpstream(await taken.promise);
     near.destroy();
     expect(upstream.connected).toBe(true);
     const kept = send(upstream, { method: 'POST', ...sending() });

@@ -175,11 +175,7 @@ export function dial(host: string, port: number): net.Socket {
 }
 
 /** One connection that the other side opened: one request at a time, never replaced, ended by that side alone, whatever Keep-Alive hints. */
-export function overSocket(socket: net.Socket): Upstream {
-  return new SocketUpstream(socket);
-}
-
-class SocketUpstream implements Upstream {
+export class SocketUpstream implements Upstream {
   private readonly connection: HttpConnection;
   heard = 0;
 

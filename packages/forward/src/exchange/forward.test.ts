@@ -1,7 +1,7 @@
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { connectTo, overSocket, type Upstream } from '../client/upstream.js';
+import { connectTo, SocketUpstream, type Upstream } from '../client/upstream.js';
 import { AnswerError, isHopByHop } from '../headers/headers.js';
 import { bodyOf, HttpDownstream } from '../server/http-server.js';
 import { type Exchange, forward, type Outcome } from './forward.js';
@@ -224,7 +224,7 @@ describe('an upstream over one connection that the other side opened', () => {
     onTestFinished(() => void near.destroy());
     await new Promise((resolve) => near.once('connect', resolve));
     runner.emit('connection', near);
-    return { near, upstream: overSocket(await taken) };
+    return { near, upstream: new SocketUpstream(await taken) };
   }
   let agent = net.createServer();
 

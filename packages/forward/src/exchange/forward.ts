@@ -2,16 +2,12 @@ import { KeptChunks } from '../body/kept-chunks.js';
 import { KEPT_BYTES, type RequestBody } from '../body/request-body.js';
 import { GrowingBuffer } from '../bytes/growing-buffer.js';
 import { countPassing } from '../bytes/passing-bytes.js';
-import type { Control, Receiver, Upstream } from '../client/upstream-port.js';
+import type { Control, Receiver, Sending, Upstream } from '../client/upstream-port.js';
 import { is } from '../headers/headers.js';
 import type { Downstream } from '../server/downstream.js';
 
-/** What goes to the other side: a flat header list ready to send, no hop-by-hop headers in it. */
-export interface ForwardRequest {
-  method: string;
-  path: string;
-  headers: string[];
-}
+/** What goes to the other side. */
+export type ForwardRequest = Pick<Sending, 'method' | 'path' | 'headers'>;
 
 /** How one exchange ended. Nothing is ever thrown: every end has a name. */
 export type Outcome =

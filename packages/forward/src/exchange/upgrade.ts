@@ -7,7 +7,7 @@ import type { Control, Receiver } from '../client/upstream-port.js';
 import { INSTANCE_HEAD_BYTES } from '../headers/head-limits.js';
 import { answerHead, get } from '../headers/headers.js';
 import { bodyOf, HttpDownstream } from '../server/http-server.js';
-import { type Exchange, type ForwardRequest, type Outcome, RelayedExchange } from './forward.js';
+import { type Exchange, type ForwardOptions, type ForwardRequest, type Outcome, RelayedExchange } from './forward.js';
 
 /** A client that asked to switch protocols, as node:http's `upgrade` event hands it over. */
 export interface UpgradingClient {
@@ -18,9 +18,8 @@ export interface UpgradingClient {
   head: Buffer;
 }
 
-export interface UpgradeHooks {
-  /** As in `forward`; called for 101 and for an answer that declines. */
-  onHead(status: number, headers: string[]): string[] | undefined;
+/** `onHead` is called for 101 and for an answer that declines. */
+export interface UpgradeHooks extends Pick<ForwardOptions, 'onHead'> {
   /** The protocols were switched. */
   onSwitched?(): void;
   /** The largest head of an answer; default what a node takes from an instance. */

@@ -60,7 +60,13 @@ export class HttpDownstream implements Downstream {
     if (response.headersSent) return;
     if (status === CONTINUE) response.writeContinue();
     else if (status !== EARLY_HINTS) response.writeInformation(status);
-    else if (response.req.httpVersionMinor > 0) relayHints(response, lines ?? []);
+    else if (response.req.httpVersionMinor > 0) {
+      try {
+        response.writeInformation(EARLY_HINTS, hintHeaders(lines ?? []));
+      } catch {
+        // A hint that can't be written is left out: it is never worth a failed request.
+      }
+    }
   }
 
   begin(status: number, lines: string[]): void {
@@ -96,15 +102,6 @@ export class HttpDownstream implements Downstream {
 
   fail(error: KilnError, requestId: string, lines: string[], status?: number): void {
     writeProblem(this.response, error, requestId, lines, status);
-  }
-}
-
-function relayHints(response: ServerResponse, lines: readonly string[]): void {
-  try {
-    response.writeInformation(EARLY_HINTS, hintHeaders(lines));
-  } catch {
-    // A hint that can't be written is left out: it is never worth a failed request.
-    return;
   }
 }
 

@@ -2,7 +2,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { dirname, join } from 'node:path';
 import { CONNECTION } from '@kiln/contract/wire/headers';
-import { overSocket, type Upstream } from '@kiln/forward/client/upstream';
+import { SocketUpstream, type Upstream } from '@kiln/forward/client/upstream';
 import { Members } from '@kiln/forward/members';
 import { TokenBucket } from '../logs/token-bucket.js';
 import type { Access, Connection, RawConnection } from './access.js';
@@ -208,7 +208,7 @@ class Dialled implements Connection, RawConnection {
   get upstream(): Upstream {
     if (this.over === undefined) {
       this.take();
-      this.over = overSocket(this.socket);
+      this.over = new SocketUpstream(this.socket);
     }
     return this.over;
   }

@@ -136,21 +136,18 @@ export class Pools implements PoolNode, Residents {
   }
 
   leaving(): number {
-    let memory = 0;
-    for (const instance of this.living) {
-      const { state, version } = instance;
-      if ((state === 'stopping' || state === 'failed') && instance.holds('memory')) memory += version.config.memory;
-    }
-    return memory;
+    return this.held('memory', ({ state }) => state === 'stopping' || state === 'failed');
   }
 
   cpuInUse(): number {
-    let cpu = 0;
-    for (const instance of this.living) {
-      const { state, version } = instance;
-      if (instance.holds('memory') && state !== 'idle' && state !== 'stopping' && state !== 'failed') cpu += version.config.cpu;
-    }
-    return cpu;
+    return this.held('cpu', ({ state }) => state !== 'idle' && state !== 'stopping' && state !== 'failed');
+  }
+
+  /** By those instances that have their memory. */
+  private held(what: 'memory' | 'cpu', counts: (instance: Instance) => boolean): number {
+    let sum = 0;
+    for (const instance of this.living) if (instance.holds('memory') && counts(instance)) sum += instance.version.config[what];
+    return sum;
   }
 
   hasSibling({ version }: Instance): boolean {

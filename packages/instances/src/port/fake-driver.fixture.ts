@@ -42,10 +42,10 @@ export class FakeDriver implements ContainerDriver {
 export class FakeContainer implements RunningContainer {
   readonly id: string;
   readonly address: string | undefined;
-  readonly ended: Promise<void>;
-  readonly exited: Promise<Exit>;
-  readonly lackedMemory = false;
   private readonly exit = Promise.withResolvers<Exit>();
+  readonly exited = this.exit.promise;
+  readonly ended = this.exited.then(() => undefined);
+  readonly lackedMemory = false;
   private readonly sockets = new Set<net.Socket>();
   private readonly server: http.Server;
 
@@ -57,8 +57,6 @@ export class FakeContainer implements RunningContainer {
     this.server = http.createServer(answer);
     this.id = `fake-${request.instance}`;
     this.address = request.version.kind === 'http' ? '127.0.0.1' : undefined;
-    this.exited = this.exit.promise;
-    this.ended = this.exited.then(() => undefined);
   }
 
   async serve(dials: number): Promise<void> {

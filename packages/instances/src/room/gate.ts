@@ -39,20 +39,17 @@ export class Gate {
     if (this.held(of) > 1) this.inside.set(of, this.held(of) - 1);
     else this.inside.delete(of);
     this.turnIsOver(of);
-    for (let next = this.next(); next !== undefined && this.hasRoom; next = this.next()) this.admit(next);
+    for (let next = this.next(); next !== undefined && this.hasRoom; next = this.next()) {
+      // The place is taken before anybody else runs, so that nobody can slip in between.
+      this.take(next);
+      const enter = this.queueOf(next).shift();
+      this.turnIsOver(next);
+      enter?.();
+    }
   }
 
   private get hasRoom(): boolean {
     return this.running < (this.cores.busy ? 1 : this.width);
-  }
-
-  private admit(next: string): void {
-    // The place is taken before anybody else runs, so that nobody can slip in between.
-    this.take(next);
-    const queue = this.queueOf(next);
-    const enter = queue.shift();
-    this.turnIsOver(next);
-    enter?.();
   }
 
   /** It comes last among those who wait. */

@@ -26,7 +26,8 @@ export class RuleListing {
   /** True where, in every chain, packets of the node's bridge reach its rules before another rule may accept them. */
   reaches(set: RuleSet): boolean {
     const chains = set.heads.map(({ chain }) => chain);
-    return chains.every((chain) => this.isFirst(chain, set)) && (!chains.includes(USER_CHAIN) || this.reachesForwarded(set));
+    const reachesForwarded = () => !chains.includes(USER_CHAIN) || this.reachesUserChain(set) || this.isFirst('FORWARD', set);
+    return chains.every((chain) => this.isFirst(chain, set)) && reachesForwarded();
   }
 
   /**
@@ -56,10 +57,6 @@ export class RuleListing {
     const jump = set.heads.find(({ chain }) => chain === USER_CHAIN);
     const forwards = jump === undefined || this.reachesUserChain(set);
     return forwards ? set.heads : [...set.heads, { chain: 'FORWARD', rules: jump.rules }];
-  }
-
-  private reachesForwarded(set: RuleSet): boolean {
-    return this.reachesUserChain(set) || this.isFirst('FORWARD', set);
   }
 
   private reachesUserChain(set: RuleSet): boolean {
