@@ -88,14 +88,9 @@ export class FunctionsController {
     body: patchFunctionBody,
     answer: deployed,
   })
-  patch(
-    @Param('name') of: string,
-    @Body() body: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Deployed> {
+  patch(@Param('name') of: string, @Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<Deployed> {
     const { config, ...said } = parse(patchBody, body);
-    const options = { ...noteOf(this.keys, reply, said), expectedRevision: revisionOf(ifMatch) };
+    const options = { ...noteOf(this.keys, reply, said), expectedRevision: revisionOf(reply.request.headers['if-match']) };
     return this.deployments.reconfigure(name(of), config as FunctionConfigInput, callerGone(reply), options);
   }
 
@@ -169,12 +164,11 @@ export class FunctionsController {
     @Param('name') of: string,
     @Body() body: unknown,
     @Query() query: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Traffic> {
     const wanted = parse(putTrafficBody, body, 'traffic');
     const { sticky } = parse(putTrafficQuery, query, 'query');
-    const options = { expectedRevision: revisionOf(ifMatch), sticky: sticky && sticky === 'true' };
+    const options = { expectedRevision: revisionOf(reply.request.headers['if-match']), sticky: sticky && sticky === 'true' };
     const { traffic, revision } = await putTraffic(this.pointers, name(of), wanted, options);
     void reply.header('etag', `"${revision}"`);
     return traffic;

@@ -2,14 +2,15 @@ import { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { GitServer } from '@kiln/git-push/push/git-server';
 import type { GitService } from '@kiln/git-push/repository/http-backend';
-import { Body, Controller, Inject, Param, Query, Req, Res } from '@nestjs/common';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Body, Controller, Inject, Param, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { KeyTable } from '../../view/key-table.js';
 import { bearerOf } from '../http/basic-key.js';
 import { Route } from '../http/routes.js';
 import { callerGone } from '../http/send-lines.js';
 
 const ENDING = '.git';
+const REFS = { query: { service: 'git-receive-pack or git-upload-pack' }, answerType: 'application/x-git' } as const;
 const EXCHANGE = { body: 'git', answerType: 'application/x-git' } as const;
 
 @Controller()
@@ -25,51 +26,29 @@ export class GitController {
     '/git/:repository/info/refs',
     'deploy',
     'For git clients: begin a push or a fetch; Basic authentication, the key as password',
-    {
-      query: { service: 'git-receive-pack or git-upload-pack' },
-      answerType: 'application/x-git',
-    },
+    REFS,
   )
-  refs(
-    @Param('repository') repository: string,
-    @Query('service') service: unknown,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
+  refs(@Param('repository') repository: string, @Query('service') service: unknown, @Res() reply: FastifyReply): Promise<void> {
     if (service !== 'git-receive-pack' && service !== 'git-upload-pack')
       throw new KilnError('bad_request', 'this is git over smart HTTP only', { fix: 'use a newer git' });
-    return this.serve(repository, service, request, reply);
+    return this.serve(repository, service, reply);
   }
 
   @Route('POST', '/git/:repository/git-receive-pack', 'deploy', 'For git clients: push; main is built and deployed', EXCHANGE)
-  push(
-    @Param('repository') repository: string,
-    @Body() body: unknown,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
+  push(@Param('repository') repository: string, @Body() body: unknown, @Res() reply: FastifyReply): Promise<void> {
     // No git client packs a push twice, and what unpacks it would not know how much may come.
-    if (request.headers['content-encoding'] !== undefined) throw new KilnError('bad_request', 'a push is not sent with a content-encoding');
-    return this.serve(repository, 'git-receive-pack', request, reply, streamOf(body));
+    const { 'content-encoding': encoding } = reply.request.headers;
+    if (encoding !== undefined) throw new KilnError('bad_request', 'a push is not sent with a content-encoding');
+    return this.serve(repository, 'git-receive-pack', reply, streamOf(body));
   }
 
   @Route('POST', '/git/:repository/git-upload-pack', 'deploy', 'For git clients: fetch what was pushed', EXCHANGE)
-  fetch(
-    @Param('repository') repository: string,
-    @Body() body: unknown,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    return this.serve(repository, 'git-upload-pack', request, reply, streamOf(body));
+  fetch(@Param('repository') repository: string, @Body() body: unknown, @Res() reply: FastifyReply): Promise<void> {
+    return this.serve(repository, 'git-upload-pack', reply, streamOf(body));
   }
 
-  private async serve(
-    repository: string,
-    service: GitService,
-    { headers }: FastifyRequest,
-    reply: FastifyReply,
-    body?: Readable,
-  ): Promise<void> {
+  private async serve(repository: string, service: GitService, reply: FastifyReply, body?: Readable): Promise<void> {
+    const { headers } = reply.request;
     const { authorization, 'content-type': contentType, 'content-encoding': contentEncoding, 'git-protocol': protocol } = headers;
     const key = this.keys.holder(bearerOf(authorization));
     if (key === undefined) throw new KilnError('unauthorized', 'the request has no valid API key');

@@ -9,7 +9,7 @@ import { BUILD_SECRETS } from '@kiln/contract/wire/headers';
 import { discard, MAX_SOURCE_BYTES, tooLarge } from '@kiln/forward/exchange/upload';
 import { LimitedPlaces } from '@kiln/service/limited-places';
 import { LogStore } from '@kiln/state/logs/log-store';
-import { Body, Controller, Headers, Inject, Param, Query, Res } from '@nestjs/common';
+import { Body, Controller, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Deployments } from '../../deploy/deploy.js';
@@ -69,15 +69,9 @@ export class StreamsController {
       z.object({ type: z.literal('failed'), code: z.string(), detail: z.string(), fix: z.string().optional() }),
     ]),
   })
-  async build(
-    @Param('name') name: string,
-    @Body() body: unknown,
-    @Query() query: unknown,
-    @Headers('content-length') length: string | undefined,
-    @Headers(BUILD_SECRETS) header: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
+  async build(@Param('name') name: string, @Body() body: unknown, @Query() query: unknown, @Res() reply: FastifyReply): Promise<void> {
     const source = sourceOf(body);
+    const { 'content-length': length, [BUILD_SECRETS]: header } = reply.request.headers;
     // A refusal may come while the caller still sends. Were the connection closed behind it, as callers may ask for, what they
     // send next would be answered with a reset, which can overtake the refusal. They close it themselves when they have read it.
     reply.raw.shouldKeepAlive = true;
