@@ -17,8 +17,10 @@ export async function checkBuildable({ folder, functions }: Project, files: read
   if (bytes > MAX_BYTES) {
     throw new Failure(`${folder} holds ${Math.round(bytes / 1024 ** 2)} MB; at most ${MAX_BYTES / 1024 ** 2} MB can be sent`, LEAVE_OUT);
   }
-  const { detect } = await import('@kiln/builder/detect/detect');
-  const { checkDeclared } = await import('@kiln/builder/check-declared');
+  const [{ detect }, { checkDeclared }] = await Promise.all([
+    import('@kiln/builder/detect/detect'),
+    import('@kiln/builder/check-declared'),
+  ]);
   const sources = sourceFolder(folder, files);
   for (const { name, config } of functions) {
     const plan = await detect(sources, config).catch((error: unknown) => {
