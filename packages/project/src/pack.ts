@@ -13,11 +13,7 @@ export interface PackedFile {
   executable: boolean;
 }
 
-/**
- * A gzip tar of files, made while it is read.
- * @param contentOf yields exactly the file's size in bytes, or throws
- * @param replaced other contents for some paths
- */
+/** A gzip tar, made while it is read. `contentOf` yields exactly the file's size in bytes, or throws; `replaced` has other contents. */
 export function packFiles<File extends PackedFile>(
   files: readonly File[],
   contentOf: (file: File) => AsyncIterable<Buffer>,
@@ -25,25 +21,20 @@ export function packFiles<File extends PackedFile>(
 ): Readable {
   const archive = pack();
   const packed = pipeline(Readable.from(archive), createGzip(), () => {});
-  fill(archive, files, contentOf, replaced).catch((error: Error) => archive.destroy(error));
+  fill().catch((error: Error) => archive.destroy(error));
   return packed;
-}
 
-async function fill<File extends PackedFile>(
-  archive: Pack,
-  files: readonly File[],
-  contentOf: (file: File) => AsyncIterable<Buffer>,
-  replaced: ReadonlyMap<string, string>,
-): Promise<void> {
-  const extra = [...replaced.keys()].filter((path) => !files.some((file) => file.path === path));
-  for (const path of extra) archive.entry({ name: path, mode: 0o644, ...NOBODYS }, replaced.get(path) ?? '');
-  for (const file of files) {
-    const mode = file.executable ? 0o755 : 0o644;
-    const text = replaced.get(file.path);
-    if (text !== undefined) archive.entry({ name: file.path, mode, ...NOBODYS }, text);
-    else await addFile(archive, file, mode, contentOf(file));
+  async function fill(): Promise<void> {
+    const extra = [...replaced].filter(([path]) => !files.some((file) => file.path === path));
+    for (const [path, text] of extra) archive.entry({ name: path, mode: 0o644, ...NOBODYS }, text);
+    for (const file of files) {
+      const mode = file.executable ? 0o755 : 0o644;
+      const text = replaced.get(file.path);
+      if (text !== undefined) archive.entry({ name: file.path, mode, ...NOBODYS }, text);
+      else await addFile(archive, file, mode, contentOf(file));
+    }
+    archive.finalize();
   }
-  archive.finalize();
 }
 
 async function addFile(archive: Pack, { path, size }: PackedFile, mode: number, content: AsyncIterable<Buffer>): Promise<void> {

@@ -1,22 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
+import type { PackedFile } from './pack.js';
 
 /** Raise it when equal folders would now give another image or configuration. */
 const DIGEST_VERSION = 1;
 const KILN_JSON = 'kiln.json';
 
-export interface DigestedFile {
-  path: string;
-  executable: boolean;
-  /** The hash of its content. */
-  hash: string;
-}
+/** A file, with the hash of its content. */
+export type DigestedFile = Pick<PackedFile, 'path' | 'executable'> & { hash: string };
 
 /**
- * The digest of all that a deployment depends on, as far as this side knows: each file's path, mode and content, the function's part
- * of `kiln.json`, the build arguments and the names of the build secrets. The file `kiln.json` itself does not count: neither its
- * layout nor its other functions change this one.
+ * The digest of all that a deployment depends on, as far as this side knows. Of `kiln.json` only the function's own part counts:
+ * neither the layout of the file nor its other functions change this one.
  */
 export function sourceDigest(
   files: readonly DigestedFile[],

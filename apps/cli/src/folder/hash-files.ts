@@ -4,10 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { concurrently } from '../concurrently.js';
 import type { FolderFile } from './list-files.js';
 
-export interface HashedFile extends FolderFile {
-  /** SHA-256 of the content, hex. */
-  hash: string;
-}
+/** A file, with the SHA-256 of its content in hex. */
+export type HashedFile = FolderFile & { hash: string };
 
 const AT_ONCE = 16;
 const READ_WHOLE_BYTES = 1024 * 1024;

@@ -1,17 +1,12 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type IgnoreRules, ignoreRules, isSent } from '@kiln/project/ignore-rules';
+import type { PackedFile } from '@kiln/project/pack';
 import { Failure } from '../failure.js';
 
 const MAX_FILES = 50_000;
 
-export interface FolderFile {
-  /** Relative to the folder, with `/`. */
-  path: string;
-  source: string;
-  size: number;
-  executable: boolean;
-}
+export type FolderFile = PackedFile & { source: string };
 
 /**
  * The regular files of a folder that `.dockerignore` and `.kilnignore` leave in, sorted by path.
