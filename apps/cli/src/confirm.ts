@@ -5,10 +5,7 @@ export interface ConfirmOptions {
   yes?: boolean;
 }
 
-/**
- * Asks the user on a terminal before a removal; elsewhere the command needs `--yes`.
- * @throws Failure when the user says no, UsageFailure when it cannot ask
- */
+/** Asks before a removal. @throws Failure when the user says no, UsageFailure when there is no terminal and no `--yes` */
 export async function confirm(terminal: Terminal, { yes }: ConfirmOptions, what: string, command: string): Promise<void> {
   if (yes) return;
   if (!terminal.canAsk)

@@ -8,10 +8,7 @@ import { homePaths } from './home.js';
 const credentials = z.object({ url: z.url(), apiKey: z.string().min(1) });
 export type Credentials = z.infer<typeof credentials>;
 
-/**
- * Where the control API is and the key for it: `KILN_URL` and `KILN_API_KEY`, else what `kiln up` wrote.
- * @throws KilnError `unauthorized` that names what is missing
- */
+/** `KILN_URL` and `KILN_API_KEY`, else what `kiln up` wrote. @throws KilnError `unauthorized` that names what is missing */
 export function findCredentials({ config }: Session): Credentials {
   const { KILN_URL: url, KILN_API_KEY: apiKey } = config;
   if (url !== undefined && apiKey !== undefined) return { url, apiKey };
@@ -22,12 +19,9 @@ export function findCredentials({ config }: Session): Credentials {
   if (url !== undefined && new URL(url).origin !== (stored && new URL(stored.url).origin)) {
     throw new KilnError('unauthorized', `KILN_URL is ${url}, and no key for it is known`, { fix: 'set KILN_API_KEY too' });
   }
-  if (!stored) {
-    throw new KilnError('unauthorized', `KILN_URL and KILN_API_KEY are not set, and ${file} does not exist`, {
-      fix: 'start Kiln on this machine with `kiln up`, or set KILN_URL and KILN_API_KEY',
-    });
-  }
-  return stored;
+  if (stored) return stored;
+  const fix = 'start Kiln on this machine with `kiln up`, or set KILN_URL and KILN_API_KEY';
+  throw new KilnError('unauthorized', `KILN_URL and KILN_API_KEY are not set, and ${file} does not exist`, { fix });
 }
 
 export function connect(session: Session): KilnClient {
@@ -46,8 +40,7 @@ function readCredentials(file: string): Credentials | undefined {
   try {
     return credentials.parse(JSON.parse(text));
   } catch {
-    throw new KilnError('unauthorized', `${file} does not hold {"url", "apiKey"}`, {
-      fix: 'remove it and run `kiln up`, which writes a new one',
-    });
+    const fix = 'remove it and run `kiln up`, which writes a new one';
+    throw new KilnError('unauthorized', `${file} does not hold {"url", "apiKey"}`, { fix });
   }
 }

@@ -40,33 +40,15 @@ export class ControlApi {
   functionView() {
     const traffic = [{ version: 2, weight: 100 }];
     const url = `${this.url}/fn/hello/`;
-    return {
-      name: 'hello',
-      revision: 4,
-      lastVersion: 2,
-      traffic,
-      previousTraffic: [],
-      createdAt: TIME,
-      updatedAt: TIME,
-      url,
-      home: 'node-1',
-    };
+    const times = { createdAt: TIME, updatedAt: TIME };
+    return { name: 'hello', revision: 4, lastVersion: 2, traffic, previousTraffic: [], ...times, url, home: 'node-1' };
   }
 
   version(auth: 'none' | 'key' = 'none') {
     const config = resolveConfig({ auth }, 'runner');
     const image = `sha256:${'a'.repeat(64)}`;
-    return {
-      function: 'hello',
-      version: 2,
-      image,
-      digest: image,
-      kind: 'runner',
-      config,
-      state: 'ready',
-      provingNode: 'node-1',
-      createdAt: TIME,
-    };
+    const proven = { state: 'ready', provingNode: 'node-1', createdAt: TIME };
+    return { function: 'hello', version: 2, image, digest: image, kind: 'runner', config, ...proven };
   }
 
   node() {
@@ -83,18 +65,13 @@ export class ControlApi {
   }
 
   state(state: string): void {
-    this.routes.set(
-      'GET /readyz',
-      (_request, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end(`${state}\n`),
-    );
+    this.routes.set('GET /readyz', (_request, response) => void response.setHeader('content-type', 'text/plain').end(`${state}\n`));
   }
 
   /** JSON lines, as builds and logs answer. */
   lines(route: string, lines: readonly unknown[]): void {
     this.routes.set(route, (_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-      for (const line of lines) response.write(`${JSON.stringify(line)}\n`);
-      response.end();
+      response.setHeader('content-type', 'application/x-ndjson').end(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     });
   }
 
@@ -106,8 +83,8 @@ export class ControlApi {
     const path = request.url ?? '';
     const seen = { method: request.method ?? '', path, headers: request.headers, body: await buffer(request) };
     this.seen.push(seen);
-    const isControl = path.startsWith('/v1/');
-    if (isControl && request.headers.authorization !== `Bearer ${KEY}`) return problem(response, 'unauthorized', 'no such key');
+    if (path.startsWith('/v1/') && request.headers.authorization !== `Bearer ${KEY}`)
+      return problem(response, 'unauthorized', 'no such key');
     const handler = this.routes.get(`${seen.method} ${path.split('?')[0]}`);
     if (handler) handler(seen, response);
     else problem(response, path.startsWith('/v1/functions/') ? 'function_not_found' : 'not_found', `there is nothing at ${path}`);
@@ -153,7 +130,7 @@ export async function kiln(args: string[], { env = {}, stdin = '', typed, column
         done();
       },
     });
-    return { stream: Object.assign(stream, { isTTY, ...(columns !== undefined && { columns }) }), all: () => Buffer.concat(chunks) };
+    return { stream: Object.assign(stream, { isTTY, columns }), all: () => Buffer.concat(chunks) };
   };
   const [stdout, stderr] = [collect(), collect()];
   const never = new AbortController().signal;

@@ -5,10 +5,7 @@ const NODE_LABEL = 'kiln.node';
 
 type EngineClient = ReturnType<typeof connectEngine>;
 
-interface Labelled {
-  Id: string;
-  Labels?: Record<string, string> | null;
-}
+type Labelled = { Id: string; Labels?: Record<string, string> | null };
 
 /** A client of the Docker engine, loaded with its first use: most commands need none. @throws Error for an address of another kind */
 export async function openEngine(host: string): Promise<EngineClient> {

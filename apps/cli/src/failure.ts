@@ -75,13 +75,7 @@ const NEXT: Record<ErrorCode, string> = {
 };
 
 /** What the user learns of an error, the same in prose and in JSON. */
-export interface ErrorReport {
-  code: Failure['code'];
-  message: string;
-  fix: string;
-  exitCode: number;
-  fields?: { field: string; message: string }[];
-}
+export type ErrorReport = Pick<Failure, 'code' | 'message' | 'fix' | 'exitCode'> & Partial<Pick<KilnError, 'fields'>>;
 
 export function tell(error: unknown): ErrorReport {
   if (error instanceof KilnError) return tellKilnError(error);

@@ -4,10 +4,9 @@ import { UsageFailure } from './failure.js';
 /** @throws UsageFailure for anything but a function's name, so that no other text gets into a path */
 export function requireFunctionName(name: string): string {
   if (FUNCTION_NAME_PATTERN.test(name)) return name;
-  throw new UsageFailure(
-    `"${name}" can't be a function's name: it has 1 to 63 characters of a-z, 0-9 and -, starts with a letter and does not end with -`,
-    `did you mean "${suggestName(name)}"? list the functions: kiln ls`,
-  );
+  const form = 'it has 1 to 63 characters of a-z, 0-9 and -, starts with a letter and does not end with -';
+  const fix = `did you mean "${suggestName(name)}"? list the functions: kiln ls`;
+  throw new UsageFailure(`"${name}" can't be a function's name: ${form}`, fix);
 }
 
 export interface FunctionReference {

@@ -24,6 +24,8 @@ import { rolloutCommand } from './commands/versions/rollout.js';
 import { trafficCommand } from './commands/versions/traffic.js';
 import { versionsCommand } from './commands/versions/versions.js';
 
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as { version: string };
+
 const GROUPS: readonly (readonly [string, readonly ((session: Session) => KilnCommand)[]])[] = [
   ['Run Kiln:', [upCommand, downCommand, statusCommand, doctorCommand]],
   ['Functions:', [initCommand, devCommand, buildCommand, deployCommand, invokeCommand, logsCommand, lsCommand, inspectCommand, rmCommand]],
@@ -35,7 +37,7 @@ const GROUPS: readonly (readonly [string, readonly ((session: Session) => KilnCo
 export function createProgram(session: Session): KilnCommand {
   const program = new KilnCommand('kiln', session)
     .description('Functions on your own Docker machines.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(version, '-V, --version', 'print the version')
     .usage('<command> [options]')
     .examples(
       ['kiln up', 'start a router, a node and Redis on this machine'],
@@ -48,9 +50,4 @@ export function createProgram(session: Session): KilnCommand {
   program.addCommand(helpCommand(session, program));
   session.terminal.commands = program.commands.map((each) => each.name());
   return program;
-}
-
-function version(): string {
-  const file = join(import.meta.dirname, '..', 'package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -13,11 +13,7 @@ import { madeBefore, servingAlready } from './plan.js';
 import type { PreparedFunction } from './prepare.js';
 import { requireSecrets } from './require-secrets.js';
 
-interface Failed {
-  function: string;
-  error: ErrorReport;
-}
-
+type Failed = { function: string; error: ErrorReport };
 export type DeployOutcome = Deployed | { function: string; removed: true } | Failed;
 
 /** Message and traffic for each new version. */
@@ -101,12 +97,10 @@ async function deployChanged(candidate: PreparedFunction, options: DeployRun, sa
 }
 
 /** Makes a version of an existing image. Undefined when it does not start: the image may be lost, and the caller builds it again. */
-async function deployAgain(
-  { name, sourceDigest, project }: PreparedFunction,
-  { version, image, config }: VersionRecord,
-  { client, how, signal }: DeployRun,
-  say: (line: string) => void,
-): Promise<Deployed | undefined> {
+async function deployAgain(candidate: PreparedFunction, before: VersionRecord, run: DeployRun, say: (line: string) => void) {
+  const { name, sourceDigest, project } = candidate;
+  const { version, image, config } = before;
+  const { client, how, signal } = run;
   say(`same sources as v${version}: uses its image again`);
   try {
     return await client.versions.create(name, { image, config, ...how, sourceDigest, project }, { signal });

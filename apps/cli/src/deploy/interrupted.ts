@@ -7,15 +7,11 @@ import { type DeployedFunction, readDeployed } from './deployed-function.js';
 
 const ASK_MS = 3000;
 
-/**
- * Asks the cluster what became of an interrupted deployment: a version may have got its traffic at the last moment.
- * @param before functions whose deployment had started, as they were before; undefined for a new function
- */
-export async function interruptedDeploy(
-  client: KilnClient,
-  before: ReadonlyMap<string, DeployedFunction | undefined>,
-  outcomes: readonly DeployOutcome[],
-): Promise<Interrupted> {
+/** Functions whose deployment had started, as they were before; undefined for a new function. */
+type Before = ReadonlyMap<string, DeployedFunction | undefined>;
+
+/** Asks the cluster what became of an interrupted deployment: a version may have got its traffic at the last moment. */
+export async function interruptedDeploy(client: KilnClient, before: Before, outcomes: readonly DeployOutcome[]): Promise<Interrupted> {
   const open = [...before].filter(([name]) => !outcomes.some((outcome) => deployed(outcome) && outcome.function === name));
   const said = await Promise.all(open.map(([name, known]) => stateOf(client, name, known)));
   const done = outcomes.filter(deployed).filter(({ changed }) => changed);

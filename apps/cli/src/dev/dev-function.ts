@@ -5,10 +5,7 @@ import type { DevNode, OutputLine } from './dev-node.js';
 import { readModuleConfig } from './module-config.js';
 import type { FunctionSpec } from './spec.js';
 
-/**
- * One function: its newest code, which a pool of instances serves. After a change those of the old code finish what they run, and
- * whoever comes meanwhile waits for the new ones.
- */
+/** A pool of instances serves its newest code. After a change the old ones finish what they run; new calls wait for the new ones. */
 export class DevFunction {
   private opened: Promise<InstancePool> | undefined;
   /** The whole configuration as the code before had it: good until that of this code is known. */

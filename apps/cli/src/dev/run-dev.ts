@@ -54,7 +54,7 @@ export async function runDev(session: Session, dir: string, options: DevFlags, f
 function announce({ terminal, config }: Session, options: OutputOptions, { functions }: Specs, port: number): void {
   const host = config.KILN_BIND === '127.0.0.1' ? 'localhost' : localAddress(config.KILN_BIND);
   const urls = functions.map(({ name }) => ({ name, url: `http://${host}:${port}/fn/${name}/` }));
-  terminal.say(`\n${pairs(urls.map(({ name, url }) => [name, url] as const))}\n\nwatching for changes; Ctrl-C ends it`);
+  terminal.say(`\n${pairs(urls.map(({ name, url }) => [name, url]))}\n\nwatching for changes; Ctrl-C ends it`);
   if (formatOf(options, terminal) === 'json') printLine(terminal, options, { ready: true, port, functions: urls }, String);
 }
 

@@ -4,11 +4,7 @@ import { engineFlaws, runcFlaws } from './known-flaws.js';
 
 const UPDATE = 'update Docker Engine and runc; until then let only code you trust run here';
 
-interface EngineVersion {
-  Version: string;
-  ApiVersion: string;
-  Components?: { Name: string; Version: string; Details?: { GitCommit?: string } }[];
-}
+type EngineVersion = Awaited<ReturnType<Awaited<ReturnType<typeof openEngine>>['version']>>;
 
 interface EngineInfo {
   CgroupVersion?: string;

@@ -15,9 +15,6 @@ export async function checkGit(config: Pick<Config, 'inherited'>): Promise<Check
   const backend = join(folder, 'git-http-backend');
   const fault = await access(backend, constants.X_OK).catch((error: Error) => error);
   if (fault === undefined) return ok(NAME, `${version.replace(/^git version /, '')}, with its http-backend: git push can deploy`);
-  return warning(
-    NAME,
-    `${version} has no ${backend}: git push can not deploy to this machine`,
-    'install it (Debian: apt-get install git; Alpine: apk add git-daemon; Fedora: dnf install git), or use kiln deploy',
-  );
+  const add = 'install it (Debian: apt-get install git; Alpine: apk add git-daemon; Fedora: dnf install git), or use kiln deploy';
+  return warning(NAME, `${version} has no ${backend}: git push can not deploy to this machine`, add);
 }

@@ -23,11 +23,7 @@ const RUNC: readonly Flaw[] = [
     fixedIn: ['1.2.8', '1.3.3'],
     backports: [{ series: DEBIAN_13, upload: 1 }],
   },
-  {
-    id: 'CVE-2025-52881',
-    what: 'writes to /proc that a container redirects let it out to the host',
-    fixedIn: ['1.2.8', '1.3.3'],
-  },
+  { id: 'CVE-2025-52881', what: 'writes to /proc that a container redirects let it out to the host', fixedIn: ['1.2.8', '1.3.3'] },
   {
     id: 'CVE-2026-41579',
     what: 'an image with a link in the place of /dev changes files of the host',

@@ -8,10 +8,7 @@ import type { Project } from './project.js';
 
 const MAX_BYTES = 1024 ** 3;
 
-/**
- * Finds errors that would make every build of the folder fail, before anything is sent.
- * @throws Failure that names what is missing and what to add
- */
+/** Finds what would make every build fail, before anything is sent. @throws Failure that names what is missing and what to add */
 export async function checkBuildable({ folder, functions }: Project, files: readonly FolderFile[]): Promise<void> {
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   if (bytes > MAX_BYTES) {

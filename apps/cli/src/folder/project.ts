@@ -67,8 +67,6 @@ function declared(content: object, folderName: string): DeclaredFunction[] {
     if (!(error instanceof KilnError) || error.fix !== undefined) throw error;
     throw new KilnError(error.code, error.message, { fix: 'correct kiln.json and deploy again', fields: error.fields });
   }
-  throw new Failure(
-    `the folder's name "${folderName}" can't be a function's name, and kiln.json gives none`,
-    `add "name": "${suggested}" to kiln.json, or deploy with --name ${suggested}`,
-  );
+  const fix = `add "name": "${suggested}" to kiln.json, or deploy with --name ${suggested}`;
+  throw new Failure(`the folder's name "${folderName}" can't be a function's name, and kiln.json gives none`, fix);
 }

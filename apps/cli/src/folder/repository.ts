@@ -13,7 +13,7 @@ const MAX_DEPTH = 6;
 const MAX_FOLDERS = 500;
 
 /**
- * Reads a folder: one project, or, if the folder is no function itself, every folder below it with a `kiln.json`. Those belong to the
+ * Reads one project, or, if the folder is no function itself, those of all folders below it with a `kiln.json`. They belong to the
  * project that the top `kiln.json` names, unless they name another. @throws Failure or KilnError that says what is wrong
  */
 export async function readProjects(path: string, nameGiven?: string): Promise<Project[]> {

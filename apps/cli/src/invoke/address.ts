@@ -17,7 +17,7 @@ export function requirePath(path: string): string {
 }
 
 /** The address of a path inside a function, or inside one version of it. */
-export function targetOf({ url, name }: Pick<FunctionView, 'url' | 'name'>, version: number | undefined, path: string): Target {
+export function targetOf({ url, name }: FunctionView, version: number | undefined, path: string): Target {
   const origin = new URL(url);
   const base = origin.pathname.replace(/\/+$/, '');
   if (version !== undefined && !base.endsWith(`/fn/${name}`)) {

@@ -10,8 +10,11 @@ export function formatOf(options: OutputOptions, terminal: Terminal): 'text' | '
   return options.output ?? (terminal.dataIsShown ? 'text' : 'json');
 }
 
+/** Shows a value as text, wrapped at a number of columns if there is one. */
+type Text<T> = (value: T, columns?: number) => string;
+
 /** Prints one value: JSON is indented on a terminal and one line elsewhere. */
-export function print<T>(terminal: Terminal, options: OutputOptions, value: T, text: (value: T, columns?: number) => string): void {
+export function print<T>(terminal: Terminal, options: OutputOptions, value: T, text: Text<T>): void {
   if (formatOf(options, terminal) === 'text') terminal.data(text(value, terminal.columns));
   else terminal.data(neutraliseJson(JSON.stringify(value, null, terminal.dataIsShown ? 2 : undefined)));
 }
@@ -21,7 +24,8 @@ export function printList<T>(
   terminal: Terminal,
   options: OutputOptions,
   items: readonly T[],
-  { text, empty }: { text(items: readonly T[], columns?: number): string; empty: string },
+  text: Text<readonly T[]>,
+  empty: string,
 ): void {
   if (items.length > 0 || formatOf(options, terminal) === 'json') print(terminal, options, items, text);
   if (items.length === 0) terminal.say(terminal.hint(empty));

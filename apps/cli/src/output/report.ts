@@ -16,8 +16,8 @@ export function report(error: unknown, terminal: Terminal, asJson: boolean): num
   if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
   terminal.status('');
   if (error instanceof QuietEnd) return error.exitCode;
-  const told = tell(error);
-  told.fix = terminal.hint(told.fix);
+  const known = tell(error);
+  const told = { ...known, fix: terminal.hint(known.fix) };
   terminal.say(asJson ? neutraliseJson(JSON.stringify({ error: told })) : errorText(told, terminal.proseColumns));
   return told.exitCode;
 }

@@ -18,7 +18,7 @@ export interface AppOptions {
 
 export function routerSpec(options: AppOptions): MemberSpec {
   const { config, cluster } = options;
-  return appSpec('router', '@kiln/router/dist/main.js', options, {
+  return appSpec('router', import.meta.resolve('@kiln/router/dist/main.js'), options, {
     KILN_HTTP_PORT: config.KILN_HTTP_PORT,
     KILN_CONTROL_PORT: config.KILN_CONTROL_PORT,
     KILN_ADMIN_KEY: cluster.adminKey,
@@ -28,7 +28,7 @@ export function routerSpec(options: AppOptions): MemberSpec {
 /** @param of how many nodes share this machine */
 export function agentSpec(id: string, port: number, of: number, options: AppOptions): MemberSpec {
   const { KILN_NODE_MEMORY: memory, KILN_NODE_CPUS: cpus } = options.config;
-  return appSpec(id, '@kiln/agent/dist/main.js', options, {
+  return appSpec(id, import.meta.resolve('@kiln/agent/dist/main.js'), options, {
     KILN_NODE_ID: id,
     KILN_AGENT_PORT: port,
     KILN_AGENT_CONTROL_PORT: port + 1,
@@ -37,9 +37,8 @@ export function agentSpec(id: string, port: number, of: number, options: AppOpti
   });
 }
 
-function appSpec(name: string, program: string, options: AppOptions, own: Record<string, string | number>): MemberSpec {
+function appSpec(name: string, entry: string, options: AppOptions, own: Record<string, string | number>): MemberSpec {
   const { config, paths, cluster, redisUrl } = options;
-  const entry = fileURLToPath(import.meta.resolve(program));
   // The user's own API key stays here: routers and agents do not need it.
   const { KILN_API_KEY: _key, KILN_URL: _url, KILN_ADMIN_KEY: _admin, ...inherited } = config.inherited;
   const given = {
@@ -59,7 +58,7 @@ function appSpec(name: string, program: string, options: AppOptions, own: Record
       '--no-memory-reducer',
       '--import',
       import.meta.resolve('./end-with-supervisor.js'),
-      entry,
+      fileURLToPath(entry),
     ],
     env: { ...inherited, ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, String(value)])) },
     logFile: join(paths.logs, `${name}.log`),

@@ -7,10 +7,8 @@ const TRIES = 500;
 /** @throws Failure that names the port, and the variable to choose another */
 export async function requireFree(host: string, port: number, variable: string): Promise<void> {
   if (await isFree(host, port)) return;
-  throw new Failure(
-    `port ${port} on ${host} is taken by another program (${variable}=${port})`,
-    `stop that program, or choose another port: ${variable}=${port < HIGHEST - 10 ? port + 10 : port - 10} kiln up`,
-  );
+  const fix = `stop that program, or choose another port: ${variable}=${port < HIGHEST - 10 ? port + 10 : port - 10} kiln up`;
+  throw new Failure(`port ${port} on ${host} is taken by another program (${variable}=${port})`, fix);
 }
 
 /** Finds `length` free ports in a row, from `from` upward in steps of `length`. Adds them to `taken` and returns the first. */

@@ -13,10 +13,7 @@ const runningFile = z.object({
 });
 export type Running = z.infer<typeof runningFile>;
 
-/**
- * Names the `kiln up` that runs for a KILN_HOME, and its processes. It is a lock against a second `kiln up`, and the list by which
- * the next one ends what a killed one left behind.
- */
+/** A lock against a second `kiln up` for a KILN_HOME, and the list by which the next one ends the processes of a killed one. */
 export class RunningFile {
   private children: Record<string, KnownProcess> = {};
 

@@ -17,15 +17,11 @@ import { Supervisor } from './supervisor.js';
 const LEFTOVER_STOP_MS = 3000;
 const FIRST_REDIS_PORT = 16_379;
 
-/**
- * One `kiln up`, from taking the lock to the end of its last process.
- * @param whileUp runs when the cluster is ready; when it returns or throws, all processes are stopped
- */
-export async function up(
-  session: Session,
-  nodes: number,
-  whileUp: (client: KilnClient, nodes: readonly string[]) => Promise<void>,
-): Promise<void> {
+/** Runs when the cluster is ready. When it returns or throws, all processes are stopped. */
+type WhileUp = (client: KilnClient, nodes: readonly string[]) => Promise<void>;
+
+/** One `kiln up`, from taking the lock to the end of its last process. */
+export async function up(session: Session, nodes: number, whileUp: WhileUp): Promise<void> {
   const { config, terminal } = session;
   const paths = homePaths(config.KILN_HOME);
   for (const folder of [paths.home, paths.logs, paths.redis]) makePrivateFolder(folder);

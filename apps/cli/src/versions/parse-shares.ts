@@ -23,10 +23,8 @@ function parseShare(name: string, text: string): Share {
   const match = FORM.exec(text);
   const weight = Number(match?.[2]);
   if (match && weight <= 100) return { version: match[1] === undefined ? 'latest' : Number(match[1]), weight };
-  throw new UsageFailure(
-    `"${text}" is no share of traffic: it is a version or "latest", "=", and a whole number from 0 to 100`,
-    `as in: kiln traffic ${name} 3=10 latest=90; see the versions: kiln versions ${name}`,
-  );
+  const fix = `as in: kiln traffic ${name} 3=10 latest=90; see the versions: kiln versions ${name}`;
+  throw new UsageFailure(`"${text}" is no share of traffic: it is a version or "latest", "=", and a whole number from 0 to 100`, fix);
 }
 
 /** @throws KilnError `conflict` when no version is ready; UsageFailure when a version is named twice, for example as `latest` */

@@ -26,7 +26,7 @@ function lsKeys(session: Session): KilnCommand {
     .examples(['kiln keys ls', 'all keys'])
     .action(async (options: OutputOptions) => {
       const empty = 'no keys but the one of kiln up; next: kiln keys create <name> --scope deploy';
-      printList(session.terminal, options, await connect(session).keys.list(), { text: keyTable, empty });
+      printList(session.terminal, options, await connect(session).keys.list(), keyTable, empty);
     });
 }
 

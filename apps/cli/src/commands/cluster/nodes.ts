@@ -29,7 +29,7 @@ function lsNodes(session: Session): KilnCommand {
     .examples(['kiln nodes ls', 'all nodes'])
     .action(async (options: OutputOptions) => {
       const nodes = await connect(session).nodes.list();
-      printList(session.terminal, options, nodes, { text: nodeTable, empty: 'no nodes: nothing can run; next: kiln up' });
+      printList(session.terminal, options, nodes, nodeTable, 'no nodes: nothing can run; next: kiln up');
       sayWarnings(session, nodes);
     });
 }
@@ -43,10 +43,10 @@ function drainNode(session: Session): KilnCommand {
   return dataCommand('drain', session)
     .summary('drain a node: no new work, and what runs is finished')
     .description('The node takes no new work and finishes what runs. It stays so until kiln nodes undrain, or until its agent restarts.')
-    .argument('<node>', "the node's id", requireId)
+    .argument('<node>', "the node's id")
     .examples(['kiln nodes drain node-2', 'before its machine is switched off'])
     .action(async (id: string, options: OutputOptions) => {
-      await connect(session).nodes.drain(id);
+      await connect(session).nodes.drain(requireId(id));
       print(session.terminal, options, { id, draining: true }, () => `${id} is draining`);
       session.terminal.say(session.terminal.hint('next: kiln nodes ls shows when nothing runs there'));
     });
@@ -56,10 +56,10 @@ function undrainNode(session: Session): KilnCommand {
   return dataCommand('undrain', session)
     .summary('end a drain: the node takes new work again')
     .description('Ends a drain, finished or not: the node takes new work again.')
-    .argument('<node>', "the node's id", requireId)
+    .argument('<node>', "the node's id")
     .examples(['kiln nodes undrain node-2', 'keep its machine in use'])
     .action(async (id: string, options: OutputOptions) => {
-      await connect(session).nodes.undrain(id);
+      await connect(session).nodes.undrain(requireId(id));
       print(session.terminal, options, { id, draining: false }, () => `${id} takes work again`);
     });
 }

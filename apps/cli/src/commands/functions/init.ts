@@ -25,26 +25,25 @@ export function initCommand(session: Session): KilnCommand {
     )
     .argument('[dir]', 'the folder', '.')
     .examples(['kiln init hello', 'write ./hello'], ['kiln init', 'write into the current folder'])
-    .action((dir: string, options: OutputOptions) => init(session, dir, options));
-}
-
-async function init({ terminal }: Session, dir: string, options: OutputOptions): Promise<void> {
-  const folder = resolve(dir);
-  const name = suggestName(basename(folder));
-  const files = new Map([
-    ['index.js', HANDLER],
-    ['package.json', `${JSON.stringify({ name, private: true, type: 'module', main: 'index.js' }, null, 2)}\n`],
-    ['kiln.json', `${JSON.stringify({ name, handler: 'hello', timeout: 10_000 }, null, 2)}\n`],
-  ]);
-  const there = (await filesIn(folder)).filter((file) => files.has(file));
-  if (there.length > 0) {
-    throw new KilnError('conflict', `${folder} already holds ${there.join(', ')}`, {
-      fix: `deploy those files: kiln deploy ${shellWord(dir)}; or choose another folder`,
+    .action(async (dir: string, options: OutputOptions) => {
+      const { terminal } = session;
+      const folder = resolve(dir);
+      const name = suggestName(basename(folder));
+      const contents = {
+        'index.js': HANDLER,
+        'package.json': `${JSON.stringify({ name, private: true, type: 'module', main: 'index.js' }, null, 2)}\n`,
+        'kiln.json': `${JSON.stringify({ name, handler: 'hello', timeout: 10_000 }, null, 2)}\n`,
+      };
+      const files = Object.keys(contents);
+      const there = (await filesIn(folder)).filter((file) => files.includes(file));
+      if (there.length > 0) {
+        const fix = `deploy those files: kiln deploy ${shellWord(dir)}; or choose another folder`;
+        throw new KilnError('conflict', `${folder} already holds ${there.join(', ')}`, { fix });
+      }
+      for (const [file, content] of Object.entries(contents)) await writeFile(join(folder, file), content, { flag: 'wx' });
+      print(terminal, options, { name, folder, files }, () => `wrote ${files.join(', ')} into ${folder}`);
+      terminal.say(terminal.hint(`next: kiln deploy ${shellWord(dir)} && kiln invoke ${name}`));
     });
-  }
-  for (const [file, content] of files) await writeFile(join(folder, file), content, { flag: 'wx' });
-  print(terminal, options, { name, folder, files: [...files.keys()] }, () => `wrote ${[...files.keys()].join(', ')} into ${folder}`);
-  terminal.say(terminal.hint(`next: kiln deploy ${shellWord(dir)} && kiln invoke ${name}`));
 }
 
 /** Creates the folder if necessary and lists its files. @throws UsageFailure when it cannot be created or read */

@@ -28,8 +28,8 @@ export function invokeCommand(session: Session): KilnCommand {
     .description(
       'Calls a function and streams the body of the response to stdout, unchanged. A status of 400 or above gives an exit code other than 0.',
     )
-    .argument('<name[@version]>', 'the function, or one version of it')
-    .argument('[path]', 'path and query inside the function', '/')
+    .argument('<name[@version]>', 'the function, or one version of it', parseReference)
+    .argument('[path]', 'path and query inside the function', requirePath, '/')
     .option('-X, --request <method>', 'method (default: GET, with -d POST)')
     .option('-d, --data <data>', 'body: the text itself, @file, or - for stdin')
     .option('-H, --header <header>', "a header, 'name: value'; may be repeated", (line: string, all: string[]) => [...all, line], [])
@@ -41,9 +41,7 @@ export function invokeCommand(session: Session): KilnCommand {
       [`kiln invoke orders -d '{"id": 7}' /new`, 'POST with a JSON body'],
       ['kiln invoke resize@2 -d @photo.jpg > small.jpg', 'one version, with files as input and output'],
     )
-    .action((reference: string, path: string, options: InvokeOptions) =>
-      invoke(session, parseReference(reference), requirePath(path), options),
-    );
+    .action((reference: FunctionReference, path: string, options: InvokeOptions) => invoke(session, reference, path, options));
 }
 
 async function invoke(session: Session, { name, version }: FunctionReference, path: string, options: InvokeOptions): Promise<void> {

@@ -24,7 +24,7 @@ export function logsCommand(session: Session): KilnCommand {
     .argument('<name>', 'the function', requireFunctionName)
     .option('-f, --follow', 'show new lines until Ctrl-C')
     .option('--since <time>', 'only lines since then: 30s, 10m, 2h, 1d, or an ISO time')
-    .option('--request-id <id>', 'only lines of one request: the whole x-request-id of its response', requireRequestId)
+    .option('--request-id <id>', 'only lines of one request: the whole x-request-id of its response')
     .addOption(new Option('--level <level>', 'only lines of this level or above').choices(logLevelName.options))
     .examples(
       ['kiln logs hello --since 10m', 'the last ten minutes'],
@@ -36,8 +36,10 @@ export function logsCommand(session: Session): KilnCommand {
 
 async function logs(session: Session, name: string, options: LogsOptions): Promise<void> {
   const { terminal } = session;
+  const client = connect(session);
   const since = options.since === undefined ? undefined : parseSince(options.since).toISOString();
-  const lines = connect(session).logs(name, { ...options, since, signal: terminal.interrupted });
+  if (options.requestId !== undefined) requireRequestId(options.requestId);
+  const lines = client.logs(name, { ...options, since, signal: terminal.interrupted });
   if (options.follow) {
     terminal.endsItself = true;
     if (terminal.canAsk) terminal.say(`following ${name}; Ctrl-C ends it`);
@@ -70,7 +72,7 @@ function nothingFound(name: string, { since, requestId, level }: LogsOptions): s
   return `${name} has logged nothing yet; its output (console.log, print) appears here after a moment; next: kiln invoke ${name}`;
 }
 
-function requireRequestId(id: string): string {
-  if (REQUEST_ID_PATTERN.test(id)) return id;
+function requireRequestId(id: string): void {
+  if (REQUEST_ID_PATTERN.test(id)) return;
   throw new UsageFailure(`"${id}" can't be a request's id`, 'give the whole x-request-id of the response; kiln invoke -i shows it');
 }

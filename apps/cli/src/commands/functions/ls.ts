@@ -13,7 +13,7 @@ export function lsCommand(session: Session): KilnCommand {
     .examples(['kiln ls', 'all functions'], ["kiln ls -o json | jq -r '.[].url'", 'their addresses'])
     .action(async (options: OutputOptions) => {
       const empty = 'no functions yet; next: kiln init hello && kiln deploy hello';
-      printList(session.terminal, options, await connect(session).functions.list(), { text: functionTable, empty });
+      printList(session.terminal, options, await connect(session).functions.list(), functionTable, empty);
     });
 }
 

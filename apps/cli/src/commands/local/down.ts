@@ -18,28 +18,25 @@ export function downCommand(session: Session): KilnCommand {
       'Stops the kiln up of this KILN_HOME as Ctrl-C does, waits until it has ended, and removes what a killed kiln up left behind.\nFunctions and data are kept.',
     )
     .examples(['kiln down', 'stop; the next kiln up has all functions again'])
-    .action((options: OutputOptions) => down(session, options));
-}
-
-async function down(session: Session, options: OutputOptions): Promise<void> {
-  const { config, terminal } = session;
-  const paths = homePaths(config.KILN_HOME);
-  const running = readRunning(paths.running);
-  const stopped = running !== undefined && isAlive(running.supervisor);
-  if (stopped) await stop(session, running);
-  else if (running) await Promise.all(Object.values(running.children).map((child) => end(child, LEFTOVER_STOP_MS)));
-  const leftovers = { home: config.KILN_HOME, dockerHost: config.DOCKER_HOST, nodeIds: nodeIds(config.KILN_HOME) };
-  const removed = await removeLeftovers(leftovers, terminal);
-  if (!stopped) forgetRunning(paths.running);
-  print(terminal, options, { stopped, removed }, () => (stopped ? 'stopped' : 'nothing was running'));
+    .action(async (options: OutputOptions) => {
+      const { config, terminal } = session;
+      const file = homePaths(config.KILN_HOME).running;
+      const running = readRunning(file);
+      const stopped = running !== undefined && isAlive(running.supervisor);
+      if (stopped) await stop(session, running);
+      else if (running) await Promise.all(Object.values(running.children).map((child) => end(child, LEFTOVER_STOP_MS)));
+      const leftovers = { home: config.KILN_HOME, dockerHost: config.DOCKER_HOST, nodeIds: nodeIds(config.KILN_HOME) };
+      const removed = await removeLeftovers(leftovers, terminal);
+      if (!stopped) forgetRunning(file);
+      print(terminal, options, { stopped, removed }, () => (stopped ? 'stopped' : 'nothing was running'));
+    });
 }
 
 async function stop({ config, terminal }: Session, { supervisor }: Running): Promise<void> {
   terminal.say(`stopping kiln up (process ${supervisor.pid})`);
   signal(supervisor, 'SIGTERM');
   if (await gone(supervisor, 2 * (config.KILN_DRAIN_DELAY + config.KILN_DRAIN_TIMEOUT) + STOP_MARGIN_MS)) return;
-  throw new Failure(
-    `kiln up (process ${supervisor.pid}) does not end`,
-    `see in the logs what it waits for: ${homePaths(config.KILN_HOME).logs}, or end it: kill -9 ${supervisor.pid} && kiln down`,
-  );
+  const { logs } = homePaths(config.KILN_HOME);
+  const fix = `see in the logs what it waits for: ${logs}, or end it: kill -9 ${supervisor.pid} && kiln down`;
+  throw new Failure(`kiln up (process ${supervisor.pid}) does not end`, fix);
 }

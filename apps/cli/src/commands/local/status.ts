@@ -29,26 +29,24 @@ export function statusCommand(session: Session): KilnCommand {
     .summary('show the state of router, Redis, nodes and functions')
     .description('Shows the state of the router, of Redis and of each node, and the number of functions.')
     .examples(['kiln status', 'a summary'], ['kiln status -o json | jq .redis', 'one of its fields'])
-    .action((options: OutputOptions) => status(session, options));
-}
-
-async function status(session: Session, options: OutputOptions): Promise<void> {
-  const { url } = findCredentials(session);
-  const client = connect(session);
-  const router = await probe(url);
-  const [nodes = null, functions, store] = await Promise.all([
-    unless('unavailable', client.nodes.list()),
-    unless('unavailable', client.functions.list()),
-    client.store.get(),
-  ]);
-  const redis = router === 'starting' && store.state === 'well' ? 'unknown' : REDIS[store.state];
-  const redisTrouble = store.fix === undefined ? null : { detail: store.detail ?? '', fix: store.fix };
-  const git = new URL('/git/<project>.git', url).href.replace('%3Cproject%3E', '<project>');
-  const serving = functions?.filter(({ traffic }) => traffic.length > 0).length ?? 0;
-  const counts = functions === undefined ? null : { total: functions.length, serving };
-  print<Status>(session.terminal, options, { url, git, router, redis, redisTrouble, nodes, functions: counts }, statusText);
-  if (redisTrouble !== null) session.terminal.say(`redis: ${redisTrouble.detail}\nnext: ${session.terminal.hint(redisTrouble.fix)}`);
-  sayWarnings(session, nodes ?? []);
+    .action(async (options: OutputOptions) => {
+      const { url } = findCredentials(session);
+      const client = connect(session);
+      const router = await probe(url);
+      const [nodes = null, functions, store] = await Promise.all([
+        unless('unavailable', client.nodes.list()),
+        unless('unavailable', client.functions.list()),
+        client.store.get(),
+      ]);
+      const redis = router === 'starting' && store.state === 'well' ? 'unknown' : REDIS[store.state];
+      const redisTrouble = store.fix === undefined ? null : { detail: store.detail ?? '', fix: store.fix };
+      const git = new URL('/git/<project>.git', url).href.replace('%3Cproject%3E', '<project>');
+      const serving = functions?.filter(({ traffic }) => traffic.length > 0).length ?? 0;
+      const counts = functions === undefined ? null : { total: functions.length, serving };
+      print<Status>(session.terminal, options, { url, git, router, redis, redisTrouble, nodes, functions: counts }, statusText);
+      if (redisTrouble !== null) session.terminal.say(`redis: ${redisTrouble.detail}\nnext: ${session.terminal.hint(redisTrouble.fix)}`);
+      sayWarnings(session, nodes ?? []);
+    });
 }
 
 const ROUTER_STATES: readonly string[] = ['ready', 'degraded', 'starting', 'draining'] satisfies Status['router'][];
@@ -68,9 +66,8 @@ async function probe(url: string): Promise<Status['router']> {
     return ROUTER_STATES.includes(state) ? (state as Status['router']) : 'unknown';
   } catch (error) {
     const { cause } = error as Error & { cause?: { code?: string } };
-    throw new KilnError('unavailable', `cannot connect to the control API at ${url}: ${cause?.code ?? (error as Error).message}`, {
-      fix: 'start Kiln with kiln up, or set KILN_URL to where it runs',
-    });
+    const fix = 'start Kiln with kiln up, or set KILN_URL to where it runs';
+    throw new KilnError('unavailable', `cannot connect to the control API at ${url}: ${cause?.code ?? (error as Error).message}`, { fix });
   }
 }
 

@@ -37,7 +37,7 @@ function lsSecrets(session: Session): KilnCommand {
     .examples(['kiln secrets ls', 'all secrets'])
     .action(async (options: OutputOptions) => {
       const empty = 'no secrets yet; next: kiln secrets set <NAME>, and name it under "secrets" in a kiln.json';
-      printList(session.terminal, options, await connect(session).secrets.list(), { text: secretTable, empty });
+      printList(session.terminal, options, await connect(session).secrets.list(), secretTable, empty);
     });
 }
 

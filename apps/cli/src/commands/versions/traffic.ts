@@ -8,8 +8,6 @@ import { tableOf } from '../../output/table.js';
 import { parseShares, resolveShares, type Share } from '../../versions/parse-shares.js';
 import { trafficText } from '../../versions/traffic-text.js';
 
-type TrafficOptions = OutputOptions & { sticky?: boolean };
-
 export function trafficCommand(session: Session): KilnCommand {
   return dataCommand('traffic', session)
     .summary('show or set which versions get the traffic')
@@ -27,22 +25,21 @@ export function trafficCommand(session: Session): KilnCommand {
       ['kiln traffic hello 3=90 latest=10 --sticky', 'the same, and clients keep their version'],
       ['kiln traffic hello latest=100', 'all to the newest'],
     )
-    .action((name: string, shares: string[], options: TrafficOptions) => traffic(session, name, shares, options));
-}
-
-async function traffic(session: Session, name: string, texts: readonly string[], options: TrafficOptions): Promise<void> {
-  const { sticky } = options;
-  const shares = parseShares(name, texts);
-  const client = connect(session);
-  if (shares.length === 0 && sticky === undefined) {
-    const empty = `no version of ${name} has traffic; next: kiln versions ${name}`;
-    printList(session.terminal, options, await client.traffic.get(name), { text: trafficTable, empty });
-    return;
-  }
-  const put = await client.traffic.put(name, await wanted(client, name, shares), { sticky });
-  print(session.terminal, options, put, trafficTable);
-  const drawn = sticky === undefined ? '' : sticky ? ', and clients keep their version' : ', drawn for each request';
-  session.terminal.say(session.terminal.hint(`${name} is at ${trafficText(put)}${drawn}; undo: kiln rollback ${name}`));
+    .action(async (name: string, texts: string[], options: OutputOptions & { sticky?: boolean }) => {
+      const { terminal } = session;
+      const { sticky } = options;
+      const shares = parseShares(name, texts);
+      const client = connect(session);
+      if (shares.length === 0 && sticky === undefined) {
+        const empty = `no version of ${name} has traffic; next: kiln versions ${name}`;
+        printList(terminal, options, await client.traffic.get(name), trafficTable, empty);
+        return;
+      }
+      const put = await client.traffic.put(name, await wanted(client, name, shares), { sticky });
+      print(terminal, options, put, trafficTable);
+      const drawn = sticky === undefined ? '' : sticky ? ', and clients keep their version' : ', drawn for each request';
+      terminal.say(terminal.hint(`${name} is at ${trafficText(put)}${drawn}; undo: kiln rollback ${name}`));
+    });
 }
 
 /** Lists the versions only when a share says "latest". */

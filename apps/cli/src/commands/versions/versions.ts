@@ -35,21 +35,19 @@ function lsVersions(session: Session): KilnCommand {
     )
     .argument('<name>', 'the function', requireFunctionName)
     .examples(['kiln versions hello', 'the same, shorter'])
-    .action((name: string, options: OutputOptions) => list(session, name, options));
-}
-
-async function list(session: Session, name: string, options: OutputOptions): Promise<void> {
-  const client = connect(session);
-  const [records, deployments] = await Promise.all([client.versions.list(name), client.versions.deployments(name)]);
-  // While its first version is built there is no function yet.
-  const { traffic, rollout } = records.length === 0 ? { traffic: [] } : await client.functions.get(name);
-  const empty = `${name} has no version; next: kiln deploy`;
-  const history = historyOf(records, traffic);
-  if (formatOf(options, session.terminal) === 'json')
-    printList(session.terminal, options, withDeployments(history, deployments), { text: String, empty });
-  else printList(session.terminal, options, history, { text: historyText, empty });
-  for (const line of deploymentLines(deployments)) session.terminal.say(line);
-  if (rollout !== undefined) session.terminal.say(`rollout of ${rolloutText(rollout)}`);
+    .action(async (name: string, options: OutputOptions) => {
+      const { terminal } = session;
+      const client = connect(session);
+      const [records, deployments] = await Promise.all([client.versions.list(name), client.versions.deployments(name)]);
+      // While its first version is built there is no function yet.
+      const { traffic, rollout } = records.length === 0 ? { traffic: [] } : await client.functions.get(name);
+      const empty = `${name} has no version; next: kiln deploy`;
+      const history = historyOf(records, traffic);
+      if (formatOf(options, terminal) === 'text') printList(terminal, options, history, historyText, empty);
+      else printList(terminal, options, withDeployments(history, deployments), String, empty);
+      for (const line of deploymentLines(deployments)) terminal.say(line);
+      if (rollout !== undefined) terminal.say(`rollout of ${rolloutText(rollout)}`);
+    });
 }
 
 function pinVersion(session: Session, action: 'pin' | 'unpin'): KilnCommand {

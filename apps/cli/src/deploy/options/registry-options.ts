@@ -6,18 +6,13 @@ import { UsageFailure } from '../../failure.js';
 import { homePaths } from '../../home.js';
 
 export interface RegistryOptions {
-  registry?: string | undefined;
-  ecrRepository?: string | undefined;
-  awsRegion?: string | undefined;
-}
-
-export interface ChosenRegistry {
-  prefix: string;
-  registries: Registries;
+  registry?: string;
+  ecrRepository?: string;
+  awsRegion?: string;
 }
 
 /** The registry for images: the named one, or a path in the ECR registry of the AWS account. @throws UsageFailure or KilnError */
-export async function chooseRegistry(config: Config, options: RegistryOptions): Promise<ChosenRegistry | undefined> {
+export async function chooseRegistry(config: Config, options: RegistryOptions) {
   const named = options.registry || config.KILN_REGISTRY;
   if (options.ecrRepository) {
     if (options.registry) throw new UsageFailure('--registry and --ecr-repository both say where images go', 'leave one of them out');

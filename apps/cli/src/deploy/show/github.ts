@@ -8,13 +8,8 @@ import { type DeployLog, type DeployOutcome, deployed, failed } from '../deploy-
 /** For a group that waits for earlier groups. */
 const MAX_HELD_LINES = 5000;
 
-/** The output of one function. */
-interface Group {
-  name: string;
-  /** Not shown yet. */
-  lines: string[];
-  outcome: DeployOutcome | undefined;
-}
+/** The output of one function: lines that are not shown yet, and the outcome once there is one. */
+type Group = { name: string; lines: string[]; outcome?: DeployOutcome };
 
 /**
  * Writes the log of a GitHub workflow step: groups, annotations, masks, and the output files of the step. Escapes foreign lines that
@@ -35,7 +30,7 @@ export class GithubLog implements DeployLog {
   }
 
   begin(name: string): void {
-    const group = { name, lines: [], outcome: undefined };
+    const group = { name, lines: [] };
     if (this.groups.push(group) === 1) this.open(group);
   }
 

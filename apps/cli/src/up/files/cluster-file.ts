@@ -24,22 +24,16 @@ export function loadCluster(file: string): ClusterFile {
   }
 }
 
-/**
- * Creates the master key once; routers and agents read it from this file. It has a file of its own, because it must not be stored
- * with a copy of Redis, and because a change of keys moves the file.
- */
+/** Creates the master key once, in a file of its own: a copy of Redis must not hold it, and a change of keys moves the file. */
 export function makeMasterKey({ masterKey, masterKeyPrevious, cluster: clusterFile }: HomePaths): void {
   if (existsSync(masterKey)) return;
   // This home has lost its key, unless a change of keys is under way. A new key would hide the loss.
-  if (existsSync(clusterFile) && !existsSync(masterKeyPrevious)) throw lost(masterKey);
+  if (existsSync(clusterFile) && !existsSync(masterKeyPrevious))
+    throw new Failure(
+      `${masterKey} is gone: it holds the master key that this cluster's secrets are sealed with`,
+      `put back a copy of it, or give it as KILN_MASTER_KEY. If no copy is left, or no secret was ever stored, create a new key: (umask 077; openssl rand -base64 32 > ${masterKey}); see "A lost master key" in SECURITY.md`,
+    );
   writePrivate(masterKey, `${randomBytes(32).toString('base64')}\n`);
-}
-
-function lost(file: string): Failure {
-  return new Failure(
-    `${file} is gone: it holds the master key that this cluster's secrets are sealed with`,
-    `put back a copy of it, or give it as KILN_MASTER_KEY. If no copy is left, or no secret was ever stored, create a new key: (umask 077; openssl rand -base64 32 > ${file}); see "A lost master key" in SECURITY.md`,
-  );
 }
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -52,10 +46,7 @@ function newApiKey(): string {
 /** The most nodes on one machine. */
 export const MAX_NODES = 32;
 
-/**
- * The ids of a home's nodes. They end in a hash of the home: agents recognise their containers by these ids, and two homes may
- * share one engine.
- */
+/** The ids of a home's nodes. Agents know their containers by them: a hash of the home keeps apart two homes that share an engine. */
 export function nodeIds(home: string, count: number = MAX_NODES): string[] {
   const mark = createHash('sha256').update(home).digest('hex').slice(0, 5);
   return Array.from({ length: count }, (_, i) => `node-${i + 1}-${mark}`);
