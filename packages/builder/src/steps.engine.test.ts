@@ -68,9 +68,9 @@ describe('openStepGroup with systemd', () => {
   it('writes the limit itself once the slice is there, and again where it is lifted', async () => {
     const group = await openStepGroup(docker, 't-one', 78, { cgroups, systemd: systemd(false) });
     makeSlice(NAME, 'max');
-    await vi.waitFor(() => expect(limitOf(NAME)).toBe('78'));
+    await vi.waitFor(() => expect(limitOf(NAME)).toBe('78'), 10_000);
     writeFileSync(join(cgroups, NAME, 'pids.max'), 'max\n');
-    await vi.waitFor(() => expect(limitOf(NAME)).toBe('78'));
+    await vi.waitFor(() => expect(limitOf(NAME)).toBe('78'), 10_000);
     await group.close();
     expect(readdirSync(cgroups)).toEqual([]);
   });

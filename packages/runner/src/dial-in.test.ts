@@ -38,8 +38,8 @@ function dialIn(concurrency: number, onUnreachable: () => void = () => undefined
 
 const open = () => sockets.filter((socket) => !socket.destroyed);
 const request = (socket: net.Socket | undefined) => socket?.write('GET / HTTP/1.1\r\nhost: h\r\n\r\n');
-const expectOpen = (count: number) => vi.waitFor(() => expect(open()).toHaveLength(count));
-const expectBusy = (count: number) => vi.waitFor(() => expect(answers).toHaveLength(count));
+const expectOpen = (count: number) => vi.waitFor(() => expect(open()).toHaveLength(count), 10_000);
+const expectBusy = (count: number) => vi.waitFor(() => expect(answers).toHaveLength(count), 10_000);
 
 describe('DialIn', () => {
   it('opens one connection, and serves one request after another on it', async () => {
@@ -74,7 +74,7 @@ describe('DialIn', () => {
     request(sockets[0]);
     await expectBusy(1);
     sockets[0]?.destroy();
-    await vi.waitFor(() => expect(sockets).toHaveLength(2));
+    await vi.waitFor(() => expect(sockets).toHaveLength(2), 10_000);
     request(sockets[1]);
     await expectBusy(2);
   });

@@ -110,7 +110,7 @@ describe('an instance', () => {
       };`;
     const running = instance(to, source);
     await call(to, 'r-7');
-    await vi.waitFor(() => expect(lines(running)).toHaveLength(6));
+    await vi.waitFor(() => expect(lines(running)).toHaveLength(6), 10_000);
     const [loading, said, warn, error, debug] = lines(running);
     expect(loading).toEqual({ kiln: 1, level: 'info', message: 'loading' });
     expect(said).toEqual({ kiln: 1, level: 'info', requestId: 'r-7', message: 'said so { a: 1 }' });

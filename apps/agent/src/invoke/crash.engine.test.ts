@@ -49,7 +49,7 @@ describe('an instance that dies under a request', () => {
     node.add('removed', image);
     const before = await node.call('removed');
     const running = node.call('removed', { body: sleepCode(5000) });
-    await vi.waitFor(() => expect(node.parts.pools.find('removed', 1)?.census.now.busy).toBe(1));
+    await vi.waitFor(() => expect(node.parts.pools.find('removed', 1)?.census.now.busy).toBe(1), 10_000);
     const [container] = await node.containers('removed');
     await node.parts.docker.getContainer(container!.Id).remove({ force: true });
     expect((await running).status).toBe(502);

@@ -97,7 +97,7 @@ describe('a client that leaves', () => {
     const request = node.request('left', { method: 'POST', headers: { 'content-length': sleepCode(60_000).length } });
     request.on('error', () => undefined);
     request.end(sleepCode(60_000));
-    await vi.waitFor(() => expect(node.parts.pools.find('left', 1)?.census.now.busy).toBe(1));
+    await vi.waitFor(() => expect(node.parts.pools.find('left', 1)?.census.now.busy).toBe(1), 10_000);
     request.destroy();
     const answer = await node.call('left', { body: 'return globalThis.closed' });
     expect([answer.status, answer.text]).toEqual([200, '1']);
@@ -111,9 +111,9 @@ describe('a client that leaves', () => {
     const waiting = node.request('waits');
     waiting.on('error', () => undefined);
     waiting.end();
-    await vi.waitFor(() => expect(node.parts.pools.find('waits', 1)?.waiting).toBe(1));
+    await vi.waitFor(() => expect(node.parts.pools.find('waits', 1)?.waiting).toBe(1), 10_000);
     waiting.destroy();
-    await vi.waitFor(() => expect(node.parts.pools.find('waits', 1)?.waiting).toBe(0));
+    await vi.waitFor(() => expect(node.parts.pools.find('waits', 1)?.waiting).toBe(0), 10_000);
     expect((await node.call('waits')).status).toBe(200);
     await first;
   });
@@ -133,12 +133,12 @@ describe('an upgrade', () => {
     socket.on('data', (chunk) => {
       seen += String(chunk);
     });
-    await vi.waitFor(() => expect(seen).toMatch(/^HTTP\/1.1 101[\s\S]*x-kiln-instance: /));
+    await vi.waitFor(() => expect(seen).toMatch(/^HTTP\/1.1 101[\s\S]*x-kiln-instance: /), 10_000);
     socket.write('ping');
-    await vi.waitFor(() => expect(seen.endsWith('ping')).toBe(true));
+    await vi.waitFor(() => expect(seen.endsWith('ping')).toBe(true), 10_000);
     expect(node.parts.pools.find('socket', 1)?.census.now.busy).toBe(1);
     socket.destroy();
-    await vi.waitFor(() => expect(node.parts.pools.find('socket', 1)?.census.now.busy).toBe(0));
+    await vi.waitFor(() => expect(node.parts.pools.find('socket', 1)?.census.now.busy).toBe(0), 10_000);
   });
 });
 

@@ -11,7 +11,7 @@ describe('what a function writes', () => {
       requestId: 'req-7',
       body: 'console.log("plain"); console.error("bad"); process.stdout.write(JSON.stringify({ kiln: 1, level: "warn", requestId: "other", message: "told" }).replace("{", "{") + "\\n")',
     });
-    await vi.waitFor(() => expect(node.logs.filter((record) => record.function === 'writes')).toHaveLength(3));
+    await vi.waitFor(() => expect(node.logs.filter((record) => record.function === 'writes')).toHaveLength(3), 10_000);
     const seen = node.logs
       .filter((record) => record.function === 'writes')
       .map(({ level, message, requestId }) => ({ level, message, requestId }));
@@ -28,7 +28,7 @@ describe('what a function writes', () => {
         say('info', 'begins'); say('error', 'order failed ' + JSON.stringify({ code: 'E_STOCK', all: '"x'.repeat(10_000) })); say('warn', 'ends');`,
     });
     const seen = () => node.logs.filter((record) => record.function === 'long');
-    await vi.waitFor(() => expect(seen()).toHaveLength(3));
+    await vi.waitFor(() => expect(seen()).toHaveLength(3), 10_000);
     expect(seen().map(({ level, requestId }) => [level, requestId])).toEqual([
       ['info', 'req-8'],
       ['error', 'req-8'],

@@ -67,9 +67,9 @@ describe('an idle instance', () => {
       expect(left).toEqual(['a', 'c', 'd']);
       small.add('large', image, { memory: 500 });
       const busy = small.call('a', { body: sleepCode(1500) });
-      await vi.waitFor(() => expect(small.parts.pools.find('a', 1)?.census.now.busy).toBe(1));
+      await vi.waitFor(() => expect(small.parts.pools.find('a', 1)?.census.now.busy).toBe(1), 10_000);
       const large = small.call('large');
-      await vi.waitFor(() => expect(small.parts.pools.room.waiting).toBe(1));
+      await vi.waitFor(() => expect(small.parts.pools.room.waiting).toBe(1), 10_000);
       // Nobody loses a warm instance for a start that can't happen yet.
       expect((await small.containers()).length).toBe(3);
       expect((await busy).status).toBe(200);

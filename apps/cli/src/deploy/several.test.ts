@@ -27,7 +27,7 @@ describe('several functions', () => {
   const deploy = (options: RunOptions = {}, more: string[] = []) => connected(['deploy', root, ...more], options);
   const end = (name: string, last: object) => open.get(name)?.end(JSON.stringify(last));
   const done = (name: string) => ({ type: 'done', function: name, version: 1, digest: 'sha256:1', url: 'http://x/', changed: true });
-  const building = (...expected: string[]) => vi.waitFor(() => expect([...open.keys()].sort()).toEqual(expected));
+  const building = (...expected: string[]) => vi.waitFor(() => expect([...open.keys()].sort()).toEqual(expected), 10_000);
 
   it('are built three at once, each line with its name, and listed in their order', async () => {
     const running = deploy({}, ['--verbose']);
@@ -54,7 +54,7 @@ describe('several functions', () => {
     const running = deploy({ typed: '' });
     await building('a', 'b', 'c');
     for (const name of ['a', 'b', 'c']) end(name, done(name));
-    await vi.waitFor(() => expect([...open.keys()]).toEqual(['dd']));
+    await vi.waitFor(() => expect([...open.keys()]).toEqual(['dd']), 10_000);
     end('dd', done('dd'));
     const { stdout, stderr } = await running;
     expect(stderr).not.toMatch(/s {2}Step/);
