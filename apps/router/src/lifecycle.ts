@@ -18,6 +18,7 @@ const MOVES: Record<RouterPhase, readonly RouterPhase[]> = {
 
 /** The phase of this router and the only way to change it. Its door and its answers about itself read it here. */
 export class RouterLifecycle {
+  /** Only a move of the table writes it. */
   phase: RouterPhase = 'starting';
   private readonly drain = new AbortController();
   /** Aborted when the router begins to drain: for answers that have no end of their own. */

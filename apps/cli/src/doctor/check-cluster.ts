@@ -7,14 +7,16 @@ import { type Check, failedCheck, ok, warning } from './check.js';
 /** Checks the store and the nodes. Only a node can check its own host rules. */
 export async function checkCluster(session: Session): Promise<Check[]> {
   const client = connect(session);
+  let answers: [NodeView[], StoreView];
   try {
-    const [nodes, view] = await Promise.all([client.nodes.list(), client.store.get()]);
-    const store = checkStore(view);
-    if (nodes.length === 0) return [store, warning('nodes', 'the cluster has no nodes', 'start one: kiln up')];
-    return [store, ...nodes.flatMap(checkNode)];
+    answers = await Promise.all([client.nodes.list(), client.store.get()]);
   } catch (error) {
     return [warning('nodes', `no answer: ${tell(error).message}`, 'start Kiln (kiln up), then run kiln doctor again')];
   }
+  const [nodes, view] = answers;
+  const store = checkStore(view);
+  if (nodes.length === 0) return [store, warning('nodes', 'the cluster has no nodes', 'start one: kiln up')];
+  return [store, ...nodes.flatMap(checkNode)];
 }
 
 function checkStore({ state, detail = '', fix = '' }: StoreView): Check {

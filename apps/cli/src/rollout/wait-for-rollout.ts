@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KilnClient } from '@kiln/client/client';
 import type { FunctionView } from '@kiln/contract/api/control-api';
+import { KilnError } from '@kiln/contract/errors';
 import type { RolloutRecord } from '@kiln/contract/records/rollout';
-import { EXIT, Failure, unless } from '../failure.js';
+import { EXIT, Failure } from '../failure.js';
 import { stageText } from './rollout-text.js';
 
 const EVERY_MS = 500;
@@ -26,10 +27,12 @@ export async function waitForRollout(client: KilnClient, begun: FunctionView, sa
 async function read(client: KilnClient, name: string): Promise<FunctionView> {
   const deadline = performance.now() + AWAY_MS;
   for (;;) {
-    const asked = client.functions.get(name);
-    const view = performance.now() > deadline ? await asked : await unless('unavailable', asked);
-    if (view !== undefined) return view;
-    await delay(EVERY_MS);
+    try {
+      return await client.functions.get(name);
+    } catch (error) {
+      if (!(error instanceof KilnError) || error.code !== 'unavailable' || performance.now() > deadline) throw error;
+      await delay(EVERY_MS);
+    }
   }
 }
 

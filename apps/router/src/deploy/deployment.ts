@@ -74,6 +74,7 @@ export class Deployment {
 
   constructor(
     private readonly store: DeploymentStore,
+    /** As it was written last; only this class writes it. */
     public record: DeploymentRecord,
     private readonly onEnd: () => void,
   ) {

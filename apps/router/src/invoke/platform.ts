@@ -30,7 +30,8 @@ const MAX_REFERER = 4096;
 
 /**
  * A page opened under `/fn/<name>/` that names a file from the root of the host means the root of its own site: the browser says
- * in `Referer` which page that was. Gives the function of that page, and where it has the file. Only for what is nobody's otherwise; by host nothing is stray.
+ * in `Referer` which page that was. Gives the function of that page, and where it has the file. Only for what is nobody's otherwise; by
+ * host nothing is stray.
  */
 export function strayAsset(
   request: IncomingMessage,

@@ -19,7 +19,7 @@ const SOON_MS = 1000;
 export interface PoolNode {
   /** Makes an instance, not yet started. */
   create(version: FunctionVersion, census: Census, reason: StartReason): Instance;
-  /** Brings it up until it is ready; whatever way that ends, `stop` follows at the end. */
+  /** Brings it up until it is ready, so many side by side; whatever way that ends, `stop` follows. @throws KilnError, StartDropped */
   readonly starter: Pick<Starter, 'atOnce' | 'start'>;
   /** Ends it, without grace where it is condemned. Resolves when it is confirmed gone. Never rejects. */
   stop(instance: Instance): Promise<void>;

@@ -215,7 +215,7 @@ export class FunctionStore {
     return this.changeFunction(name, change, () => secretFields(needed), steps);
   }
 
-  private changeFunction(
+  private async changeFunction(
     name: string,
     change: (before: FunctionRecord) => Promise<FunctionRecord>,
     secrets: () => string[] = () => [],

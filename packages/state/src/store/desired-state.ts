@@ -37,7 +37,7 @@ interface StateReads {
  * store with a loss was not deleted by a user: the caller keeps what it has in memory.
  */
 export class DesiredState {
-  /** What the store has lost; undefined if nothing. */
+  /** What the store has lost; undefined if nothing. Only this class writes it, and `lastSeen`. */
   loss: Loss | undefined;
   /** The cluster's mark and the latest change that this process has seen. */
   lastSeen: StoreMark | undefined;
