@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { functionRecord } from '@kiln/contract/records/records';
+import type { Snapshot } from '../store/desired-state.js';
 import { CHANGE_NOTES, FUNCTIONS, isFunctionName, NUMBERS, versionsKey } from '../store/keys.js';
 import { readRecord } from '../store/read-record.js';
 import { SingleFlight } from '../store/single-flight.js';
@@ -96,14 +97,13 @@ export class FunctionList {
     const found = new Map<string, Known>();
     const safe = names.filter(isFunctionName);
     let steady = true;
-    for (let at = 0; at < safe.length; at += AT_ONCE) {
-      const some = safe.slice(at, at + AT_ONCE);
-      const read = await this.store.desired.read((pipeline) =>
-        pipeline
-          .hmget(FUNCTIONS, ...some)
-          .hmget(NUMBERS, ...some)
-          .callBuffer('EVAL', PACK_VERSIONS, some.length, ...some.map(versionsKey)),
-      );
+    const batches = Array.from({ length: Math.ceil(safe.length / AT_ONCE) }, (_, i) => safe.slice(i * AT_ONCE, (i + 1) * AT_ONCE));
+    let coming = batches[0] && this.ask(batches[0]);
+    for (const [n, some] of batches.entries()) {
+      const read = (await coming) as Snapshot;
+      // The store works on the next answer while this one is read.
+      const after = batches[n + 1];
+      coming = after && this.ask(after);
       steady &&= read.steady && read.changes === changes;
       const [records, numbers, versions] = read.replies as [(string | null)[], (string | null)[], PackedVersions[]];
       for (const [i, name] of some.entries()) {
@@ -113,6 +113,18 @@ export class FunctionList {
       await turn();
     }
     return { found, steady };
+  }
+
+  private ask(names: readonly string[]): Promise<Snapshot> {
+    const answer = this.store.desired.read((pipeline) =>
+      pipeline
+        .hmget(FUNCTIONS, ...names)
+        .hmget(NUMBERS, ...names)
+        .callBuffer('EVAL', PACK_VERSIONS, names.length, ...names.map(versionsKey)),
+    );
+    // Nobody waits for it any more where the one before it could not be read.
+    answer.catch(() => undefined);
+    return answer;
   }
 
   private read(name: string, record: string | null, versions: PackedVersions): Known {
