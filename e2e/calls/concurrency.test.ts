@@ -68,10 +68,10 @@ describe('simultaneous calls', () => {
   });
 
   it('50 of them as first calls create exactly five with concurrency 1 and maxInstances 5, and all are answered', async () => {
-    await cluster.addVersion('capped', image, { concurrency: 1, maxInstances: 5, memory: 128, idleTimeout: 5_000 });
+    await cluster.addVersion('capped', image, { concurrency: 1, maxInstances: 5, memory: 128, idleTimeout: 10_000 });
     await scaledToZero('capped');
     // Long enough that no four instances answer all of them before a busy machine has started the fifth.
-    const { made, result } = await containersMadeDuring('capped', () => times(50, () => inside(cluster, 'capped', sleep(700))));
+    const { made, result } = await containersMadeDuring('capped', () => times(50, () => inside(cluster, 'capped', sleep(300))));
     expect(refusals(result)).toEqual([]);
     expect(new Set(result.map(instanceOf)).size).toBe(5);
     expect(made).toHaveLength(5);

@@ -13,7 +13,7 @@ const MB = 1024 * 1024;
 const FULL = process.env['KILN_E2E_FULL'] === '1';
 const { functions, versions, diskMegabytes, layerMegabytes } = FULL
   ? { functions: 200, versions: 10, diskMegabytes: 2048, layerMegabytes: 2 }
-  : { functions: 6, versions: 10, diskMegabytes: 320, layerMegabytes: 6 };
+  : { functions: 3, versions: 10, diskMegabytes: 320, layerMegabytes: 12 };
 const AT_ONCE = 3;
 const CONFIG = { memory: 64, idleTimeout: 1000 };
 const MARKS = { KILN_IMAGES_HIGH: 85, KILN_IMAGES_LOW: 75, KILN_IMAGES_GRACE: 3000 };
