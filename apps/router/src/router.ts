@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { collectGarbage } from '@kiln/forward/bytes/passing-bytes';
 import { GitServer } from '@kiln/git-push/push/git-server';
 import { Pushes } from '@kiln/git-push/push/push';
 import { Repositories } from '@kiln/git-push/repository/repositories';
@@ -81,6 +82,8 @@ export async function startRouter(config: RouterConfig, log: Logger): Promise<Ro
     await stores.store.whenReady(FIRST_READ_MS);
     await checkMasterKeysAtStart(stores.secrets, config.masterKeys, (message) => log.warn(message));
     await view.refresh.all();
+    // Else V8 collects what the start left while a call waits: up to 7 ms, with 10,000 functions.
+    collectGarbage();
     view.refresh.start();
     work.rollouts.start();
     work.lost.start();
