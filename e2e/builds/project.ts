@@ -41,7 +41,7 @@ export function withClusterAndBrowser(before: () => Promise<unknown> = async () 
 }
 
 /** A folder as a tool of its kind lays it out, and a change that somebody makes in it. */
-export interface Project {
+export interface RealProject {
   name: string;
   folder: string;
   /** Left to the nightly run: each run lives through another project that the same detector builds. */
@@ -66,7 +66,7 @@ export function changed(folder: string, file: string, from: string, to: string):
 }
 
 /** A test for each, side by side. */
-export function itLives(projects: readonly Project[]): void {
+export function itLives(projects: readonly RealProject[]): void {
   for (const project of projects) {
     describe.skipIf(project.nightly && !NIGHTLY).concurrent(project.name, () => {
       it('is deployed, shows in a browser, is deployed again with a change, and rolled back', () => liveThrough(project), LIVE_MS);
@@ -75,7 +75,7 @@ export function itLives(projects: readonly Project[]): void {
 }
 
 /** Opened each time by path and by host, as for the first time. */
-async function liveThrough(project: Project): Promise<void> {
+async function liveThrough(project: RealProject): Promise<void> {
   const { name, files } = project;
   expect(await deploy(project, {}, 1)).toMatch(project.evidence);
   await openBothWays(project, false);
@@ -86,18 +86,18 @@ async function liveThrough(project: Project): Promise<void> {
 }
 
 /** @returns what the build said */
-async function deploy({ name, folder }: Project, files: Record<string, string>, version: number): Promise<string> {
+async function deploy({ name, folder }: RealProject, files: Record<string, string>, version: number): Promise<string> {
   const lines: string[] = [];
   const done = await cluster.client.deploy(name, folderTar(folder, { name, files }), (line) => lines.push(line));
   expect([done.version, done.changed], lines.join('\n')).toEqual([version, true]);
   return lines.join('\n');
 }
 
-async function openBothWays(project: Project, changed: boolean): Promise<void> {
+async function openBothWays(project: RealProject, changed: boolean): Promise<void> {
   await Promise.all(WAYS.map((way) => openOneWay(project, { way, changed })));
 }
 
-async function openOneWay(project: Project, opened: { way: Way; changed: boolean }): Promise<void> {
+async function openOneWay(project: RealProject, opened: { way: Way; changed: boolean }): Promise<void> {
   const { way, changed } = opened;
   const url = urlOf(way, project.name);
   // By path as one types it: the slash is for the router to add, or nothing that is named relative to the page would be found.

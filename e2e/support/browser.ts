@@ -31,19 +31,19 @@ async function installedBrowser(): Promise<string> {
 }
 
 /** A page, and everything that went wrong in it: answers that are no success, requests that failed, errors of its scripts. */
-export interface Opened {
+export interface OpenedPage {
   page: Page;
   faults: string[];
   /** Every answer that it got, with the redirects on the way. */
   answers: { status: number; url: string }[];
 }
 
-export async function openPage(browser: Browser, url: string): Promise<Opened> {
+export async function openPage(browser: Browser, url: string): Promise<OpenedPage> {
   const context = await browser.newContext();
   const page = await context.newPage();
   page.setDefaultTimeout(OPEN_MS);
   const faults: string[] = [];
-  const answers: Opened['answers'] = [];
+  const answers: OpenedPage['answers'] = [];
   page.on('response', (response) => {
     answers.push({ status: response.status(), url: response.url() });
     if (response.status() >= 400) faults.push(`${response.status()} ${response.url()}`);

@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
 import { colourOf } from '../../support/browser.js';
 import { example, fixture } from '../../support/inside.js';
-import { changed, type Project } from '../project.js';
+import { changed, type RealProject } from '../project.js';
 
 /** Folders that the runner serves; a function of several exports is the one that has its name. */
-export const FUNCTIONS: Project[] = [
+export const FUNCTIONS: RealProject[] = [
   {
     name: 'hello',
     folder: example('hello'),

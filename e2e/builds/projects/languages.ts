@@ -2,12 +2,12 @@ import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { colourOf } from '../../support/browser.js';
 import { example, fixture } from '../../support/inside.js';
-import { changed, type Project } from '../project.js';
+import { changed, type RealProject } from '../project.js';
 
 const HANDLER = 'def handler(event):\n    return ["changed", event]\n';
 const looks = async (page: Page) => expect(await colourOf(page, 'h1')).toBe('rgb(31, 32, 33)');
 
-export const LANGUAGES: Project[] = [
+export const LANGUAGES: RealProject[] = [
   {
     name: 'go',
     folder: fixture('go'),

@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
 import { colourOf } from '../../support/browser.js';
 import { fixture } from '../../support/inside.js';
-import { type Project } from '../project.js';
+import { type RealProject } from '../project.js';
 
-export const SERVERS: Project[] = [
+export const SERVERS: RealProject[] = [
   {
     // As `nest new` lays it out, without what tests and checks it.
     name: 'nest-server',

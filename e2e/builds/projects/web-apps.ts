@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { colourOf, widthOf } from '../../support/browser.js';
 import { example, fixture } from '../../support/inside.js';
-import { type Project } from '../project.js';
+import { type RealProject } from '../project.js';
 
-export const PAGES: Project[] = [
+export const PAGES: RealProject[] = [
   {
     // As `create-vite` lays it out.
     name: 'vite',

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { colourOf, widthOf } from '../../support/browser.js';
 import { fixture } from '../../support/inside.js';
-import type { Project } from '../project.js';
+import type { RealProject } from '../project.js';
 
 /** As `create-next-app` lays it out; its fonts are left out, which the build would fetch from Google. */
-const NEXT: Project = {
+const NEXT: RealProject = {
   name: 'next-app',
   folder: fixture('next-app'),
   evidence: /found next in package\.json and the script "build" \(next build\): building its standalone server/,
@@ -33,7 +33,7 @@ const NEXT: Project = {
 };
 
 /** As `create-react-app` lays it out; pnpm installs its 1,300 packages in two thirds of the time that npm takes. */
-const REACT_SCRIPTS: Project = {
+const REACT_SCRIPTS: RealProject = {
   name: 'cra-app',
   folder: fixture('cra-app'),
   nightly: true,
