@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     // Much of their time they wait for an engine, a store or a clock.
-    maxWorkers: 2,
+    maxWorkers: 4,
     hookTimeout: 60_000,
     // A state is waited for however busy the machine is.
     expect: { poll: { timeout: 20_000 } },
