@@ -15,8 +15,6 @@ export default defineConfig({
   },
   test: {
     testTimeout: 60_000,
-    // Much of their time they wait for an engine, a store or a clock.
-    maxWorkers: 4,
     hookTimeout: 60_000,
     // A state is waited for however busy the machine is.
     expect: { poll: { timeout: 20_000 } },
@@ -29,9 +27,12 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, ...ON_AN_ENGINE],
           // A test that needs an engine fails here, so its name says so: `*.engine.test.ts`.
           env: { DOCKER_HOST: 'unix:///there-is-no-engine' },
+          // Much of their time they wait for a store, a process or a clock.
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
         },
       },
-      { extends: true, test: { name: 'engine', include: ON_AN_ENGINE } },
+      { extends: true, test: { name: 'engine', include: ON_AN_ENGINE, maxWorkers: 3, sequence: { groupOrder: 1 } } },
     ],
   },
 });

@@ -58,6 +58,15 @@ export async function openPage(browser: Browser, url: string): Promise<OpenedPag
   return { page, faults, answers };
 }
 
+/** Once the page has it. @throws Error with what went wrong in the page, where it never has */
+export async function textOf({ page, faults }: OpenedPage, selector: string): Promise<string | null> {
+  try {
+    return await page.locator(selector).textContent();
+  } catch (error) {
+    throw new Error(`${page.url()} has no ${selector}: ${JSON.stringify(faults)}\n${await page.content()}`, { cause: error });
+  }
+}
+
 /** As the browser shows it. */
 export function colourOf(page: Page, selector: string): Promise<string> {
   return page.evaluate(`getComputedStyle(document.querySelector(${JSON.stringify(selector)})).color`);
