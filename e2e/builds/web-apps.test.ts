@@ -1,6 +1,6 @@
 import { type Answer, call } from '@kiln/testing/call';
 import { describe, expect, it } from 'vitest';
-import { colourOf, openPage, widthOf } from '../support/browser.js';
+import { colourOf, openPage, textOf, widthOf } from '../support/browser.js';
 import { example, startOf } from '../support/inside.js';
 import { browser, cluster, itLives, urlOf, WAYS, type Way, withClusterAndBrowser } from './project.js';
 import { PAGES } from './projects/web-apps.js';
@@ -22,11 +22,12 @@ itLives(PAGES);
 
 describe.each(WAYS)('opened by %s', (way) => {
   it.each(['/', '/users/5'])('a page that Vite built shows, with all that belongs to it, at %s', async (path) => {
-    const { page, faults } = await openPage(browser, urlOf(way, 'vite', path));
-    expect(await page.locator('h1').textContent()).toBe('Hello from Vite');
+    const opened = await openPage(browser, urlOf(way, 'vite', path));
+    const { page, faults } = opened;
+    expect(await textOf(opened, 'h1')).toBe('Hello from Vite');
     expect(await colourOf(page, 'body')).toBe('rgb(12, 34, 56)');
     expect([await widthOf(page, '#logo'), await widthOf(page, '#icon')].every((width) => width > 0)).toBe(true);
-    expect(await page.locator('#path').textContent()).toBe(new URL(urlOf(way, 'vite', path)).pathname);
+    expect(await textOf(opened, '#path')).toBe(new URL(urlOf(way, 'vite', path)).pathname);
     expect(faults).toEqual([]);
   });
 
@@ -36,6 +37,10 @@ describe.each(WAYS)('opened by %s', (way) => {
     expect(await page.getByRole('button').textContent()).toBe('count is 1');
     await page.locator('#details').waitFor();
     expect(await colourOf(page, '#details')).toBe('rgb(4, 5, 6)');
+    await page.getByText('7 lamps').waitFor();
+    await page.getByRole('link', { name: 'the fifth' }).click();
+    await page.getByRole('button').waitFor();
+    expect(page.url()).toBe(urlOf(way, 'react-app', '/lamps/5'));
     expect(faults).toEqual([]);
   });
 
@@ -56,7 +61,7 @@ describe('what a site sends', () => {
   it('is compressed, kept for ever where its name says so, and not sent twice', async () => {
     const page = await ask('host', 'vite', '/', { headers: { ...PAGE, 'accept-encoding': 'br' } });
     expect([page.headers['cache-control'], page.headers['content-type']]).toEqual(['no-cache', 'text/html; charset=utf-8']);
-    const [, script] = /src="\.(\/assets\/[^"]+\.js)"/.exec((await ask('host', 'react-app')).text) ?? [];
+    const [, script] = /src="(\/assets\/[^"]+\.js)"/.exec((await ask('host', 'react-app')).text) ?? [];
     const first = await ask('host', 'react-app', script, { headers: { 'accept-encoding': 'gzip, br' } });
     expect(first.headers).toMatchObject({
       'content-encoding': 'br',

@@ -28,7 +28,7 @@ export class UsageError extends Error {}
 export const USAGE = `Usage: kiln-runner [--port PORT] [ENTRY]
        kiln-runner serve [--port PORT] [--handler NAME] [--function NAME] [ENTRY]
        kiln-runner describe [ENTRY]
-       kiln-runner site FOLDER TARGET [--app] [--copied FOLDER]
+       kiln-runner site FOLDER TARGET [--app] [--base PATH] [--copied FOLDER]
 
 Serves every exported function of a module at /<export>, without Docker.
 ENTRY is a module or a folder (default: the working folder).
@@ -45,14 +45,15 @@ describe prints the exports as JSON.
 site makes a folder of static files ready to be served: TARGET is then an ENTRY.
 
   --app            index.html answers every path that a page may have
+  --base PATH      what stands in the files for the page's root
   --copied FOLDER  files that lie in FOLDER too keep their names when they change`;
 
 /** @throws UsageError */
 export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.ProcessEnv = process.env): Options {
   const { values, positionals } = parseArguments(argv);
-  const { help, port, app, copied, handler, function: functionName } = values;
+  const { help, port, app, base, copied, handler, function: functionName } = values;
   if (help) return { mode: 'help' };
-  if (positionals[0] === 'site') return siteCommand(positionals.slice(1), app, copied);
+  if (positionals[0] === 'site') return siteCommand(positionals.slice(1), { app, base, copied });
   const command = ['describe', 'serve'].find((name) => name === positionals[0]);
   const [argument, ...rest] = command === undefined ? positionals : positionals.slice(1);
   if (rest.length > 0) throw new UsageError(`one module at a time, not also ${rest.join(' ')}`);
@@ -73,15 +74,16 @@ export function readOptions(argv: string[] = process.argv.slice(2), env: NodeJS.
   };
 }
 
-function siteCommand([source, target, ...rest]: string[], app: boolean, copied: string | undefined): Options {
+function siteCommand([source, target, ...rest]: string[], options: Omit<SiteOptions, 'source' | 'target'>): Options {
   if (source === undefined || target === undefined || rest.length > 0) throw new UsageError('site takes a folder and a target');
-  return { mode: 'site', source, target, app, copied };
+  return { mode: 'site', source, target, ...options };
 }
 
 const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
   port: { type: 'string', short: 'p' },
   app: { type: 'boolean', default: false },
+  base: { type: 'string' },
   copied: { type: 'string' },
   handler: { type: 'string' },
   function: { type: 'string' },

@@ -1,6 +1,6 @@
 import { dependsOn, type Manifest, printable, readManifest } from '../node/manifest.js';
 import { nodeInstall } from '../node/node-install.js';
-import { SITE_PLAN, siteDockerfile } from '../node/site.js';
+import { PAGE_BASE, SITE_PLAN, siteDockerfile } from '../node/site.js';
 import { startOf } from '../node/start-command.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
@@ -16,7 +16,7 @@ export const webAppDetector: Detector = {
     const install = await nodeInstall(folder, manifest);
     return {
       ...SITE_PLAN,
-      notes: [`found ${app.found}: building a page and serving its files`, ...install.notes],
+      notes: [`found ${app.found}: building a page and serving its files`, ...(await ownBase(folder)), ...install.notes],
       dockerfile: ({ preparedImage, functionName }) => {
         const steps = [...install.steps(true), `ENV BASE_PATH=/fn/${functionName}`, `RUN ${app.build}`];
         return siteDockerfile(preparedImage, { steps, folder: '/build', app: true });
@@ -37,19 +37,24 @@ function viteApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   const isPage = dependsOn(manifest, 'vite') && folder.has('index.html') && /(^|&& *)(npx +)?vite build( [^&|;]*)?$/.test(script.trim());
   // A server of the project's own serves the page.
   if (!isPage || startOf(manifest)?.command[0] === 'node') return undefined;
-  // Relative links: the same files work on a host of their own and below a path.
   return {
     found: `vite in package.json, index.html and the script "build" (${printable(script)})`,
-    build: 'npm run build --no-update-notifier -- --base=./ --outDir=/build --emptyOutDir',
+    build: `npm run build --no-update-notifier -- --base=${PAGE_BASE}/ --outDir=/build --emptyOutDir`,
   };
 }
 
-/** Its chunks load from the root; in the path form the router redirects them. */
 function reactScriptsApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   if (!dependsOn(manifest, 'react-scripts') || !folder.has('public/index.html') || manifest.scripts['build'] === undefined)
     return undefined;
   return {
     found: 'react-scripts in package.json and public/index.html',
-    build: 'PUBLIC_URL=/ BUILD_PATH=/build CI=false npm run build --no-update-notifier',
+    build: `PUBLIC_URL=${PAGE_BASE} BUILD_PATH=/build CI=false npm run build --no-update-notifier`,
   };
+}
+
+/** A page is at the root of a host of its own, and below `/fn/<name>` by path: it has no other place. */
+async function ownBase(folder: SourceFolder): Promise<string[]> {
+  const config = ['js', 'mjs', 'ts', 'mts', 'cjs', 'cts'].map((ending) => `vite.config.${ending}`).find((path) => folder.has(path));
+  if (config === undefined || !/^\s*base\s*:/m.test(await folder.readStart(config))) return [];
+  return [`"base" of ${config} is replaced: the page is at the root of its host, and below its path by path`];
 }

@@ -123,16 +123,24 @@ describe('a Node server', () => {
 });
 
 describe('a page that Vite builds', () => {
-  it('is built relative to itself and served by the runner', async () => {
+  it('is built for any root, and served by the runner', async () => {
     const plan = await planOf(vite('tsc -b && vite build'));
     expect([plan.kind, plan.entry, plan.config]).toEqual(['runner', undefined, { entry: 'kiln-site.json', concurrency: 100 }]);
     expect(plan.text).toMatch(
-      /--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build --no-update-notifier -- --base=\.\/ --outDir=\/build --emptyOutDir\n/,
+      /--include=dev[\s\S]*ENV BASE_PATH=\/fn\/f\nRUN npm run build --no-update-notifier -- --base=\/__kiln_base__\/ --outDir=\/build --emptyOutDir\n/,
     );
     expect(plan.text).toMatch(
-      /"site","\/build","\/site","--app","--copied","\/app\/public"\]\nFROM kiln\/runner:x\nCOPY --from=build \/site\/ \/app\/\n$/,
+      /"site","\/build","\/site","--app","--base","\/__kiln_base__","--copied","\/app\/public"\]\nFROM kiln\/runner:x\nCOPY --from=build \/site\/ \/app\/\n$/,
     );
     expect(plan.notes[0]).toMatch(/found vite in package\.json, index\.html and the script "build" \(tsc -b && vite build\)/);
+  });
+
+  it('says that a base of its own is replaced', async () => {
+    const config = { 'vite.config.ts': "export default defineConfig({\n  base: '/shop/',\n});\n" };
+    expect((await planOf({ ...vite(), ...config })).notes).toContain(
+      '"base" of vite.config.ts is replaced: the page is at the root of its host, and below its path by path',
+    );
+    expect((await planOf(vite())).notes.join()).not.toContain('replaced');
   });
 
   it.each([['astro build'], ['vite build && node prerender.js'], ['vite build --ssr src/server.ts && vite build'], ['react-router build']])(
@@ -158,7 +166,7 @@ describe('a page of Create React App', () => {
     });
     const plan = await planOf({ ...cra, 'public/index.html': '<div id="root"></div>', 'src/index.js': '' });
     expect([plan.kind, plan.config?.entry]).toEqual(['runner', 'kiln-site.json']);
-    expect(plan.text).toMatch(/BUILD_PATH=\/build CI=false npm run build /);
+    expect(plan.text).toMatch(/PUBLIC_URL=\/__kiln_base__ BUILD_PATH=\/build CI=false npm run build /);
   });
 });
 

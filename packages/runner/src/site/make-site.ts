@@ -5,7 +5,7 @@ import { dirname, join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import mime from 'mime-types';
-import { type Encoding, folderOf, SITE_LIST, type SiteFile, type SiteList } from './site-list.js';
+import { BASED, type Encoding, folderOf, SITE_LIST, type SiteFile, type SiteList, withBase } from './site-list.js';
 
 const MAX_FILES = 50_000;
 const LEAST_COMPRESSED = 1024;
@@ -26,14 +26,16 @@ export interface SiteOptions {
   app: boolean;
   /** Folder whose files a bundler copies under their own names: a hash in such a name does not follow the content. */
   copied: string | undefined;
+  /** A path that stands for the page's root: it goes from the files, and comes back as the prefix of a request by path. */
+  base: string | undefined;
 }
 
 /** Copies the public files of a folder, compresses them, and lists them; only listed files are ever served. */
-export async function makeSite({ source, target, app, copied }: SiteOptions): Promise<SiteList> {
-  const list: SiteList = { app, files: {} };
+export async function makeSite({ source, target, app, copied, base }: SiteOptions): Promise<SiteList> {
+  const list: SiteList = { app, ...(base !== undefined && { base }), files: {} };
   for (const path of await publicFiles(source, '')) {
     const hashed = isHashedName(path) && (copied === undefined || !existsSync(join(copied, path)));
-    list.files[`/${path}`] = await addFile(source, target, path, hashed);
+    list.files[`/${path}`] = await addFile({ source, target, path, base }, hashed);
   }
   const count = Object.keys(list.files).length;
   if (!('/index.html' in list.files)) throw new Error(`there is no index.html among the ${count} files of the site in ${source}`);
@@ -64,7 +66,11 @@ export function isHashedName(path: string): boolean {
   return /[a-z]/i.test(hash) && /\d|.[A-Z]/.test(hash);
 }
 
-async function addFile(source: string, target: string, path: string, immutable: boolean): Promise<SiteFile> {
+interface PublicFile extends Pick<SiteOptions, 'source' | 'target' | 'base'> {
+  path: string;
+}
+
+async function addFile({ source, target, path, base }: PublicFile, immutable: boolean): Promise<SiteFile> {
   const from = join(source, path);
   const type = mime.contentType(posix.extname(path)) || 'application/octet-stream';
   const hash = createHash('sha256');
@@ -73,10 +79,15 @@ async function addFile(source: string, target: string, path: string, immutable: 
     hash.update(chunk);
     size += chunk.length;
   }
-  await put(join(target, folderOf(undefined), path), (to) => copyFile(from, to));
-  const worthwhile = COMPRESSIBLE.test(type) && size >= LEAST_COMPRESSED && size <= MOST_COMPRESSED;
-  const encodings = worthwhile ? await compress(await readFile(from), target, path) : [];
-  return { type, hash: hash.digest('base64url').slice(0, 27), immutable, encodings };
+  const plain = join(target, folderOf(undefined), path);
+  const isText = COMPRESSIBLE.test(type) && size <= MOST_COMPRESSED;
+  const based = isText && base !== undefined && (await readFile(from)).includes(base);
+  if (based) {
+    await put(join(target, BASED, path), (to) => copyFile(from, to));
+    await put(plain, async (to) => writeFile(to, withBase(await readFile(from), base, '')));
+  } else await put(plain, (to) => copyFile(from, to));
+  const encodings = isText && size >= LEAST_COMPRESSED ? await compress(await readFile(plain), target, path) : [];
+  return { type, hash: hash.digest('base64url').slice(0, 27), immutable, encodings, ...(based && { based }) };
 }
 
 async function compress(content: Buffer, target: string, path: string): Promise<Encoding[]> {

@@ -4,12 +4,14 @@ import { dirname, join } from 'node:path';
 import mime from 'mime-types';
 import send from 'send';
 import type { FunctionExport } from '../handler/exports.js';
+import { BasedTexts } from './based-texts.js';
 import { type Encoding, folderOf, type SiteFile, type SiteList } from './site-list.js';
 
 const INDEX = '/index.html';
 const NOT_FOUND_PAGE = '/404.html';
-/** Pages in the cache, by depth of the path; deeper pages are made for each request. */
-const MAX_KEPT = 8;
+/** As the router sends it: `/fn/<name>`, `/fn/<name>@<version>`. */
+const PREFIX = /^(\/[\w@.-]+)+$/;
+const UNREADABLE = 'the file can not be read';
 const REVALIDATE = 'no-cache';
 const FOREVER = 'public, max-age=31536000, immutable';
 
@@ -22,13 +24,14 @@ export function siteExport(listPath: string): FunctionExport {
 /** Never looks a client's path up in the file system: a path is in the list, or it is not found. */
 class Site {
   readonly #files: ReadonlyMap<string, SiteFile>;
-  readonly #pages = new Map<number, Buffer>();
+  readonly #based: BasedTexts | undefined;
 
   constructor(
     private readonly root: string,
     private readonly list: SiteList,
   ) {
     this.#files = new Map(Object.entries(list.files));
+    this.#based = list.base === undefined ? undefined : new BasedTexts(root, list.base);
   }
 
   answer(request: IncomingMessage, response: ServerResponse): void {
@@ -42,7 +45,7 @@ class Site {
     const found = this.#find(path);
     if (found !== undefined) this.#sendFile(request, response, found);
     else if (this.#files.has(`${path}${INDEX}`)) redirect(response, target, query);
-    else if (this.list.app && isNavigation(request, path)) this.#sendPage(request, response, path);
+    else if (this.list.app && isNavigation(request, path)) this.#sendFile(request, response, INDEX);
     else if (this.#files.has(NOT_FOUND_PAGE)) this.#sendFile(request, response, NOT_FOUND_PAGE, 404);
     else answerText(response, 404, 'there is no such page');
   }
@@ -55,6 +58,8 @@ class Site {
 
   #sendFile(request: IncomingMessage, response: ServerResponse, path: string, status = 200): void {
     const file = this.#files.get(path)!;
+    const prefix = file.based ? prefixOf(request) : undefined;
+    if (prefix !== undefined) return void this.#sendBased(request, response, path, prefix, status);
     // A range counts bytes of the uncompressed file.
     const encoding = request.headers.range === undefined ? chosenEncoding(request, file.encodings) : undefined;
     response.statusCode = status;
@@ -73,37 +78,29 @@ class Site {
       .pipe(response);
   }
 
-  /** The app's page, for a path that the app's own code handles. */
-  #sendPage(request: IncomingMessage, response: ServerResponse, path: string): void {
-    const depth = path.split('/').length - 2;
-    const page = this.#files.get(INDEX)!;
-    if (depth === 0) {
-      this.#sendFile(request, response, INDEX);
-      return;
+  /** Always whole: such a text is small, and asked for by one's own page. */
+  async #sendBased(request: IncomingMessage, response: ServerResponse, path: string, prefix: string, status: number): Promise<void> {
+    const file = this.#files.get(path)!;
+    const encoding = chosenEncoding(request, ['gzip']);
+    const etag = `"${file.hash}-by-path${encoding === undefined ? '' : `-${encoding}`}"`;
+    try {
+      const { content, gzip } = await this.#based!.read(path, prefix);
+      const body = encoding === undefined ? content : gzip;
+      describe(response, { ...file, encodings: ['gzip'] }, etag);
+      if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
+      response.statusCode = request.headers['if-none-match']?.includes(etag) ? 304 : status;
+      if (response.statusCode === 304) response.removeHeader('Content-Type');
+      else response.setHeader('Content-Length', body.length);
+      response.end(response.statusCode === 304 || request.method === 'HEAD' ? undefined : body);
+    } catch {
+      answerText(response, 500, UNREADABLE);
     }
-    const content = this.#pageAt(depth);
-    const etag = `"${page.hash}-${depth}"`;
-    describe(response, page, etag);
-    if (request.headers['if-none-match']?.includes(etag)) {
-      response.statusCode = 304;
-      response.removeHeader('Content-Type');
-      response.end();
-      return;
-    }
-    response.setHeader('Content-Length', content.length);
-    response.end(request.method === 'HEAD' ? undefined : content);
   }
+}
 
-  /** The page with relative links that go up as many folders as the path has. */
-  #pageAt(depth: number): Buffer {
-    const kept = this.#pages.get(depth);
-    if (kept !== undefined) return kept;
-    const text = readFileSync(join(this.root, folderOf(undefined), INDEX), 'utf8');
-    const up = '../'.repeat(depth);
-    const page = Buffer.from(/<base\s/i.test(text) ? text : text.replace(/(\s(?:src|href)=["']?)\.\//gi, `$1${up}`));
-    if (this.#pages.size < MAX_KEPT) this.#pages.set(depth, page);
-    return page;
-  }
+function prefixOf({ headers }: IncomingMessage): string | undefined {
+  const prefix = headers['x-forwarded-prefix'];
+  return typeof prefix === 'string' && PREFIX.test(prefix) ? prefix : undefined;
 }
 
 function describe(response: ServerResponse, file: SiteFile, etag: string): void {
@@ -164,7 +161,7 @@ function refuse(response: ServerResponse, { status, headers }: SendError): void 
   }
   for (const name of response.getHeaderNames()) response.removeHeader(name);
   for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value);
-  const text = status < 500 ? 'the condition or the range of the request does not fit the file' : 'the file can not be read';
+  const text = status < 500 ? 'the condition or the range of the request does not fit the file' : UNREADABLE;
   answerText(response, status, text);
 }
 

@@ -44,11 +44,14 @@ function folder(files: Record<string, string>): string {
 }
 
 /** A site made and served as in an instance; the path goes out as it is given. */
-async function site(files: Record<string, string>, options: { app?: boolean; change?(root: string): void } = {}): Promise<Get> {
+async function site(
+  files: Record<string, string>,
+  options: { app?: boolean; base?: string; change?(root: string): void } = {},
+): Promise<Get> {
   const source = folder(files);
   options.change?.(source);
   const target = folder({});
-  await makeSite({ source, target, app: options.app ?? false, copied: undefined });
+  await makeSite({ source, target, app: options.app ?? false, copied: undefined, base: options.base });
   const [exported] = await loadExports(join(target, SITE_LIST));
   const listener = await createListener(exported!, () => undefined);
   const server = createServer(() => ({ target: exported!, listener }));
@@ -185,9 +188,9 @@ describe('a site', () => {
   });
 
   it('is refused without an index.html', async () => {
-    await expect(makeSite({ source: folder({ 'a.txt': '' }), target: folder({}), app: false, copied: undefined })).rejects.toThrow(
-      /no index\.html/,
-    );
+    await expect(
+      makeSite({ source: folder({ 'a.txt': '' }), target: folder({}), app: false, copied: undefined, base: undefined }),
+    ).rejects.toThrow(/no index\.html/);
   });
 });
 
@@ -198,18 +201,41 @@ describe('an app', () => {
     const get = await site(FILES, { app: true });
     for (const path of ['/users', '/users/', '/users/5/edit', '/users/john.doe', '/a%20b'])
       expect([path, (await get(path, page)).status]).toEqual([path, 200]);
-    expect((await get('/users', page)).body.toString()).toBe(PAGE);
+    for (const path of ['/users', '/users/5/edit']) expect((await get(path, page)).body.toString()).toBe(PAGE);
   });
 
-  it('leads paths in the page back to its root, however deep it was asked for', async () => {
-    const get = await site(FILES, { app: true });
-    const deep = await get('/users/5/edit', page);
-    expect(deep.body.toString()).toBe(PAGE.replaceAll('"./', '"../../'));
-    expect([deep.headers['content-type'], deep.headers['cache-control']]).toEqual(['text/html; charset=utf-8', 'no-cache']);
-    const again = await get('/users/6/edit', { ...page, 'if-none-match': String(deep.headers.etag) });
+  it('names its root by the prefix of a request by path, and not at all by host, however deep it is asked for', async () => {
+    const texts = {
+      'index.html': '<script src="/BASE/assets/a.js"></script>',
+      'assets/a.js': `fetch("/BASE/stock.json"); // ü, ${'x'.repeat(2000)}`,
+      'logo.png': '/BASE/',
+    };
+    const get = await site(texts, { app: true, base: '/BASE' });
+    for (const path of ['/', '/lamps/5', '/lamps/5/']) {
+      expect((await get(path, page)).body.toString()).toBe('<script src="/assets/a.js"></script>');
+      const byPath = await get(path, { ...page, 'x-forwarded-prefix': '/fn/stock@3' });
+      expect([byPath.body.toString(), byPath.headers['cache-control']]).toEqual([
+        '<script src="/fn/stock@3/assets/a.js"></script>',
+        'no-cache',
+      ]);
+    }
+    const byPath = { 'x-forwarded-prefix': '/fn/stock', 'accept-encoding': 'gzip, br' };
+    const script = await get('/assets/a.js', byPath);
+    expect(gunzipSync(script.body).toString()).toBe(texts['assets/a.js'].replace('/BASE', '/fn/stock'));
+    expect([script.headers['content-type'], script.headers.vary]).toEqual(['text/javascript; charset=utf-8', 'Accept-Encoding']);
+    const again = await get('/assets/a.js', { ...byPath, 'if-none-match': String(script.headers.etag) });
     expect([again.status, again.body.length]).toEqual([304, 0]);
-    expect((await get('/users/', { ...page, 'if-none-match': String(deep.headers.etag) })).status).toBe(200);
-    expect((await get('/users/5/edit', page, 'HEAD')).headers['content-length']).toBe(String(deep.body.length));
+    const head = await get('/assets/a.js', byPath, 'HEAD');
+    expect([head.headers['content-length'], head.body.length]).toEqual([String(script.body.length), 0]);
+    expect((await get('/assets/a.js', { 'accept-encoding': 'br' })).headers.etag).not.toBe(script.headers.etag);
+    expect((await get('/logo.png', byPath)).body.toString()).toBe('/BASE/');
+    expect((await get('/based/assets/a.js')).status).toBe(404);
+  });
+
+  it('takes no prefix that is none', async () => {
+    const get = await site({ 'index.html': '<a href="/BASE/x">' }, { app: true, base: '/BASE' });
+    for (const prefix of ['https://evil.example', '/fn/"><script>', '//evil.example', 'x'])
+      expect((await get('/', { 'x-forwarded-prefix': prefix })).body.toString()).toBe('<a href="/x">');
   });
 
   it('does not pass a page off as a missing script, picture or answer', async () => {
