@@ -30,6 +30,33 @@ describe('a function that wants a key', () => {
     const open = await echoed(door, 'GET /fn/open/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic abc');
     expect(valuesOf(open, 'authorization')).toEqual(['Basic abc']);
   });
+
+  const ORIGIN = 'Origin: https://shop.example\r\n';
+  const WANTED = 'Access-Control-Request-Method: GET\r\n';
+
+  it('lets it answer a browser’s preflight, which has no key', async () => {
+    const door = await openDoor({ functions: { hello: { auth: 'key' } }, keys });
+    const seen = await echoed(door, `OPTIONS /fn/hello/a HTTP/1.1\r\nHost: localhost\r\n${ORIGIN}${WANTED}Authorization: Bearer wrong`);
+    expect([seen.method, seen.url]).toEqual(['OPTIONS', '/a']);
+    expect(valuesOf(seen, 'access-control-request-method')).toEqual(['GET']);
+    expect(valuesOf(seen, 'authorization')).toEqual([]);
+  });
+
+  const SWITCH = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  it.each([
+    ['OPTIONS alone', 'OPTIONS', ''],
+    ['OPTIONS with an origin alone', 'OPTIONS', ORIGIN],
+    ['OPTIONS with the method alone', 'OPTIONS', WANTED],
+    ['its headers on a GET', 'GET', ORIGIN + WANTED],
+    ['its headers on a switch of protocols', 'OPTIONS', ORIGIN + WANTED + SWITCH],
+    ['its headers on a body', 'OPTIONS', `${ORIGIN}${WANTED}Content-Length: 1\r\n`],
+    ['its headers on chunks', 'OPTIONS', `${ORIGIN}${WANTED}Transfer-Encoding: chunked\r\n`],
+  ])('takes no other call for a preflight: %s', async (_what, method, lines) => {
+    const door = await openDoor({ functions: { hello: { auth: 'key' } }, keys });
+    const answer = await exchangeRaw(door.port, `${method} /fn/hello/ HTTP/1.1\r\nHost: localhost\r\n${lines}\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 401 [\s\S]*x-kiln-error: unauthorized\r\n/);
+    expect(door.agents[0]!.requests).toHaveLength(0);
+  });
 });
 
 describe('what there is not', () => {

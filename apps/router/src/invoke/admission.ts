@@ -1,13 +1,25 @@
 import type { FunctionConfig } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
 import type { Scope } from '@kiln/contract/records/records';
+import { get } from '@kiln/forward/headers/headers';
 import type { KeyTable } from '../view/key-table.js';
+import type { Caller } from './invocation.js';
+import type { RequestHead } from './request-head.js';
 
 /** The answer to a body over the version's limit. */
 export function tooLarge(config: FunctionConfig): KilnError {
   return new KilnError('payload_too_large', `the request body is larger than the ${config.maxBody} bytes that the function takes`, {
     fix: 'send less, or raise maxBody in the function’s configuration',
   });
+}
+
+/**
+ * A browser's question before a call from another origin. It never carries a key, so the function answers it without one. A switch of
+ * protocols or a body is no part of such a question: nobody gets those past the key by its two headers.
+ */
+export function isPreflight({ request, switches }: Pick<Caller, 'request' | 'switches'>, { kept, bodyLength }: RequestHead): boolean {
+  if (request.method !== 'OPTIONS' || switches || bodyLength !== 0) return false;
+  return get(kept, 'origin') !== undefined && get(kept, 'access-control-request-method') !== undefined;
 }
 
 /** @throws KilnError where the caller has no key for that, or may try no more. @param address of the caller */

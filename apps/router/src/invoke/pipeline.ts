@@ -12,7 +12,7 @@ import type { NodeConnections } from '../placement/node.js';
 import type { KeyTable } from '../view/key-table.js';
 import type { Route } from '../view/route-table.js';
 import { type AddressForms, addressOf, cookieFor, type FunctionAddress, type Picked, pickVersion, stuckTo } from './address.js';
-import { requireKey, tooLarge } from './admission.js';
+import { isPreflight, requireKey, tooLarge } from './admission.js';
 import { type Caller, type CallerRefusal, Invocation, type InvocationEnd, type InvocationRecord } from './invocation.js';
 import { answerPlatform, strayAsset } from './platform.js';
 import { callerOf, linesForNode, type Peer, type Peers, RefusedAtDoor, type RequestHead, readHead, refuseAtDoor } from './request-head.js';
@@ -100,7 +100,9 @@ export class Pipeline {
     const { parts } = this;
     const { caller } = call;
     const { config } = call.version;
-    if (config.auth === 'key') requireKey(parts.keys, head.authorization, 'invoke', callerOf(peer, head.forwardedFor), WITHOUT_KEY);
+    if (config.auth === 'key' && !isPreflight(caller, head)) {
+      requireKey(parts.keys, head.authorization, 'invoke', callerOf(peer, head.forwardedFor), WITHOUT_KEY);
+    }
     if (head.bodyLength !== undefined && head.bodyLength > config.maxBody) throw tooLarge(config);
     const body = caller.read(config.maxBody, head.bodyLength);
     call.body = body;
