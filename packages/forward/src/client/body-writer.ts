@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { endAtFailedWrite, readOnAfterFailedWrite } from './failed-writes.js';
 
 /** Writes a streamed body to a connection no faster than the other side reads it. */
 export class BodyWriter {
   /**
    * @param head goes out with the first bytes of the body, or with its end; undefined where it has been sent
    * @param onDone once: without an error all of it was written; the connection is no use after an error
+   * @param onRefused the other side has closed; its answer may be there to be read
    */
   constructor(
     private readonly socket: Socket,
@@ -13,7 +15,9 @@ export class BodyWriter {
     private head: string | undefined,
     private readonly chunked: boolean,
     private readonly onDone: (error?: Error) => void,
+    private readonly onRefused: (error: Error) => void,
   ) {
+    if (head === undefined) readOnAfterFailedWrite(socket, onRefused);
     body.on('data', this.onData).once('end', this.onEnd).once('error', this.onClose).once('close', this.onClose);
     socket.on('drain', this.onDrain);
     // One that failed or was left before will not say so again.
@@ -72,11 +76,14 @@ export class BodyWriter {
 
   /** Where the operating system refused the very first write as it was made, nothing has left. */
   private notice(head: string | undefined): void {
-    if (head !== undefined && this.socket.errored !== null) this.head = head;
+    if (head === undefined) return;
+    if (this.socket.errored !== null) this.head = head;
+    else readOnAfterFailedWrite(this.socket, this.onRefused);
   }
 
   private leave(): void {
     this.body.off('data', this.onData).off('end', this.onEnd).off('error', this.onClose).off('close', this.onClose);
     this.socket.off('drain', this.onDrain);
+    endAtFailedWrite(this.socket);
   }
 }

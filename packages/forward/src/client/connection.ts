@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { missingFraming, requestHead } from '../headers/headers.js';
 import { BodyWriter } from './body-writer.js';
 import { type ParsedAnswer, ResponseParser } from './response-parser.js';
@@ -34,6 +35,8 @@ export class HttpConnection {
   idleSince = 0;
   idleUntil = Number.POSITIVE_INFINITY;
   private turn: Turn | undefined;
+  /** Why the other side takes no more. What it has sent is still read. */
+  private refused: Error | undefined;
 
   /** @param onFree it may carry another exchange @param counter of reads, shared by the connections of one upstream */
   constructor(
@@ -60,7 +63,9 @@ export class HttpConnection {
   /** Idle, open, and silent. */
   get usable(): boolean {
     const { socket } = this;
-    return this.turn === undefined && !socket.destroyed && !socket.readableEnded && socket.readableLength === 0;
+    return (
+      this.turn === undefined && this.refused === undefined && !socket.destroyed && !socket.readableEnded && socket.readableLength === 0
+    );
   }
 
   /**
@@ -87,10 +92,7 @@ export class HttpConnection {
       return false;
     }
     if (body === null || Buffer.isBuffer(body)) return true;
-    turn.writer = new BodyWriter(socket, body, sending.headFirst ? undefined : head, chunked, (error) => {
-      turn.writer = undefined;
-      if (error !== undefined) this.fail(error);
-    });
+    this.stream(turn, body, sending.headFirst ? undefined : head, chunked);
     return true;
   }
 
@@ -108,6 +110,16 @@ export class HttpConnection {
     if (this.turn !== turn) return;
     if (on) this.socket.resume();
     else this.socket.pause();
+  }
+
+  private stream(turn: Turn, body: Readable, head: string | undefined, chunked: boolean): void {
+    const onDone = (error?: Error) => {
+      turn.writer = undefined;
+      if (error !== undefined) this.fail(error);
+    };
+    turn.writer = new BodyWriter(this.socket, body, head, chunked, onDone, (error) => {
+      this.refused = error;
+    });
   }
 
   private writeWhole(head: string, body: Buffer): void {
@@ -138,6 +150,8 @@ export class HttpConnection {
 
   private readonly onSocketEnd = (): void => {
     if (this.turn === undefined) this.socket.destroy();
+    // A reset, too, ends what is read here: an answer that ends with its connection is not known to be whole.
+    else if (this.refused !== undefined) this.fail(this.refused);
     else this.parse(this.turn, undefined);
   };
 
@@ -172,7 +186,7 @@ export class HttpConnection {
   private finish(turn: Turn, trailers: string[]): void {
     const { socket } = this;
     // An answer may end before the request did: then nobody wants the rest, and the connection can't carry another.
-    const reusable = this.parser.reusable && turn.writer === undefined && !socket.readableEnded;
+    const reusable = this.parser.reusable && turn.writer === undefined && this.refused === undefined && !socket.readableEnded;
     this.turn = undefined;
     if (reusable) {
       if (socket.isPaused()) socket.resume();

@@ -1,70 +1,10 @@
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { UnsendableError } from '../headers/headers.js';
-import { connectTo, SocketUpstream, type Upstream } from './upstream.js';
-import type { Control, Receiver, Sending } from './upstream-port.js';
-
-/** A server of raw bytes, and what it has seen. */
-async function rawServer(onData: (socket: net.Socket, text: string) => void) {
-  const sockets: net.Socket[] = [];
-  const server = net.createServer((socket) => {
-    sockets.push(socket);
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk) => onData(socket, String(chunk)));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return { port: (server.address() as AddressInfo).port, sockets, server };
-}
-
-function to(port: number, more: { idleTimeout?: number } = {}): Upstream {
-  const upstream = connectTo({ host: '127.0.0.1', port, ...more });
-  onTestFinished(() => upstream.destroy());
-  return upstream;
-}
-
-/** Keeps what came back. */
-class Kept implements Receiver {
-  control: Control | undefined;
-  status = 0;
-  body = '';
-  readonly done = Promise.withResolvers<'end' | Error>();
-  onStart(control: Control): void {
-    this.control = control;
-  }
-  onAnswer(): void {}
-  onInformation(): void {}
-  onHead(status: number): void {
-    this.status = status;
-  }
-  onData(chunk: Buffer): void {
-    this.body += chunk;
-  }
-  onSound(): void {}
-  onEnd(): void {
-    this.done.resolve('end');
-  }
-  sent: boolean | undefined;
-  onError(error: Error, sent: boolean): void {
-    this.sent = sent;
-    this.done.resolve(error);
-  }
-}
-
-function send(upstream: Upstream, sending: Partial<Sending> = {}): Kept {
-  const kept = new Kept();
-  upstream.send({ method: 'GET', path: '/', headers: [], body: null, headFirst: false, ...sending }, kept);
-  return kept;
-}
-
-const ok = (body: string, header = 'X: y') => `HTTP/1.1 200 OK\r\n${header}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-const reading = (chunks: Iterable<Buffer>) => Readable.from(chunks, { objectMode: false });
+import { ok, rawServer, reading, send, to } from './upstream.fixture.js';
+import { SocketUpstream } from './upstream.js';
 
 describe('a pool of connections', () => {
   it('gives a connection to the next request, and makes another only for one at the same time', async () => {
@@ -211,74 +151,5 @@ describe('a request over a connection whose other side is gone at that very mome
     const kept = send(to(port), { method: 'POST' });
     expect(await kept.done.promise).toBeInstanceOf(Error);
     expect(kept.sent).toBe(true);
-  });
-});
-
-describe('a streamed body', () => {
-  it('goes out in chunks where its length is not known, its head at once where that is wanted', async () => {
-    let seen = '';
-    const { port } = await rawServer((socket, text) => {
-      seen += text;
-      if (seen.endsWith('0\r\n\r\n')) socket.write(ok('done'));
-    });
-    const body = new Readable({ read: () => undefined });
-    const kept = send(to(port), { method: 'POST', body, headFirst: true });
-    await expect.poll(() => seen).toMatch(/Transfer-Encoding: chunked\r\n\r\n$/);
-    body.push('hello');
-    await expect.poll(() => seen).toMatch(/\r\n\r\n5\r\nhello\r\n$/);
-    body.push(null);
-    expect(await kept.done.promise).toBe('end');
-  });
-
-  it('that came whole before it is sent goes with its length, although nobody had said that', async () => {
-    let seen = '';
-    const { port } = await rawServer((socket, text) => {
-      seen += text;
-      socket.write(ok('done'));
-    });
-    await send(to(port), { method: 'POST', body: Buffer.from('hello') }).done.promise;
-    expect(seen).toMatch(/\r\nContent-Length: 5\r\n\r\nhello$/);
-  });
-
-  it('goes no faster than the other side reads it', async () => {
-    let made = 0;
-    const body = reading(
-      (function* () {
-        for (; made < 4000; made++) yield Buffer.alloc(64 * 1024);
-      })(),
-    );
-    const { port, sockets } = await rawServer((socket) => void socket.pause());
-    const kept = send(to(port), { method: 'POST', body, headFirst: true });
-    await expect.poll(() => sockets.length).toBe(1);
-    let before = -1;
-    while (made !== before) {
-      before = made;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    expect(made).toBeLessThan(1000);
-    kept.control?.abort(new Error('enough'));
-    expect(body.destroyed).toBe(true);
-  });
-
-  it('is dropped where the answer is whole before it was sent, and its connection with it', async () => {
-    const { port } = await rawServer((socket) => void socket.write(ok('no, thanks')));
-    const body = new Readable({ read: () => undefined });
-    const upstream = to(port);
-    const kept = send(upstream, { method: 'POST', body, headFirst: true });
-    expect(await kept.done.promise).toBe('end');
-    expect([kept.body, body.destroyed, upstream.connected]).toEqual(['no, thanks', true, false]);
-  });
-
-  it('that fails ends the exchange with its error', async () => {
-    const { port } = await rawServer(() => undefined);
-    const body = new Readable({ read: () => undefined });
-    const kept = send(to(port), { method: 'POST', body, headFirst: true });
-    await expect.poll(() => kept.control).toBeDefined();
-    body.destroy(new Error('the disk is gone'));
-    expect(await kept.done.promise).toEqual(new Error('the disk is gone'));
-    const early = new Readable({ read: () => undefined });
-    const cut = send(to(port), { method: 'POST', body: early, headFirst: true });
-    early.destroy();
-    expect(await cut.done.promise).toEqual(new Error('the request body ended early'));
   });
 });
