@@ -6,14 +6,15 @@ const ASK =
   'GET /fn/hello/chat?room=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';
 
 /** Makes every agent switch protocols and then hand each connection to `onSocket`. */
-function switching(door: Door, onSocket: (socket: Duplex) => void): string[][] {
+function switching(door: Door, onSocket: (socket: Duplex) => void, more = ''): string[][] {
   const asked: string[][] = [];
   for (const { server } of door.agents) {
     server.on('upgrade', (request, socket, head) => {
       asked.push([request.url!, ...request.rawHeaders]);
       socket.on('error', () => socket.destroy());
       socket.write(
-        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: abc\r\nx-kiln-instance: i1\r\nx-kiln-load: 1\r\n\r\n',
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: abc\r\nx-kiln-instance: i1\r\nx-kiln-load: 1\r\n' +
+          `${more}\r\n`,
       );
       if (head.length > 0) socket.unshift(head);
       onSocket(socket);
@@ -42,6 +43,18 @@ describe('an upgrade', () => {
     expect(door.nodes.live()[0]!.load).toBe(1);
     client.end();
     await expect.poll(() => door.records).toMatchObject([{ status: 101, end: 'switched', instance: 'i1' }]);
+  });
+
+  it('leaves the choice among all subprotocols to the function, and its answer as it is', async () => {
+    const door = await openDoor();
+    const asked = switching(door, (socket) => void socket.pipe(socket), 'Sec-WebSocket-Protocol: graphql-ws\r\n');
+    const client = await connected(door.port);
+    const offer = 'Sec-WebSocket-Protocol: graphql-transport-ws, graphql-ws\r\nSec-WebSocket-Extensions: permessage-deflate\r\n';
+    // As Firefox says it, with the first message right behind.
+    client.write(`${ASK.replace('Connection: Upgrade', 'Connection: keep-alive, Upgrade').replace(/\r\n$/, offer)}\r\nearly`);
+    await expect.poll(() => client.received()).toMatch(/^HTTP\/1\.1 101 [\s\S]*\r\n\r\nearly$/);
+    expect(client.received().match(/sec-websocket-.*/gi)).toEqual(['Sec-WebSocket-Accept: abc', 'Sec-WebSocket-Protocol: graphql-ws']);
+    expect(asked[0]!.join('\n')).toContain('\nSec-WebSocket-Protocol\ngraphql-transport-ws, graphql-ws\n');
   });
 
   it('ends at one side when the other one ends', async () => {
