@@ -7,6 +7,9 @@ import { dropIncoming } from '@kiln/forward/server/http-server';
 import { problemMessage, writeProblem } from '@kiln/forward/server/problem';
 import { MAX_HEADER_BYTES, RefusedAtDoor } from './request-head.js';
 
+const LONGEST_METHOD = 256;
+const METHOD_AND_SPACE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ /;
+
 /** Answers CONNECT: the router tunnels nothing. */
 export function refuseConnect(socket: Duplex): void {
   endWith(socket, new KilnError('method_not_allowed', 'CONNECT is not for function calls'));
@@ -22,7 +25,7 @@ export function refuseExpectation(response: ServerResponse): void {
  * Answers bytes that are no request. No answer is ever written into another: a request before them is answered first.
  * @param last the answer to the last request that came over this connection, while it is under way
  */
-export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex, last: ServerResponse | undefined): void {
+export function refuseUnparsed(error: ParserError, socket: Duplex, last: ServerResponse | undefined): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -56,7 +59,7 @@ function endWith(socket: Duplex, error: KilnError): void {
 }
 
 /** What a failure of Node's parser, or of its patience, is for the client. */
-function parserRefusal(error: NodeJS.ErrnoException): KilnError {
+function parserRefusal(error: ParserError): KilnError {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
       return new RefusedAtDoor(431, `the header block is larger than ${MAX_HEADER_BYTES} bytes`);
@@ -64,7 +67,23 @@ function parserRefusal(error: NodeJS.ErrnoException): KilnError {
       return new RefusedAtDoor(413, 'the chunk extensions are too large');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new RefusedAtDoor(408, 'the request head did not come in time');
-    default:
-      return new KilnError('bad_request', 'the request is not well-formed HTTP/1.1');
+    case 'HPE_INVALID_METHOD':
+      if (namesMethod(error)) return new RefusedAtDoor(501, 'no HTTP method of this name is known here');
   }
+  return new KilnError('bad_request', 'the request is not well-formed HTTP/1.1');
+}
+
+/** What Node's parser says beside its code. */
+interface ParserError extends NodeJS.ErrnoException {
+  /** The bytes that it read last, … */
+  rawPacket?: Buffer;
+  /** … and how far. */
+  bytesParsed?: number;
+}
+
+/** A request line but for its method, which is a token that the parser does not know; or bytes that are none, as TLS is. */
+function namesMethod({ rawPacket, bytesParsed = 0 }: ParserError): boolean {
+  if (rawPacket === undefined) return false;
+  const start = bytesParsed === 0 ? 0 : rawPacket.lastIndexOf('\n', bytesParsed - 1) + 1;
+  return METHOD_AND_SPACE.test(rawPacket.toString('latin1', start, start + LONGEST_METHOD));
 }
