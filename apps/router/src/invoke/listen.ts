@@ -1,6 +1,7 @@
 import http, { type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
+import { answerHalfClosed } from '@kiln/forward/server/half-closed';
 import { limitConnections, lingerAtClose } from '@kiln/forward/server/http-server';
 import type { RouterConfig } from '../config.js';
 import type { NodeTable } from '../placement/node-table.js';
@@ -109,6 +110,7 @@ export class DataListener {
     // Node would silently cut off the lines beyond its limit; ours are counted and refused.
     server.maxHeadersCount = 0;
     lingerAtClose(server);
+    answerHalfClosed(server);
     const { answering } = limitConnections(server, connectionBudget().data);
     server.on('request', this.pipeline.request);
     server.on('checkContinue', this.pipeline.expecting);

@@ -21,6 +21,27 @@ describe('ends that are not clean', () => {
     expect(door.nodes.live()[0]!.load).toBe(0);
   });
 
+  it('a client that ends its side behind its request gets the answer, and then the connection is closed', async () => {
+    const door = await openDoor({ answer: (_request, response) => setTimeout(() => response.end('late but whole'), 100) });
+    const client = await connected(door.port);
+    client.allowHalfOpen = true;
+    client.end('GET /fn/hello/ HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await expect.poll(() => client.readableEnded).toBe(true);
+    expect(client.received()).toMatch(/^HTTP\/1\.1 200 [\s\S]*late but whole/);
+    await expect.poll(() => door.records).toMatchObject([{ end: 'answered' }]);
+  });
+
+  it('a client that resets its connection ends the work behind it at once', async () => {
+    let closed = false;
+    const door = await openDoor({ answer: (_request, response) => response.on('close', () => (closed = true)) });
+    const client = await connected(door.port);
+    client.write('GET /fn/hello/ HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await expect.poll(() => door.agents[0]!.requests.length).toBe(1);
+    client.resetAndDestroy();
+    // Well within the time that a client has which has only ended its side.
+    await expect.poll(() => closed, { timeout: 700 }).toBe(true);
+  });
+
   it('a client that leaves in the middle of its body ends it too, and the node never sees a whole body', async () => {
     let whole = false;
     let closed = false;
