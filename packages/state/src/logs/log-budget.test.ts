@@ -120,3 +120,11 @@ describe('the count of what logs take', () => {
     expect(await total()).toBe((await sizes())['other']);
   });
 });
+
+describe('a long message', () => {
+  it('keeps its beginning, and says where it was cut', async () => {
+    await logs.append([logOf(`order failed ${'x'.repeat(20_000)}`, { function: 'a', level: 'error', requestId: 'r-1' })]);
+    const { records } = await logs.read('a', { limit: 10, level: 'error', requestId: 'r-1' });
+    expect(records.map(({ message }) => message)).toEqual([`order failed ${'x'.repeat(8179)}… (cut after 8192 characters)`]);
+  });
+});

@@ -116,7 +116,9 @@ function stepsOf(records: readonly LogRecord[]): { name: string; lines: string[]
 }
 
 function cut(record: LogRecord): LogRecord {
-  return record.message.length > MAX_MESSAGE ? { ...record, message: `${record.message.slice(0, MAX_MESSAGE)}…` } : record;
+  return record.message.length > MAX_MESSAGE
+    ? { ...record, message: `${record.message.slice(0, MAX_MESSAGE)}… (cut after ${MAX_MESSAGE} characters)` }
+    : record;
 }
 
 function startOf(since: string | undefined): string {
