@@ -45,5 +45,6 @@ describe('an answer that breaks HTTP', () => {
     node.add('lax', image);
     const answer = await node.call('lax', { body: writing(bytes) });
     expect([answer.status, answer.text, answer.headers['content-length']]).toEqual([200, 'hello', length]);
+    expect(instanceOf(await node.call('lax'))).toBe(instanceOf(answer));
   });
 });
