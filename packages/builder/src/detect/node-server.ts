@@ -2,6 +2,7 @@ import type { FunctionConfigInput } from '@kiln/contract/config/function-config'
 import { type ModuleTraits, traitsOf } from '../node/entry-text.js';
 import { dependsOn, type Manifest, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
+import { isPageScript } from '../node/page-script.js';
 import { type Start, startOf } from '../node/start-command.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
@@ -50,6 +51,7 @@ async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): P
   if (start?.serves || start?.build !== undefined) return { start, traits };
   if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, traits };
   if (module === undefined || traits === undefined || traits.exports || !traits.listens) return undefined;
+  if (await isPageScript(folder, module)) return undefined;
   const why = `${module} listens on a port`;
   return { start: { command: ['node', module], why, file: module, needsTools: false, serves: false, build: undefined }, traits };
 }

@@ -1,6 +1,7 @@
 import { entryNames } from '@kiln/contract/config/entry-names';
 import { mainOf, moduleOf, NODE_IMAGE, readManifest } from '../node/manifest.js';
 import { type NodeInstall, nodeInstall } from '../node/node-install.js';
+import { isPageScript } from '../node/page-script.js';
 import { bundled, bundleStep, FETCH_ESBUILD, TYPESCRIPT, TYPESCRIPT_NAMES } from '../node/typescript.js';
 import type { BuildPlan, Detector } from './detector.js';
 
@@ -12,10 +13,11 @@ export const runnerDetector: Detector = {
     const named = main === undefined ? 'main in package.json' : `${main} (main in package.json)`;
     return `a module: ${[named, ...entryNames(undefined), ...TYPESCRIPT_NAMES].join(', ')}`;
   },
-  async detect(folder, { entry }) {
+  async detect(folder, { entry, handler }) {
     const manifest = await readManifest(folder);
     const found = (await moduleOf(folder, entry)) ?? (entry === undefined ? TYPESCRIPT_NAMES.find((name) => folder.has(name)) : undefined);
     if (found === undefined) return undefined;
+    if (entry === undefined && handler === undefined && (await isPageScript(folder, found))) return undefined;
     const install = await nodeInstall(folder, manifest);
     const isTypescript = TYPESCRIPT.test(found);
     const built = isTypescript ? await bundled(folder, found) : found;

@@ -4,7 +4,7 @@ import type { BuildPlan, Detector } from './detector.js';
 
 const FOLDERS = ['', 'public/'];
 
-/** A folder of files with an index.html and no package.json. */
+/** A folder of files with an index.html and no package.json; scripts in it are the page's. */
 export const staticSiteDetector: Detector = {
   looksFor: () => 'an index.html',
   async detect(folder, { entry }) {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { planOf } from '../source/source.fixture.js';
+import { folder, planOf } from '../source/source.fixture.js';
+import { detect } from './detect.js';
 
 const EXPRESS_SERVER = "const app = require('express')();\napp.listen(process.env.PORT);\n";
 const EXPRESS_APP = "const app = require('express')();\nmodule.exports = app;\n";
@@ -179,6 +180,40 @@ describe('a folder of files', () => {
     expect([plan.kind, plan.config]).toEqual(['runner', { entry: 'kiln-site.json', concurrency: 100 }]);
     expect(plan.text).toContain(`"site","${source}","/site"]`);
     expect(plan.text).not.toContain('--app');
+  });
+
+  const PAGE = '<!doctype html><button>0</button><script src="index.js"></script>';
+  const COUNTS = "const button = document.querySelector('button');\nbutton.addEventListener('click', () => (button.textContent = 1));\n";
+
+  it.each<[string, Record<string, string>]>([
+    ['called index.js', { 'index.html': PAGE, 'index.js': COUNTS }],
+    ['that imports its other files', { 'index.html': '', 'index.js': "import { count } from './count.js';\ncount();" }],
+    ['that has a function called serve', { 'index.html': PAGE, 'index.js': 'function serve(ball) {}\nserve(1);' }],
+    [
+      'that imports a package by name',
+      { 'index.html': '<script type="module" defer src="./index.js?v=2"></script>', 'index.js': "import * as three from 'three';" },
+    ],
+    ['in a folder below', { 'index.html': '<SCRIPT SRC=/src/index.js></SCRIPT>', 'src/index.js': 'serve(1);' }],
+    ['with nothing in it', { 'index.html': '', 'index.mjs': '' }],
+  ])('may have a script of the page %s', async (_what, files) => {
+    const plan = await planOf(files);
+    expect([plan.entry, plan.config?.entry]).toEqual([undefined, 'kiln-site.json']);
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ['exports', { 'index.html': PAGE, 'index.js': 'export const hello = (req, res) => res.end();' }, 'runner'],
+    ['passes on exports', { 'index.html': '', 'index.js': "export * from './hello.js';" }, 'runner'],
+    ['exports by a name it makes', { 'index.html': '', 'index.js': "exports['a' + 'b'] = () => 1;" }, 'runner'],
+    ['starts another module', { 'index.html': '', 'index.js': "require('./server');" }, 'runner'],
+    ['listens', { 'index.html': '', 'index.js': "require('http').createServer().listen(process.env.PORT)" }, 'http'],
+  ])('is none beside a module that %s', async (_what, files, kind) => {
+    const plan = await planOf(files);
+    expect([plan.kind, plan.config?.entry]).toEqual([kind, undefined]);
+  });
+
+  it('is none where kiln.json names the module or its export', async () => {
+    const page = folder({ 'index.html': PAGE, 'index.js': COUNTS });
+    for (const config of [{ entry: 'index.js' }, { handler: 'count' }]) expect((await detect(page, config)).entry).toBe('index.js');
   });
 
   it('is none with a package.json or a module beside it', async () => {

@@ -8,9 +8,14 @@ export interface ModuleTraits {
   fixedPort: number | undefined;
   /** It listens on localhost only: nobody reaches it from outside the container. */
   localOnly: boolean;
+  /** It asks for what only Node has. */
+  needsNode: boolean;
 }
 
-const EXPORTS = /\bmodule\.exports\b|\bexports\.\w+\s*=|^[ \t]*export\s+(default|const|let|var|async|function|class|\{)/m;
+const EXPORTS = /\bmodule\.exports\b|\bexports\.\w+\s*=|^[ \t]*export\s+(default|const|let|var|async|function|class)|^[ \t]*export\s*[{*]/m;
+/** Packages and Node's own modules, the variables of a CommonJS module, the process. */
+const NEEDS_NODE =
+  /\brequire\s*\(\s*['"`]|\b(?:from|import)\s*\(?\s*['"`](?![./]|https?:)|\bexports\b|\b__(?:dirname|filename)\b|\bprocess\s*\.\s*(?:argv|env|exit|on|std)/;
 const LISTENS = /\.listen\s*\(|\bserve\s*\(/;
 /** Code that listens only where the module is started, not where it is imported. */
 const ONLY_WHEN_STARTED = /\brequire\.main\s*={2,3}\s*module|\bmodule\s*={2,3}\s*require\.main|\bimport\.meta\.main\b/;
@@ -25,6 +30,7 @@ export function traitsOf(source: string): ModuleTraits {
     listens: LISTENS.test(text) && !ONLY_WHEN_STARTED.test(text),
     fixedPort: asksForPort(text) ? undefined : fixedPort(text),
     localOnly: /\bfastify\b/i.test(text) && !/0\.0\.0\.0|\bHOST\b|['"]::['"]/.test(text),
+    needsNode: NEEDS_NODE.test(text),
   };
 }
 
