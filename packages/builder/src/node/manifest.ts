@@ -12,6 +12,8 @@ export interface Manifest {
   /** Dependencies and optional dependencies: needed at run time. */
   dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
+  /** npm installs them beside the others. */
+  peerDependencies: Record<string, string>;
   scripts: Record<string, string>;
   packageManager: string | undefined;
   hasWorkspaces: boolean;
@@ -26,6 +28,7 @@ export async function readManifest(folder: SourceFolder): Promise<Manifest | und
   return {
     dependencies: { ...texts(content['optionalDependencies']), ...texts(content['dependencies']) },
     devDependencies: texts(content['devDependencies']),
+    peerDependencies: texts(content['peerDependencies']),
     scripts: texts(content['scripts']),
     packageManager: typeof packageManager === 'string' ? packageManager : undefined,
     hasWorkspaces: 'workspaces' in content || folder.has('pnpm-workspace.yaml'),

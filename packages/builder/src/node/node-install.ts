@@ -18,15 +18,27 @@ export interface NodeInstall {
 
 /** Installs before it copies the sources, so that the engine repeats the install only when the dependencies change. */
 export async function nodeInstall(folder: SourceFolder, manifest: Manifest | undefined): Promise<NodeInstall> {
-  const needed = (forBuild: boolean) =>
-    manifest !== undefined && Object.keys({ ...manifest.dependencies, ...(forBuild && manifest.devDependencies) }).length > 0;
-  if (manifest === undefined || !needed(true)) return { steps: () => [COPY_SOURCES], prune: [], notes: [] };
+  if (manifest === undefined || !needed(manifest, true)) return { steps: () => [COPY_SOURCES], prune: [], notes: [] };
   const manager = await packageManager(folder, manifest);
   return {
-    steps: (forBuild) => (needed(forBuild) ? installSteps(folder, manifest, manager, forBuild) : [COPY_SOURCES]),
+    steps: (forBuild) => (needed(manifest, forBuild) ? installSteps(folder, manifest, manager, forBuild) : [COPY_SOURCES]),
     prune: manager.prune === undefined ? [] : [`RUN ${manager.prune}`],
-    notes: [lockfileNote(folder, manager)],
+    notes: [hasPackages(manifest, true) ? lockfileNote(folder, manager) : `found the script "${installScripts(manifest)[0]}": running it`],
   };
+}
+
+/** Whether an install does anything: a project's own install scripts run where it has no dependencies, too. */
+function needed(manifest: Manifest, forBuild: boolean): boolean {
+  return hasPackages(manifest, forBuild) || installScripts(manifest).length > 0;
+}
+
+/** The root of a workspace needs an install for its packages, and for the links among them. */
+function hasPackages({ hasWorkspaces, dependencies, devDependencies, peerDependencies }: Manifest, forBuild: boolean): boolean {
+  return hasWorkspaces || Object.keys({ ...dependencies, ...peerDependencies, ...(forBuild && devDependencies) }).length > 0;
+}
+
+function installScripts({ scripts }: Manifest): string[] {
+  return INSTALL_SCRIPTS.filter((name) => name in scripts);
 }
 
 function installSteps(folder: SourceFolder, manifest: Manifest, manager: PackageManager, forBuild: boolean): string[] {
@@ -34,7 +46,7 @@ function installSteps(folder: SourceFolder, manifest: Manifest, manager: Package
   const needsSources =
     manifest.hasWorkspaces ||
     folder.files.some(({ path }) => path.startsWith('patches/')) ||
-    INSTALL_SCRIPTS.some((name) => name in manifest.scripts) ||
+    installScripts(manifest).length > 0 ||
     Object.values({ ...manifest.dependencies, ...manifest.devDependencies }).some((spec) =>
       /^(file|link|portal|patch|workspace):/.test(spec),
     );

@@ -39,6 +39,40 @@ describe('the install of a Node project', () => {
       expect(text).toMatch(/USER root\nCOPY app\/ \/app\/\nRUN /);
     }
   });
+
+  it.each<[string, object, Record<string, string>, RegExp, RegExp]>([
+    [
+      'a postinstall',
+      { scripts: { postinstall: 'node make.js' } },
+      {},
+      /npm install .*--omit=dev/,
+      /found the script "postinstall": running/,
+    ],
+    [
+      'a preinstall beside tools',
+      { scripts: { preinstall: 'x' }, devDependencies: { x: '1' } },
+      {},
+      /npm install .*--omit=dev/,
+      /no lockfile/,
+    ],
+    ['workspaces', { workspaces: ['packages/*'] }, { 'package-lock.json': '{}' }, /npm ci --omit=dev/, /found package-lock\.json/],
+    ['a workspace of pnpm', {}, { 'pnpm-workspace.yaml': 'packages: [a]' }, /pnpm install --no-frozen-lockfile --prod/, /no lockfile/],
+  ])('is done for %s alone, with the sources there', async (_what, content, files, command, note) => {
+    const { text, notes } = await planOf({ ...manifest(content), ...files, 'index.js': 'exports.f = () => {};' });
+    expect(text).toMatch(/COPY app\/ \/app\/\nRUN npm pkg delete scripts\.prepare/);
+    expect(text).toMatch(command);
+    expect(notes.join('\n')).toMatch(note);
+  });
+
+  it('is done for peer dependencies alone, as npm does', async () => {
+    const peers = manifest({ peerDependencies: { ms: '2' } });
+    expect((await planOf({ ...peers, 'index.js': 'exports.f = () => {};' })).text).toContain('npm install');
+  });
+
+  it('is left out where only a script for developers is there', async () => {
+    const hooks = manifest({ scripts: { prepare: 'husky' } });
+    expect((await planOf({ ...hooks, 'index.js': 'exports.f = () => {};' })).text).not.toContain('RUN');
+  });
 });
 
 describe('a TypeScript function', () => {

@@ -17,6 +17,7 @@ export interface PackageManager {
 
 const NPM_LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json'];
 const PNPM_LOCKFILE = 'pnpm-lock.yaml';
+const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
 const YARN_LOCKFILE = 'yarn.lock';
 /** By the format of the lockfile: a newer version would write another format, which a frozen install refuses. */
 const BERRY_BY_FORMAT: Readonly<Record<string, string>> = { '4': '2', '5': '3.1', '6': '3', '8': '4.9' };
@@ -26,7 +27,10 @@ const CLEAN = '&& rm -rf /tmp/install';
 export async function packageManager(folder: SourceFolder, manifest: Manifest): Promise<PackageManager> {
   const [, name, version] = /^(npm|pnpm|yarn)@(\d+\.\d+\.\d+[\w.-]*)/.exec(manifest.packageManager ?? '') ?? [];
   const lockfile = lockfileOf(folder, name);
-  if (name === 'pnpm' || lockfile === PNPM_LOCKFILE) return pnpm(version ?? (await pnpmVersion(folder, lockfile)), lockfile);
+  // Only pnpm knows the packages of its workspace.
+  const isPnpm =
+    name === 'pnpm' || lockfile === PNPM_LOCKFILE || (name === undefined && lockfile === undefined && folder.has(PNPM_WORKSPACE));
+  if (isPnpm) return pnpm(version ?? (await pnpmVersion(folder, lockfile)), lockfile);
   if (name === 'yarn' || lockfile === YARN_LOCKFILE) return await yarn(folder, version, lockfile);
   return npm(lockfile);
 }
@@ -58,7 +62,7 @@ function pnpm(version: string, lockfile: string | undefined): PackageManager {
     installAll: install(' --prod=false'),
     installForRun: install(' --prod'),
     prune: 'CI=true pnpm prune --prod --ignore-scripts',
-    settings: ['.npmrc', 'pnpm-workspace.yaml', '.pnpmfile.cjs'],
+    settings: ['.npmrc', PNPM_WORKSPACE, '.pnpmfile.cjs'],
   };
 }
 
