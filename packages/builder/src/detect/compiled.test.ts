@@ -56,6 +56,16 @@ describe('detect, for Rust,', () => {
     for (const entry of ['b', 'src/bin/b.rs', './src/bin/b.rs']) expect(await textOf(several, entry)).toContain('--bin b ');
   });
 
+  it('builds the program that default-run names, and entry wins', async () => {
+    const several = { 'Cargo.toml': `${CARGO}default-run = "server"\n`, 'src/bin/migrate.rs': '', 'src/bin/server.rs': '' };
+    expect((await planOf(several)).text).toContain('--bin server ');
+    expect(await textOf(several, 'migrate')).toContain('--bin migrate ');
+    const renamed = `${CARGO}default-run = 'web'\n[[bin]]\nname = "web"\npath = "src/serve.rs"\n`;
+    expect((await planOf({ 'Cargo.toml': renamed, 'src/main.rs': '', 'src/serve.rs': '' })).text).toContain('--bin web ');
+    const wrong = { ...several, 'Cargo.toml': `${CARGO}default-run = "gone"\n` };
+    await expect(detect(folder(wrong), {})).rejects.toThrowError(/entry: which of migrate, server/);
+  });
+
   it('leaves libraries and workspaces alone', async () => {
     await expect(detect(folder({ 'Cargo.toml': CARGO, 'src/lib.rs': '' }), {})).rejects.toThrowError(/Rust: Cargo\.toml with a program/);
     await expect(detect(folder({ 'Cargo.toml': '[workspace]\nmembers = ["a"]\n' }), {})).rejects.toThrowError(/nothing to build/);

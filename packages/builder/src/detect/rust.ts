@@ -7,6 +7,7 @@ const BUILD_IMAGE = 'rust:1-slim-trixie';
 const RUN_IMAGE = 'debian:trixie-slim';
 const MANIFEST = 'Cargo.toml';
 const LOCKFILE = 'Cargo.lock';
+const PACKAGE = /^\[package\]/;
 const BIN_NAME = /^[A-Za-z0-9_][A-Za-z0-9_-]*$/;
 
 /** A Rust package with a program that listens on PORT. */
@@ -14,7 +15,7 @@ export const rustDetector: Detector = {
   looksFor: () => `Rust: ${MANIFEST} with a program`,
   async detect(folder, { entry }) {
     if (!folder.has(MANIFEST)) return undefined;
-    const bin = chooseBin(binsOf(folder, await folder.readText(MANIFEST)), entry);
+    const bin = chooseBin(folder, await folder.readText(MANIFEST), entry);
     if (bin === undefined) return undefined;
     const locked = folder.has(LOCKFILE);
     return {
@@ -29,7 +30,7 @@ export const rustDetector: Detector = {
 /** Name and source of each program, by cargo's rules. */
 export function binsOf(folder: Pick<SourceFolder, 'files' | 'has'>, manifest: string): Map<string, string> {
   const bins = new Map<string, string>();
-  const packageName = tableOf(manifest, /^\[package\]/)[0]?.get('name');
+  const packageName = tableOf(manifest, PACKAGE)[0]?.get('name');
   if (packageName !== undefined && folder.has('src/main.rs')) bins.set(packageName, 'src/main.rs');
   for (const { path } of folder.files) {
     const [, file, directory] = /^src\/bin\/(?:([^/]+)\.rs|([^/]+)\/main\.rs)$/.exec(path) ?? [];
@@ -46,10 +47,14 @@ export function binsOf(folder: Pick<SourceFolder, 'files' | 'has'>, manifest: st
   return new Map([...bins].filter(([name]) => BIN_NAME.test(name)));
 }
 
-function chooseBin(bins: ReadonlyMap<string, string>, entry: string | undefined): string | undefined {
+/** `default-run` decides as for `cargo run`. One that names no program is asked about: cargo refuses it. */
+function chooseBin(folder: SourceFolder, manifest: string, entry: string | undefined): string | undefined {
+  const bins = binsOf(folder, manifest);
   if (entry !== undefined) return [...bins].find(([name, path]) => name === entry || path === entry.replace(/^\.\//, ''))?.[0];
   const names = [...bins.keys()];
   if (names.length < 2) return names[0];
+  const preferred = tableOf(manifest, PACKAGE)[0]?.get('default-run');
+  if (preferred !== undefined && bins.has(preferred)) return preferred;
   throw whichProgram(names);
 }
 
