@@ -82,6 +82,14 @@ describe('build', () => {
     expect([http.kind, ...kinds]).toEqual(['http', 'runner', 'http']);
   });
 
+  it('sends requests to the one port that a Dockerfile exposes, and kiln.json wins', async () => {
+    const exposes = (ports: string) => ({ Dockerfile: `FROM debian:trixie-slim\nEXPOSE ${ports}\nCMD ["true"]\n` });
+    expect((await buildFiles(exposes('3000 8125/udp'))).config).toEqual({ port: 3000 });
+    expect(lines.join('\n')).toContain('the image exposes 3000: requests go there');
+    expect((await buildFiles({ ...exposes('3000'), 'kiln.json': '{"port":4000}' })).config).toEqual({ port: 4000 });
+    expect((await buildFiles(exposes('3000 9229'))).config).toEqual({});
+  });
+
   it('gives a new image for a change of one byte, and kiln.json wins over the module', async () => {
     const source = (timeout: number) => ({
       'index.js': `exports.a = { func() {}, config: { timeout: ${timeout}, memory: 64 } };`,

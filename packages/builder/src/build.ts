@@ -5,6 +5,7 @@ import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { BuiltImage } from '@kiln/contract/api/control-api';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
+import { onlyExposed } from '@kiln/engine/exposed-port';
 import { discardImage } from '@kiln/engine/remove';
 import type { Registries } from '@kiln/registry/registries';
 import type Dockerode from 'dockerode';
@@ -89,7 +90,7 @@ async function buildIn(root: string, run: Build): Promise<BuiltImage> {
     const config =
       plan.kind === 'runner' && plan.entry !== undefined
         ? await completeConfig(made.id, plan.entry, declared, run)
-        : configOf(plan, declared);
+        : { ...(await exposedPort(made.id, plan, declared, run)), ...configOf(plan, declared) };
     const local = { image: made.id, name: run.functionName, tag: made.tag };
     const { image, digest } = run.registry === undefined ? { image: made.id, digest: made.id } : await push(run, local, run.registry);
     return { image, digest, kind: plan.kind, config };
@@ -168,6 +169,20 @@ async function preparedImage(plan: BuildPlan, [baseImageId]: string[], run: Buil
 function configOf({ kind, entry, handler, config }: BuildPlan, declared: FunctionConfigInput): FunctionConfigInput {
   const merged = { ...config, ...declared };
   return kind === 'http' ? merged : { ...merged, ...(entry !== undefined && { entry }), ...(handler !== undefined && { handler }) };
+}
+
+/** Where the folder's own Dockerfile says by EXPOSE that its program listens, unless kiln.json says it. */
+async function exposedPort(
+  id: string,
+  plan: BuildPlan,
+  declared: FunctionConfigInput,
+  { docker, onLine }: Build,
+): Promise<FunctionConfigInput> {
+  if (plan.dockerfile !== undefined || declared.port !== undefined) return {};
+  const port = onlyExposed(await docker.getImage(id).inspect());
+  if (port === undefined) return {};
+  onLine(`the image exposes ${port}: requests go there, and PORT says the same`);
+  return { port };
 }
 
 /** Runs the module to read its exports and their configuration. */

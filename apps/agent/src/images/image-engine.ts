@@ -13,6 +13,8 @@ export interface LocalImage {
   entrypoint: readonly string[];
   command: readonly string[];
   workingDirectory: string;
+  /** The only TCP port that it exposes. */
+  port?: number | undefined;
   /** Paths of its VOLUMEs. */
   volumes: readonly string[];
   /** Made by Kiln, or held by one of its nodes. */

@@ -88,6 +88,12 @@ describe('images', () => {
     expect(engine.pulls).toHaveLength(1);
   });
 
+  it('tell the port that they expose', async () => {
+    const { engine, images } = made();
+    engine.find = async () => ({ ...local(), port: 3000 });
+    expect(await images.facts('local-tag:1')).toMatchObject({ image: ID, port: 3000 });
+  });
+
   it('asked for by a registry’s tag are looked up there, though one is here', async () => {
     const { engine, images } = made();
     engine.has.add('registry:5000/a:1');

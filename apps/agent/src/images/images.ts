@@ -44,12 +44,12 @@ export class Images {
   }
 
   /** The facts for a new version of this image, by digest, so that a tag may move later. */
-  async facts(image: string): Promise<{ image: string; digest: string; kind: ImageKind }> {
+  async facts(image: string): Promise<{ image: string; digest: string; kind: ImageKind; port?: number | undefined }> {
     const reference = await this.pinned(image);
     // A user asks for it: try without a pause.
     this.failing.delete(reference);
-    const { id, kind, pinned } = await this.ensure(reference);
-    return { image: pinned ?? id, digest: pinned?.slice(pinned.indexOf('@') + 1) ?? id, kind };
+    const { id, kind, pinned, port } = await this.ensure(reference);
+    return { image: pinned ?? id, digest: pinned?.slice(pinned.indexOf('@') + 1) ?? id, kind, port };
   }
 
   /** Holds an image that was built here. @throws KilnError `unavailable` where it is gone already */

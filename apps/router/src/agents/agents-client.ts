@@ -23,7 +23,8 @@ const WARM_MS = 12_000;
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /** An image whose reference always has the same content. */
-const imageFacts = z.object({ image: z.string(), digest: z.string(), kind: imageKind });
+/** An older agent tells no port. */
+const imageFacts = z.object({ image: z.string(), digest: z.string(), kind: imageKind, port: z.number().optional() });
 
 /** What the steps of a build are told. */
 export interface StepInputs {

@@ -127,8 +127,9 @@ export class Deployments {
     await this.checked(config, 'http');
     const home = this.homeOf(name);
     return this.deploy(begun(name, note), async (deployment) => {
-      const facts = await this.parts.agents.facts(home, image, AbortSignal.any([signal, deployment.signal]));
-      const release = { ...facts, ...note, home, config: await this.checked(config, facts.kind) };
+      const { port, ...facts } = await this.parts.agents.facts(home, image, AbortSignal.any([signal, deployment.signal]));
+      const exposed = facts.kind === 'http' && port !== undefined ? { port } : {};
+      const release = { ...facts, ...note, home, config: await this.checked({ ...exposed, ...config }, facts.kind) };
       return (await this.release(deployment, release, signal)).serve();
     });
   }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { KilnError } from '@kiln/contract/errors';
 import { type ImageKind, imageKind } from '@kiln/contract/kinds';
 import { statusOf } from '@kiln/engine/engine-error';
+import { onlyExposed } from '@kiln/engine/exposed-port';
 import { jsonLinesOf } from '@kiln/engine/json-lines';
 import type { RegistryLogin } from '@kiln/registry/login';
 import type Dockerode from 'dockerode';
@@ -86,6 +87,7 @@ function facts(image: string, info: Dockerode.ImageInspectInfo): LocalImage {
     entrypoint: list(config.Entrypoint),
     command: list(config.Cmd),
     workingDirectory: config.WorkingDir ?? '',
+    port: onlyExposed(info),
     ours: isOurs(info.RepoTags ?? []),
     volumes: Object.keys((config.Volumes as Record<string, unknown> | null) ?? {}),
   };
