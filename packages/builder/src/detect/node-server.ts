@@ -25,7 +25,7 @@ export const nodeServerDetector: Detector = {
     return {
       kind: 'http',
       baseImages: [NODE_IMAGE],
-      config: portOf(server.traits, config),
+      config: portOf(server, config),
       doubtful: manifest?.hasWorkspaces === true || server.start.file === undefined,
       notes: [
         ...serverNotes(server, manifest, config),
@@ -39,6 +39,8 @@ export const nodeServerDetector: Detector = {
 
 interface Server {
   start: Start;
+  /** Whose traits these are: the module that the start runs, or else the usual one. */
+  module: string | undefined;
   traits: ModuleTraits | undefined;
 }
 
@@ -48,23 +50,28 @@ async function serverOf(folder: SourceFolder, manifest: Manifest | undefined): P
   const startsFile = start?.file !== undefined && folder.has(start.file) ? start.file : undefined;
   const module = startsFile ?? (await moduleOf(folder)) ?? USUAL_MODULES.find((path) => folder.has(path));
   const traits = module === undefined ? undefined : traitsOf(await folder.readStart(module));
-  if (start?.serves || start?.build !== undefined) return { start, traits };
-  if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, traits };
+  if (start?.serves || start?.build !== undefined) return { start, module, traits };
+  if (start !== undefined) return traits?.exports === true && !traits.listens ? undefined : { start, module, traits };
   if (module === undefined || traits === undefined || traits.exports || !traits.listens) return undefined;
   if (await isPageScript(folder, module)) return undefined;
   const why = `${module} listens on a port`;
-  return { start: { command: ['node', module], why, file: module, needsTools: false, serves: false, build: undefined }, traits };
+  const own: Start = { command: ['node', module], why, file: module, needsTools: false, serves: false, build: undefined, port: undefined };
+  return { start: own, module, traits };
 }
 
-function portOf(traits: ModuleTraits | undefined, { port }: FunctionConfigInput): FunctionConfigInput {
-  return traits?.fixedPort === undefined || port !== undefined ? {} : { port: traits.fixedPort };
+/** A program that asks for no PORT does not hear what its script says of it, either. */
+function portOf({ start, traits }: Server, { port }: FunctionConfigInput): FunctionConfigInput {
+  const found = (start.file === undefined ? undefined : traits?.fixedPort) ?? start.port ?? traits?.fixedPort;
+  return found === undefined || port !== undefined ? {} : { port: found };
 }
 
-function serverNotes({ start, traits }: Server, manifest: Manifest | undefined, { port }: FunctionConfigInput): string[] {
+function serverNotes(server: Server, manifest: Manifest | undefined, config: FunctionConfigInput): string[] {
+  const { start, module, traits } = server;
   const framework = manifest && FRAMEWORKS.find((name) => dependsOn(manifest, name));
   const notes = [`found a Node server${framework === undefined ? '' : ` (${framework})`}: ${start.why}`];
-  if (traits?.fixedPort !== undefined && port === undefined)
-    notes.push(`${start.file} listens on ${traits.fixedPort} and asks for no PORT: requests go there`);
+  const { port } = portOf(server, config);
+  if (port !== undefined && port === traits?.fixedPort) notes.push(`${module} listens on ${port} and asks for no PORT: requests go there`);
+  else if (port !== undefined) notes.push(`the script says port ${port}: requests go there`);
   if (traits?.localOnly && !start.serves) notes.push(`warning: Fastify listens on localhost only unless it is told host: '0.0.0.0'`);
   return notes;
 }

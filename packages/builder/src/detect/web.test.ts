@@ -29,6 +29,48 @@ describe('a Node server', () => {
     expect(plan.text).toMatch(/USER 65532:65532\nENTRYPOINT \[\]\nCMD \["node","--enable-source-maps","\.\/server\.js"\]\n$/);
   });
 
+  const ASKS = "require('http').createServer().listen(process.env.PORT || 5000);";
+
+  it.each<[string, number | undefined]>([
+    ['PORT=3000 NODE_ENV=production node server.js', 3000],
+    ['cross-env NODE_ENV=production PORT=3000 node ./server.js', 3000],
+    ["PORT='3000' node server.js", 3000],
+    ['export PORT=3000 && node server.js', 3000],
+    ['npm run migrate -- --port 5432 && PORT=3000 node server.js', 3000],
+    ['npm run serve', 4000],
+    ['PORT=3000 npm run serve', 3000],
+    ['npm run circle', undefined],
+    ['serve dist -l 3000', 3000],
+    ['node server.js --port=3000', 3000],
+    ['fastify start -l info -p 3000 app.js', 3000],
+    ['PORT=$PORT node server.js', undefined],
+    ['DB_PORT=5432 node server.js', undefined],
+    ['tsx -p tsconfig.json src/index.ts', undefined],
+    ['PORT=99999 node server.js', undefined],
+  ])('gets requests where its start script says: %s', async (start, port) => {
+    const scripts = { start, serve: 'PORT=4000 node server.js', circle: 'npm run circle' };
+    const { kind, config, notes } = await planOf({ ...manifest({ scripts }), 'server.js': ASKS });
+    expect([kind, config]).toEqual(['http', port === undefined ? {} : { port }]);
+    expect(notes.some((note) => note.includes('requests go there'))).toBe(port !== undefined);
+  });
+
+  it('starts without a shell, too, where variables stand in front', async () => {
+    const scripts = { start: 'cross-env PORT=3000 A=b node server.js' };
+    const tools = { devDependencies: { 'cross-env': '10' } };
+    const { text } = await planOf({ ...manifest({ scripts, ...tools }), 'server.js': ASKS });
+    expect(text).toMatch(/CMD \["env","PORT=3000","A=b","node","server\.js"\]\n$/);
+    expect(text).not.toContain('npm install');
+  });
+
+  it('gets requests where its text says, whatever its script says of PORT; kiln.json wins over both', async () => {
+    const files = {
+      ...manifest({ scripts: { start: 'PORT=3000 node server.js' } }),
+      'server.js': "require('http').createServer().listen(4000)",
+    };
+    expect((await planOf(files)).config).toEqual({ port: 4000 });
+    expect((await detect(folder(files), { port: 5000 })).config).toEqual({});
+  });
+
   it('is built by its build script, and keeps no tools', async () => {
     const nest = manifest({
       scripts: { build: 'nest build', start: 'nest start', 'start:prod': 'node dist/main' },

@@ -1,4 +1,5 @@
 import { type Manifest, printable } from './manifest.js';
+import { portIn } from './script-port.js';
 
 /** How a project starts, by its package.json. */
 export interface Start {
@@ -14,6 +15,8 @@ export interface Start {
   serves: boolean;
   /** The build script that the command runs first. */
   build: string | undefined;
+  /** The port that stands in the script. */
+  port: number | undefined;
 }
 
 /** Nest's `start` is for developers, and compiles first; `start:prod` is for servers. */
@@ -36,13 +39,25 @@ export function startOf(manifest: Manifest | undefined): Start | undefined {
   const [, build, rest] = BUILDS_FIRST.exec(before === undefined ? own : `${before} && ${own}`) ?? [];
   const builds = build !== undefined && manifest.scripts[build] !== undefined;
   const script = builds && rest !== undefined ? rest : own;
-  const start = { why: `the script "${name}" runs ${printable(own)}`, serves: SERVES.test(script), build: builds ? build : undefined };
+  const start = {
+    why: `the script "${name}" runs ${printable(own)}`,
+    serves: SERVES.test(script),
+    build: builds ? build : undefined,
+    port: portIn(own, manifest.scripts),
+  };
   if (before !== undefined && !builds) return { ...start, command: ['npm', 'run', name], file: undefined, needsTools: true };
   // Without npm and a shell in between, the program starts sooner and gets the signals itself.
-  const command = script.split(/ +/);
-  if (command[0] === 'node' && command.every((word) => PLAIN.test(word))) {
+  const { variables, command } = withVariables(script.split(/ +/));
+  if (command[0] === 'node' && [...variables, ...command].every((word) => PLAIN.test(word))) {
     const file = command.find((word, i) => i > 0 && !word.startsWith('-'))?.replace(/^\.\//, '');
-    return { ...start, command, file, needsTools: false };
+    return { ...start, command: [...(variables.length === 0 ? [] : ['env', ...variables]), ...command], file, needsTools: false };
   }
   return { ...start, command: ['sh', '-c', script], file: undefined, needsTools: true };
+}
+
+/** Takes apart `A=1 B=2 node server.js`, also with cross-env or env before it, which do the same. */
+function withVariables(words: readonly string[]): { variables: string[]; command: string[] } {
+  const own = words.slice(/^(cross-env|env)$/.test(words[0] ?? '') ? 1 : 0);
+  const count = own.findIndex((word) => !/^[A-Za-z_]\w*=/.test(word));
+  return count < 0 ? { variables: [], command: [...words] } : { variables: own.slice(0, count), command: own.slice(count) };
 }
