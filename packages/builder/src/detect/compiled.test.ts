@@ -21,6 +21,21 @@ describe('detect, for Go,', () => {
     expect(plan.text).toContain(`-o /out/function ${target}\n`);
   });
 
+  it.each<[string, Record<string, string>]>([
+    ['a magefile', { 'magefile.go': `//go:build mage\n\n${MAIN}` }],
+    ['a file to be ignored', { 'gen.go': `// Copyright\n\n//go:build ignore\n\n${MAIN}` }],
+    ['a file of old with +build', { 'gen.go': `// +build ignore\n\n${MAIN}` }],
+    ['a file for another system', { 'gen_windows.go': MAIN }],
+    ['a comment that shows a program', { 'doc.go': `/*\n${MAIN}*/\npackage shop\n` }],
+    ['a command that is ignored', { 'cmd/gen/main.go': `//go:build ignore\n\n${MAIN}` }],
+  ])('takes nothing from what the compiler leaves out: %s', async (_what, files) => {
+    const plan = await planOf({ ...GO, 'shop.go': 'package shop\n', 'cmd/server/main.go': MAIN, ...files });
+    expect([plan.notes[0], plan.text]).toEqual([
+      'found go.mod with package main in ./cmd/server',
+      expect.stringContaining('/out/function ./cmd/server\n'),
+    ]);
+  });
+
   it.each(['cmd/b', './cmd/b', 'cmd/b/main.go', './cmd/b/'])('builds what entry names: %s', async (entry) => {
     expect(await textOf({ ...GO, 'cmd/a/main.go': MAIN, 'cmd/b/main.go': MAIN }, entry)).toContain('/out/function ./cmd/b\n');
   });

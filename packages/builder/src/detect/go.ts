@@ -1,5 +1,7 @@
+import { posix } from 'node:path';
 import { SOURCES } from '../dockerfile/layout.js';
 import type { Prepared } from '../engine/prepared-image.js';
+import { compiledPackage } from '../go/build-constraint.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 import { RUN_PROGRAM, whichProgram } from './program.js';
@@ -8,7 +10,8 @@ const BASE_IMAGE = 'golang:1.24-trixie';
 const GO_MOD = 'go.mod';
 const PACKAGE_PATH = /^(?:\.\/)?(?:[A-Za-z0-9_][\w.-]*(?:\/|$))*$/;
 const COMMAND = /^cmd\/[A-Za-z0-9_][\w.-]*$/;
-const MAIN = /^package[ \t]+main\b/m;
+/** The package clause comes before all code; a licence or a long comment may stand before it. */
+const HEAD_BYTES = 64 * 1024;
 /** The same flags for every build, or Go can't use what it has compiled before. */
 const FLAGS = '-trimpath -buildvcs=false -tags timetzdata';
 
@@ -52,9 +55,9 @@ async function mainPackage(folder: SourceFolder, entry: string | undefined): Pro
   return mains[0] === undefined ? undefined : relativePath(mains[0]);
 }
 
-/** The paths of Go sources by their directory, tests left out. */
+/** The paths of Go sources by their directory. */
 function goFiles(folder: SourceFolder): Map<string, string[]> {
-  const sources = folder.files.map(({ path }) => path).filter((path) => path.endsWith('.go') && !path.endsWith('_test.go'));
+  const sources = folder.files.map(({ path }) => path).filter((path) => path.endsWith('.go'));
   return Map.groupBy(sources, directoryOf);
 }
 
@@ -66,7 +69,7 @@ function directoryOf(path: string): string {
 }
 
 async function isMain(folder: SourceFolder, paths: readonly string[] = []): Promise<boolean> {
-  for (const path of paths) if (MAIN.test(await folder.readText(path))) return true;
+  for (const path of paths) if (compiledPackage(posix.basename(path), await folder.readStart(path, HEAD_BYTES)) === 'main') return true;
   return false;
 }
 

@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { declaresArg } from '../dockerfile/build-arguments.js';
 import { imagesOf } from '../dockerfile/dockerfile-images.js';
 import { instructionsOf, readsOneWay } from '../dockerfile/dockerfile-text.js';
+import { compiledPackage } from '../go/build-constraint.js';
 import { traitsOf } from '../node/entry-text.js';
 import { exportedNames } from '../node/exported-names.js';
+import { portIn } from '../node/script-port.js';
 import { maskOf } from '../secrets/mask.js';
 import { secretRun } from '../secrets/secret-mounts.js';
 import { SourceFolder } from '../source/source-folder.js';
@@ -129,6 +131,8 @@ describe('a file of the worst kind does not hold up the process that looks at it
     ['a module', START, [''], traitsOf],
     ['a module’s exports', START, ['', 'export const a = 1\n'], exportedNames],
     ['Cargo.toml', WHOLE, ['', '[[bin]]\nname'], (text) => binsOf({ files: [], has: () => false }, text)],
+    ['the head of a Go file', START, ['', '//go:build ', '// +build '], (text) => compiledPackage('a.go', text)],
+    ['a start script', START, ['', 'npm run '], (text) => portIn(text, {})],
     ['a build’s secret', 256 * 1024, ['', 'A='], (text) => maskOf([Buffer.from(text)])('x')],
   ])('%s', (_name, length, starts, look) => {
     const trials = inputs(starts).map((input) => ({ input, ms: timed(look, input, Math.min(TRIAL, length)) }));
