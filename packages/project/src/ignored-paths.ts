@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { KilnError } from '@kiln/contract/errors';
-import { ALWAYS_SENT, patternsOf } from './ignore-rules.js';
+import { ALWAYS_SENT, ignoreRules } from './ignore-rules.js';
 
 /** The time for all files of one folder. */
 const DEADLINE_MS = 10_000;
@@ -15,20 +15,22 @@ export interface IgnoreTexts {
  * Which of the paths the ignore files leave out. Patterns become regular expressions, and one with many stars can run for ever on one
  * path. A thread of its own matches them within a deadline, so that no other request waits.
  * @param paths relative to the folder that has the files; a folder ends with `/`
- * @throws KilnError `bad_request` when it takes too long
+ * @throws KilnError `bad_request` when it takes too long, or a line is no pattern
  */
 export async function ignoredPaths(texts: IgnoreTexts, paths: readonly string[], deadlineMs = DEADLINE_MS): Promise<Set<string>> {
   const asked = paths.filter((path) => !ALWAYS_SENT.has(path));
   if (asked.length === 0) return new Set();
-  const ignored = await match(patternsOf(texts.dockerignore, texts.kilnignore), asked, deadlineMs);
+  // An error with the number of the line would not come whole out of the thread.
+  ignoreRules(texts.dockerignore, texts.kilnignore);
+  const ignored = await match(texts, asked, deadlineMs);
   return new Set(asked.filter((_path, i) => ignored[i] === 1));
 }
 
 /** Tests run the sources as TypeScript. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './match-worker.ts' : './match-worker.js', import.meta.url);
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './match-worker.fixture.ts' : './match-worker.js', import.meta.url);
 
-async function match(patterns: string[], paths: string[], deadlineMs: number): Promise<Uint8Array> {
-  const worker = new Worker(WORKER, { workerData: { patterns, paths }, resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB } });
+async function match(texts: IgnoreTexts, paths: string[], deadlineMs: number): Promise<Uint8Array> {
+  const worker = new Worker(WORKER, { workerData: { texts, paths }, resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB } });
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Uint8Array>((resolve, reject) => {

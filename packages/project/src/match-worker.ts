@@ -1,7 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import ignore from 'ignore';
+import type { IgnoreTexts } from './ignored-paths.js';
+import { IgnoreRules } from './left-out.js';
 
 /** Matches paths for `ignored-paths.ts`: answers with one byte per path. */
-const { patterns, paths } = workerData as { patterns: string[]; paths: string[] };
-const rules = ignore().add(patterns);
+const { texts, paths } = workerData as { texts: IgnoreTexts; paths: string[] };
+const rules = new IgnoreRules(texts.dockerignore, texts.kilnignore);
 parentPort?.postMessage(Uint8Array.from(paths, (path) => Number(rules.ignores(path))));

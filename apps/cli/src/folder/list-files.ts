@@ -1,6 +1,7 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type IgnoreRules, ignoreRules, isSent } from '@kiln/project/ignore-rules';
+import { ignoreRules, isSent } from '@kiln/project/ignore-rules';
+import type { IgnoreRules } from '@kiln/project/left-out';
 import type { PackedFile } from '@kiln/project/pack';
 import { Failure } from '../failure.js';
 
