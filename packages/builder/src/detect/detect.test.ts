@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { contextHash } from '../context.js';
+import { definedIn } from '../python/names.js';
 import { chooseHandler, declaredConfig, mergeConfig } from '../source/declared.js';
 import { folder, GIVEN, planOf } from '../source/source.fixture.js';
 import { detect } from './detect.js';
 import { dockerfileText } from './detector.js';
 import { remoteSources } from './dockerfile.js';
-import { definedIn } from './python.js';
 
 const dockerfileOf = async (contents: Record<string, string>) => (await planOf(contents)).text;
 

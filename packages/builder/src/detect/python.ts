@@ -1,6 +1,10 @@
+import { parseEnv } from 'node:util';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
 import { APP, COPY_SOURCES, SOURCES } from '../dockerfile/layout.js';
+import { FACTORY_NAMES, factoryIn } from '../python/factories.js';
+import { definedIn } from '../python/names.js';
+import { type Application, choosePair, interfaceOf, listedServers, type OwnServer } from '../python/servers.js';
 import type { SourceFolder } from '../source/source-folder.js';
 import type { BuildPlan, Detector } from './detector.js';
 import { readPythonRunner } from './python-runner.js';
@@ -11,90 +15,150 @@ const EVENT_MODULE = 'handler.py';
 /** In this order; the module of a Django project is in the project's own folder. */
 const APP_MODULES = [/^app\.py$/, /^wsgi\.py$/, /^asgi\.py$/, /^main\.py$/, /^application\.py$/, /^[A-Za-z_]\w*\/(wsgi|asgi)\.py$/];
 const APP_NAMES = ['app', 'application'];
+/** Where a package has its factory. */
+const PACKAGE_MODULES = /^(?!tests?\/)[A-Za-z_]\w*\/(?:__init__|app|main|factory)\.py$/;
 /** As any HTTP image: so many threads fit into the limits of an instance. */
 const APP_CONCURRENCY = 100;
+/** Modules that are read in search of a factory. */
+const MAX_SEARCHED = 100;
 /** A path that is safe in a command and in an import. */
 const MODULE_PATH = /^(?:\.\/)?(?:[A-Za-z_]\w*\/)*[A-Za-z_]\w*\.py$/;
 
-/** A module with `handler(event)`, or with a WSGI or ASGI application. */
+/** A module with `handler(event)`, with a WSGI or ASGI application, or with a factory of one. */
 export const pythonDetector: Detector = {
-  looksFor: ({ entry }) =>
+  looksFor: async ({ entry }, folder) =>
     entry === undefined
-      ? `Python: ${EVENT_MODULE} with handler(event), or app.py, wsgi.py, asgi.py or main.py with app or application`
+      ? `Python: ${EVENT_MODULE} with handler(event), or app.py, wsgi.py, asgi.py or main.py with app or application${await nearly(folder)}`
       : `the Python module ${entry}`,
   async detect(folder, config) {
-    const found = await findModule(folder, config);
-    if (found === undefined) return undefined;
     const requirements = folder.has(REQUIREMENTS) ? await folder.readText(REQUIREMENTS) : undefined;
-    return await planOf(folder, found, requirements);
+    const found = await findModules(folder, config);
+    const [first] = found;
+    if (first === undefined) return undefined;
+    const pair = first.isApp ? choosePair(found, requirements ?? '', APP_CONCURRENCY) : undefined;
+    const plan = await planOf(folder, pair?.application ?? first, requirements, pair?.server);
+    return { ...plan, doubtful: config.entry === undefined && found.every(({ isGuess }) => isGuess) };
   },
 };
 
-interface PythonModule {
-  entry: string;
-  handler: string;
+interface PythonModule extends Application {
+  isApp: boolean;
+  /** Found below the root, where it may belong to another function of the repository. */
+  isGuess: boolean;
 }
 
-async function findModule(folder: SourceFolder, { entry, handler }: FunctionConfigInput): Promise<PythonModule | undefined> {
+/** All that may be meant, best first. */
+async function findModules(folder: SourceFolder, { entry, handler, env }: FunctionConfigInput): Promise<PythonModule[]> {
   if (entry !== undefined) return await namedModule(folder, entry, handler);
   if (folder.has(EVENT_MODULE)) {
     const name = handler ?? definedIn(await folder.readText(EVENT_MODULE), ['handler']);
-    if (name !== undefined) return { entry: EVENT_MODULE, handler: name };
+    if (name !== undefined) return [moduleOf(EVENT_MODULE, name, '')];
   }
+  const found: PythonModule[] = [];
   for (const pattern of APP_MODULES) {
     for (const { path } of folder.files.filter((file) => pattern.test(file.path))) {
-      const name = handler ?? definedIn(await folder.readText(path), APP_NAMES);
-      if (name !== undefined) return { entry: path, handler: name };
+      const text = await folder.readText(path);
+      const name = handler ?? definedIn(text, APP_NAMES);
+      if (name !== undefined) found.push(moduleOf(path, name, text));
     }
   }
-  return undefined;
+  const named = await flaskApp(folder, env?.['FLASK_APP']);
+  // wsgi.py and asgi.py are for servers; FLASK_APP is for the author's machine, and better than a guess.
+  if (named !== undefined && !found.some(({ entry }) => /(?:^|\/)[wa]sgi\.py$/.test(entry))) return [named, ...found];
+  if (found.length > 0) return found;
+  const factories = (await factoriesIn(folder)).filter(({ fits }) => fits);
+  const [only] = factories;
+  return only === undefined || factories.length > 1
+    ? []
+    : [{ ...moduleOf(only.path, only.name, only.text), isGuess: only.path.includes('/') }];
 }
 
-async function namedModule(folder: SourceFolder, entry: string, handler: string | undefined): Promise<PythonModule | undefined> {
-  if (!entry.endsWith('.py')) return undefined;
+function moduleOf(entry: string, handler: string, text: string): PythonModule {
+  const last = handler.split('.').at(-1)!;
+  const isFactory = FACTORY_NAMES.includes(last);
+  return {
+    entry,
+    handler,
+    isFactory,
+    isApp: isFactory || APP_NAMES.includes(last),
+    speaks: interfaceOf(entry, text, handler),
+    isGuess: false,
+  };
+}
+
+/** What FLASK_APP names: a module or a package, and after a colon what is in it. */
+async function flaskApp(folder: SourceFolder, given: string | undefined): Promise<PythonModule | undefined> {
+  const text = given === undefined && folder.has('.flaskenv') ? await folder.readText('.flaskenv') : '';
+  const value = given ?? parseEnv(text)['FLASK_APP'];
+  const [, where, what] = /^(?:\.\/)?([\w./]+?)(?:\.py)?(?::(\w+)(?:\(\))?)?$/.exec(value ?? '') ?? [];
+  const base = where?.replaceAll('.', '/');
+  const path = [`${base}.py`, `${base}/__init__.py`].find((each) => MODULE_PATH.test(each) && folder.has(each));
+  if (path === undefined) return undefined;
+  const source = await folder.readText(path);
+  const factory = factoryIn(source);
+  const name = definedIn(source, what === undefined ? APP_NAMES : [what]) ?? factory?.name;
+  if (name === undefined || (what !== undefined && what !== name) || (name === factory?.name && !factory.fits)) return undefined;
+  return moduleOf(path, name, source);
+}
+
+async function factoriesIn(folder: SourceFolder) {
+  const paths = folder.files
+    .map(({ path }) => path)
+    .filter((path) => APP_MODULES.some((each) => each.test(path)) || PACKAGE_MODULES.test(path));
+  const found = [];
+  for (const path of paths.slice(0, MAX_SEARCHED)) {
+    const text = await folder.readText(path);
+    const factory = factoryIn(text);
+    if (factory !== undefined) found.push({ path, text, ...factory });
+  }
+  return found;
+}
+
+/** For the error: factories that were seen, and what to write. */
+async function nearly(folder: SourceFolder): Promise<string> {
+  const seen = await factoriesIn(folder);
+  const fitting = seen.filter(({ fits }) => fits);
+  if (fitting.length > 1) {
+    const names = fitting.map(({ path, name }) => `${name}() in ${path}`).join(' and ');
+    return ` (there are ${names}: to choose one write "entry": "${fitting[0]!.path}" into kiln.json)`;
+  }
+  const [first] = seen;
+  if (first === undefined) return '';
+  const from = first.path
+    .slice(0, -'.py'.length)
+    .replace(/\/__init__$/, '')
+    .replaceAll('/', '.');
+  const lines = `"from ${from} import ${first.name}" and "app = ${first.name}(...)"`;
+  return ` (${first.path} has ${first.name}, which needs arguments: write wsgi.py with the lines ${lines})`;
+}
+
+async function namedModule(folder: SourceFolder, entry: string, handler: string | undefined): Promise<PythonModule[]> {
+  if (!entry.endsWith('.py')) return [];
   const path = entry.replace(/^\.\//, '');
-  if (!MODULE_PATH.test(entry) || !folder.has(path)) return undefined;
-  const name = handler ?? definedIn(await folder.readText(path), ['handler', ...APP_NAMES]);
-  if (name !== undefined) return { entry: path, handler: name };
-  throw new KilnError('bad_request', `handler: ${path} defines none of handler, app and application`, {
-    fix: 'set "handler" in kiln.json',
+  if (!MODULE_PATH.test(entry) || !folder.has(path)) return [];
+  const text = await folder.readText(path);
+  const factory = factoryIn(text);
+  const name = handler ?? definedIn(text, ['handler', ...APP_NAMES]) ?? (factory?.fits ? factory.name : undefined);
+  if (name !== undefined) return [moduleOf(path, name, text)];
+  const seen = factory === undefined ? '' : `; its ${factory.name} needs arguments`;
+  throw new KilnError('bad_request', `handler: ${path} defines none of handler, app and application${seen}`, {
+    fix:
+      factory === undefined ? 'set "handler" in kiln.json' : `write "app = ${factory.name}(...)" with its arguments at the end of ${path}`,
     fields: [{ field: 'handler', message: 'is not known' }],
   });
 }
 
-/** The first of these names that a line of the module defines or imports. Does not see names that code makes at run time. */
-export function definedIn(source: string, names: readonly string[]): string | undefined {
-  const given = new Set(source.split('\n').flatMap(namesOf));
-  return names.find((name) => given.has(name));
-}
-
-const DEFINED = /^(?:async[ \t]+def|def|class)[ \t]+(\w+)/;
-const ASSIGNED = /^(\w+)[ \t]*(?::[^=]+)?=(?!=)/;
-const IMPORTED = /^from[ \t].*?[ \t]import[ \t]/;
-
-/** The names that one line of a module defines. The line is untrusted and of any length, so each expression reads it once. */
-function namesOf(line: string): string[] {
-  const defined = DEFINED.exec(line) ?? ASSIGNED.exec(line);
-  if (defined !== null) return [defined[1] as string];
-  const imported = IMPORTED.exec(line);
-  if (imported === null) return [];
-  const [list = ''] = line.slice(imported[0].length).split('#', 1);
-  // `name as other` defines the last word.
-  const parts = list.replace(/[()]/g, ' ').split(',');
-  return parts.map(
-    (part) =>
-      part
-        .trim()
-        .split(/[ \t]+/)
-        .at(-1) as string,
-  );
-}
-
-async function planOf(folder: SourceFolder, { entry, handler }: PythonModule, requirements: string | undefined): Promise<BuildPlan> {
-  const isApp = APP_NAMES.includes(handler.split('.').at(-1)!);
-  const server = isApp ? ownServer(requirements ?? '', entry, handler) : undefined;
+async function planOf(
+  folder: SourceFolder,
+  { entry, handler, isApp }: PythonModule,
+  requirements: string | undefined,
+  server: OwnServer | undefined,
+): Promise<BuildPlan> {
   const files = server === undefined ? await readPythonRunner() : undefined;
+  const listed = listedServers(requirements ?? '');
   const notes = [`found ${entry} with ${handler}${server === undefined ? '' : `, served by ${server.name}`}`];
+  if (isApp && server === undefined && listed.length > 0)
+    notes.push(`${listed.join(' and ')} of ${REQUIREMENTS} can not call it, so that Kiln's own server does`);
   if (requirements === undefined && folder.has('pyproject.toml'))
     notes.push(`pyproject.toml is not read; name what it needs in ${REQUIREMENTS}`);
   return {
@@ -107,19 +171,6 @@ async function planOf(folder: SourceFolder, { entry, handler }: PythonModule, re
     files,
     dockerfile: () => dockerfile(requirements, server?.command),
   };
-}
-
-const SERVERS = [
-  { name: 'uvicorn', listed: /^uvicorn\b/im, options: "--host 0.0.0.0 --port $PORT --forwarded-allow-ips='*' --no-access-log" },
-  { name: 'gunicorn', listed: /^gunicorn\b/im, options: `--bind 0.0.0.0:$PORT --threads ${APP_CONCURRENCY} --forwarded-allow-ips='*'` },
-];
-
-/** The server in requirements.txt, which the author of the function wants to run. */
-function ownServer(requirements: string, entry: string, handler: string): { name: string; command: string } | undefined {
-  const target = `${entry.slice(0, -'.py'.length).replaceAll('/', '.')}:${handler}`;
-  const server = SERVERS.find(({ listed }) => listed.test(requirements));
-  if (server === undefined || !/^[\w.]+:[\w.]+$/.test(target)) return undefined;
-  return { name: server.name, command: `exec python -m ${server.name} ${target} ${server.options}` };
 }
 
 function dockerfile(requirements: string | undefined, command: string | undefined): string[] {

@@ -6,12 +6,13 @@ import { compiledPackage } from '../go/build-constraint.js';
 import { traitsOf } from '../node/entry-text.js';
 import { exportedNames } from '../node/exported-names.js';
 import { portIn } from '../node/script-port.js';
+import { factoryIn } from '../python/factories.js';
+import { definedIn } from '../python/names.js';
 import { maskOf } from '../secrets/mask.js';
 import { secretRun } from '../secrets/secret-mounts.js';
 import { SourceFolder } from '../source/source-folder.js';
 import { detect } from './detect.js';
 import { remoteSources } from './dockerfile.js';
-import { definedIn } from './python.js';
 import { binsOf } from './rust.js';
 
 /** Bytes that are read of a file, and of the start of one. */
@@ -122,6 +123,7 @@ function timed(look: (text: string) => unknown, input: Input, length: number): n
 describe('a file of the worst kind does not hold up the process that looks at it', () => {
   it.each<[string, number, readonly string[], (text: string) => unknown]>([
     ['a Python module', WHOLE, ['', 'from ', 'handler'], (text) => definedIn(text, ['handler', 'app', 'application'])],
+    ['a factory of Python', WHOLE, ['', 'def create_app('], factoryIn],
     ['a Dockerfile', WHOLE, ['', 'RUN ', '#A='], instructionsOf],
     ['a Dockerfile’s directives', WHOLE, ['', '# '], readsOneWay],
     ['a Dockerfile’s images', WHOLE, ['', 'ARG ', 'FROM ', 'ARG A=aa\nFROM '], (text) => imagesOf(text, {})],

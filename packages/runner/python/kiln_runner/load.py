@@ -8,6 +8,8 @@ import sys
 EVENT, WSGI, ASGI = "event", "wsgi", "asgi"
 # By these names a callable is a web application, whatever it looks like.
 APPLICATION_NAMES = ("app", "application")
+# By these names a function makes one, and is called once, without arguments.
+FACTORY_NAMES = ("create_app", "make_app")
 
 
 class LoadError(Exception):
@@ -26,6 +28,11 @@ def load(path, name):
         target = getattr(target, part)
     if not callable(target):
         raise LoadError('"%s" in %s can\'t be called: it is a %s' % (name, path, type(target).__name__))
+    if name.split(".")[-1] in FACTORY_NAMES:
+        target = target()
+        if not callable(target):
+            raise LoadError('what "%s" in %s returns can\'t be called: it is a %s' % (name, path, type(target).__name__))
+        name = APPLICATION_NAMES[0]
     return kind_of(target, name), target
 
 
@@ -35,6 +42,8 @@ def module_name(path):
     if not all(part.isidentifier() for part in parts[:-1]):
         sys.path.insert(0, os.path.abspath(os.path.dirname(path)))
         parts = parts[-1:]
+    if len(parts) > 1 and parts[-1] == "__init__":
+        parts.pop()
     return ".".join(parts)
 
 
