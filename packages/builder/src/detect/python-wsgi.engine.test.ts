@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { app } from './python-instance.fixture.js';
+import { app, start } from './python-instance.fixture.js';
 
 describe('WSGI', () => {
   const ECHO = `
@@ -88,5 +88,19 @@ def app(environ, start_response):
     );
     const answers = await Promise.all(Array.from({ length: 100 }, () => instance.call()));
     expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['together']));
+  });
+
+  it('is made once by a factory in a package, which is imported under its own name', async () => {
+    const source = `
+made = []
+def create_app(config=None):
+    made.append(1)
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [("%s made %d" % (__name__, len(made))).encode()]
+    return app
+`;
+    const instance = await start({ 'shop/__init__.py': source }, { KILN_ENTRY: 'shop/__init__.py', KILN_HANDLER: 'create_app' });
+    expect([(await instance.call()).text, (await instance.call()).text]).toEqual(['shop made 1', 'shop made 1']);
   });
 });
