@@ -98,7 +98,9 @@ async function flaskApp(folder: SourceFolder, given: string | undefined): Promis
   const factory = factoryIn(source);
   const name = definedIn(source, what === undefined ? APP_NAMES : [what]) ?? factory?.name;
   if (name === undefined || (what !== undefined && what !== name) || (name === factory?.name && !factory.fits)) return undefined;
-  return moduleOf(path, name, source);
+  const found = moduleOf(path, name, source);
+  // A function of any other name would be served as handler(event).
+  return found.isApp ? found : undefined;
 }
 
 async function factoriesIn(folder: SourceFolder) {

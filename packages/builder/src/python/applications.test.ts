@@ -64,6 +64,7 @@ describe('a factory', () => {
     [{ 'shop/__init__.py': 'def create_app(config): pass' }, /shop\/__init__\.py has create_app, which needs arguments: write wsgi\.py/],
     [{ 'a/app.py': factory, 'b/app.py': factory }, /create_app\(\) in a\/app\.py and .* write "entry": "a\/app\.py" into kiln\.json/],
     [{ 'tests/app.py': factory }, /or application; /],
+    [{ '.flaskenv': 'FLASK_APP=shop:build()', 'shop/__init__.py': 'def build(): pass' }, /or application; /],
   ])('that is not the one is named in the refusal, with the line to write: %#', async (files, message) => {
     await expect(detect(folder(files as unknown as Record<string, string>), {})).rejects.toThrowError(message);
   });
