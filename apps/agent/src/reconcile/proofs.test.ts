@@ -28,10 +28,12 @@ type Write = (name: string, number: number) => Promise<void>;
 
 function proofs(ensureImage: (image: string) => Promise<unknown> = async () => undefined, markReady?: Write) {
   const told: string[] = [];
+  const fixes: string[] = [];
   const trouble: string[] = [];
   const clock = { now: 0 };
-  const write = (what: string) => async (name: string, number: number, failure?: { code: string }) => {
+  const write = (what: string) => async (name: string, number: number, failure?: { code: string; fix?: string | undefined }) => {
     told.push([what, `${name}@${number}`, ...(failure === undefined ? [] : [failure.code])].join(' '));
+    if (failure?.fix !== undefined) fixes.push(failure.fix);
   };
   const made = new Proofs({
     pools: test.pools,
@@ -51,7 +53,7 @@ function proofs(ensureImage: (image: string) => Promise<unknown> = async () => u
     // One more turn, for what follows the write.
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { made, told, trouble, clock, tell };
+  return { made, told, fixes, trouble, clock, tell };
 }
 
 describe('a version that this node proves', () => {
@@ -69,8 +71,9 @@ describe('a version that this node proves', () => {
   });
 
   it('has failed when it cannot run itself: it exits, or is never ready', async () => {
-    const { tell, told } = proofs();
+    const { tell, told, fixes } = proofs();
     await tell(version('exits'), 1);
+    expect(fixes).toEqual(['kiln logs shows all it wrote']);
     await tell(version('silent', 16, 2), 2);
     expect(told).toEqual(['failed f@1 start_failed', 'failed f@2 start_timeout']);
   });

@@ -12,14 +12,16 @@ const ENGINE_FAULT = 500;
 /** Errors of which only the version itself can be the cause. */
 const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set(['start_failed', 'start_timeout']);
 
+type Told = NonNullable<VersionRecord['failure']>;
+
 export interface ProveParts {
   pools: Pools;
   /** Finds the image or pulls it, however long that takes. */
   ensureImage(image: string): Promise<unknown>;
   markReady(name: string, version: number): Promise<unknown>;
-  markFailed(name: string, version: number, failure: { code: string; detail: string }): Promise<unknown>;
+  markFailed(name: string, version: number, failure: Told): Promise<unknown>;
   /** Stores that this node could not start it: another node may, or this one later. */
-  noteRefusal(name: string, version: number, refusal: { code: string; detail: string }): Promise<unknown>;
+  noteRefusal(name: string, version: number, refusal: Told): Promise<unknown>;
   /** Tells routers and nodes to refresh. */
   announce(name: string): void;
 }
@@ -36,7 +38,8 @@ export async function prove(version: VersionRecord, parts: ProveParts): Promise<
   const failure = await tryToStart(version, parts);
   if (failure === undefined) await parts.markReady(name, number);
   else {
-    const reason = { code: failure.error.code, detail: failure.error.message };
+    const { code, message: detail, fix } = failure.error;
+    const reason = { code, detail, fix };
     await (failure.isOwn ? parts.markFailed(name, number, reason) : parts.noteRefusal(name, number, reason));
   }
   parts.announce(name);

@@ -7,7 +7,7 @@ import { nextProvingNode } from './next-proving-node.js';
 
 type Refusal = NonNullable<VersionRecord['refusal']>;
 const full = (node: string): Refusal => ({ node, code: 'no_capacity', detail: `${node} is full` });
-const without = (node: string): Refusal => ({ node, code: 'start_failed', detail: `${node} has no such image` });
+const without = (node: string): Refusal => ({ node, code: 'start_failed', detail: `${node} has no such image`, fix: 'kiln deploy' });
 
 describe('the node that proves a version', () => {
   const next = (provingNode: string, refusal: Refusal | undefined, usable: string[], unable: string[] = [], refused: string[] = []) =>
@@ -101,7 +101,11 @@ describe('a version that is being proved', () => {
 
   it('has failed, at once, where no node has its image', async () => {
     const made = cluster(['a', 'b'], without);
-    await expect(made.proof(5000)).rejects.toMatchObject({ code: 'start_failed', message: 'b has no such image' });
+    await expect(made.proof(5000)).rejects.toMatchObject({
+      code: 'start_failed',
+      message: 'b has no such image',
+      fix: 'kiln deploy',
+    });
     expect(made.record.state).toBe('failed');
   });
 

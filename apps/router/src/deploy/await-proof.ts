@@ -75,8 +75,8 @@ export class PendingProof {
     const next = nextProvingNode({ version, usable: this.usable(), unable: this.unable, refused: this.refused });
     if (next === version.provingNode) return;
     try {
-      const { code = 'start_failed', detail = 'no node can start it' } = version.refusal ?? {};
-      if (next === undefined) await functions.markFailed(name, number, { code, detail });
+      const { code = 'start_failed', detail = 'no node can start it', fix } = version.refusal ?? {};
+      if (next === undefined) await functions.markFailed(name, number, { code, detail, fix });
       else await functions.proveOn(name, number, next);
       await announcer.functionChanged(name);
     } catch (error) {

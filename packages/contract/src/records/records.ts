@@ -37,6 +37,9 @@ export const versionMessage = z
   .max(200)
   .regex(/^[^\p{Cc}]*$/u, 'must be one line without control characters');
 
+/** An error as it is kept. */
+const told = { code: z.string(), detail: z.string(), fix: z.string().optional() };
+
 export const versionRecord = stored({
   ...recordSchema,
   function: functionName,
@@ -51,11 +54,12 @@ export const versionRecord = stored({
   /** For good: a secret that changes makes a new version. Absent where it uses none. */
   secretRevisions: secretRevisions.optional(),
   state: z.enum(['pending', 'ready', 'failed']),
-  failure: stored({ code: z.string(), detail: z.string() }).optional(),
+  /** Why it failed; `fix` is absent in what an older version of Kiln wrote. */
+  failure: stored(told).optional(),
   /** The node that proves the version ready. */
   provingNode: nodeId,
   /** Why the last node that could not try did not: says nothing of the version, which is pending. */
-  refusal: stored({ node: nodeId, code: z.string(), detail: z.string() }).optional(),
+  refusal: stored({ node: nodeId, ...told }).optional(),
   createdAt: time,
   /** Name of the API key with which it was deployed. Records of before have none. */
   createdBy: z.string().max(100).optional(),

@@ -6,12 +6,13 @@ import { HttpAccess } from '../instance/http-access.js';
 import type { Instance } from '../instance/instance.js';
 import type { InstanceLog } from '../logs/instance-log.js';
 import type { ContainerDriver, FunctionVersion } from '../port/container-driver.js';
-import { describeExit, withLastLines } from '../port/exit.js';
+import { withLastLines } from '../port/exit.js';
 import { Refusal, StartDropped } from '../port/refusal.js';
 import { gateIsBusy, imageOnItsWay } from '../queue/queue-errors.js';
 import { WAIT_MARGIN_MS } from '../queue/wait-queue.js';
 import type { Gate } from '../room/gate.js';
 import type { RoomMaker } from '../room/room-maker.js';
+import { failedStart } from './failed-start.js';
 
 /** Time for an idle instance to end by itself. */
 const GRACE_MS = 1000;
@@ -153,8 +154,7 @@ async function becomeReady(instance: Instance, timeoutMs: number): Promise<void>
     );
   });
   const ended = container!.exited.then((exit) => {
-    const detail = `before it was ready ${describeExit(exit, log!.lastLines, version.config.memory)}`;
-    throw new KilnError('start_failed', withLastLines(detail, log!.lastLines), { fix: 'kiln logs shows all it wrote' });
+    throw failedStart(exit, log!.lastLines, version.config.memory);
   });
   try {
     await Promise.race([access!.ready(), ended, late]);

@@ -119,7 +119,7 @@ export class FunctionStore {
     return this.changeVersion(name, version, (before) => settled(before, { state: 'ready' }));
   }
 
-  markFailed(name: string, version: number, failure: { code: string; detail: string }): Promise<VersionRecord> {
+  markFailed(name: string, version: number, failure: NonNullable<VersionRecord['failure']>): Promise<VersionRecord> {
     return this.changeVersion(name, version, (before) => settled(before, { state: 'failed', failure }));
   }
 
