@@ -45,6 +45,7 @@ export class DockerContainer implements RunningContainer {
   private hasEnded = false;
   private starvedAt: number | undefined;
   private removal: Promise<void> | undefined;
+  private readonly graceOver = Promise.withResolvers<void>();
 
   constructor(private readonly parts: DockerContainerParts) {
     const { container, request, address } = parts;
@@ -90,18 +91,27 @@ export class DockerContainer implements RunningContainer {
   }
 
   remove(graceMs: number): Promise<void> {
-    this.removal ??= graceMs > 0 ? this.endGently(graceMs) : this.finish();
+    if (this.removal === undefined) this.removal = graceMs > 0 ? this.endGently(graceMs) : this.finish();
+    else this.endGraceIn(graceMs);
     return this.removal;
   }
 
+  /** Waits outside of the gate: programs that take their time hold no others back. */
   private async endGently(graceMs: number): Promise<void> {
-    const leave = await this.parts.removals.enter();
-    try {
-      if (!this.hasEnded) await this.terminate(graceMs);
-      await this.finish();
-    } finally {
-      leave();
+    if (!this.hasEnded && (await this.inTurn(() => this.terminate()))) {
+      this.endGraceIn(graceMs);
+      await Promise.race([this.exited, this.graceOver.promise]);
     }
+    await this.inTurn(() => this.finish());
+  }
+
+  private endGraceIn(ms: number): void {
+    setTimeout(this.graceOver.resolve, ms).unref();
+  }
+
+  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const leave = await this.parts.removals.enter();
+    return await work().finally(leave);
   }
 
   private async finish(): Promise<void> {
@@ -112,14 +122,14 @@ export class DockerContainer implements RunningContainer {
     this.parts.onGone();
   }
 
-  private async terminate(graceMs: number): Promise<void> {
+  /** @returns false where the container has ended, or the engine fails: the removal handles both */
+  private async terminate(): Promise<boolean> {
     try {
       await within('signal a container', KILL_MS, (abortSignal) => this.parts.container.kill({ signal: 'SIGTERM', abortSignal }));
+      return true;
     } catch {
-      // The container has ended, or the engine fails: the removal handles both.
-      return;
+      return false;
     }
-    await Promise.race([this.exited, delay(graceMs, undefined, { ref: false })]);
   }
 
   private async resolveExit(code: number): Promise<void> {

@@ -11,6 +11,7 @@ const SCRIPTS: Record<Exclude<Behaviour, 'missing'>, string> = {
   serves: "require('http').createServer((q, r) => r.end('real')).listen(process.env.PORT)",
   exits: "console.log('bye'); process.exit(3)",
   silent: 'setInterval(() => {}, 1000)',
+  stubborn: "process.on('SIGTERM', () => console.log('told')); setInterval(() => {}, 1000); console.log('deaf')",
 };
 
 describeDriver('docker', async () => {

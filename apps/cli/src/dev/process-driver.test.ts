@@ -6,6 +6,7 @@ const SCRIPTS: Record<string, string> = {
   serves: "require('http').createServer((q, r) => r.end('real')).listen(process.env.PORT)",
   exits: "console.log('bye'); process.exit(3)",
   silent: 'setInterval(() => {}, 1000)',
+  stubborn: "process.on('SIGTERM', () => console.log('told')); setInterval(() => {}, 1000); console.log('deaf')",
 } satisfies Record<Exclude<Behaviour, 'missing'>, string>;
 
 function processOf({ version }: ContainerRequest): ProcessSpec {

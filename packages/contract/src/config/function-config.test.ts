@@ -25,6 +25,7 @@ describe('resolveConfig', () => {
       queue: 100,
       idleTimeout: 300_000,
       freezeAfter: 1000,
+      stopGrace: 10_000,
       maxBody: 33_554_432,
       port: 8080,
       env: {},

@@ -37,6 +37,8 @@ const shape = {
   idleTimeout: whole(' of ms', 1, 2_147_483_647).default(300_000),
   /** ms from last use to freeze; 0 = never */
   freezeAfter: whole(' of ms', 0, 2_147_483_647).default(1000),
+  /** ms between SIGTERM and SIGKILL for an instance that ends in order */
+  stopGrace: whole(' of ms', 0, 60_000).default(10_000),
   /** bytes */
   maxBody: whole(' of bytes', 0).default(33_554_432),
   port: whole('', 1, 65_535).default(8080),

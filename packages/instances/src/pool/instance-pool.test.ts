@@ -203,6 +203,31 @@ describe('a pool', () => {
   });
 });
 
+describe('an instance that ends', () => {
+  it('has its whole grace where nobody needs its place', async () => {
+    const from = pool({ idleTimeout: 1, stopGrace: 1500 }, 'stubborn');
+    await leased(from);
+    await vi.waitFor(() => expect(from.census.now.stopping).toBe(1));
+    const began = performance.now();
+    (await lease(from)).release();
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(from.census.now.stopping).toBeGreaterThan(0);
+    await vi.waitFor(() => expect(from.census.ever.removed).toBeGreaterThan(0), 5000);
+    expect(performance.now() - began).toBeGreaterThan(1300);
+  });
+
+  it('is hurried where a call waits for its place below maxInstances', async () => {
+    const from = pool({ idleTimeout: 1, stopGrace: 60_000, maxInstances: 1 }, 'stubborn');
+    await leased(from);
+    await vi.waitFor(() => expect(from.census.now.stopping).toBe(1));
+    const began = performance.now();
+    const held = await lease(from);
+    expect(performance.now() - began).toBeLessThan(3000);
+    from.condemn(held.instance);
+    held.release();
+  });
+});
+
 describe('a version that cannot start', () => {
   it.each([['exits' as const], ['missing' as const]])(
     'because its image %s gives everyone who waits the error, and is left alone for a while',

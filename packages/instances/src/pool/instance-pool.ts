@@ -211,6 +211,9 @@ export class InstancePool {
       for (let missing = this.plan.toStart(this.waiters.size, trial > 0); missing > 0; missing--) void this.start();
       if (trial > 0) this.retryIn(trial);
     }
+    // Those that end count towards `maxInstances` until they are gone.
+    const isFull = this.census.existing >= this.version.config.maxInstances;
+    if (isFull && this.waiters.size > 0 && this.census.now.stopping > 0) for (const each of this.instances) each.hurry();
     this.plan.ahead.endIfReached(this.census);
   }
 

@@ -136,11 +136,21 @@ export class Pools implements PoolNode, Residents {
   }
 
   leaving(): number {
-    return this.held('memory', ({ state }) => state === 'stopping' || state === 'failed');
+    return this.held('memory', isLeaving);
+  }
+
+  hurry(memory: number): void {
+    let coming = 0;
+    for (const instance of this.living) {
+      if (coming >= memory) return;
+      if (!isLeaving(instance) || !instance.holds('memory')) continue;
+      instance.hurry();
+      coming += instance.version.config.memory;
+    }
   }
 
   cpuInUse(): number {
-    return this.held('cpu', ({ state }) => state !== 'idle' && state !== 'stopping' && state !== 'failed');
+    return this.held('cpu', (instance) => instance.state !== 'idle' && !isLeaving(instance));
   }
 
   /** By those instances that have their memory. */
@@ -154,4 +164,8 @@ export class Pools implements PoolNode, Residents {
     for (const other of this.find(version.function, version.version)?.instances ?? []) if (other.holds('memory')) return true;
     return false;
   }
+}
+
+function isLeaving({ state }: Instance): boolean {
+  return state === 'stopping' || state === 'failed';
 }

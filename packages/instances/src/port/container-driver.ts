@@ -36,7 +36,10 @@ export interface RunningContainer {
   readonly lackedMemory: boolean;
   /** After a connection to it broke: how it ended, waited for as long as there are signs of an end; undefined where it runs on. */
   exitNews(): Promise<Exit | undefined>;
-  /** SIGTERM, after `graceMs` SIGKILL; 0 kills at once. Tries until it is confirmed gone, and only then resolves. May be called again. */
+  /**
+   * SIGTERM, after `graceMs` SIGKILL; 0 kills at once. Tries until it is confirmed gone, and only then resolves. May be called again: the
+   * grace that ends first counts.
+   */
   remove(graceMs: number): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { HttpAccess } from '../instance/http-access.js';
 import type { ContainerDriver, ContainerRequest, RunningContainer } from './container-driver.js';
 
-export type Behaviour = 'serves' | 'exits' | 'silent' | 'missing';
+export type Behaviour = 'serves' | 'exits' | 'silent' | 'stubborn' | 'missing';
 
 /** One implementation of the port, and how a test asks it for each behaviour. */
 export interface Subject {
@@ -27,15 +27,7 @@ export function describeDriver(name: string, make: () => Promise<Subject>): void
     });
     afterAll(() => subject?.close());
 
-    function request(behaviour: Behaviour, output: string[] = []): ContainerRequest {
-      const config = resolveConfig({ memory: 64, port }, 'http');
-      return {
-        instance: randomBytes(6).toString('hex'),
-        version: { function: 'driven', version: 1, image: subject.image(behaviour), kind: 'http', config },
-        secrets: {},
-        onOutput: (source, chunk) => output.push(`${source}: ${String(chunk)}`),
-      };
-    }
+    const request = (behaviour: Behaviour, output: string[] = []) => requestFor(subject.image(behaviour), port, output);
 
     async function isGone(container: RunningContainer): Promise<void> {
       await container.remove(0);
@@ -65,9 +57,29 @@ export function describeDriver(name: string, make: () => Promise<Subject>): void
       expect((await container.exited).code).not.toBe(0);
     });
 
+    it('kills one that ignores SIGTERM when its grace is over, or sooner where it is told to with less grace', async () => {
+      const output: string[] = [];
+      const container = await subject.driver.start(request('stubborn', output));
+      await vi.waitFor(() => expect(output.join('')).toContain('deaf'), 5000);
+      const gone = container.remove(120_000);
+      await vi.waitFor(() => expect(output.join('')).toContain('told'), 5000);
+      expect(await subject.existing()).toBe(1);
+      await Promise.all([container.remove(100), gone]);
+      expect(await subject.existing()).toBe(0);
+    });
+
     it('leaves nothing behind where it cannot start one, and says so', async () => {
       await expect(subject.driver.start(request('missing'))).rejects.toMatchObject({ code: 'start_failed' });
       await vi.waitFor(async () => expect(await subject.existing()).toBe(0), 5000);
     });
   });
+}
+
+function requestFor(image: string, port: number, output: string[]): ContainerRequest {
+  return {
+    instance: randomBytes(6).toString('hex'),
+    version: { function: 'driven', version: 1, image, kind: 'http', config: resolveConfig({ memory: 64, port }, 'http') },
+    secrets: {},
+    onOutput: (source, chunk) => output.push(`${source}: ${String(chunk)}`),
+  };
 }

@@ -5,8 +5,8 @@ import { KilnError } from '@kiln/contract/errors';
 import { SOCKET_NAME } from '../instance/socket-root.js';
 import type { ContainerDriver, ContainerRequest, Exit, RunningContainer } from './container-driver.js';
 
-/** What an image of the fake does: serves, exits at once, never becomes ready, or is not there. */
-export type FakeImage = 'serves' | 'exits' | 'silent' | 'missing';
+/** What an image of the fake does: serves, exits at once, never becomes ready, serves and ignores SIGTERM, or is not there. */
+export type FakeImage = 'serves' | 'exits' | 'silent' | 'stubborn' | 'missing';
 
 /** Containers that are servers in this process: no engine, and a start takes as long as `startMs` says. */
 export class FakeDriver implements ContainerDriver {
@@ -32,7 +32,8 @@ export class FakeDriver implements ContainerDriver {
     if (image === 'exits') {
       request.onOutput('stdout', Buffer.from('bye\n'));
       container.die(3);
-    } else if (image === 'serves') {
+    } else if (image === 'serves' || image === 'stubborn') {
+      if (image === 'stubborn') request.onOutput('stdout', Buffer.from('deaf\n'));
       await container.serve(this.dials ?? request.version.config.concurrency);
     }
     return container;
@@ -79,8 +80,12 @@ export class FakeContainer implements RunningContainer {
     this.exit.resolve({ code, outOfMemory: false });
   }
 
-  async remove(): Promise<void> {
-    this.die(137);
+  async remove(graceMs: number): Promise<void> {
+    const isPatient = this.request.version.image === 'stubborn' && graceMs > 0;
+    if (isPatient) this.request.onOutput('stdout', Buffer.from('told\n'));
+    if (isPatient) setTimeout(() => this.die(137), graceMs);
+    else this.die(137);
+    await this.exited;
     this.onGone();
   }
 

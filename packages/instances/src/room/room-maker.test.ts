@@ -56,6 +56,17 @@ describe('where there is no place', () => {
     expect(test.pools.capacity.memoryPromised).toBe(600);
   });
 
+  it('in memory that an instance holds while it ends, a call cuts its grace short, and no other’s', async () => {
+    const pools = ['one', 'two'].map((name) => pool({ memory: 400, idleTimeout: 1, stopGrace: 60_000 }, 'stubborn', name));
+    for (const each of pools) await leased(each);
+    await vi.waitFor(() => expect(pools.map(({ census }) => census.now.stopping)).toEqual([1, 1]));
+    const began = performance.now();
+    (await lease(pool({ memory: 600 }, 'serves', 'needs-room'))).release();
+    expect(performance.now() - began).toBeLessThan(3000);
+    expect(pools.map(({ census }) => census.now.stopping)).toEqual([0, 1]);
+    test.pools.hurry(400);
+  });
+
   it('in memory, a start that waits does not hold back those behind it that fit', async () => {
     const held = await lease(pool({ memory: 600 }, 'serves', 'big'));
     const waiting = pool({ memory: 600 }, 'serves', 'other').wait('r');

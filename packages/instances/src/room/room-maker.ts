@@ -24,6 +24,8 @@ export interface Residents {
   yieldTo(instance: Instance): void;
   /** MB of instances on their way out, free soon. */
   leaving(): number;
+  /** Cuts the grace of those on their way out short, until they make up so many MB. */
+  hurry(memory: number): void;
   /** Cores of instances that start or work. Idle ones use none. */
   cpuInUse(): number;
   /** Another instance of the same version has its memory already. */
@@ -93,6 +95,7 @@ export class RoomMaker {
     let cpu = this.residents.cpuInUse();
     let leaving = this.residents.leaving();
     const idle = new Set(this.residents.spareable());
+    let needed = 0;
     for (const waiting of this.queue) {
       const { instance } = waiting;
       if (!instance.reason.needed()) this.settle(waiting, new StartDropped());
@@ -104,9 +107,13 @@ export class RoomMaker {
         if (gained === undefined) {
           this.onFull(waiting, now);
           if (!instance.reason.ahead && !this.residents.hasSibling(instance)) this.residents.yieldTo(instance);
-        } else leaving += gained;
+        } else {
+          leaving += gained;
+          needed += instance.version.config.memory;
+        }
       }
     }
+    if (needed > 0) this.residents.hurry(this.capacity.missing(needed));
     this.keepLooking();
   }
 

@@ -14,9 +14,6 @@ import type { Gate } from '../room/gate.js';
 import type { RoomMaker } from '../room/room-maker.js';
 import { failedStart } from './failed-start.js';
 
-/** Time for an idle instance to end by itself. */
-const GRACE_MS = 1000;
-
 /** Where `maxInstances` exist: `elsewhere`, a node that runs one takes calls; `passing`, none does: a slot is free when it is gone. */
 export type SlotAnswer = 'granted' | 'elsewhere' | 'passing';
 
@@ -70,7 +67,7 @@ export class InstanceStarter {
     // Connections first: the address may be another container's the moment this one is gone.
     instance.access?.destroy();
     const graceful = instance.state === 'stopping' && !instance.condemned;
-    await instance.container?.remove(graceful ? GRACE_MS : 0);
+    await instance.container?.remove(graceful ? instance.version.config.stopGrace : 0);
     instance.log?.end();
     instance.gone();
   }
