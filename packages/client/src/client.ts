@@ -11,6 +11,7 @@ import type {
   Origin,
   Page,
   StoreView,
+  VersionImage,
   VersionsPage,
 } from '@kiln/contract/api/control-api';
 import { readFailure } from '@kiln/contract/api/problem';
@@ -75,6 +76,11 @@ export class KilnClient {
     deployments: async (name: string): Promise<DeploymentRecord[]> => {
       const page: VersionsPage = await this.transport.json('GET', path('functions', name, 'versions'), { query: { limit: '1' } });
       return page.deployments ?? [];
+    },
+    /** Whether its image is gone from the nodes. False where that can't be found out, as with an older router. */
+    isImageLost: async (name: string, version: number): Promise<boolean> => {
+      const asked = this.transport.json<VersionImage>('GET', path('functions', name, 'versions', String(version), 'image'));
+      return await asked.then(({ lost }) => lost).catch(() => false);
     },
     /** Deploys an existing image. */
     create: (

@@ -62,6 +62,21 @@ function made() {
   return { engine, ecr, clock, lines, images };
 }
 
+describe('the facts of an image', () => {
+  it('are looked up again: somebody may have removed it since the last time, or built it again', async () => {
+    const engine = new Pulling();
+    const images = new Images({ engine, registries: new Registries(undefined) });
+    engine.has.add(ID);
+    await images.ensure(ID);
+    engine.has.clear();
+    await expect(images.facts(ID)).rejects.toMatchObject({ code: 'start_failed', fix: 'kiln deploy' });
+    expect([...images.lost]).toEqual([ID]);
+    engine.has.add(ID);
+    await images.keep(ID);
+    expect([...images.lost]).toEqual([]);
+  });
+});
+
 describe('images', () => {
   it('are pulled once, however many ask, and the log says so', async () => {
     const { engine, images, lines } = made();

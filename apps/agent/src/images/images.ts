@@ -46,8 +46,9 @@ export class Images {
   /** The facts for a new version of this image, by digest, so that a tag may move later. */
   async facts(image: string): Promise<{ image: string; digest: string; kind: ImageKind; port?: number | undefined }> {
     const reference = await this.pinned(image);
-    // A user asks for it: try without a pause.
+    // A user asks for it: look again, and try without a pause.
     this.failing.delete(reference);
+    this.forget(reference);
     const { id, kind, pinned, port } = await this.ensure(reference);
     return { image: pinned ?? id, digest: pinned?.slice(pinned.indexOf('@') + 1) ?? id, kind, port };
   }
@@ -57,6 +58,7 @@ export class Images {
     const found = await this.parts.engine.find(image);
     if (found === undefined) throw new KilnError('unavailable', `image ${image} was removed in the meantime`, { fix: 'deploy again' });
     await this.parts.engine.hold(found.id);
+    this.missing.delete(image);
     this.touch(found.id);
   }
 
@@ -134,9 +136,8 @@ export class Images {
   private async pull(image: string): Promise<LocalImage> {
     if (isImageId(image)) {
       this.missing.set(image, true);
-      throw new KilnError('start_failed', `image ${image} is not on this node`, {
-        fix: 'kiln deploy --force builds it again; several machines need KILN_REGISTRY',
-      });
+      const why = 'it was removed from the engine, or built on another node (several need KILN_REGISTRY)';
+      throw new KilnError('start_failed', `image ${image} is not on this node: ${why}`, { fix: 'kiln deploy' });
     }
     const backoff = this.failing.get(image) ?? new StartBackoff(() => this.now());
     if (backoff.refusal !== undefined) throw backoff.refusal;

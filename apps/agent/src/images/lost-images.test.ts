@@ -11,6 +11,6 @@ it('functions whose image is gone are named, with the command that builds it aga
   }));
   expect(lostImages(new Set(['old']), all)).toEqual([]);
   expect(lostImages(new Set(['of-b', 'old']), all)).toEqual([
-    '"b" cannot start here: the image of its version 2 was removed from the engine (kiln deploy --force)',
+    '"b" cannot start here: the image of its version 2 was removed from the engine (kiln deploy)',
   ]);
 });

@@ -9,9 +9,6 @@ export function lostImages(
   return all.flatMap(({ function: { name, traffic }, versions }) =>
     versions
       .filter(({ version, image }) => lost.has(image) && traffic.some((share) => share.version === version && share.weight > 0))
-      .map(
-        ({ version }) =>
-          `"${name}" cannot start here: the image of its version ${version} was removed from the engine (kiln deploy --force)`,
-      ),
+      .map(({ version }) => `"${name}" cannot start here: the image of its version ${version} was removed from the engine (kiln deploy)`),
   );
 }

@@ -87,6 +87,10 @@ async function deployChanged(candidate: PreparedFunction, options: DeployRun, sa
   options.onBefore?.(name, known);
   if (known === undefined || force) return deploy(candidate, say);
   const serving = servingAlready(candidate, known);
+  if (serving !== undefined && (await client.versions.isImageLost(name, serving.version))) {
+    say(`the image of v${serving.version} is gone from its nodes: builds it again`);
+    return deploy(candidate, say);
+  }
   if (serving !== undefined) {
     const { version, digest } = serving;
     say(`nothing changed since v${version}`);

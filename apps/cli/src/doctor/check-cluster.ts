@@ -1,22 +1,23 @@
-import type { NodeView, StoreView } from '@kiln/contract/api/control-api';
+import type { FunctionView, NodeView, StoreView } from '@kiln/contract/api/control-api';
 import type { Session } from '../command.js';
 import { connect } from '../connection.js';
 import { tell } from '../failure.js';
 import { type Check, failedCheck, ok, warning } from './check.js';
+import { checkImages } from './check-images.js';
 
-/** Checks the store and the nodes. Only a node can check its own host rules. */
+/** Checks the store, the nodes and the images of functions. Only a node can check its own host rules. */
 export async function checkCluster(session: Session): Promise<Check[]> {
   const client = connect(session);
-  let answers: [NodeView[], StoreView];
+  let answers: [NodeView[], StoreView, FunctionView[]];
   try {
-    answers = await Promise.all([client.nodes.list(), client.store.get()]);
+    answers = await Promise.all([client.nodes.list(), client.store.get(), client.functions.list()]);
   } catch (error) {
     return [warning('nodes', `no answer: ${tell(error).message}`, 'start Kiln (kiln up), then run kiln doctor again')];
   }
-  const [nodes, view] = answers;
+  const [nodes, view, functions] = answers;
   const store = checkStore(view);
   if (nodes.length === 0) return [store, warning('nodes', 'the cluster has no nodes', 'start one: kiln up')];
-  return [store, ...nodes.flatMap(checkNode)];
+  return [store, ...nodes.flatMap(checkNode), ...(await checkImages(client, functions))];
 }
 
 function checkStore({ state, detail = '', fix = '' }: StoreView): Check {
@@ -27,5 +28,10 @@ function checkStore({ state, detail = '', fix = '' }: StoreView): Check {
 function checkNode({ id, live, warnings }: NodeView): Check[] {
   if (!live) return [warning(id, 'has sent no heartbeat for a while', 'restart its agent, or ignore this if its machine is gone')];
   if (warnings.length === 0) return [ok(id, 'host rules are set; no warnings')];
-  return warnings.map((text) => warning(id, text, 'give its agent what it lacks, and restart it'));
+  return warnings.map((text) => warning(id, text, ownRemedy(text) ?? 'give its agent what it lacks, and restart it'));
+}
+
+/** The command at the end of a warning. */
+function ownRemedy(text: string): string | undefined {
+  return /\((kiln [^)]+)\)$/.exec(text)?.[1];
 }

@@ -4,7 +4,7 @@ import type { CreatedKey } from '@kiln/contract/api/control-api';
 import type { Scope, VersionRecord } from '@kiln/contract/records/records';
 import type { Traffic } from '@kiln/contract/records/traffic';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ADMIN_KEY } from './cluster.fixture.js';
+import { ADMIN_KEY, buildsTo, built } from './cluster.fixture.js';
 import { PushCluster } from './git.fixture.js';
 
 let pushes: PushCluster;
@@ -38,6 +38,16 @@ describe('git push', () => {
     const [version] = await versions('first');
     expect(version).toMatchObject({ createdBy: 'KILN_ADMIN_KEY', message: expect.stringMatching(/^[0-9a-f]{10} Say hello$/) });
     expect((await folder.git('ls-remote', 'kiln')).text).toContain('refs/heads/main');
+  });
+
+  it('builds again what has not changed and has lost its image', async () => {
+    const folder = await pushes.folder('cleaned', { 'index.js': MODULE });
+    pushes.cluster.script.build = buildsTo({ ...built('sha256:cleaned'), image: 'missing' });
+    await folder.git('push', 'kiln', 'main');
+    await folder.commit({ 'README.md': 'more' });
+    const { text } = await folder.git('push', 'kiln', 'main');
+    expect(text).toContain('cleaned: building');
+    expect(text).not.toContain('unchanged');
   });
 
   it('builds again only what has changed since what serves', async () => {

@@ -65,6 +65,16 @@ describe('a version', () => {
     }
   });
 
+  it('tells whether its image is gone from the nodes', async () => {
+    cluster.script.build = buildsTo({ ...built('sha256:c'), image: 'missing' });
+    await build('asleep');
+    expect((await cluster.api('GET', '/v1/functions/asleep/versions/1/image')).json()).toEqual({ lost: true });
+    cluster.script.build = buildsTo({ ...built('sha256:d'), image: 'here' });
+    await build('asleep');
+    expect((await cluster.api('GET', '/v1/functions/asleep/versions/2/image')).json()).toEqual({ lost: false });
+    expect(problemOf(await cluster.api('GET', '/v1/functions/asleep/versions/3/image'))).toEqual([404, 'version_not_found']);
+  });
+
   it('with a message that is no line is refused, and nothing is built', async () => {
     for (const query of ['message=a%0Ab', `message=${'x'.repeat(201)}`, 'massage=x']) {
       const answer = await cluster.send('POST', `/v1/functions/unsaid/builds?${query}`, { headers, body: 'a tar' });

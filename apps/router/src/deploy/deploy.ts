@@ -13,6 +13,7 @@ import type { AgentsClient, StepInputs } from '../agents/agents-client.js';
 import type { NodeTable } from '../placement/node-table.js';
 import type { VersionSecrets } from '../secrets/secrets.js';
 import type { Deployment, NewDeployment, OwnDeployments } from './deployment.js';
+import { isImageLost } from './lost-image.js';
 import { awaitProof, giveTraffic, type ReleaseParts, readyNodes } from './release.js';
 import { renew } from './renew.js';
 
@@ -60,6 +61,11 @@ export class Deployments {
   /** What is wrong with a declared configuration whatever the build finds: values, and secrets that are not stored. @throws KilnError */
   async check(config: FunctionConfigInput): Promise<void> {
     await this.checked(config, 'http', 'kiln.json');
+  }
+
+  /** Whether nothing can run the version any more, for its image is gone. */
+  isImageLost(version: VersionRecord): Promise<boolean> {
+    return isImageLost(this.parts, version);
   }
 
   /** Builds a gzip tar of a folder on the function's home node and deploys it. The last line is `done`; failures are thrown. */

@@ -46,6 +46,8 @@ type VersionNote = Pick<VersionRecord, 'createdBy' | 'message' | 'sourceDigest'>
 interface Deployments {
   /** @throws KilnError for a configuration with which every build would fail */
   check(config: FunctionConfigInput): Promise<void>;
+  /** Whether nothing can run the version any more, for its image is gone. */
+  isImageLost(version: VersionRecord): Promise<boolean>;
   /** Builds a gzip tar and starts an instance; yields lines of the build. @throws KilnError */
   prove(name: string, source: Readable, signal: AbortSignal, note: VersionNote): AsyncGenerator<{ line: string }, Proven>;
 }
@@ -153,12 +155,14 @@ export class Pushes {
     }).catch(ofFunction(name));
   }
 
-  /** The version with all the traffic, where it has the same sources. */
+  /** The version with all the traffic, where it has the same sources and can still run. */
   private async servingVersion({ name, digest }: PushedFunction): Promise<number | undefined> {
     const record = await this.parts.functions.get(name);
     const all = record?.traffic.find(({ weight }) => weight === 100)?.version;
     if (all === undefined) return undefined;
-    return (await this.parts.functions.version(name, all))?.sourceDigest === digest ? all : undefined;
+    const version = await this.parts.functions.version(name, all);
+    if (version?.sourceDigest !== digest) return undefined;
+    return (await this.parts.deployments.isImageLost(version)) ? undefined : all;
   }
 
   /** A push removes no function; this names those that are no longer in the repository. */

@@ -91,6 +91,23 @@ describe('kiln deploy', () => {
     expect(changesAsked()).toEqual(['POST /v1/functions/b/builds']);
   });
 
+  it('builds again what has not changed and has lost its image', async () => {
+    write(repository);
+    await deploy();
+    changesAsked();
+    api.json('GET /v1/functions/a/versions/2/image', { lost: true });
+    api.json('GET /v1/functions/b/versions/2/image', { lost: false });
+    expect((await deploy(['--dry-run', '-o', 'text'])).stdout).toMatch(/a +v2 +would be built\n *b +v2 +unchanged/);
+    const again = await deploy();
+    expect(lines(again.stdout)).toMatchObject([
+      { function: 'a', changed: true },
+      { function: 'b', changed: false },
+    ]);
+    expect(again.stderr).toMatch(/^a .*the image of v2 is gone from its nodes: builds it again$/m);
+    expect(again.stderr).not.toMatch(/^a .*nothing changed/m);
+    expect(changesAsked()).toEqual(['POST /v1/functions/a/builds']);
+  });
+
   it('says that a secret is missing, a handler or a value is wrong before anything is sent', async () => {
     const code = 'export const one = (req, res) => {};\nexport const two = (req, res) => {};\n';
     write({ 'kiln.json': '{"name":"a","handler":"one","secrets":["TOKEN","KEY"]}', 'index.js': code });

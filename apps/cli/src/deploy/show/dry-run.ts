@@ -25,15 +25,16 @@ export async function intended(client: KilnClient, candidates: readonly Prepared
       all.push({ function: candidate.name, action: 'create' });
       continue;
     }
-    const action = force ? 'build' : actionFor(candidate, known);
+    const action = force ? 'build' : await actionFor(client, candidate, known);
     const changes = action === 'keep' ? [] : declaredChanges(candidate.config, serving);
     all.push({ function: candidate.name, action, version: serving.version, changes });
   }
   return all;
 }
 
-function actionFor(candidate: PreparedFunction, known: DeployedFunction): Intended['action'] {
-  if (servingAlready(candidate, known) !== undefined) return 'keep';
+async function actionFor(client: KilnClient, candidate: PreparedFunction, known: DeployedFunction): Promise<Intended['action']> {
+  const serving = servingAlready(candidate, known);
+  if (serving !== undefined) return (await client.versions.isImageLost(candidate.name, serving.version)) ? 'build' : 'keep';
   return madeBefore(candidate, known) === undefined ? 'build' : 'reuse';
 }
 

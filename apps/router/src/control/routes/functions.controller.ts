@@ -9,7 +9,9 @@ import {
   putTrafficBody,
   putTrafficQuery,
   rollbackBody,
+  type VersionImage,
   type VersionsPage,
+  versionImage,
   versionsPage,
 } from '@kiln/contract/api/control-api';
 import { parse } from '@kiln/contract/config/field-errors';
@@ -122,6 +124,17 @@ export class FunctionsController {
     const { image, config, ...said } = parse(versionBody, body);
     const note = noteOf(this.keys, reply, said);
     return this.deployments.fromImage(name(of), image, config as FunctionConfigInput, callerGone(reply), note);
+  }
+
+  @Route('GET', '/v1/functions/:name/versions/:version/image', 'read', 'Show whether its image is gone from the nodes', {
+    answer: versionImage,
+  })
+  async image(@Param('name') of: string, @Param('version') version: string): Promise<VersionImage> {
+    const { versions } = await this.catalog.get(name(of));
+    const number = parse(versionNumber, Number(version), 'version');
+    const found = versions.find((each) => each.version === number);
+    if (found === undefined) throw new KilnError('version_not_found', `"${of}" has no version ${number}`);
+    return { lost: await this.deployments.isImageLost(found) };
   }
 
   @Route('PUT', '/v1/functions/:name/versions/:version/pin', 'deploy', 'Keep a version, however old it is', { answer: versionRecord })
