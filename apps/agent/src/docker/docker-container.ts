@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KINDS } from '@kiln/contract/kinds';
 import { statusOf } from '@kiln/engine/engine-error';
-import type { ContainerRequest, Exit, RunningContainer } from '@kiln/instances/port/container-driver';
+import type { Activity, ContainerRequest, Exit, RunningContainer } from '@kiln/instances/port/container-driver';
 import type { Gate } from '@kiln/instances/room/gate';
 import type Dockerode from 'dockerode';
+import { hasLostItsProgram, readActivity } from './container-proc.js';
 import { within } from './deadline.js';
 import { removeUntilGone } from './engine.js';
 import { attachOutput, type Output } from './instance-logs.js';
@@ -44,6 +44,7 @@ export class DockerContainer implements RunningContainer {
   private output: Output | undefined;
   private hasEnded = false;
   private starvedAt: number | undefined;
+  private pid: number | undefined;
   private removal: Promise<void> | undefined;
   private readonly graceOver = Promise.withResolvers<void>();
 
@@ -70,6 +71,11 @@ export class DockerContainer implements RunningContainer {
 
   get lackedMemory(): boolean {
     return this.starvedAt !== undefined && performance.now() - this.starvedAt < CAUSE_VALID_MS;
+  }
+
+  async activity(): Promise<Activity | undefined> {
+    this.pid ??= (await this.state()).Pid;
+    return this.hasEnded ? undefined : readActivity(this.pid, this.id);
   }
 
   /** A broken connection comes before the engine's exit event, so this waits for the event. */
@@ -160,15 +166,5 @@ export class DockerContainer implements RunningContainer {
 
   private async state(): Promise<Dockerode.ContainerInspectInfo['State']> {
     return (await within('inspect a container', INSPECT_MS, (abortSignal) => this.parts.container.inspect({ abortSignal }))).State;
-  }
-}
-
-/** Whether the init process of the container has no child any more. False where this process does not see it, as in a container. */
-function hasLostItsProgram(pid: number, id: string): boolean {
-  try {
-    if (!readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(id)) return false;
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim() === '';
-  } catch {
-    return false;
   }
 }

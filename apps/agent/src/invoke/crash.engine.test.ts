@@ -113,6 +113,21 @@ describe('a version that cannot start', () => {
     expect(node.parts.pools.find('exits-at-once', 1)?.census.ever.created).toBe(made);
   });
 
+  it('because it listens on another port, or for itself only, is told so with the line to write, long before its time is over', async () => {
+    for (const [name, listen, fix] of [
+      ['other-port', '3000', /^set "port": 3000 /],
+      ['own-host', '8080, "127.0.0.1"', /^listen on 0\.0\.0\.0$/],
+    ] as const) {
+      const script = `require('http').createServer((q, s) => s.end()).listen(${listen})`;
+      images.push(await buildTestImage({ Dockerfile: `FROM node:24-trixie-slim\nCMD ${JSON.stringify(['node', '-e', script])}\n` }));
+      node.add(name, images.at(-1)!.id, {}, 'http');
+      const answer = await node.call(name);
+      expect([answer.status, codeOf(answer)]).toEqual([502, 'start_failed']);
+      expect(JSON.parse(answer.text).fix).toMatch(fix);
+      expect(answer.ms).toBeLessThan(10_000);
+    }
+  });
+
   it('because it never listens is start_timeout with its last lines', async () => {
     const files = { Dockerfile: 'FROM node:24-trixie-slim\nCMD ["node", "-e", "console.log(\'here\'); setInterval(() => {}, 1000)"]\n' };
     images.push(await buildTestImage(files));

@@ -82,6 +82,8 @@ export interface StartReason {
   needed(): boolean;
   /** Ahead of any request: not at the cost of an instance that may be wanted. */
   readonly ahead: boolean;
+  /** No instance of the version was ever ready, as far as is known here: it may be configured wrongly. */
+  readonly untried: boolean;
 }
 
 /** One container's worth of a version, from the promise to make it until it is confirmed gone. */

@@ -221,6 +221,7 @@ export class InstancePool {
     const instance = this.node.create(this.version, this.census, {
       needed: () => this.closed === undefined && this.plan.needsStarts(this.waiters.size),
       ahead: this.plan.ahead.active && this.waiters.size === 0,
+      untried: this.version.state !== 'ready' && this.census.ever.idle === 0,
     });
     this.instances.add(instance);
     try {

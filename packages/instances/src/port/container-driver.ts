@@ -1,7 +1,8 @@
 import type { VersionRecord } from '@kiln/contract/records/records';
 
 /** The part of a version that its instances are made from. */
-export type FunctionVersion = Pick<VersionRecord, 'function' | 'version' | 'image' | 'kind' | 'config' | 'secretRevisions'>;
+export type FunctionVersion = Pick<VersionRecord, 'function' | 'version' | 'image' | 'kind' | 'config' | 'secretRevisions'> &
+  Partial<Pick<VersionRecord, 'state'>>;
 
 export type OutputSource = 'stdout' | 'stderr';
 
@@ -23,6 +24,20 @@ export interface Exit {
   outOfMemory: boolean;
 }
 
+/** A TCP port on which something in a container accepts connections. */
+export interface Listener {
+  port: number;
+  /** Only what runs in the container can reach it. */
+  isLoopback: boolean;
+}
+
+/** What the processes of a container do. */
+export interface Activity {
+  listeners: Listener[];
+  /** Processor time that they have used. */
+  cpuMs: number;
+}
+
 /** One running container. */
 export interface RunningContainer {
   readonly id: string;
@@ -34,6 +49,8 @@ export interface RunningContainer {
   readonly exited: Promise<Exit>;
   /** A process in it was killed for lack of memory a moment ago. */
   readonly lackedMemory: boolean;
+  /** Undefined where it cannot be seen. Reads a few small files: for starts only. */
+  activity?(): Promise<Activity | undefined>;
   /** After a connection to it broke: how it ended, waited for as long as there are signs of an end; undefined where it runs on. */
   exitNews(): Promise<Exit | undefined>;
   /**

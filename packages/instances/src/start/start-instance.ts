@@ -13,6 +13,7 @@ import { WAIT_MARGIN_MS } from '../queue/wait-queue.js';
 import type { Gate } from '../room/gate.js';
 import type { RoomMaker } from '../room/room-maker.js';
 import { failedStart } from './failed-start.js';
+import { misplaced, watchPort } from './watch-port.js';
 
 /** Where `maxInstances` exist: `elsewhere`, a node that runs one takes calls; `passing`, none does: a slot is free when it is gone. */
 export type SlotAnswer = 'granted' | 'elsewhere' | 'passing';
@@ -138,26 +139,33 @@ function throwUnlessNeeded(instance: Instance): void {
 }
 
 async function becomeReady(instance: Instance, timeoutMs: number): Promise<void> {
-  const { container, access, log, version } = instance;
+  const { container, access, log, version, reason } = instance;
+  const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => {
-        const how =
-          KINDS[version.kind].reachedBy === 'socket' ? 'did not connect' : `accepted no connection on port ${version.config.port}`;
-        reject(new KilnError('start_timeout', withLastLines(`it ${how} within ${version.config.startTimeout} ms`, log!.lastLines)));
-      },
-      Math.max(1, timeoutMs),
-    );
+    timer = setTimeout(() => void lateStart(instance).then(reject, reject), Math.max(1, timeoutMs));
   });
   const ended = container!.exited.then((exit) => {
     throw failedStart(exit, log!.lastLines, version.config.memory);
   });
+  // One that was ready before listens in the right place: it may take its time.
+  const elsewhere = reason.untried && KINDS[version.kind].reachedBy === 'address' ? [watchPort(instance, over.signal)] : [];
   try {
-    await Promise.race([access!.ready(), ended, late]);
+    await Promise.race([access!.ready(), ended, late, ...elsewhere]);
   } finally {
     clearTimeout(timer);
+    over.abort();
     // The race may be over before the instance ends: that end is then the pool's matter.
-    ended.catch(() => undefined);
+    for (const other of [ended, ...elsewhere]) other.catch(() => undefined);
   }
+}
+
+async function lateStart({ container, log, version: { kind, config } }: Instance): Promise<KilnError> {
+  const { port, startTimeout } = config;
+  const isDialled = KINDS[kind].reachedBy === 'address';
+  const found = isDialled ? misplaced((await container?.activity?.().catch(() => undefined))?.listeners ?? [], port) : undefined;
+  const how = isDialled ? `accepted no connection on port ${port}` : 'did not connect';
+  const why = found === undefined ? '' : `: ${found.why}`;
+  const fix = found === undefined ? {} : { fix: found.fix };
+  return new KilnError('start_timeout', withLastLines(`it ${how} within ${startTimeout} ms${why}`, log!.lastLines), fix);
 }
