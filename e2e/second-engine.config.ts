@@ -16,7 +16,7 @@ export default defineConfig({
         resolve: {
           alias: [
             {
-              find: /^@kiln\/(contract|control|ring|forward|state|client|builder|registry|runner|project|secrets|testing|instances|engine|git-push)\/(.+)$/,
+              find: /^@kiln\/(contract|service|ring|forward|state|client|builder|registry|runner|project|secrets|testing|instances|engine|git-push)\/(.+)$/,
               replacement: `${ROOT}/packages/$1/src/$2.ts`,
             },
           ],

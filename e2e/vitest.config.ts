@@ -4,36 +4,51 @@ import { there } from './support/there.js';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Files that ask what is answered, not when: two of them may share the machine. */
-const TOGETHER = there(
-  [
-    'builds/build-secrets',
-    'builds/coming-from',
-    'builds/every-detector',
-    'builds/functions',
-    'builds/languages',
-    'builds/node-servers',
-    'builds/python-apps',
-    'builds/web-apps',
-    'builds/web-frameworks',
-    'calls/bodies',
-    'calls/http',
-    'calls/warm',
-    'cli/cli',
-    'cli/dev',
-    'deploys/action',
-    'deploys/deploy-changed',
-    'deploys/git',
-    'deploys/retention',
-    'deploys/through-registry',
-    'security/escapes',
-    'security/isolation',
-    'security/keys',
-    'security/secrets',
-    'security/uploads',
-    'security/validation',
-  ].map((name) => `e2e/${name}.test.ts`),
-);
+const files = (names: readonly string[]) => there(names.map((name) => `e2e/${name}.test.ts`));
+
+/** Files that build much and ask what is answered, not when: two of them may share the machine. */
+const TOGETHER = files([
+  'builds/build-secrets',
+  'builds/coming-from',
+  'builds/every-detector',
+  'builds/functions',
+  'builds/languages',
+  'builds/node-servers',
+  'builds/python-apps',
+  'builds/web-apps',
+  'builds/web-frameworks',
+  'calls/bodies',
+  'calls/http',
+  'calls/warm',
+  'cli/cli',
+  'cli/dev',
+  'deploys/action',
+  'deploys/deploy-changed',
+  'deploys/git',
+  'deploys/retention',
+  'deploys/through-registry',
+  'security/escapes',
+  'security/isolation',
+  'security/keys',
+  'security/secrets',
+  'security/uploads',
+  'security/validation',
+]);
+
+/** Files that mostly wait, for a limit, a process that was killed, or an instance that ends: their bounds are seconds. */
+const WAITING = files([
+  'builds/build',
+  'calls/caller-leaves',
+  'calls/homes',
+  'deploys/stages',
+  'faults/broken-answers',
+  'faults/failures',
+  'faults/faults',
+  'faults/lost-deployments',
+  'security/hostile-builds',
+  'security/master-key',
+  'security/network',
+]);
 
 const shared = {
   root: ROOT,
@@ -47,6 +62,7 @@ export default defineConfig({
   test: {
     projects: [
       { ...shared, test: { ...bounds, name: 'together', include: TOGETHER, maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { ...shared, test: { ...bounds, name: 'waiting', include: WAITING, maxWorkers: 3, sequence: { groupOrder: 1 } } },
       // One file at a time: what is measured here must not be another file's load, nor a kill hit another's processes.
       {
         ...shared,
@@ -54,9 +70,9 @@ export default defineConfig({
           ...bounds,
           name: 'alone',
           include: ['e2e/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...TOGETHER],
+          exclude: [...configDefaults.exclude, ...TOGETHER, ...WAITING],
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
