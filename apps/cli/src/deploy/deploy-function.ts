@@ -81,22 +81,21 @@ export async function deployAll(candidates: readonly PreparedFunction[], options
 
 async function deployChanged(candidate: PreparedFunction, options: DeployRun, say: (line: string) => void): Promise<Deployed> {
   const { client, deploy, force } = options;
-  const { name } = candidate;
+  const { name, note } = candidate;
   await requireSecrets(client, candidate);
   const known = await readDeployed(client, name);
   options.onBefore?.(name, known);
-  if (known === undefined || force) return deploy(candidate, say);
-  const serving = servingAlready(candidate, known);
-  if (serving !== undefined && (await client.versions.isImageLost(name, serving.version))) {
-    say(`the image of v${serving.version} is gone from its nodes: builds it again`);
-    return deploy(candidate, say);
-  }
-  if (serving !== undefined) {
+  const reusable = force ? undefined : known;
+  const serving = reusable && servingAlready(candidate, reusable);
+  const isLost = serving !== undefined && (await client.versions.isImageLost(name, serving.version));
+  if (reusable !== undefined && serving !== undefined && !isLost) {
     const { version, digest } = serving;
     say(`nothing changed since v${version}`);
-    return { function: name, version, digest, url: known.function.url, changed: false };
+    return { function: name, version, digest, url: reusable.function.url, changed: false };
   }
-  const before = madeBefore(candidate, known);
+  if (note !== undefined) say(note);
+  if (isLost) say(`the image of v${serving.version} is gone from its nodes: builds it again`);
+  const before = isLost ? undefined : reusable && madeBefore(candidate, reusable);
   return (before && (await deployAgain(candidate, before, options, say))) ?? deploy(candidate, say);
 }
 

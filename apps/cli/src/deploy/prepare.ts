@@ -1,11 +1,12 @@
 import type { BuildArgs } from '@kiln/contract/api/build-args';
 import type { BuildSecrets } from '@kiln/contract/api/build-secrets';
 import type { FunctionConfigInput } from '@kiln/contract/config/function-config';
+import { dotenvNote } from '@kiln/project/dotenv';
 import { sourceDigest } from '@kiln/project/source-digest';
 import { Failure, UsageFailure } from '../failure.js';
 import { checkBuildable } from '../folder/check-buildable.js';
 import { type HashedFile, hashFiles } from '../folder/hash-files.js';
-import { listFiles } from '../folder/list-files.js';
+import { listFiles, readDotenv } from '../folder/list-files.js';
 import type { Project } from '../folder/project.js';
 import { readProjects } from '../folder/repository.js';
 
@@ -22,6 +23,8 @@ export interface PreparedFunction {
   buildSecrets: BuildSecrets;
   sourceDigest: string;
   project: string | undefined;
+  /** For the person who deploys it. */
+  note: string | undefined;
 }
 
 /** The options that choose functions and change what is made of them. */
@@ -56,6 +59,7 @@ async function candidatesOf(found: Project, { project, buildArg: buildArgs = {},
   const listed = await listFiles(folder);
   await checkBuildable(found, listed);
   const files = await hashFiles(listed);
+  const dotenv = await readDotenv(folder, files);
   const replaced = new Map(kilnJson === undefined ? [] : [['kiln.json', kilnJson] as const]);
   const shared = { folder, files, replaced, buildArgs, buildSecrets, project: project ?? found.project };
   return functions.map(({ name, config }) => ({
@@ -63,6 +67,7 @@ async function candidatesOf(found: Project, { project, buildArg: buildArgs = {},
     name,
     config,
     sourceDigest: sourceDigest(files, config, buildArgs, Object.keys(buildSecrets)),
+    note: dotenv === undefined ? undefined : dotenvNote(dotenv, config),
   }));
 }
 

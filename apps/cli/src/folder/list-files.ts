@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DOTENV, MAX_DOTENV_BYTES } from '@kiln/project/dotenv';
 import { ignoreRules, isSent } from '@kiln/project/ignore-rules';
 import type { IgnoreRules } from '@kiln/project/left-out';
 import type { PackedFile } from '@kiln/project/pack';
@@ -53,6 +54,14 @@ export async function findFiles(folder: string): Promise<{ files: FolderFile[]; 
 export async function readIgnoreFiles(folder: string): Promise<IgnoreRules> {
   const [docker, own] = await Promise.all(['.dockerignore', '.kilnignore'].map((name) => readIfThere(join(folder, name))));
   return ignoreRules(docker, own);
+}
+
+/** The text of a `.env` that is not among the files. Only of a regular file: a folder may have that name, or a pipe that gives secrets. */
+export async function readDotenv(folder: string, sent: readonly PackedFile[]): Promise<string | undefined> {
+  if (sent.some(({ path }) => path === DOTENV)) return undefined;
+  const file = join(folder, DOTENV);
+  const stats = await lstat(file).catch(() => undefined);
+  return stats?.isFile() && stats.size <= MAX_DOTENV_BYTES ? readIfThere(file) : undefined;
 }
 
 /** The text of a file; undefined when there is none. */

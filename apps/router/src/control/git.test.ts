@@ -78,6 +78,16 @@ describe('git push', () => {
     expect(pushes.sent.map((sent) => sent.function)).toEqual(['python', 'below']);
   });
 
+  it('says which variables of a .env that stays behind nothing sets, and no value', async () => {
+    const files = { 'index.js': MODULE, 'kiln.json': '{"env":{"KNOWN":"1"}}', '.env': 'GREETING=Moin\nKNOWN=1\n' };
+    const folder = await pushes.folder('dotenv', files);
+    const { text } = await folder.git('push', 'kiln', 'main');
+    expect(text).toContain('dotenv: .env is not sent, and kiln.json does not set GREETING: write');
+    expect(text).not.toContain('Moin');
+    await folder.commit({ '.kilnignore': '!.env\n' });
+    expect((await folder.git('push', 'kiln', 'main')).text).not.toContain('is not sent');
+  });
+
   it('names functions that are not in the repository any more, and removes none', async () => {
     const folder = await pushes.folder('leaving', { ...function_('stays'), ...function_('goes') });
     await folder.git('push', 'kiln', 'main');

@@ -136,8 +136,9 @@ export class Pushes {
   }
 
   private async prove(pushed: PushedFunction, note: VersionNote, env: Record<string, string>, push: Push): Promise<Proven> {
-    const { name, files, digest, project } = pushed;
+    const { name, files, digest, project, note: aboutSources } = pushed;
     const { repository, say, signal } = push;
+    if (aboutSources !== undefined) await say(`${name}: ${aboutSources}`);
     await say(`${name}: building ${files.length} files`);
     return await reading(repository, env, async (blobs) => {
       const packed = packFiles(files, (file) => blobs.content(file.id));

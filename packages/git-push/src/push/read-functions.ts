@@ -3,6 +3,7 @@ import { SourceFolder } from '@kiln/builder/source/source-folder';
 import { type DeclaredFunction, type FunctionConfigInput, readKilnJson, readProjectName } from '@kiln/contract/config/function-config';
 import { KilnError } from '@kiln/contract/errors';
 import { FUNCTION_NAME_PATTERN, suggestName } from '@kiln/contract/names';
+import { DOTENV, dotenvNote, MAX_DOTENV_BYTES } from '@kiln/project/dotenv';
 import { type IgnoreTexts, ignoredPaths } from '@kiln/project/ignored-paths';
 import { parseKilnJson } from '@kiln/project/kiln-json';
 import { sourceDigest } from '@kiln/project/source-digest';
@@ -22,6 +23,8 @@ export interface PushedFunction {
   project: string;
   /** Its part of `kiln.json`. */
   config: FunctionConfigInput;
+  /** For the person who pushes it. */
+  note: string | undefined;
 }
 
 const KILN_JSON = 'kiln.json';
@@ -54,6 +57,7 @@ async function functionsIn(folder: Folder, blobs: Blobs, project: string, owner:
   const name = folder.path === '' ? project : (folder.path.split('/').at(-1) as string);
   const declared = declaredFunctions(content, name, pathIn(folder, KILN_JSON));
   const files = sentFiles(folder, await sent(folder.entries, await ignoreTexts(folder, blobs)));
+  const dotenv = files.some(({ path }) => path === DOTENV) ? undefined : await dotenvIn(folder, blobs);
   const hashed = files.map(({ path, executable, id }) => ({ path, executable, hash: id }));
   return declared.map(({ name, config }) => ({
     name,
@@ -61,6 +65,7 @@ async function functionsIn(folder: Folder, blobs: Blobs, project: string, owner:
     digest: sourceDigest(hashed, config),
     config,
     project: readProjectName(content) ?? owner,
+    note: dotenv === undefined ? undefined : dotenvNote(dotenv, config),
   }));
 }
 
@@ -122,6 +127,11 @@ async function textIn(folder: Folder, name: string, blobs: Blobs): Promise<strin
   throw new KilnError('bad_request', `${pathIn(folder, name)} is larger than ${mebibytes(MAX_TEXT_BYTES)}`, {
     fix: 'make it smaller',
   });
+}
+
+async function dotenvIn(folder: Folder, blobs: Blobs): Promise<string | undefined> {
+  const isLarge = folder.entries.some(({ path, size }) => path === DOTENV && size > MAX_DOTENV_BYTES);
+  return isLarge ? undefined : await textIn(folder, DOTENV, blobs);
 }
 
 async function jsonIn(folder: Folder, name: string, blobs: Blobs): Promise<object | undefined> {

@@ -75,6 +75,21 @@ const lines = (text: string) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 describe('kiln deploy', () => {
+  it('says once which variables of a .env that stays behind nothing sets, and no value', async () => {
+    write({ 'kiln.json': '{"name":"a","env":{"KNOWN":"1"}}', 'index.js': '', '.env': 'GREETING=Moin\nKNOWN=1\n' });
+    const { stderr } = await deploy();
+    expect(stderr.match(/\.env is not sent, and kiln\.json does not set GREETING: write/g)).toHaveLength(1);
+    expect(stderr).not.toContain('Moin');
+    expect((await deploy()).stderr).not.toContain('is not sent');
+    write({ '.kilnignore': '!.env\n' });
+    expect((await deploy()).stderr).not.toContain('is not sent');
+  });
+
+  it('takes a folder called .env for no list of variables', async () => {
+    write({ 'kiln.json': '{"name":"a"}', 'index.js': '', '.env/bin/python': '' });
+    expect(await deploy()).toMatchObject({ code: 0 });
+  });
+
   it('sends what changed and nothing else', async () => {
     write(repository);
     expect((await deploy()).code).toBe(0);
