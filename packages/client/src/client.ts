@@ -77,10 +77,10 @@ export class KilnClient {
       const page: VersionsPage = await this.transport.json('GET', path('functions', name, 'versions'), { query: { limit: '1' } });
       return page.deployments ?? [];
     },
-    /** Whether its image is gone from the nodes. False where that can't be found out, as with an older router. */
-    isImageLost: async (name: string, version: number): Promise<boolean> => {
+    /** Whether its image is gone from the nodes. Undefined where that can't be found out, as with an older router. */
+    isImageLost: async (name: string, version: number): Promise<boolean | undefined> => {
       const asked = this.transport.json<VersionImage>('GET', path('functions', name, 'versions', String(version), 'image'));
-      return await asked.then(({ lost }) => lost).catch(() => false);
+      return await asked.then(({ lost }) => lost).catch(() => undefined);
     },
     /** Deploys an existing image. */
     create: (

@@ -24,6 +24,6 @@ describe('a .env that is not sent', () => {
 
   it('is told in one line however many variables it has', () => {
     const many = Array.from({ length: 300 }, (_, i) => `V${i}=x`).join('\n');
-    expect(dotenvNote(many, {})).toMatch(/does not set V0, .*V9, 290 more: /);
+    expect(dotenvNote(many, {})).toMatch(/does not set V0, (V\d+, ){9}290 more: /);
   });
 });

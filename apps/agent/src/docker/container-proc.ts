@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Activity, Listener } from '@kiln/instances/port/container-driver';
 
 // What the kernel tells of a container's processes. Nothing where this process does not see them, as in a container.
@@ -12,7 +12,7 @@ const MS_PER_TICK = 10;
 
 /** Whether the init process of the container has no child any more. */
 export function hasLostItsProgram(pid: number, id: string): boolean {
-  return ifSeen(pid, id, () => childrenOf(pid).length === 0) ?? false;
+  return ifSeen(pid, id, () => childrenOf(pid, pid).length === 0) ?? false;
 }
 
 /** Where the processes of the container listen, and how much they have worked. @param pid of its init process */
@@ -55,8 +55,9 @@ function tableOf(pid: number, name: string): string {
   }
 }
 
-function childrenOf(pid: number): number[] {
-  const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+/** Of one thread of it: any of them may have started a process. */
+function childrenOf(pid: number, thread: number | string): number[] {
+  const list = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim();
   return list === '' ? [] : list.split(' ').map(Number);
 }
 
@@ -69,7 +70,8 @@ function ticksOf(pid: number): number {
       .slice(stat.lastIndexOf(')') + 2)
       .split(' ')
       .slice(11, 15);
-    return [...own.map(Number), ...childrenOf(pid).map(ticksOf)].reduce((sum, ticks) => sum + ticks, 0);
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) => childrenOf(pid, thread));
+    return [...own.map(Number), ...children.map(ticksOf)].reduce((sum, ticks) => sum + ticks, 0);
   } catch {
     return 0;
   }

@@ -46,6 +46,7 @@ export class DockerContainer implements RunningContainer {
   private starvedAt: number | undefined;
   private pid: number | undefined;
   private removal: Promise<void> | undefined;
+  private readonly graceTimers: NodeJS.Timeout[] = [];
   private readonly graceOver = Promise.withResolvers<void>();
 
   constructor(private readonly parts: DockerContainerParts) {
@@ -107,12 +108,13 @@ export class DockerContainer implements RunningContainer {
     if (!this.hasEnded && (await this.inTurn(() => this.terminate()))) {
       this.endGraceIn(graceMs);
       await Promise.race([this.exited, this.graceOver.promise]);
+      for (const timer of this.graceTimers) clearTimeout(timer);
     }
     await this.inTurn(() => this.finish());
   }
 
   private endGraceIn(ms: number): void {
-    setTimeout(this.graceOver.resolve, ms).unref();
+    this.graceTimers.push(setTimeout(this.graceOver.resolve, ms).unref());
   }
 
   private async inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -87,7 +87,7 @@ async function deployChanged(candidate: PreparedFunction, options: DeployRun, sa
   options.onBefore?.(name, known);
   const reusable = force ? undefined : known;
   const serving = reusable && servingAlready(candidate, reusable);
-  const isLost = serving !== undefined && (await client.versions.isImageLost(name, serving.version));
+  const isLost = serving !== undefined && (await client.versions.isImageLost(name, serving.version)) === true;
   if (reusable !== undefined && serving !== undefined && !isLost) {
     const { version, digest } = serving;
     say(`nothing changed since v${version}`);

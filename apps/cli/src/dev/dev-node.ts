@@ -26,6 +26,8 @@ const MOST_WAITING = 1000;
 const NEVER_MS = 2 ** 31 - 1;
 /** Requests that run when the code has changed end first, within this. */
 const DRAIN_MS = 10_000;
+/** Who stops it waits for its programs. */
+const STOP_GRACE_MS = 1000;
 /** Of this machine's own environment: a function must not come to depend on the rest. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 
@@ -61,7 +63,15 @@ export class DevNode {
       version: ++this.versions,
       image: spec.folder,
       kind,
-      config: { ...config, entry, handler, maxInstances, queue: MOST_WAITING, idleTimeout: NEVER_MS },
+      config: {
+        ...config,
+        entry,
+        handler,
+        maxInstances,
+        queue: MOST_WAITING,
+        idleTimeout: NEVER_MS,
+        stopGrace: Math.min(STOP_GRACE_MS, config.stopGrace),
+      },
     };
     this.specs.set(version, spec);
     return this.pools.of(version);

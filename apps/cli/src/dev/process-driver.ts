@@ -82,7 +82,9 @@ class RunningProcess implements RunningContainer {
   }
 
   async remove(graceMs: number): Promise<void> {
-    this.child.kill(graceMs > 0 ? 'SIGTERM' : 'SIGKILL');
+    // A second SIGTERM means "at once" to many programs.
+    if (graceMs === 0) this.child.kill('SIGKILL');
+    else if (!this.child.killed) this.child.kill('SIGTERM');
     const timer = setTimeout(() => this.child.kill('SIGKILL'), graceMs);
     await this.exited;
     clearTimeout(timer);

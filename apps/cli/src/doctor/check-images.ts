@@ -1,7 +1,7 @@
 import type { KilnClient } from '@kiln/client/client';
 import type { FunctionView } from '@kiln/contract/api/control-api';
 import { concurrently } from '../concurrently.js';
-import { type Check, failedCheck, ok } from './check.js';
+import { type Check, failedCheck, ok, warning } from './check.js';
 
 const AT_ONCE = 8;
 
@@ -12,8 +12,10 @@ export async function checkImages(client: KilnClient, functions: readonly Functi
   );
   const lost = await concurrently(serving, { limit: AT_ONCE }, ({ name, version }) => client.versions.isImageLost(name, version));
   const gone = serving.filter((_each, i) => lost[i]);
+  if (gone.length === 0 && lost.includes(undefined))
+    return [warning('images', 'whether a function has lost its image cannot be found out', 'kiln nodes ls')];
   if (gone.length === 0) return [ok('images', 'no function has lost its image')];
   return gone.map(({ name, version }) =>
-    failedCheck(name, `it can not start: the image of its version ${version} is gone from its nodes`, 'kiln deploy'),
+    failedCheck(name, `it cannot start: the image of its version ${version} is gone from its nodes`, 'kiln deploy'),
   );
 }

@@ -22,8 +22,7 @@ const BUILD_MS = 24 * 3_600_000;
 const WARM_MS = 12_000;
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
-/** An image whose reference always has the same content. */
-/** An older agent tells no port. */
+/** An image whose reference always has the same content. An older agent tells no port. */
 const imageFacts = z.object({ image: z.string(), digest: z.string(), kind: imageKind, port: z.number().optional() });
 
 /** What the steps of a build are told. */

@@ -41,7 +41,7 @@ describe('git push', () => {
   });
 
   it('builds again what has not changed and has lost its image', async () => {
-    const folder = await pushes.folder('cleaned', { 'index.js': MODULE });
+    const folder = await pushes.folder('cleaning', function_('cleaned'));
     pushes.cluster.script.build = buildsTo({ ...built('sha256:cleaned'), image: 'missing' });
     await folder.git('push', 'kiln', 'main');
     await folder.commit({ 'README.md': 'more' });

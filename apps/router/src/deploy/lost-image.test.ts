@@ -8,10 +8,13 @@ const there = () => Promise.resolve({ image: 'i', digest: 'i', kind: 'http' as c
 const away = () => Promise.reject(new KilnError('unavailable', 'it did not answer'));
 
 /** @param answers of the nodes, in the order of the ring */
-async function look(answers: Record<string, typeof there>, image = `sha256:${'a'.repeat(64)}`) {
+async function look(answers: Record<string, typeof there>, image = `sha256:${'a'.repeat(64)}`, known = Object.keys(answers)) {
   const asked: string[] = [];
   const parts = {
-    nodes: { preference: () => Object.keys(answers).map((id) => ({ record: { id } })) as never },
+    nodes: {
+      preference: () => Object.keys(answers).map((id) => ({ record: { id } })) as never,
+      find: (id: string) => (known.includes(id) ? ({ id } as never) : undefined),
+    },
     agents: {
       facts: ({ id }: { id: string }) => {
         asked.push(id);
@@ -35,6 +38,11 @@ describe('the image of a version', () => {
   it('is not lost where a node does not answer, or none is there', async () => {
     expect((await look({ a: away, b: gone })).lost).toBe(false);
     expect((await look({})).lost).toBe(false);
+  });
+
+  it('is not lost where the node that built it takes no calls just now', async () => {
+    expect(await look({ a: gone, c: gone }, undefined, ['a', 'b', 'c'])).toEqual({ lost: false, asked: [] });
+    expect((await look({ a: gone, c: gone })).lost).toBe(true);
   });
 
   it('is not looked for where a registry has it', async () => {

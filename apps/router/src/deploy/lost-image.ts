@@ -7,7 +7,7 @@ import type { NodeTable } from '../placement/node-table.js';
 const LOOK_MS = 5000;
 
 export interface ImageParts {
-  nodes: Pick<NodeTable, 'preference'>;
+  nodes: Pick<NodeTable, 'preference' | 'find'>;
   agents: Pick<AgentsClient, 'facts'>;
 }
 
@@ -16,6 +16,8 @@ export async function isImageLost({ nodes, agents }: ImageParts, version: Versio
   const { function: name, image, provingNode } = version;
   if (isInRegistry(image)) return false;
   const records = nodes.preference(name).map(({ record }) => record);
+  // It drains or starts anew, and has it all the same.
+  if (provingNode !== undefined && nodes.find(provingNode) !== undefined && !records.some(({ id }) => id === provingNode)) return false;
   // Where it was built first: a node that never had it would warn of a loss.
   const inTurn = records.toSorted((a, b) => Number(b.id === provingNode) - Number(a.id === provingNode));
   for (const record of inTurn) if (!(await hasLost(agents, record, image))) return false;

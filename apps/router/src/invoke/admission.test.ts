@@ -50,6 +50,7 @@ describe('a function that wants a key', () => {
     ['its headers on a GET', 'GET', ORIGIN + WANTED],
     ['its headers on a switch of protocols', 'OPTIONS', ORIGIN + WANTED + SWITCH],
     ['its headers on a body', 'OPTIONS', `${ORIGIN}${WANTED}Content-Length: 1\r\n`],
+    ['its headers on another method', 'OPTIONS', `${ORIGIN}${WANTED}X-HTTP-Method-Override: DELETE\r\n`],
     ['its headers on chunks', 'OPTIONS', `${ORIGIN}${WANTED}Transfer-Encoding: chunked\r\n`],
   ])('takes no other call for a preflight: %s', async (_what, method, lines) => {
     const door = await openDoor({ functions: { hello: { auth: 'key' } }, keys });

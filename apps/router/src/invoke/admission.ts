@@ -13,12 +13,16 @@ export function tooLarge(config: FunctionConfig): KilnError {
   });
 }
 
+/** Frameworks take the method from these, where they are asked to. */
+const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'];
+
 /**
  * A browser's question before a call from another origin. It never carries a key, so the function answers it without one. A switch of
- * protocols or a body is no part of such a question: nobody gets those past the key by its two headers.
+ * protocols, a body or another method is no part of such a question: nobody gets those past the key by its two headers.
  */
 export function isPreflight({ request, switches }: Pick<Caller, 'request' | 'switches'>, { kept, bodyLength }: RequestHead): boolean {
   if (request.method !== 'OPTIONS' || switches || bodyLength !== 0) return false;
+  if (METHOD_OVERRIDES.some((name) => get(kept, name) !== undefined)) return false;
   return get(kept, 'origin') !== undefined && get(kept, 'access-control-request-method') !== undefined;
 }
 

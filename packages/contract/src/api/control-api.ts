@@ -130,11 +130,11 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** Page of `GET /v1/functions/:name/versions`, with the deployments that are under way or failed, newest first. */
 /** Whether the image of a version is gone from its nodes, and no registry has it. */
 export const versionImage = z.object({ lost: z.boolean() }).meta({ id: 'VersionImage' });
 export type VersionImage = z.infer<typeof versionImage>;
 
+/** Page of `GET /v1/functions/:name/versions`, with the deployments that are under way or failed, newest first. */
 export const versionsPage = z.object({
   items: z.array(versionRecord),
   next: z.string().nullable(),

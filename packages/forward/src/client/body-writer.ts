@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { endAtFailedWrite, readOnAfterFailedWrite } from './failed-writes.js';
+import { readOnAfterFailedWrite } from './failed-writes.js';
 
 /** Writes a streamed body to a connection no faster than the other side reads it. */
 export class BodyWriter {
@@ -84,6 +84,5 @@ export class BodyWriter {
   private leave(): void {
     this.body.off('data', this.onData).off('end', this.onEnd).off('error', this.onClose).off('close', this.onClose);
     this.socket.off('drain', this.onDrain);
-    endAtFailedWrite(this.socket);
   }
 }

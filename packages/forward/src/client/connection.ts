@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { missingFraming, requestHead } from '../headers/headers.js';
 import { BodyWriter } from './body-writer.js';
+import { endAtFailedWrite } from './failed-writes.js';
 import { type ParsedAnswer, ResponseParser } from './response-parser.js';
 import type { Control, Receiver, Sending } from './upstream-port.js';
 
@@ -117,6 +118,7 @@ export class HttpConnection {
       turn.writer = undefined;
       if (error !== undefined) this.fail(error);
     };
+    turn.streamed = true;
     turn.writer = new BodyWriter(this.socket, body, head, chunked, onDone, (error) => {
       this.refused = error;
     });
@@ -189,6 +191,7 @@ export class HttpConnection {
     const reusable = this.parser.reusable && turn.writer === undefined && this.refused === undefined && !socket.readableEnded;
     this.turn = undefined;
     if (reusable) {
+      if (turn.streamed) endAtFailedWrite(socket);
       if (socket.isPaused()) socket.resume();
       this.onFree(this);
     } else {
@@ -220,6 +223,8 @@ class Turn implements Control {
   switched: string[] | undefined;
   /** What came behind its head in the same read. */
   rest: Buffer = NOTHING;
+  /** Its body was not sent at once. */
+  streamed = false;
   /** A body that is still being sent. */
   writer: BodyWriter | undefined;
 

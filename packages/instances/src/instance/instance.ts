@@ -105,6 +105,7 @@ export class Instance extends InstanceLife {
   condemned = false;
   private readonly held = new Map<'slot' | 'memory', () => void>();
   private stoppingSince = 0;
+  private hurried = false;
   private lastRequest: string | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
   private idleLimit = 0;
@@ -139,8 +140,9 @@ export class Instance extends InstanceLife {
 
   /** Its place is needed: cuts its grace short, where it is ending. */
   hurry(): void {
-    if (this.state !== 'stopping') return;
-    void this.container?.remove(Math.max(0, this.stoppingSince + LEAST_GRACE_MS - performance.now()));
+    if (this.state !== 'stopping' || this.hurried || this.container === undefined) return;
+    this.hurried = true;
+    void this.container.remove(Math.max(0, this.stoppingSince + LEAST_GRACE_MS - performance.now()));
   }
 
   /** Nothing is left of it. */

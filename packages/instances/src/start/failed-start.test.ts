@@ -14,7 +14,11 @@ describe('a program that cannot be run', () => {
   });
 
   it('is told to have the line ends of Windows where its interpreter’s name ends with a carriage return', () => {
-    for (const line of ["/usr/bin/env: 'node\\r': No such file or directory", "run.sh: line 2: $'\\r': command not found"])
+    for (const line of [
+      "/usr/bin/env: 'node\\r': No such file or directory",
+      "run.sh: line 2: $'\\r': command not found",
+      'run.sh: 2: npm\r: not found',
+    ])
       expect(told(127, line)).toMatch(/line ends of Windows.* \/ .*sed -i/);
   });
 

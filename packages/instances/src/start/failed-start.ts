@@ -57,7 +57,7 @@ const oldLibrary = (name: string): Reason => ({
 
 /** The first that fits says it. The init process, shells and the loaders of the C libraries have words of their own. */
 const RULES: readonly Rule[] = [
-  { sign: /(\\r)['’]?: (?:command )?(?:no such file|not found)/i, reason: () => WINDOWS_LINES },
+  { sign: /(\\r|\r)['’]?: (?:command )?(?:no such file|not found)/i, reason: () => WINDOWS_LINES },
   { sign: /\bexec (\S+) failed: no such file/i, reason: noFile },
   { sign: /\bexec (\S+) failed: permission denied/i, reason: notAllowed },
   { sign: /(?:^|\s)(\S+): (?:cannot execute[^:]*: )?exec format error/i, reason: wrongFormat },

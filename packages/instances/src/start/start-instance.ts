@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '@kiln/contract/errors';
 import { KINDS } from '@kiln/contract/kinds';
 import { DialIn } from '../instance/dial-in.js';
@@ -14,6 +15,8 @@ import type { Gate } from '../room/gate.js';
 import type { RoomMaker } from '../room/room-maker.js';
 import { failedStart } from './failed-start.js';
 import { misplaced, watchPort } from './watch-port.js';
+
+const LATE_LOOK_MS = 1000;
 
 /** Where `maxInstances` exist: `elsewhere`, a node that runs one takes calls; `passing`, none does: a slot is free when it is gone. */
 export type SlotAnswer = 'granted' | 'elsewhere' | 'passing';
@@ -163,7 +166,9 @@ async function becomeReady(instance: Instance, timeoutMs: number): Promise<void>
 async function lateStart({ container, log, version: { kind, config } }: Instance): Promise<KilnError> {
   const { port, startTimeout } = config;
   const isDialled = KINDS[kind].reachedBy === 'address';
-  const found = isDialled ? misplaced((await container?.activity?.().catch(() => undefined))?.listeners ?? [], port) : undefined;
+  // Who waits for the start gives up soon after it.
+  const look = isDialled ? container?.activity?.().catch(() => undefined) : undefined;
+  const found = misplaced((await Promise.race([look, delay(LATE_LOOK_MS, undefined, { ref: false })]))?.listeners ?? [], port);
   const how = isDialled ? `accepted no connection on port ${port}` : 'did not connect';
   const why = found === undefined ? '' : `: ${found.why}`;
   const fix = found === undefined ? {} : { fix: found.fix };

@@ -4,8 +4,12 @@ import type { Instance } from '../instance/instance.js';
 import type { Activity, Listener } from '../port/container-driver.js';
 import { withLastLines } from '../port/exit.js';
 
-/** A program may open another port first: for `steadyMs` nothing may change, and the program may do next to nothing. */
-const PACE = { lookMs: 1000, steadyMs: 3000 };
+const LOOK_MS = 1000;
+/**
+ * A program may open another port first: for this share of its `startTimeout` nothing may change, and the program may do next to
+ * nothing. One that waits longer for something else says so by its timeout.
+ */
+const STEADY_SHARE = 1 / 6;
 /** Of its cores: a program that works, as one that loads a model, is not done with its start. */
 const WORKING_SHARE = 0.2;
 /** From here on the kernel gives ports away: nobody is meant to know them. */
@@ -32,14 +36,14 @@ export function misplaced(all: readonly Listener[], port: number): Misplaced | u
 }
 
 /** Looks where a program listens during its start. @throws KilnError `start_failed` once it has settled in the wrong place; the signal's reason */
-export async function watchPort({ container, log, version }: Instance, signal: AbortSignal, pace = PACE): Promise<never> {
-  const { port, cpu } = version.config;
-  const steady = new Steadiness(pace.lookMs * WORKING_SHARE * Math.min(1, cpu));
+export async function watchPort({ container, log, version }: Instance, signal: AbortSignal, lookMs = LOOK_MS): Promise<never> {
+  const { port, cpu, startTimeout } = version.config;
+  const steady = new Steadiness(lookMs * WORKING_SHARE * Math.min(1, cpu));
   for (;;) {
-    await delay(pace.lookMs, undefined, { signal, ref: false });
+    await delay(lookMs, undefined, { signal, ref: false });
     const activity = await container?.activity?.().catch(() => undefined);
     const found = activity && misplaced(activity.listeners, port);
-    if (steady.since(found?.why, activity) < pace.steadyMs || found === undefined) continue;
+    if (steady.since(found?.why, activity) < startTimeout * STEADY_SHARE || found === undefined) continue;
     throw new KilnError('start_failed', withLastLines(found.why, log?.lastLines ?? []), { fix: found.fix });
   }
 }
