@@ -45,7 +45,6 @@ const WAITING = files([
   'faults/failures',
   'faults/faults',
   'faults/lost-deployments',
-  'security/hostile-builds',
   'security/master-key',
   'security/network',
 ]);
