@@ -171,7 +171,7 @@ function configOf({ kind, entry, handler, config }: BuildPlan, declared: Functio
   return kind === 'http' ? merged : { ...merged, ...(entry !== undefined && { entry }), ...(handler !== undefined && { handler }) };
 }
 
-/** Where the folder's own Dockerfile says by EXPOSE that its program listens, unless kiln.json says it. */
+/** Where the image of a folder's own Dockerfile says by EXPOSE, its own or that of its base, that it listens; kiln.json wins. */
 async function exposedPort(
   id: string,
   plan: BuildPlan,

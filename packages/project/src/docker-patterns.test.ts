@@ -27,6 +27,12 @@ describe('a .dockerignore', () => {
     ['two stars at the end are all that begins so', 'a/**\nq**', ['a/b/c', 'a', 'quick/x', 'd/q'], ['a', 'd/q']],
     ['?, classes and escapes', 'a?c\n[x-z]1\n\\*\n[^k]2', ['abc', 'a/c', 'y1', 'k1', '*', 'm', 'j2', 'k2'], ['a/c', 'k1', 'm', 'k2']],
     ['dots and double slashes are cleaned', 'a//b/../c\n! keep', ['a/c', 'a/b'], ['a/b']],
+    [
+      'two stars before a name are any beginning of it, and not the name without its dot',
+      '**.log',
+      ['a.log', 'd/b.log', 'log/a'],
+      ['log/a'],
+    ],
     ['a line of blanks and a comment say nothing', '  \n#a\n  b  ', ['#a', 'b'], ['#a']],
     ['signs of regular expressions are plain', 'a.b\n(x|y)+', ['a.b', 'axb', '(x|y)+', 'xy'], ['axb', 'xy']],
   ])('%s', (_what, text, paths, right) => {
@@ -40,6 +46,7 @@ describe('a .dockerignore', () => {
   it('brings along what is never sent unasked only by its name', () => {
     const paths = ['.env', 'src/.env', 'src/a.js', 'node_modules/m/i.js', '.git/HEAD'];
     expect(sent('*\n!src\n!**\n!**/*.js\n', paths)).toEqual(['src/a.js']);
+    expect(sent('**/.git\n!.git/HEAD\n!.git/refs/heads/**\n', paths)).toEqual(['src/a.js']);
     expect(sent('!src/.env\n!node_modules/m\n', paths)).toEqual(['src/.env', 'src/a.js', 'node_modules/m/i.js']);
     expect(sent('*\n!.env*\n!src\n!node_modules\n', paths)).toEqual(['.env', 'src/a.js', 'node_modules/m/i.js']);
   });

@@ -79,7 +79,7 @@ function matcherOf(pattern: string): ((path: string) => boolean) | undefined {
   if (expression === undefined) return undefined;
   // Docker compares these two forms as texts, so that `**x` names `ax` too, and `x**` all that begins with x.
   const [, before = '', middle = '', after = ''] = /^(\*\*)?([^*?[\]\\]*)(\*\*)?$/.exec(pattern) ?? [];
-  if (before !== '' && after === '') return (path) => path.endsWith(middle) || path === middle.slice(1);
+  if (before !== '' && after === '') return (path) => path.endsWith(middle) || `/${path}` === middle;
   if (before === '' && after !== '') return (path) => path.startsWith(middle);
   try {
     const compiled = new RegExp(expression, 'u');

@@ -2,9 +2,8 @@ import { Worker } from 'node:worker_threads';
 import { KilnError } from '@kiln/contract/errors';
 import { ALWAYS_SENT, ignoreRules } from './ignore-rules.js';
 
-/** The time for all files of one folder. */
-const DEADLINE_MS = 10_000;
-const MEMORY_MB = 256;
+/** For all files of one folder. */
+const LIMITS = { deadlineMs: 10_000, memoryMb: 256 };
 
 export interface IgnoreTexts {
   dockerignore: string | undefined;
@@ -17,20 +16,24 @@ export interface IgnoreTexts {
  * @param paths relative to the folder that has the files; a folder ends with `/`
  * @throws KilnError `bad_request` when it takes too long, or a line is no pattern
  */
-export async function ignoredPaths(texts: IgnoreTexts, paths: readonly string[], deadlineMs = DEADLINE_MS): Promise<Set<string>> {
+export async function ignoredPaths(
+  texts: IgnoreTexts,
+  paths: readonly string[],
+  limits: Partial<typeof LIMITS> = {},
+): Promise<Set<string>> {
   const asked = paths.filter((path) => !ALWAYS_SENT.has(path));
   if (asked.length === 0) return new Set();
-  // An error with the number of the line would not come whole out of the thread.
-  ignoreRules(texts.dockerignore, texts.kilnignore);
-  const ignored = await match(texts, asked, deadlineMs);
+  // An error with the number of the line would not come whole out of the thread. Only a .dockerignore has such; a .kilnignore takes time.
+  ignoreRules(texts.dockerignore);
+  const ignored = await match(texts, asked, { ...LIMITS, ...limits });
   return new Set(asked.filter((_path, i) => ignored[i] === 1));
 }
 
 /** Tests run the sources as TypeScript. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './match-worker.fixture.ts' : './match-worker.js', import.meta.url);
 
-async function match(texts: IgnoreTexts, paths: string[], deadlineMs: number): Promise<Uint8Array> {
-  const worker = new Worker(WORKER, { workerData: { texts, paths }, resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB } });
+async function match(texts: IgnoreTexts, paths: string[], { deadlineMs, memoryMb }: typeof LIMITS): Promise<Uint8Array> {
+  const worker = new Worker(WORKER, { workerData: { texts, paths }, resourceLimits: { maxOldGenerationSizeMb: memoryMb } });
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Uint8Array>((resolve, reject) => {

@@ -9,6 +9,9 @@ export const NEVER_UNLESS_ASKED = [
   ...['__pycache__', '*.pyc', '.venv', 'venv', '.pytest_cache', '.mypy_cache', '.ruff_cache'],
 ];
 
+/** Templates of .dockerignore take parts of it back, with the login of a checkout; no deployment has a use for it. */
+const HISTORY = /(?:^|\/)\.(?:git|hg|svn)(?:\/|$)/;
+
 /** What is known of a folder on the way from the root to a path. */
 interface Step {
   name: string;
@@ -36,7 +39,7 @@ export class IgnoreRules {
   constructor(dockerignore?: string, kilnignore?: string) {
     this.docker = dockerPatterns(dockerignore);
     this.asking = this.docker.filter(
-      ({ negated, text }) => negated && text.split('/').some((part) => this.isHidden(part.replace(/[*?]+/g, ''))),
+      ({ negated, text }) => negated && !HISTORY.test(text) && text.split('/').some((part) => this.isHidden(part.replace(/[*?]+/g, ''))),
     );
     this.kiln = kilnignore === undefined ? undefined : ignore().add(kilnignore);
   }

@@ -66,7 +66,9 @@ async function findModules(folder: SourceFolder, { entry, handler, env }: Functi
   // wsgi.py and asgi.py are for servers; FLASK_APP is for the author's machine, and better than a guess.
   if (named !== undefined && !found.some(({ entry }) => /(?:^|\/)[wa]sgi\.py$/.test(entry))) return [named, ...found];
   if (found.length > 0) return found;
-  const factories = (await factoriesIn(folder)).filter(({ fits }) => fits);
+  // Beside a page, a factory in some folder is a part of something else.
+  const isPage = folder.has('index.html');
+  const factories = (await factoriesIn(folder)).filter(({ fits, path }) => fits && !(isPage && path.includes('/')));
   const [only] = factories;
   return only === undefined || factories.length > 1
     ? []

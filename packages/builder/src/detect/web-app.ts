@@ -36,7 +36,7 @@ function viteApp(folder: SourceFolder, manifest: Manifest): App | undefined {
   const script = manifest.scripts['build'] ?? '';
   const isPage = dependsOn(manifest, 'vite') && folder.has('index.html') && /(^|&& *)(npx +)?vite build( [^&|;]*)?$/.test(script.trim());
   // A server of the project's own serves the page.
-  if (!isPage || startOf(manifest)?.command[0] === 'node') return undefined;
+  if (!isPage || startOf(manifest)?.file !== undefined) return undefined;
   return {
     found: `vite in package.json, index.html and the script "build" (${printable(script)})`,
     build: `npm run build --no-update-notifier -- --base=${PAGE_BASE}/ --outDir=/build --emptyOutDir`,
@@ -55,6 +55,11 @@ function reactScriptsApp(folder: SourceFolder, manifest: Manifest): App | undefi
 /** A page is at the root of a host of its own, and below `/fn/<name>` by path: it has no other place. */
 async function ownBase(folder: SourceFolder): Promise<string[]> {
   const config = ['js', 'mjs', 'ts', 'mts', 'cjs', 'cts'].map((ending) => `vite.config.${ending}`).find((path) => folder.has(path));
-  if (config === undefined || !/^\s*base\s*:/m.test(await folder.readStart(config))) return [];
+  if (config === undefined || !setsBase(await folder.readStart(config))) return [];
   return [`"base" of ${config} is replaced: the page is at the root of its host, and below its path by path`];
+}
+
+/** Whether the text of a configuration of Vite gives a `base`. */
+export function setsBase(text: string): boolean {
+  return /(?:^|[{,])[ \t]*base[ \t]*:/m.test(text);
 }

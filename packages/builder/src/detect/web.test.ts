@@ -38,7 +38,9 @@ describe('a Node server', () => {
     ['export PORT=3000 && node server.js', 3000],
     ['npm run migrate -- --port 5432 && PORT=3000 node server.js', 3000],
     ['npm run serve', 4000],
-    ['PORT=3000 npm run serve', 3000],
+    ['PORT=3000 npm run serve', 4000],
+    ['npm run serve -- --port 3000', 3000],
+    ['PORT=3000 npm run other', 3000],
     ['npm run circle', undefined],
     ['serve dist -l 3000', 3000],
     ['node server.js --port=3000', 3000],
@@ -48,10 +50,17 @@ describe('a Node server', () => {
     ['tsx -p tsconfig.json src/index.ts', undefined],
     ['PORT=99999 node server.js', undefined],
   ])('gets requests where its start script says: %s', async (start, port) => {
-    const scripts = { start, serve: 'PORT=4000 node server.js', circle: 'npm run circle' };
+    const scripts = { start, serve: 'PORT=4000 node server.js', other: 'node server.js', circle: 'npm run circle' };
     const { kind, config, notes } = await planOf({ ...manifest({ scripts }), 'server.js': ASKS });
     expect([kind, config]).toEqual(['http', port === undefined ? {} : { port }]);
     expect(notes.some((note) => note.includes('requests go there'))).toBe(port !== undefined);
+  });
+
+  it('keeps the tools where the start loads one of them', async () => {
+    const scripts = { start: 'NODE_ENV=production node --import tsx server.ts' };
+    const { text } = await planOf({ ...manifest({ scripts, devDependencies: { tsx: '4' } }), 'server.ts': ASKS });
+    expect(text).toContain('--include=dev');
+    expect(text).not.toContain('prune');
   });
 
   it('starts without a shell, too, where variables stand in front', async () => {
@@ -179,10 +188,10 @@ describe('a page that Vite builds', () => {
   });
 
   it('says that a base of its own is replaced', async () => {
-    const config = { 'vite.config.ts': "export default defineConfig({\n  base: '/shop/',\n});\n" };
-    expect((await planOf({ ...vite(), ...config })).notes).toContain(
-      '"base" of vite.config.ts is replaced: the page is at the root of its host, and below its path by path',
-    );
+    for (const text of ["export default defineConfig({\n  base: '/shop/',\n});\n", "export default { base: '/shop/' }"])
+      expect((await planOf({ ...vite(), 'vite.config.ts': text })).notes).toContain(
+        '"base" of vite.config.ts is replaced: the page is at the root of its host, and below its path by path',
+      );
     expect((await planOf(vite())).notes.join()).not.toContain('replaced');
   });
 
@@ -196,8 +205,10 @@ describe('a page that Vite builds', () => {
 
   it('is none beside a server that has a start script of its own', async () => {
     const { 'package.json': _, ...files } = vite();
-    const both = manifest({ scripts: { build: 'vite build', start: 'node server.js' }, dependencies: { vite: '8', express: '5' } });
-    expect((await planOf({ ...files, ...both, 'server.js': EXPRESS_SERVER })).kind).toBe('http');
+    for (const start of ['node server.js', 'NODE_ENV=production node server.js']) {
+      const both = manifest({ scripts: { build: 'vite build', start }, dependencies: { vite: '8', express: '5' } });
+      expect((await planOf({ ...files, ...both, 'server.js': EXPRESS_SERVER })).kind).toBe('http');
+    }
   });
 });
 

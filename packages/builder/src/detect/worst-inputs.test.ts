@@ -14,6 +14,7 @@ import { SourceFolder } from '../source/source-folder.js';
 import { detect } from './detect.js';
 import { remoteSources } from './dockerfile.js';
 import { binsOf } from './rust.js';
+import { setsBase } from './web-app.js';
 
 /** Bytes that are read of a file, and of the start of one. */
 const WHOLE = 1024 * 1024;
@@ -130,11 +131,12 @@ describe('a file of the worst kind does not hold up the process that looks at it
     ['a Dockerfile’s ADD', WHOLE, ['', 'ADD '], remoteSources],
     ['a Dockerfile’s ARG', WHOLE, ['', 'ARG '], (text) => declaresArg(text, 'BASE_PATH')],
     ['a RUN with secrets', 64 * 1024, ['', '--mount=type=secret,id=a '], secretRun],
-    ['a module', START, [''], traitsOf],
+    ['a module', START, ['', 'from', 'import(', 'require('], traitsOf],
+    ['a configuration of Vite', START, ['', 'base'], setsBase],
     ['a module’s exports', START, ['', 'export const a = 1\n'], exportedNames],
     ['Cargo.toml', WHOLE, ['', '[[bin]]\nname'], (text) => binsOf({ files: [], has: () => false }, text)],
     ['the head of a Go file', START, ['', '//go:build ', '// +build '], (text) => compiledPackage('a.go', text)],
-    ['a start script', START, ['', 'npm run '], (text) => portIn(text, {})],
+    ['a start script', 9000, ['', 'npm run ', 'PORT='], (text) => portIn(text, {})],
     ['a build’s secret', 256 * 1024, ['', 'A='], (text) => maskOf([Buffer.from(text)])('x')],
   ])('%s', (_name, length, starts, look) => {
     const trials = inputs(starts).map((input) => ({ input, ms: timed(look, input, Math.min(TRIAL, length)) }));

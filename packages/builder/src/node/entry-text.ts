@@ -15,7 +15,7 @@ export interface ModuleTraits {
 const EXPORTS = /\bmodule\.exports\b|\bexports\.\w+\s*=|^[ \t]*export\s+(default|const|let|var|async|function|class)|^[ \t]*export\s*[{*]/m;
 /** Packages and Node's own modules, the variables of a CommonJS module, the process. */
 const NEEDS_NODE =
-  /\brequire\s*\(\s*['"`]|\b(?:from|import)\s*\(?\s*['"`](?![./]|https?:)|\bexports\b|\b__(?:dirname|filename)\b|\bprocess\s*\.\s*(?:argv|env|exit|on|std)/;
+  /\brequire\s*\(\s*['"`]|\b(?:from|import)\s*(?:\(\s*)?['"`](?![./]|https?:)|\bexports\b|\b__(?:dirname|filename)\b|\bprocess\s*\.\s*(?:argv|env|exit|on|std)/;
 const LISTENS = /\.listen\s*\(|\bserve\s*\(/;
 /** Code that listens only where the module is started, not where it is imported. */
 const ONLY_WHEN_STARTED = /\brequire\.main\s*={2,3}\s*module|\bmodule\s*={2,3}\s*require\.main|\bimport\.meta\.main\b/;

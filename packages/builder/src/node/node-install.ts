@@ -42,6 +42,8 @@ function installScripts({ scripts }: Manifest): string[] {
 }
 
 function installSteps(folder: SourceFolder, manifest: Manifest, manager: PackageManager, forBuild: boolean): string[] {
+  // An install script may run one of the tools.
+  const withTools = forBuild || (installScripts(manifest).length > 0 && Object.keys(manifest.devDependencies).length > 0);
   const files = [PACKAGE_JSON, manager.lockfile, ...manager.settings].filter((name) => name !== undefined && folder.has(name));
   const needsSources =
     manifest.hasWorkspaces ||
@@ -54,8 +56,9 @@ function installSteps(folder: SourceFolder, manifest: Manifest, manager: Package
     ...(manager.fetch === undefined ? [] : [`RUN ${manager.fetch}`]),
     needsSources ? COPY_SOURCES : `COPY ${files.map((name) => `${SOURCES}/${name}`).join(' ')} ${APP}/`,
     // `prepare` is for developers (hooks, compilers), and its tools may be missing here.
-    `RUN npm pkg delete scripts.prepare --no-update-notifier && ${forBuild ? manager.installAll : manager.installForRun}`,
+    `RUN npm pkg delete scripts.prepare --no-update-notifier && ${withTools ? manager.installAll : manager.installForRun}`,
     ...(needsSources ? [] : [COPY_SOURCES]),
+    ...(withTools && !forBuild && manager.prune !== undefined ? [`RUN ${manager.prune}`] : []),
   ];
 }
 

@@ -52,7 +52,7 @@ describe('the install of a Node project', () => {
       'a preinstall beside tools',
       { scripts: { preinstall: 'x' }, devDependencies: { x: '1' } },
       {},
-      /npm install .*--omit=dev/,
+      /npm install .*--include=dev.*\nRUN npm prune /,
       /no lockfile/,
     ],
     ['workspaces', { workspaces: ['packages/*'] }, { 'package-lock.json': '{}' }, /npm ci --omit=dev/, /found package-lock\.json/],

@@ -13,11 +13,11 @@ export function portIn(script: string, scripts: Readonly<Record<string, string>>
   // What runs before it may have ports of its own, such as a database's.
   const last = commands.at(-1) ?? '';
   const exported = commands.findLast((command) => /^export\s/.test(command) && VARIABLE.test(command)) ?? '';
-  // An option is the program's own word, and a variable only its default.
-  const digits = OPTION.exec(last)?.[1] ?? VARIABLE.exec(last)?.[1];
+  // An option is the program's own word, and a variable only its default. The innermost script sets its variables last.
+  const digits = OPTION.exec(last)?.[1];
   const [, other = ''] = OTHER_SCRIPT.exec(withoutVariables(last)) ?? [];
   const inner = digits === undefined && Object.hasOwn(scripts, other) ? portIn(scripts[other] ?? '', scripts, depth + 1) : undefined;
-  const port = inner ?? Number(digits ?? VARIABLE.exec(exported)?.[1]);
+  const port = inner ?? Number(digits ?? VARIABLE.exec(last)?.[1] ?? VARIABLE.exec(exported)?.[1]);
   return port > 0 && port <= 65_535 ? port : undefined;
 }
 

@@ -23,6 +23,8 @@ export interface Start {
 const SCRIPTS = ['start:prod', 'start'];
 /** A word that means the same with and without a shell. */
 const PLAIN = /^[\w@./=:-]+$/;
+/** Options of Node, also in NODE_OPTIONS, that load a module of the project or of its tools. */
+const LOADS = /(?:^|=)(?:-r|--require|--import|--loader|--experimental-loader)(?:=|$)/;
 /** A command that runs functions, not a server. */
 const FUNCTIONS = /\bkiln-runner\b/;
 /** Loads a plugin and listens for it, as in a project of `fastify generate`. */
@@ -50,7 +52,12 @@ export function startOf(manifest: Manifest | undefined): Start | undefined {
   const { variables, command } = withVariables(script.split(/ +/));
   if (command[0] === 'node' && [...variables, ...command].every((word) => PLAIN.test(word))) {
     const file = command.find((word, i) => i > 0 && !word.startsWith('-'))?.replace(/^\.\//, '');
-    return { ...start, command: [...(variables.length === 0 ? [] : ['env', ...variables]), ...command], file, needsTools: false };
+    return {
+      ...start,
+      command: [...(variables.length === 0 ? [] : ['env', ...variables]), ...command],
+      file,
+      needsTools: [...variables, ...command].some((word) => LOADS.test(word)),
+    };
   }
   return { ...start, command: ['sh', '-c', script], file: undefined, needsTools: true };
 }

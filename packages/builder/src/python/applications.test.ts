@@ -20,10 +20,17 @@ describe('an application and its server', () => {
     ['daphne', 'site1/asgi.py', 'daphne -b 0.0.0.0 -p $PORT site1.asgi:application'],
     ['gunicorn-extras', 'site1/asgi.py', 'runner.py'],
   ])('are chosen as a pair, with %j', async (requirements, entry, command) => {
-    for (const files of [django, Object.fromEntries(Object.entries(django).reverse())]) {
-      const plan = await planOf({ ...files, 'requirements.txt': `django\n${requirements}\n` });
-      expect([plan.entry, plan.text]).toEqual([entry, expect.stringContaining(command)]);
-    }
+    const plan = await planOf({ ...django, 'requirements.txt': `django\n${requirements}\n` });
+    expect([plan.entry, plan.text]).toEqual([entry, expect.stringContaining(command)]);
+  });
+
+  it.each([
+    ['gunicorn', 'from asgiref.wsgi import WsgiToAsgi\nfrom flask import Flask\napp = Flask(__name__)\nasgi_app = WsgiToAsgi(app)\n'],
+    ['uvicorn', 'import os\nimport falcon.asgi\nos.environ["A"]\napp = falcon.asgi.App()\n'],
+    ['hypercorn', 'from flask import Flask\napp = Flask(__name__)\n'],
+  ])('are put together where %s can call it, whatever else the module names', async (server, source) => {
+    const plan = await planOf({ 'app.py': source, 'requirements.txt': server });
+    expect([plan.kind, plan.text]).toEqual(['http', expect.stringContaining(`python -m ${server} app:app `)]);
   });
 
   it.each([
@@ -64,6 +71,7 @@ describe('a factory', () => {
     [{ 'shop/__init__.py': 'def create_app(config): pass' }, /shop\/__init__\.py has create_app, which needs arguments: write wsgi\.py/],
     [{ 'a/app.py': factory, 'b/app.py': factory }, /create_app\(\) in a\/app\.py and .* write "entry": "a\/app\.py" into kiln\.json/],
     [{ 'tests/app.py': factory }, /or application; /],
+    [{ 'index.html': '', 'package.json': '{}', 'server/app.py': factory }, /nothing to build/],
     [{ '.flaskenv': 'FLASK_APP=shop:build()', 'shop/__init__.py': 'def build(): pass' }, /or application; /],
   ])('that is not the one is named in the refusal, with the line to write: %#', async (files, message) => {
     await expect(detect(folder(files as unknown as Record<string, string>), {})).rejects.toThrowError(message);

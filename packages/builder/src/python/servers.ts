@@ -3,7 +3,8 @@ export type Interface = 'wsgi' | 'asgi';
 
 interface Server {
   name: string;
-  speaks: Interface;
+  /** Undefined where it finds out by itself. */
+  speaks: Interface | undefined;
   /** The name of its package, alone on a line of requirements.txt. */
   listed: RegExp;
   command(target: string, isFactory: boolean): string | undefined;
@@ -30,7 +31,7 @@ const serversFor = (threads: number): Server[] => [
   },
   {
     name: 'hypercorn',
-    speaks: 'asgi',
+    speaks: undefined,
     listed: /^[ \t]*hypercorn(?![\w.-])/im,
     command: (target, isFactory) => `hypercorn ${called(target, isFactory)} --bind 0.0.0.0:$PORT`,
   },
@@ -70,7 +71,8 @@ export function choosePair<A extends Application>(
     const target = `${moduleName(entry)}:${handler}`;
     if (!/^[\w.]+:[\w.]+$/.test(target)) continue;
     for (const server of servers) {
-      const command = speaks === undefined || speaks === server.speaks ? server.command(target, isFactory) : undefined;
+      const fits = speaks === undefined || server.speaks === undefined || speaks === server.speaks;
+      const command = fits ? server.command(target, isFactory) : undefined;
       if (command !== undefined) return { application, server: { name: server.name, command: `exec python -m ${command}` } };
     }
   }
@@ -91,12 +93,20 @@ function moduleName(entry: string): string {
 }
 
 const ASGI = /\b(?:FastAPI|Starlette|Quart|Litestar|WsgiToAsgi|get_asgi_application|ProtocolTypeRouter)\b/;
-const WSGI = /\b(?:Flask|Bottle|get_wsgi_application|environ|start_response)\b/;
+const WSGI = /\b(?:Flask|Bottle|get_wsgi_application|start_response)\b/;
 
 /** By the name of the file, as Django has it, else by what its text names. */
 export function interfaceOf(path: string, text: string, handler: string): Interface | undefined {
   const named = /(?:^|\/)(wsgi|asgi)\.py$/.exec(path)?.[1];
   if (named !== undefined) return named as Interface;
-  if (text.split('\n').some((line) => line.startsWith(`async def ${handler}(`)) || ASGI.test(text)) return 'asgi';
+  const lines = text.split('\n');
+  if (lines.some((line) => line.startsWith(`async def ${handler}(`))) return 'asgi';
+  // Another application of the module may be made from it.
+  const made = lines.find((line) => line.startsWith(handler) && /^\s*(?::[^=]*)?=/.test(line.slice(handler.length))) ?? '';
+  return spokenIn(made) ?? spokenIn(text);
+}
+
+function spokenIn(text: string): Interface | undefined {
+  if (ASGI.test(text)) return 'asgi';
   return WSGI.test(text) ? 'wsgi' : undefined;
 }

@@ -14,6 +14,7 @@ interface BasedText {
 /** The texts of a site that name the page's root, for requests by path: there the root is the prefix of the path. */
 export class BasedTexts {
   readonly #kept = new Map<string, BasedText>();
+  readonly #making = new Map<string, Promise<BasedText>>();
   #bytes = 0;
 
   constructor(
@@ -23,12 +24,19 @@ export class BasedTexts {
 
   async read(path: string, prefix: string): Promise<BasedText> {
     const key = `${prefix} ${path}`;
-    const kept = this.#kept.get(key);
+    const kept = this.#kept.get(key) ?? this.#making.get(key);
     if (kept !== undefined) return kept;
-    const content = withBase(await readFile(join(this.root, BASED, path)), this.base, prefix);
-    const text = { content, gzip: await promisify(gzip)(content) };
+    // Once for all that ask at a time: each would hold copies of it.
+    const making = this.#make(path, prefix).finally(() => this.#making.delete(key));
+    this.#making.set(key, making);
+    const text = await making;
     this.#keep(key, text);
     return text;
+  }
+
+  async #make(path: string, prefix: string): Promise<BasedText> {
+    const content = withBase(await readFile(join(this.root, BASED, path)), this.base, prefix);
+    return { content, gzip: await promisify(gzip)(content) };
   }
 
   /** The oldest go first. */

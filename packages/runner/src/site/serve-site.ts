@@ -88,7 +88,7 @@ class Site {
       const body = encoding === undefined ? content : gzip;
       describe(response, { ...file, encodings: ['gzip'] }, etag);
       if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
-      response.statusCode = request.headers['if-none-match']?.includes(etag) ? 304 : status;
+      response.statusCode = status === 200 && request.headers['if-none-match']?.includes(etag) ? 304 : status;
       if (response.statusCode === 304) response.removeHeader('Content-Type');
       else response.setHeader('Content-Length', body.length);
       response.end(response.statusCode === 304 || request.method === 'HEAD' ? undefined : body);
