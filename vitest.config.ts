@@ -28,7 +28,7 @@ export default defineConfig({
           // A test that needs an engine fails here, so its name says so: `*.engine.test.ts`.
           env: { DOCKER_HOST: 'unix:///there-is-no-engine' },
           // Much of their time they wait for a store, a process or a clock.
-          maxWorkers: 4,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },

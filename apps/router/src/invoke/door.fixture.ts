@@ -155,15 +155,19 @@ export function routeOf(name: string, input: FunctionConfigInput): Route {
   };
 }
 
-/** Sends bytes over a connection of its own and gives back all that came until it ended, or until nothing came for `quietMs`. */
+/** A busy machine may take its time before it answers at all. */
+const FIRST_BYTE_MS = 10_000;
+
+/** Sends bytes over a connection of its own and gives back all that came until it ended, or until nothing more came for `quietMs`. */
 export function exchangeRaw(port: number, bytes: string | Buffer, quietMs = 400): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1');
     let text = '';
-    socket.setTimeout(quietMs, () => socket.destroy());
+    socket.setTimeout(FIRST_BYTE_MS, () => socket.destroy());
     socket.on('connect', () => socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes));
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
+      socket.setTimeout(quietMs);
     });
     socket.on('error', (error: NodeJS.ErrnoException) =>
       error.code === 'ECONNRESET' || error.code === 'EPIPE' ? undefined : reject(error),

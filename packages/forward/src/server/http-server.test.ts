@@ -41,7 +41,7 @@ describe('a stopping server', () => {
     expect(busy.readyState).toBe('open');
     finish?.();
     await closed;
-    expect(answer).toContain('done');
+    await expect.poll(() => answer).toContain('done');
   });
 });
 
