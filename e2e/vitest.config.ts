@@ -38,7 +38,6 @@ const TOGETHER = files([
 /** Files that mostly wait, for a limit, a process that was killed, or an instance that ends: their bounds are seconds. */
 const WAITING = files([
   'builds/build',
-  'calls/caller-leaves',
   'calls/homes',
   'deploys/stages',
   'faults/broken-answers',
@@ -61,7 +60,7 @@ export default defineConfig({
   test: {
     projects: [
       { ...shared, test: { ...bounds, name: 'together', include: TOGETHER, maxWorkers: 2, sequence: { groupOrder: 0 } } },
-      { ...shared, test: { ...bounds, name: 'waiting', include: WAITING, maxWorkers: 3, sequence: { groupOrder: 1 } } },
+      { ...shared, test: { ...bounds, name: 'waiting', include: WAITING, maxWorkers: 2, sequence: { groupOrder: 1 } } },
       // One file at a time: what is measured here must not be another file's load, nor a kill hit another's processes.
       {
         ...shared,
