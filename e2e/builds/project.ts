@@ -5,7 +5,7 @@ import { folderTar } from '@kiln/testing/folder-tar';
 import { until } from '@kiln/testing/until';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openPage, startBrowser } from '../support/browser.js';
+import { lookAt, startBrowser } from '../support/browser.js';
 
 /** The two ways to a function: a path of the platform's host, and a host of its own. */
 export const WAYS = ['path', 'host'] as const;
@@ -101,8 +101,7 @@ async function openOneWay(project: RealProject, opened: { way: Way; changed: boo
   const { way, changed } = opened;
   const url = urlOf(way, project.name);
   // By path as one types it: the slash is for the router to add, or nothing that is named relative to the page would be found.
-  const { page, faults, answers } = await openPage(browser, way === 'path' ? url.slice(0, -1) : url);
-  try {
+  await lookAt(browser, way === 'path' ? url.slice(0, -1) : url, async ({ page, faults, answers }) => {
     await page
       .locator('body')
       .filter({ hasText: changed ? project.showsThen : project.shows })
@@ -119,7 +118,5 @@ async function openOneWay(project: RealProject, opened: { way: Way; changed: boo
     expect(inNeed().filter((fault) => !fault.startsWith('net::ERR_ABORTED'))).toEqual([]);
     // Nothing came from anywhere but the function itself.
     expect(loaded().filter((from) => /^https?:/.test(from) && !from.startsWith(url))).toEqual([]);
-  } finally {
-    await page.context().close();
-  }
+  });
 }

@@ -1,6 +1,6 @@
 import { type Answer, call } from '@kiln/testing/call';
 import { describe, expect, it } from 'vitest';
-import { colourOf, openPage, textOf, widthOf } from '../support/browser.js';
+import { colourOf, lookAt, widthOf } from '../support/browser.js';
 import { example, startOf } from '../support/inside.js';
 import { browser, cluster, itLives, urlOf, WAYS, type Way, withClusterAndBrowser } from './project.js';
 import { PAGES } from './projects/web-apps.js';
@@ -22,35 +22,37 @@ itLives(PAGES);
 
 describe.each(WAYS)('opened by %s', (way) => {
   it.each(['/', '/users/5'])('a page that Vite built shows, with all that belongs to it, at %s', async (path) => {
-    const opened = await openPage(browser, urlOf(way, 'vite', path));
-    const { page, faults } = opened;
-    expect(await textOf(opened, 'h1')).toBe('Hello from Vite');
-    expect(await colourOf(page, 'body')).toBe('rgb(12, 34, 56)');
-    expect([await widthOf(page, '#logo'), await widthOf(page, '#icon')].every((width) => width > 0)).toBe(true);
-    expect(await textOf(opened, '#path')).toBe(new URL(urlOf(way, 'vite', path)).pathname);
-    expect(faults).toEqual([]);
+    await lookAt(browser, urlOf(way, 'vite', path), async ({ page, faults }) => {
+      expect(await page.locator('h1').textContent()).toBe('Hello from Vite');
+      expect(await colourOf(page, 'body')).toBe('rgb(12, 34, 56)');
+      expect([await widthOf(page, '#logo'), await widthOf(page, '#icon')].every((width) => width > 0)).toBe(true);
+      expect(await page.locator('#path').textContent()).toBe(new URL(urlOf(way, 'vite', path)).pathname);
+      expect(faults).toEqual([]);
+    });
   });
 
   it('a React app runs, and loads later what it needs later', async () => {
-    const { page, faults } = await openPage(browser, urlOf(way, 'react-app', '/some/place'));
-    await page.getByRole('button').click();
-    expect(await page.getByRole('button').textContent()).toBe('count is 1');
-    await page.locator('#details').waitFor();
-    expect(await colourOf(page, '#details')).toBe('rgb(4, 5, 6)');
-    await page.getByText('7 lamps').waitFor();
-    await page.getByRole('link', { name: 'the fifth' }).click();
-    await page.getByRole('button').waitFor();
-    expect(page.url()).toBe(urlOf(way, 'react-app', '/lamps/5'));
-    expect(faults).toEqual([]);
+    await lookAt(browser, urlOf(way, 'react-app', '/some/place'), async ({ page, faults }) => {
+      await page.getByRole('button').click();
+      expect(await page.getByRole('button').textContent()).toBe('count is 1');
+      await page.locator('#details').waitFor();
+      expect(await colourOf(page, '#details')).toBe('rgb(4, 5, 6)');
+      await page.getByText('7 lamps').waitFor();
+      await page.getByRole('link', { name: 'the fifth' }).click();
+      await page.getByRole('button').waitFor();
+      expect(page.url()).toBe(urlOf(way, 'react-app', '/lamps/5'));
+      expect(faults).toEqual([]);
+    });
   });
 
   it('a folder of files is a site', async () => {
-    const { page, faults } = await openPage(browser, urlOf(way, 'site'));
-    await page.getByRole('link', { name: 'About' }).click();
-    await page.getByRole('heading', { name: 'About' }).waitFor();
-    await page.getByRole('link', { name: 'Back' }).click();
-    await page.getByRole('heading', { name: 'A folder of files' }).waitFor();
-    expect(faults).toEqual([]);
+    await lookAt(browser, urlOf(way, 'site'), async ({ page, faults }) => {
+      await page.getByRole('link', { name: 'About' }).click();
+      await page.getByRole('heading', { name: 'About' }).waitFor();
+      await page.getByRole('link', { name: 'Back' }).click();
+      await page.getByRole('heading', { name: 'A folder of files' }).waitFor();
+      expect(faults).toEqual([]);
+    });
     const missing = await ask(way, 'site', '/missing');
     expect([missing.status, missing.text]).toEqual([404, expect.stringContaining('Nothing here')]);
     for (const path of ['/kiln.json', '/kiln-site.json', '/..%2fkiln-site.json']) expect((await ask(way, 'site', path)).status).toBe(404);

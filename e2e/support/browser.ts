@@ -30,6 +30,27 @@ async function installedBrowser(): Promise<string> {
   return path.trim();
 }
 
+/** Chromium drops what it loads when a network of the machine comes or goes, as each instance's does. */
+const NETWORK_CHANGED = 'ERR_NETWORK_CHANGED';
+const TRIES = 5;
+
+/** Opens a page and looks at it; from the start again where a network changed. @throws Error with what went wrong in the page */
+export async function lookAt(browser: Browser, url: string, look: (opened: OpenedPage) => Promise<void>): Promise<void> {
+  for (let left = TRIES - 1; ; left--) {
+    const context = await browser.newContext();
+    const faults: string[] = [];
+    try {
+      await look(await openPage(await context.newPage(), url, faults));
+      return;
+    } catch (error) {
+      const what = `${url}: ${(error as Error).message}; faults of the page: ${faults.join(', ')}`;
+      if (left === 0 || !what.includes(NETWORK_CHANGED)) throw new Error(what, { cause: error });
+    } finally {
+      await context.close();
+    }
+  }
+}
+
 /** A page, and everything that went wrong in it: answers that are no success, requests that failed, errors of its scripts. */
 export interface OpenedPage {
   page: Page;
@@ -38,11 +59,8 @@ export interface OpenedPage {
   answers: { status: number; url: string }[];
 }
 
-export async function openPage(browser: Browser, url: string): Promise<OpenedPage> {
-  const context = await browser.newContext();
-  const page = await context.newPage();
+async function openPage(page: Page, url: string, faults: string[]): Promise<OpenedPage> {
   page.setDefaultTimeout(OPEN_MS);
-  const faults: string[] = [];
   const answers: OpenedPage['answers'] = [];
   page.on('response', (response) => {
     answers.push({ status: response.status(), url: response.url() });
@@ -56,15 +74,6 @@ export async function openPage(browser: Browser, url: string): Promise<OpenedPag
   page.on('pageerror', (error) => faults.push(error.message));
   await page.goto(url, { waitUntil: 'networkidle' });
   return { page, faults, answers };
-}
-
-/** Once the page has it. @throws Error with what went wrong in the page, where it never has */
-export async function textOf({ page, faults }: OpenedPage, selector: string): Promise<string | null> {
-  try {
-    return await page.locator(selector).textContent();
-  } catch (error) {
-    throw new Error(`${page.url()} has no ${selector}: ${JSON.stringify(faults)}\n${await page.content()}`, { cause: error });
-  }
 }
 
 /** As the browser shows it. */
