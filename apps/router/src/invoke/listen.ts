@@ -1,8 +1,7 @@
 import http, { type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { connectionBudget } from '@kiln/forward/server/descriptors';
-import { answerHalfClosed } from '@kiln/forward/server/half-closed';
-import { limitConnections, lingerAtClose } from '@kiln/forward/server/http-server';
+import { answerHalfClosed, limitConnections, lingerAtClose } from '@kiln/forward/server/http-server';
 import type { RouterConfig } from '../config.js';
 import type { NodeTable } from '../placement/node-table.js';
 import { NodeWatch, type WatchLog } from './node-watch.js';

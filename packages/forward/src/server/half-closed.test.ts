@@ -1,8 +1,7 @@
 import http, { type ServerResponse } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { answerHalfClosed } from './half-closed.js';
-import { lingerAtClose } from './http-server.js';
+import { answerHalfClosed, lingerAtClose } from './http-server.js';
 
 const GRACE_MS = 100;
 

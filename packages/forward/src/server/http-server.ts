@@ -276,3 +276,23 @@ function linger(this: Socket): void {
   if (this.writableFinished) untilItEnds();
   else this.once('finish', untilItEnds);
 }
+
+/**
+ * Answers clients that end their side behind a whole request, as `nc -N` does (RFC 9112 section 9.6). One that is gone looks the same until
+ * something is written to it: a connection on which nothing was sent for `graceMs` is closed.
+ */
+export function answerHalfClosed(server: Server, graceMs = 1000): void {
+  // Node's server then answers what has come, and closes the connection behind its last answer. It has no type.
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  server.on('connection', (socket: Socket) => {
+    socket.once('end', () => {
+      let before = socket.bytesWritten;
+      const tick = setInterval(() => {
+        // Bytes that wait for a client which is gone are answered by a reset: that ends the connection by itself.
+        if (socket.bytesWritten === before && socket.writableLength === 0) socket.destroy();
+        before = socket.bytesWritten;
+      }, graceMs).unref();
+      socket.once('close', () => clearInterval(tick));
+    });
+  });
+}
